@@ -1,0 +1,36 @@
+// Errors that say what was given, what was wanted and what to do.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace ramoe {
+
+/// Every failure that a user can cause or mend. main() prints what() on one line and exits with 1.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The parts written one after another, as operator<< writes them.
+template <class... Parts>
+std::string cat(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+/// Throws an Error whose text is the parts joined.
+template <class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  throw Error(cat(parts...));
+}
+
+/// Throws an Error with the joined parts unless the condition holds. The parts are only joined on failure.
+template <class... Parts>
+void check(bool condition, const Parts&... parts) {
+  if (!condition) [[unlikely]] fail(parts...);
+}
+
+}  // namespace ramoe

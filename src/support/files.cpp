@@ -1,0 +1,131 @@
+#include "support/files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+/// A file being written beside its final place; removed again unless finished.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& path)
+      : path_(path), temporary_(path + ".tmp") {
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) give_up("cannot be created");
+  }
+  ~TemporaryFile() {
+    if (descriptor_ < 0) return;
+    ::close(descriptor_);
+    ::unlink(temporary_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  void write(const void* data, std::size_t bytes) {
+    const char* next = static_cast<const char*>(data);
+    while (bytes > 0) {
+      const ssize_t written = ::write(descriptor_, next, bytes);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) give_up("cannot be written");
+      next += written;
+      bytes -= static_cast<std::size_t>(written);
+    }
+  }
+
+  void finish() {
+    if (::fsync(descriptor_) != 0) give_up("cannot be flushed to disk");
+    const int result = ::close(descriptor_);
+    descriptor_ = -1;
+    if (result != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+      const int reason = errno;
+      ::unlink(temporary_.c_str());
+      errno = reason;
+      give_up("cannot be put in place");
+    }
+  }
+
+ private:
+  [[noreturn]] void give_up(const char* what) {
+    fail(path_, " ", what, ": ", std::strerror(errno),
+         "; what was there before is untouched. Free some space or choose another folder.");
+  }
+
+  std::string path_, temporary_;
+  int descriptor_ = -1;
+};
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  std::error_code ignored;
+  check(!std::filesystem::is_directory(path, ignored), path, " is a folder; a file was expected.");
+  std::ifstream file(path, std::ios::binary);
+  check(file.good(), path, " cannot be read: ", std::strerror(errno), ".");
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  check(!file.bad(), path, " cannot be read to its end: ", std::strerror(errno), ".");
+  return std::move(bytes).str();
+}
+
+Json read_json(const std::string& path) {
+  const std::string text = read_file(path);
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    const std::size_t at = std::min(error.byte == 0 ? 0 : error.byte - 1, text.size());
+    const auto end = text.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto line = std::count(text.begin(), end, '\n') + 1;
+    const std::size_t line_start = text.rfind('\n', at == 0 ? 0 : at - 1);
+    const std::size_t column = at - (line_start == std::string::npos ? 0 : line_start);
+    fail(path, ", line ", line, ", column ", column, ": this is not valid JSON (",
+         error.byte >= text.size() ? "the file ends too early" : "unexpected character",
+         "); restore the file or make it again.");
+  }
+}
+
+void write_file(const std::string& path,
+                const std::function<void(const WriteBytes& write)>& produce) {
+  TemporaryFile file(path);
+  produce([&](const void* data, std::size_t bytes) { file.write(data, bytes); });
+  file.finish();
+}
+
+void write_file(const std::string& path, std::string_view bytes) {
+  write_file(path, [&](const WriteBytes& write) { write(bytes.data(), bytes.size()); });
+}
+
+void write_json(const std::string& path, const Json& value) {
+  write_file(path, value.dump(1) + "\n");
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  check(!error && std::filesystem::is_directory(path), "the folder ", path,
+        " cannot be made: ", error ? error.message() : "a file of that name is in the way",
+        ". Choose another with --run=FOLDER.");
+}
+
+std::string checksum(std::string_view bytes) {
+  std::uint64_t hash = 14695981039346656037ull;
+  for (const char byte : bytes) {
+    hash ^= static_cast<unsigned char>(byte);
+    hash *= 1099511628211ull;
+  }
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,39 @@
+// Files that are either whole or not there: written beside, flushed, renamed.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace ramoe {
+
+using Json = nlohmann::ordered_json;
+
+/// The whole file as bytes. Error names the path and the system's reason.
+std::string read_file(const std::string& path);
+
+/// Parses a JSON file. A broken one is an Error with path, line and column.
+Json read_json(const std::string& path);
+
+/// Writes path + ".tmp", flushes it to disk and renames it over path, so that a reader sees the old
+/// file or the new one and never a part. A full disk or a folder that cannot be written is an Error;
+/// the old file is then untouched and the temporary one removed.
+void write_file(const std::string& path, std::string_view bytes);
+
+/// The same for content that is produced piece by piece: `produce` calls `write(data, bytes)`.
+using WriteBytes = std::function<void(const void* data, std::size_t bytes)>;
+void write_file(const std::string& path, const std::function<void(const WriteBytes& write)>& produce);
+
+/// write_file of the value as indented JSON with a final newline.
+void write_json(const std::string& path, const Json& value);
+
+/// Creates the folder and its parents. Error if that cannot be done or a file is in the way.
+void make_folder(const std::string& path);
+
+/// FNV-1a of the bytes as 16 hexadecimal digits: a checksum against mix-ups, not against attackers.
+std::string checksum(std::string_view bytes);
+
+}  // namespace ramoe
