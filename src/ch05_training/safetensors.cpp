@@ -1,0 +1,319 @@
+#include "ch05_training/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <set>
+
+#include "support/config.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+constexpr std::uint64_t length_bytes = 8;
+constexpr std::uint64_t most_header_bytes = 100'000'000;  // the limit of the reference reader
+constexpr const char* metadata_key = "__metadata__";
+constexpr const char* remedy =
+    " The file is damaged or no safetensors file; make or fetch it again.";
+
+struct Dtype {
+  const char* name;
+  std::uint64_t bytes;
+};
+constexpr Dtype dtypes[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8},
+                            {"I32", 4}, {"I16", 2}, {"I8", 1},   {"U8", 1},  {"BOOL", 1}};
+
+/// Bytes of one element; 0 for a dtype that we do not know.
+std::uint64_t element_bytes(const std::string& dtype) {
+  for (const Dtype& known : dtypes)
+    if (dtype == known.name) return known.bytes;
+  return 0;
+}
+
+/// Bytes of a tensor of known dtype; `where` names file and tensor.
+std::uint64_t tensor_bytes(const std::string& dtype, const TensorShape& shape,
+                           const std::string& where) {
+  std::uint64_t bytes = element_bytes(dtype);
+  check(bytes != 0, where, ": unknown dtype \"", dtype,
+        "\"; known are F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL.");
+  // A dimension of 0 makes the tensor empty, whatever the others say; but none may be negative.
+  bool too_large = false;
+  for (const std::int64_t size : shape) {
+    check(size >= 0, where, ": shape ", shape_text(shape), " has a negative dimension.");
+    too_large |= __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes);
+  }
+  check(!too_large, where, ": shape ", shape_text(shape), " counts more than 2^64 bytes.");
+  return bytes;
+}
+
+const Json& member(const Json& entry, const char* key, const std::string& where) {
+  const auto found = entry.find(key);
+  check(found != entry.end(), where, ": \"", key, "\" is missing.", remedy);
+  return *found;
+}
+
+/// One entry of the header; `begin` still counts from the start of the data.
+TensorInfo read_entry(const Json& entry, std::uint64_t data_bytes, const std::string& where) {
+  check(entry.is_object(), where, ": its entry is not a JSON object.", remedy);
+  TensorInfo info;
+  const Json& dtype = member(entry, "dtype", where);
+  check(dtype.is_string(), where, ": \"dtype\" is not text.", remedy);
+  info.dtype = dtype.get<std::string>();
+
+  const Json& shape = member(entry, "shape", where);
+  check(shape.is_array(), where, ": \"shape\" is not a list.", remedy);
+  for (const Json& size : shape) {
+    check(size.is_number_unsigned() && size.get<std::uint64_t>() >> 63 == 0, where,
+          ": \"shape\" is not a list of whole numbers from 0 to 2^63 - 1.", remedy);
+    info.shape.push_back(size.get<std::int64_t>());
+  }
+  info.bytes = tensor_bytes(info.dtype, info.shape, where);
+
+  const Json& offsets = member(entry, "data_offsets", where);
+  check(offsets.is_array() && offsets.size() == 2 && offsets[0].is_number_unsigned() &&
+            offsets[1].is_number_unsigned(),
+        where, ": \"data_offsets\" is not a list of two whole numbers of at least 0.", remedy);
+  info.begin = offsets[0].get<std::uint64_t>();
+  const std::uint64_t end = offsets[1].get<std::uint64_t>();
+  check(info.begin <= end, where, ": data_offsets [", info.begin, ", ", end, "] are reversed.",
+        remedy);
+  check(end <= data_bytes, where, ": data_offsets [", info.begin, ", ", end,
+        "] lie outside the file, which holds ", data_bytes, " bytes of data.", remedy);
+  check(end - info.begin == info.bytes, where, ": data_offsets [", info.begin, ", ", end, "] span ",
+        end - info.begin, " bytes, but ", info.dtype, " of shape ", shape_text(info.shape),
+        " takes ", info.bytes, ".", remedy);
+  return info;
+}
+
+/// The header as JSON. A duplicate key would silently hide the first one, and nesting is bounded by
+/// the format, so both are looked for while parsing.
+Json parse_header(const std::string& text, const std::string& path) {
+  std::vector<std::set<std::string>> seen(1);
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    check(depth <= 3, path, ": the header is nested deeper than the format allows.", remedy);
+    if (event == Json::parse_event_t::object_start) seen.emplace_back();
+    if (event == Json::parse_event_t::object_end) seen.pop_back();
+    if (event == Json::parse_event_t::key)
+      check(seen.back().insert(parsed.get<std::string>()).second, path, ": the header names ",
+            parsed.dump(), " twice.", remedy);
+    return true;
+  };
+  try {
+    return Json::parse(text, watch);
+  } catch (const Json::exception&) {
+    fail(path, ": the header is not valid JSON.", remedy);
+  }
+}
+
+std::string header_text(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                        const SafetensorsMetadata& metadata) {
+  Json header = Json::object();
+  if (!metadata.empty()) header[metadata_key] = metadata;
+  std::uint64_t begin = 0;
+  for (const TensorToWrite& tensor : tensors) {
+    const std::string where = path + ", tensor " + tensor.name;
+    check(tensor.name != metadata_key && !header.contains(tensor.name), where,
+          ": the name is reserved or used twice; names must be unique.");
+    const std::uint64_t end = begin + tensor_bytes(tensor.dtype, tensor.shape, where);
+    header[tensor.name] =
+        Json{{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
+    begin = end;
+  }
+  try {
+    std::string text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');
+    return text;
+  } catch (const Json::exception&) {
+    fail(path, ": a tensor name or a metadata text is not UTF-8.");
+  }
+}
+
+}  // namespace
+
+std::string shape_text(const TensorShape& shape) {
+  std::string text = "(";
+  for (const std::int64_t size : shape) text += (text.size() > 1 ? "," : "") + std::to_string(size);
+  return text + ")";
+}
+
+void write_safetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                       const SafetensorsMetadata& metadata) {
+  const std::string header = header_text(path, tensors, metadata);
+  const std::uint64_t header_bytes = header.size();
+  write_file(path, [&](const WriteBytes& write) {
+    write(&header_bytes, length_bytes);
+    write(header.data(), header.size());
+    for (const TensorToWrite& tensor : tensors) {
+      const std::string where = path + ", tensor " + tensor.name;
+      const std::uint64_t wanted = tensor_bytes(tensor.dtype, tensor.shape, where);
+      std::uint64_t given = 0;
+      const WriteBytes count = [&](const void* data, std::size_t bytes) {
+        given += bytes;
+        check(given <= wanted, where, ": more than the ", wanted,
+              " bytes of its shape were given.");
+        write(data, bytes);
+      };
+      if (tensor.produce)
+        tensor.produce(count);
+      else if (wanted > 0 && tensor.data != nullptr)
+        count(tensor.data, wanted);
+      check(given == wanted, where, ": ", given, " bytes were given, but ", tensor.dtype, " ",
+            shape_text(tensor.shape), " takes ", wanted, ".");
+    }
+  });
+}
+
+SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  check(descriptor_ >= 0, path, " cannot be read: ", std::strerror(errno), ".");
+  try {
+    struct stat status {};
+    check(::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode), path,
+          " is not a file; a safetensors file was expected.");
+    read_header(static_cast<std::uint64_t>(status.st_size));
+  } catch (...) {
+    ::close(descriptor_);
+    throw;
+  }
+}
+
+SafetensorsFile::~SafetensorsFile() {
+  ::close(descriptor_);
+}
+
+void SafetensorsFile::read_header(std::uint64_t file_bytes) {
+  check(file_bytes >= length_bytes, path_, ": ", file_bytes,
+        " bytes are too few; the header's length alone takes 8.", remedy);
+  std::uint64_t header_bytes = 0;
+  read_at(0, &header_bytes, length_bytes, "the header's length");
+  check(header_bytes <= most_header_bytes, path_, ": the header claims ", header_bytes,
+        " bytes; at most ", most_header_bytes, " are allowed.", remedy);
+  check(header_bytes <= file_bytes - length_bytes, path_, ": the header claims ", header_bytes,
+        " bytes, but only ", file_bytes - length_bytes, " follow.", remedy);
+  std::string text(header_bytes, ' ');
+  read_at(length_bytes, text.data(), header_bytes, "the header");
+  const Json header = parse_header(text, path_);
+  check(header.is_object(), path_, ": the header is not a JSON object.", remedy);
+
+  const std::uint64_t data_begin = length_bytes + header_bytes;
+  const std::uint64_t data_bytes = file_bytes - data_begin;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == metadata_key) {
+      check(entry.is_object(), path_, ": __metadata__ is not a JSON object.", remedy);
+      for (const auto& [key, value] : entry.items()) {
+        check(value.is_string(), path_, ": __metadata__ \"", key, "\" is not text.", remedy);
+        metadata_[key] = value.get<std::string>();
+      }
+      continue;
+    }
+    TensorInfo info = read_entry(entry, data_bytes, path_ + ", tensor " + name);
+    info.begin += data_begin;
+    names_.push_back(name);
+    tensors_.emplace(name, std::move(info));
+  }
+  check_layout(data_begin, data_bytes);
+}
+
+/// The tensors must cover the data without overlap and without holes.
+void SafetensorsFile::check_layout(std::uint64_t data_begin, std::uint64_t data_bytes) const {
+  std::vector<std::string> order = names_;
+  const auto start_and_length = [&](const std::string& name) {
+    const TensorInfo& info = tensors_.at(name);
+    return std::array{info.begin, info.bytes};
+  };
+  std::sort(order.begin(), order.end(), [&](const std::string& a, const std::string& b) {
+    return start_and_length(a) < start_and_length(b);
+  });
+  std::uint64_t covered = data_begin;
+  for (const std::string& name : order) {
+    const TensorInfo& info = tensors_.at(name);
+    check(info.begin >= covered, path_, ", tensor ", name, ": overlaps the tensor before it.",
+          remedy);
+    check(info.begin == covered, path_, ", tensor ", name, ": ", info.begin - covered,
+          " bytes before it belong to no tensor.", remedy);
+    covered += info.bytes;
+  }
+  check(covered == data_begin + data_bytes, path_, ": ", data_begin + data_bytes - covered,
+        " bytes after the last tensor belong to no tensor.", remedy);
+}
+
+const TensorInfo& SafetensorsFile::info(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found != tensors_.end()) return found->second;
+  const std::string nearest = nearest_word(name, names_);
+  fail(path_, ": there is no tensor ", name, " among its ", names_.size(),
+       nearest.empty() ? "." : "; the nearest name is " + nearest + ".");
+}
+
+const TensorInfo& SafetensorsFile::expect(const std::string& name,
+                                          const TensorShape& expected) const {
+  const TensorInfo& found = info(name);
+  check(found.shape == expected, path_, ", tensor ", name, ": its shape is ",
+        shape_text(found.shape), ", but ", shape_text(expected),
+        " was expected; was it saved with another configuration?");
+  return found;
+}
+
+void SafetensorsFile::read_raw(const std::string& name, const std::string& dtype,
+                               const TensorShape& expected, void* out) const {
+  const TensorInfo& tensor = expect(name, expected);
+  check(tensor.dtype == dtype, path_, ", tensor ", name, ": its dtype is ", tensor.dtype, ", but ",
+        dtype, " was expected.");
+  read_at(tensor.begin, out, tensor.bytes, "tensor " + name);
+}
+
+void SafetensorsFile::read_f32(const std::string& name, const TensorShape& expected,
+                               float* out) const {
+  const TensorInfo& tensor = expect(name, expected);
+  if (tensor.dtype == "F32") return read_raw(name, "F32", expected, out);
+  const bool half = tensor.dtype == "F16";
+  check(half || tensor.dtype == "BF16", path_, ", tensor ", name, ": its dtype is ", tensor.dtype,
+        ", but F32, F16 or BF16 was expected.");
+  std::array<std::uint16_t, 4096> piece;
+  for (std::uint64_t done = 0; done < tensor.bytes;) {
+    const std::uint64_t bytes = std::min<std::uint64_t>(sizeof piece, tensor.bytes - done);
+    read_at(tensor.begin + done, piece.data(), bytes, "tensor " + name);
+    for (std::uint64_t i = 0; i < bytes / 2; ++i)
+      *out++ = half ? f32_from_f16(piece[i]) : f32_from_bf16(piece[i]);
+    done += bytes;
+  }
+}
+
+/// Reads without moving a file position, and notices a file that shrank after it was opened.
+void SafetensorsFile::read_at(std::uint64_t begin, void* out, std::uint64_t bytes,
+                              const std::string& what) const {
+  char* next = static_cast<char*>(out);
+  while (bytes > 0) {
+    const ssize_t got = ::pread(descriptor_, next, bytes, static_cast<off_t>(begin));
+    if (got < 0 && errno == EINTR) continue;
+    check(got >= 0, path_, ", ", what, ": cannot be read: ", std::strerror(errno), ".");
+    check(got > 0, path_, ", ", what, ": the file ends too early.", remedy);
+    next += got;
+    begin += static_cast<std::uint64_t>(got);
+    bytes -= static_cast<std::uint64_t>(got);
+  }
+}
+
+float f32_from_bf16(std::uint16_t brain) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
+}
+
+float f32_from_f16(std::uint16_t half) {
+  const std::uint32_t sign = (half & 0x8000u) << 16;
+  const std::uint32_t exponent = (half >> 10) & 0x1f, fraction = half & 0x3ff;
+  if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);
+  if (exponent != 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
+  const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // subnormal: exact in fp32
+  return sign != 0 ? -magnitude : magnitude;
+}
+
+}  // namespace ramoe
