@@ -25,6 +25,9 @@ constexpr const char* metadata_key = "__metadata__";
 constexpr const char* remedy =
     " The file is damaged or no safetensors file; make or fetch it again.";
 
+/// Found by search, not by walking: a header may name any number of tensors.
+using HeaderJson = nlohmann::json;
+
 struct Dtype {
   const char* name;
   std::uint64_t bytes;
@@ -45,7 +48,6 @@ std::uint64_t tensor_bytes(const std::string& dtype, const TensorShape& shape,
   std::uint64_t bytes = element_bytes(dtype);
   check(bytes != 0, where, ": unknown dtype \"", dtype,
         "\"; known are F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL.");
-  // A dimension of 0 makes the tensor empty, whatever the others say; but none may be negative.
   bool too_large = false;
   for (const std::int64_t size : shape) {
     check(size >= 0, where, ": shape ", shape_text(shape), " has a negative dimension.");
@@ -55,30 +57,30 @@ std::uint64_t tensor_bytes(const std::string& dtype, const TensorShape& shape,
   return bytes;
 }
 
-const Json& member(const Json& entry, const char* key, const std::string& where) {
+const HeaderJson& member(const HeaderJson& entry, const char* key, const std::string& where) {
   const auto found = entry.find(key);
   check(found != entry.end(), where, ": \"", key, "\" is missing.", remedy);
   return *found;
 }
 
 /// One entry of the header; `begin` still counts from the start of the data.
-TensorInfo read_entry(const Json& entry, std::uint64_t data_bytes, const std::string& where) {
+TensorInfo read_entry(const HeaderJson& entry, std::uint64_t data_bytes, const std::string& where) {
   check(entry.is_object(), where, ": its entry is not a JSON object.", remedy);
   TensorInfo info;
-  const Json& dtype = member(entry, "dtype", where);
+  const HeaderJson& dtype = member(entry, "dtype", where);
   check(dtype.is_string(), where, ": \"dtype\" is not text.", remedy);
   info.dtype = dtype.get<std::string>();
 
-  const Json& shape = member(entry, "shape", where);
+  const HeaderJson& shape = member(entry, "shape", where);
   check(shape.is_array(), where, ": \"shape\" is not a list.", remedy);
-  for (const Json& size : shape) {
+  for (const HeaderJson& size : shape) {
     check(size.is_number_unsigned() && size.get<std::uint64_t>() >> 63 == 0, where,
           ": \"shape\" is not a list of whole numbers from 0 to 2^63 - 1.", remedy);
     info.shape.push_back(size.get<std::int64_t>());
   }
   info.bytes = tensor_bytes(info.dtype, info.shape, where);
 
-  const Json& offsets = member(entry, "data_offsets", where);
+  const HeaderJson& offsets = member(entry, "data_offsets", where);
   check(offsets.is_array() && offsets.size() == 2 && offsets[0].is_number_unsigned() &&
             offsets[1].is_number_unsigned(),
         where, ": \"data_offsets\" is not a list of two whole numbers of at least 0.", remedy);
@@ -96,19 +98,19 @@ TensorInfo read_entry(const Json& entry, std::uint64_t data_bytes, const std::st
 
 /// The header as JSON. A duplicate key would silently hide the first one, and nesting is bounded by
 /// the format, so both are looked for while parsing.
-Json parse_header(const std::string& text, const std::string& path) {
+HeaderJson parse_header(const std::string& text, const std::string& path) {
   std::vector<std::set<std::string>> seen(1);
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+  const auto watch = [&](int depth, HeaderJson::parse_event_t event, HeaderJson& parsed) {
     check(depth <= 3, path, ": the header is nested deeper than the format allows.", remedy);
-    if (event == Json::parse_event_t::object_start) seen.emplace_back();
-    if (event == Json::parse_event_t::object_end) seen.pop_back();
-    if (event == Json::parse_event_t::key)
+    if (event == HeaderJson::parse_event_t::object_start) seen.emplace_back();
+    if (event == HeaderJson::parse_event_t::object_end) seen.pop_back();
+    if (event == HeaderJson::parse_event_t::key)
       check(seen.back().insert(parsed.get<std::string>()).second, path, ": the header names ",
             parsed.dump(), " twice.", remedy);
     return true;
   };
   try {
-    return Json::parse(text, watch);
+    return HeaderJson::parse(text, watch);
   } catch (const Json::exception&) {
     fail(path, ": the header is not valid JSON.", remedy);
   }
@@ -201,7 +203,7 @@ void SafetensorsFile::read_header(std::uint64_t file_bytes) {
         " bytes, but only ", file_bytes - length_bytes, " follow.", remedy);
   std::string text(header_bytes, ' ');
   read_at(length_bytes, text.data(), header_bytes, "the header");
-  const Json header = parse_header(text, path_);
+  const HeaderJson header = parse_header(text, path_);
   check(header.is_object(), path_, ": the header is not a JSON object.", remedy);
 
   const std::uint64_t data_begin = length_bytes + header_bytes;
@@ -223,18 +225,17 @@ void SafetensorsFile::read_header(std::uint64_t file_bytes) {
   check_layout(data_begin, data_bytes);
 }
 
-/// The tensors must cover the data without overlap and without holes.
-void SafetensorsFile::check_layout(std::uint64_t data_begin, std::uint64_t data_bytes) const {
-  std::vector<std::string> order = names_;
+/// Sorts the names by position. The tensors must cover the data without overlap and without holes.
+void SafetensorsFile::check_layout(std::uint64_t data_begin, std::uint64_t data_bytes) {
   const auto start_and_length = [&](const std::string& name) {
     const TensorInfo& info = tensors_.at(name);
     return std::array{info.begin, info.bytes};
   };
-  std::sort(order.begin(), order.end(), [&](const std::string& a, const std::string& b) {
+  std::sort(names_.begin(), names_.end(), [&](const std::string& a, const std::string& b) {
     return start_and_length(a) < start_and_length(b);
   });
   std::uint64_t covered = data_begin;
-  for (const std::string& name : order) {
+  for (const std::string& name : names_) {
     const TensorInfo& info = tensors_.at(name);
     check(info.begin >= covered, path_, ", tensor ", name, ": overlaps the tensor before it.",
           remedy);

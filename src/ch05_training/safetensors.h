@@ -62,7 +62,7 @@ class SafetensorsFile {
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   const std::string& path() const { return path_; }
-  /// In the order of the header.
+  /// In the order of the data.
   const std::vector<std::string>& names() const { return names_; }
   bool has(const std::string& name) const { return tensors_.contains(name); }
   /// Error for a name that is not there suggests the nearest one.
@@ -77,7 +77,7 @@ class SafetensorsFile {
 
  private:
   void read_header(std::uint64_t file_bytes);
-  void check_layout(std::uint64_t data_begin, std::uint64_t data_bytes) const;
+  void check_layout(std::uint64_t data_begin, std::uint64_t data_bytes);
   const TensorInfo& expect(const std::string& name, const TensorShape& expected) const;
   void read_at(std::uint64_t begin, void* out, std::uint64_t bytes, const std::string& what) const;
 
