@@ -1,0 +1,125 @@
+// Chapter 1.4 - one source, three machines: lanes, exp, and functions cloned per instruction set
+//
+// A kernel is written once as an always-inlined body over T. RAMOE_SIMD compiles the function that holds
+// it for AVX-512 (x86-64-v4), AVX2 (x86-64-v3) and the baseline, and the loader picks one at run time.
+// Reductions use explicit lanes, so that their order is in the text and not left to a compiler flag.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define RAMOE_SIMD \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define RAMOE_SIMD
+#endif
+#define RAMOE_INLINE [[gnu::always_inline]] inline
+
+namespace ramoe {
+
+/// 64 bytes of T side by side: 16 floats or 8 doubles.
+template <class T>
+struct Lanes {
+  static constexpr int count = 64 / static_cast<int>(sizeof(T));
+  typedef T Vector __attribute__((vector_size(64)));
+};
+
+template <class T>
+RAMOE_INLINE void load_lanes(typename Lanes<T>::Vector& v, const T* from) {
+  std::memcpy(&v, from, sizeof v);
+}
+
+/// Sum of a[i] * b[i]. Order: lane i mod count first, then the lanes in pairs, then the tail.
+template <class T>
+RAMOE_INLINE T dot(const T* a, const T* b, int n) {
+  constexpr int W = Lanes<T>::count;
+  typename Lanes<T>::Vector sum = {}, x, y;
+  int i = 0;
+  for (; i + W <= n; i += W) {
+    load_lanes(x, a + i);
+    load_lanes(y, b + i);
+    sum += x * y;
+  }
+  T total = 0;
+  if (i > 0)
+    for (int lane = 0; lane < W; ++lane) total += sum[lane];
+  for (; i < n; ++i) total += a[i] * b[i];
+  return total;
+}
+
+/// Sum of a[i], in the order of dot.
+template <class T>
+RAMOE_INLINE T sum(const T* a, int n) {
+  constexpr int W = Lanes<T>::count;
+  typename Lanes<T>::Vector lanes = {}, x;
+  int i = 0;
+  for (; i + W <= n; i += W) {
+    load_lanes(x, a + i);
+    lanes += x;
+  }
+  T total = 0;
+  if (i > 0)
+    for (int lane = 0; lane < W; ++lane) total += lanes[lane];
+  for (; i < n; ++i) total += a[i];
+  return total;
+}
+
+/// Largest a[i], n >= 1. NaN anywhere may be passed over; callers that care look at the sum after.
+template <class T>
+RAMOE_INLINE T largest(const T* a, int n) {
+  T lane[16];
+  int i = 0;
+  T best = a[0];
+  if (n >= 16) {
+    for (int l = 0; l < 16; ++l) lane[l] = a[l];
+    for (i = 16; i + 16 <= n; i += 16)
+      for (int l = 0; l < 16; ++l) lane[l] = a[i + l] > lane[l] ? a[i + l] : lane[l];
+    for (int l = 0; l < 16; ++l) best = lane[l] > best ? lane[l] : best;
+  }
+  for (; i < n; ++i) best = a[i] > best ? a[i] : best;
+  return best;
+}
+
+/// e^x without branches, so that loops over it vectorise. Within 2 units in the last place of the true
+/// value; 0 below -87.3, inf above 88.7, NaN for NaN.
+///
+/// x = n ln2 + r with |r| <= ln2/2; e^r by a polynomial of degree 6 (Taylor about 0, error below
+/// 2e-8 on that interval once Horner-evaluated in fp32), then 2^n through the exponent bits.
+RAMOE_INLINE float exp_of(float x) {
+  const float clamped = x < -87.3f ? -87.3f : (x > 88.7f ? 88.7f : x);
+  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+  const float shifted = clamped * 1.44269504088896341f + magic;
+  const float n = shifted - magic;
+  const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  // n reaches 128 just below the overflow threshold: scale in two steps to stay in range.
+  std::int32_t whole;
+  std::memcpy(&whole, &shifted, sizeof whole);
+  whole -= 0x4B400000;
+  const std::int32_t half = whole >> 1;
+  const std::int32_t bits1 = (half + 127) << 23, bits2 = (whole - half + 127) << 23;
+  float scale1, scale2;
+  std::memcpy(&scale1, &bits1, sizeof scale1);
+  std::memcpy(&scale2, &bits2, sizeof scale2);
+  float y = p * scale1 * scale2;
+  y = x < -87.3f ? 0.0f : y;
+  y = x > 88.7f ? __builtin_inff() : y;
+  return x != x ? x : y;
+}
+RAMOE_INLINE double exp_of(double x) { return std::exp(x); }
+
+/// 1 / (1 + e^-x).
+template <class T>
+RAMOE_INLINE T sigmoid(T x) {
+  return T(1) / (T(1) + exp_of(-x));
+}
+
+}  // namespace ramoe

@@ -1,0 +1,84 @@
+// Chapter 1.1 - shapes, tensors and parameters
+//
+// A tensor is a row-major view: a pointer and a shape. Activations live in an arena for one step;
+// parameters own their memory, value and gradient side by side for the optimiser.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/error.h"
+
+namespace ramoe {
+
+/// Up to four extents, e.g. (N,C). The empty shape is a scalar.
+class Shape {
+ public:
+  Shape() = default;
+  Shape(std::initializer_list<int> extents) {
+    check(extents.size() <= 4, "a shape has at most 4 extents; ", extents.size(), " were given.");
+    for (const int extent : extents) {
+      check(extent >= 0, "an extent of a shape is negative: ", extent, ".");
+      extents_[static_cast<std::size_t>(rank_++)] = extent;
+    }
+  }
+  int rank() const { return rank_; }
+  int operator[](int i) const { return extents_[static_cast<std::size_t>(i)]; }
+  std::size_t count() const {
+    std::size_t product = 1;
+    for (int i = 0; i < rank_; ++i) product *= static_cast<std::size_t>((*this)[i]);
+    return product;
+  }
+  bool operator==(const Shape&) const = default;
+  /// "(2,3)"
+  friend std::ostream& operator<<(std::ostream& out, const Shape& shape) {
+    out << '(';
+    for (int i = 0; i < shape.rank_; ++i) out << (i ? "," : "") << shape[i];
+    return out << ')';
+  }
+
+ private:
+  std::array<int, 4> extents_{};
+  int rank_ = 0;
+};
+
+/// A view of values. `node` is the tensor's place on a tape; negative: no gradient flows to it.
+template <class T>
+struct Tensor {
+  T* data = nullptr;
+  Shape shape;
+  int node = -1;
+
+  int rows() const { return shape[0]; }
+  int columns() const { return shape[1]; }
+  std::size_t count() const { return shape.count(); }
+};
+
+/// Start of row n of a row-major matrix with C columns.
+template <class T>
+T* row(T* matrix, int n, int C) {
+  return matrix + static_cast<std::size_t>(n) * static_cast<std::size_t>(C);
+}
+
+/// A trained tensor: owned value and gradient, and whether the optimiser may change it.
+template <class T>
+struct Parameter {
+  Parameter(std::string name_, Shape shape_)
+      : name(std::move(name_)), shape(shape_), value(shape_.count()), gradient(shape_.count()) {}
+  std::string name;
+  Shape shape;
+  std::vector<T> value, gradient;
+  bool trainable = true;
+};
+
+/// Error unless the tensor has the shape; `what` names it in the message.
+template <class T>
+void expect_shape(const Tensor<T>& tensor, const Shape& wanted, const char* what) {
+  check(tensor.shape == wanted, what, " has shape ", tensor.shape, "; wanted ",
+        wanted, ".");
+}
+
+}  // namespace ramoe

@@ -1,0 +1,44 @@
+// Chapter 1.6 - elementwise operations, softmax and reductions
+//
+// op_forward(outputs, inputs, dims), op_backward(input gradients, ..., output gradient, dims). Every
+// gradient accumulates (+=). T is float or double. The plain twins are the textbook loops; the others
+// are blocked over threads and vectorised. Tests: tests/ch01_tensor/vector_ops_test.cpp
+#pragma once
+
+#include <cstddef>
+
+namespace ramoe {
+
+/// out[i] = a[i] + b[i]
+template <class T>
+void add_forward(T* out, const T* a, const T* b, std::size_t n);
+
+/// y[i] += a * x[i]; the backward of every sum.
+template <class T>
+void axpy(T* y, T a, const T* x, std::size_t n);
+
+/// y[n,j] += bias[j]
+template <class T>
+void add_bias_forward(T* y, const T* bias, int N, int C);
+/// dbias[j] += sum_n dy[n,j]
+template <class T>
+void add_bias_backward(T* dbias, const T* dy, int N, int C);
+
+/// p[n,:] = softmax(z[n,:]) over E columns, with the row maximum taken out first.
+template <class T>
+void softmax_forward(T* p, const T* z, int N, int E);
+template <class T>
+void softmax_forward_plain(T* p, const T* z, int N, int E);
+/// dz[n,j] += p[n,j] * (dp[n,j] - sum_k p[n,k] dp[n,k])
+template <class T>
+void softmax_backward(T* dz, const T* p, const T* dp, int N, int E);
+
+/// Sum of squares in double, in blocks of fixed size: same bits for any number of threads.
+template <class T>
+double sum_of_squares(const T* x, std::size_t n);
+
+/// True if every value is finite.
+template <class T>
+bool all_finite(const T* x, std::size_t n);
+
+}  // namespace ramoe

@@ -1,0 +1,91 @@
+#include "ch02_autograd/tape.h"
+
+#include <algorithm>
+
+namespace ramoe {
+
+template <class T>
+int Tape<T>::add_node(std::size_t count) {
+  nodes_.push_back({nullptr, count, false});
+  return static_cast<int>(nodes_.size()) - 1;
+}
+
+template <class T>
+Tensor<T> Tape<T>::leaf(Parameter<T>& parameter) {
+  if (!parameter.trainable) return constant(parameter.value.data(), parameter.shape);
+  return leaf(parameter.value.data(), parameter.gradient.data(), parameter.shape);
+}
+
+template <class T>
+Tensor<T> Tape<T>::leaf(T* data, T* gradient, const Shape& shape) {
+  if (!recording_) return constant(data, shape);
+  nodes_.push_back({gradient, shape.count(), true});
+  return {data, shape, static_cast<int>(nodes_.size()) - 1};
+}
+
+template <class T>
+Tensor<T> Tape<T>::reshape(const Tensor<T>& x, const Shape& shape) const {
+  check(x.count() == shape.count(), "cannot reshape ", x.shape, " to ", shape,
+        ": the counts differ.");
+  return {x.data, shape, x.node};
+}
+
+template <class T>
+T* Tape<T>::take_gradient(std::size_t count) {
+  // The smallest free block that is not wastefully large, the latest first: it is still in the cache.
+  std::size_t best = free_.size();
+  for (std::size_t i = free_.size(); i-- > 0;)
+    if (free_[i].count >= count && free_[i].count <= 2 * count + 64 &&
+        (best == free_.size() || free_[i].count < free_[best].count))
+      best = i;
+  T* memory;
+  if (best < free_.size()) {
+    memory = free_[best].memory;
+    free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(best));
+  } else {
+    memory = arena_.take<T>(count);
+  }
+  std::fill_n(memory, count, T(0));
+  return memory;
+}
+
+template <class T>
+T* Tape<T>::grad(const Tensor<T>& tensor) {
+  if (tensor.node < 0) return nullptr;
+  Node& node = nodes_[static_cast<std::size_t>(tensor.node)];
+  if (node.gradient == nullptr) node.gradient = take_gradient(node.count);
+  return node.gradient;
+}
+
+template <class T>
+void Tape<T>::backward(const Tensor<T>& loss) {
+  check(loss.count() == 1, "backward starts from one value; the loss has shape ",
+        loss.shape, ".");
+  check(loss.node >= 0, "the loss does not depend on any trainable parameter, or was computed in "
+        "no-grad mode; there is nothing to differentiate.");
+  grad(loss)[0] += T(1);
+  for (std::size_t s = steps_.size(); s-- > 0;) {
+    const Step& step = steps_[s];
+    Node& out = nodes_[static_cast<std::size_t>(step.out)];
+    if (out.gradient == nullptr) continue;  // nothing that led to the loss read it
+    step.play(step.closure);
+    if (!out.leaf) {
+      free_.push_back({out.gradient, out.count});
+      out.gradient = nullptr;
+    }
+  }
+  steps_.clear();
+}
+
+template <class T>
+void Tape<T>::reset() {
+  nodes_.clear();
+  steps_.clear();
+  free_.clear();
+  arena_.reset();
+}
+
+template class Tape<float>;
+template class Tape<double>;
+
+}  // namespace ramoe

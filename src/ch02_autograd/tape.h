@@ -1,0 +1,121 @@
+// Chapter 2.1 - reverse-mode differentiation with a tape
+//
+// Every operation computes its output at once and records how to undo itself: a small closure that adds
+// to the gradients of its inputs, given the gradient of its output. backward() plays the closures in
+// reverse order. By the time an operation's closure runs, all its readers have run, so the gradient of
+// its output is complete, is used once, and its memory goes back to a free list.
+//
+//   Tape<float> tape(arena);
+//   Tensor<float> y = linear(tape, x, w);       // forward, recorded
+//   tape.backward(loss);                        // Parameter::gradient += dloss/dw
+//   tape.reset();                               // everything of this step is gone
+//
+// Tests: tests/ch02_autograd/tape_test.cpp
+#pragma once
+
+#include <type_traits>
+#include <vector>
+
+#include "ch01_tensor/arena.h"
+#include "ch01_tensor/tensor.h"
+
+namespace ramoe {
+
+template <class T>
+class Tape {
+ public:
+  /// The arena must outlive the tape and be used by it alone between resets.
+  explicit Tape(Arena& arena) : arena_(arena) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// Whether operations are recorded. With false, forward only: nothing is kept for backward.
+  bool recording() const { return recording_; }
+
+  /// A tensor for a parameter. Its gradient is Parameter::gradient if the parameter is trainable.
+  Tensor<T> leaf(Parameter<T>& parameter);
+  /// An input that wants a gradient (for gradient checks): `gradient` holds count() values.
+  Tensor<T> leaf(T* data, T* gradient, const Shape& shape);
+  /// An input without gradient.
+  Tensor<T> constant(T* data, const Shape& shape) const { return {data, shape, -1}; }
+  /// The same values without a gradient: what is behind it learns nothing from what is after it.
+  Tensor<T> detach(const Tensor<T>& x) const { return {x.data, x.shape, -1}; }
+  /// The same values and gradient under another shape of equal count.
+  Tensor<T> reshape(const Tensor<T>& x, const Shape& shape) const;
+
+  /// An uninitialised output. It takes part in differentiation if any input does.
+  template <class... Inputs>
+  Tensor<T> output(const Shape& shape, const Inputs&... inputs) {
+    const bool wanted = recording_ && ((inputs.node >= 0) || ...);
+    return {arena_.take<T>(shape.count()), shape, wanted ? add_node(shape.count()) : -1};
+  }
+
+  /// Memory for values that backward needs; lives until reset().
+  template <class Value>
+  Value* keep(std::size_t count) {
+    return arena_.take<Value>(count);
+  }
+
+  /// Records how to undo the operation that made `out`. `backward()` reads grad(out) and adds to the
+  /// gradients of its inputs; it must capture by value only what can be copied as bytes.
+  template <class Backward>
+  void record(const Tensor<T>& out, const Backward& backward) {
+    static_assert(std::is_trivially_copyable_v<Backward> &&
+                  std::is_trivially_destructible_v<Backward>);
+    if (out.node < 0) return;
+    Backward* closure = new (arena_.take<Backward>(1)) Backward(backward);
+    steps_.push_back({[](const void* c) { (*static_cast<const Backward*>(c))(); }, closure,
+                      out.node});
+  }
+
+  /// The gradient of a tensor, all zero at first touch; nullptr if none is wanted. Always add to it.
+  T* grad(const Tensor<T>& tensor);
+
+  /// Adds d loss / d x to the gradient of every leaf. Error if loss is not one recorded value.
+  void backward(const Tensor<T>& loss);
+
+  /// Forgets everything and resets the arena.
+  void reset();
+
+  std::size_t operations() const { return steps_.size(); }
+  Arena& arena() { return arena_; }
+
+  /// While it lives, nothing is recorded.
+  class NoGrad {
+   public:
+    explicit NoGrad(Tape& tape) : tape_(tape), before_(tape.recording_) { tape.recording_ = false; }
+    ~NoGrad() { tape_.recording_ = before_; }
+    NoGrad(const NoGrad&) = delete;
+    NoGrad& operator=(const NoGrad&) = delete;
+
+   private:
+    Tape& tape_;
+    bool before_;
+  };
+
+ private:
+  struct Node {
+    T* gradient;  // nullptr until first touched
+    std::size_t count;
+    bool leaf;
+  };
+  struct Step {
+    void (*play)(const void* closure);
+    const void* closure;
+    int out;
+  };
+  struct FreeBlock {
+    T* memory;
+    std::size_t count;
+  };
+  int add_node(std::size_t count);
+  T* take_gradient(std::size_t count);
+
+  Arena& arena_;
+  bool recording_ = true;
+  std::vector<Node> nodes_;
+  std::vector<Step> steps_;
+  std::vector<FreeBlock> free_;
+};
+
+}  // namespace ramoe
