@@ -4,9 +4,9 @@
 //   NT   C (M,N) += A (M,K) B(N,K)^T         gradient of its input, dy W^T
 //   TN   C (M,N) += A(K,M)^T B (K,N)         gradient of its weight, x^T dy
 //
-// All matrices are row-major with a leading dimension >= the row length. This is the one file family
-// in which M, N, K have the meaning that they have in BLAS.
-// Tests: tests/ch01_tensor/gemm_test.cpp
+// All matrices are row-major with a leading dimension >= the row length. This is the one file
+// family in which M, N, K have the meaning that they have in BLAS. Tests:
+// tests/ch01_tensor/gemm_test.cpp
 #pragma once
 
 #include <cstddef>
@@ -33,19 +33,28 @@ struct Gemm {
 template <class T>
 void gemm_plain(const Gemm<T>& g);
 
-/// The fast version, on the calling thread's pool. Chooses AVX-512, AVX2 or baseline at run time. The
-/// order of the additions within an element depends on K alone: same bits for any thread count.
+/// The fast version, on the calling thread's pool. Chooses AVX-512, AVX2 or baseline at run time.
+/// The order of the additions within an element depends on K alone: same bits for any thread count.
 void gemm(const Gemm<float>& g);
-inline void gemm(const Gemm<double>& g) { gemm_plain(g); }
+inline void gemm(const Gemm<double>& g) {
+  gemm_plain(g);
+}
 
 /// The fast version without threads, for callers that are themselves inside a parallel loop.
 void gemm_serial(const Gemm<float>& g);
-inline void gemm_serial(const Gemm<double>& g) { gemm_plain(g); }
+inline void gemm_serial(const Gemm<double>& g) {
+  gemm_plain(g);
+}
 
 /// `count` independent products of any sizes, as one parallel loop: the experts of an MoE layer.
-/// The work is balanced over threads by rows (NN, NT) or by product (TN).
+/// Large products are cut into blocks of C, so that a few busy experts keep all threads at work.
+/// M = 0 does nothing; K = 0 without accumulate makes C zero, as everywhere.
 template <class T>
 void gemm_grouped(const Gemm<T>* products, int count);
+template <>
+void gemm_grouped<float>(const Gemm<float>* products, int count);
+template <>
+void gemm_grouped<double>(const Gemm<double>* products, int count);
 
 /// What the fast version runs as on this machine: "avx512", "avx2" or "baseline".
 const char* gemm_isa();

@@ -5,6 +5,7 @@
 // bits. Tests: tests/ch01_tensor/parallel_test.cpp
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -30,26 +31,33 @@ class ThreadPool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls block(body, begin, end) for consecutive pieces of `grain` of [0, n), in any order and on
-  /// any thread; returns when all are done. The first exception of a block is thrown again here.
+  /// any thread; returns when all are done. After an exception no further block starts, and the
+  /// first one is thrown again here. A pool runs one loop at a time: a second one, from inside a
+  /// block or from another thread, runs serially where it was called.
   void run(int n, int grain, BlockFunction block, const void* body);
 
   /// The pool that parallel_for uses on this thread: the one of the innermost PoolScope, or none.
   static ThreadPool* current();
 
  private:
-  void work();       // a worker's life
-  void take_blocks();  // blocks of the present loop until there are none
+  void work();                          // a worker's life
+  void take_blocks();                   // blocks of the present loop until there are none
+  bool join_loop(std::uint64_t& seen);  // into the open loop, unless it is the one already seen
+  void stop();
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::atomic<std::uint64_t> generation_{0};  // counts loops; a change wakes the workers
-  std::atomic<int> next_{0}, busy_{0};
-  bool stop_ = false;
+  // Which loop, whether it is open to workers, and how many are inside: one word, so that a worker
+  // that comes late can never enter a loop whose caller has gone on.
+  std::atomic<std::uint64_t> state_{0};
+  std::atomic<std::int64_t> next_{0};  // the block to take next
+  std::atomic<int> sleeping_{0};
+  std::atomic<bool> stop_{false}, running_{false};
   int n_ = 0, grain_ = 1;
   BlockFunction block_ = nullptr;
   const void* body_ = nullptr;
-  std::exception_ptr error_;
+  std::exception_ptr error_;  // guarded by mutex_ while a loop runs
 };
 
 /// While it lives, parallel_for on this thread uses `pool`.
@@ -71,12 +79,13 @@ void parallel_for(int n, int grain, const Body& body) {
   ThreadPool* pool = ThreadPool::current();
   if (n <= 0) return;
   if (pool == nullptr || pool->threads() == 1 || n <= grain) {
-    for (int begin = 0; begin < n; begin += grain) body(begin, n - begin < grain ? n : begin + grain);
+    for (int begin = 0; begin < n; begin += grain)
+      body(begin, n - begin < grain ? n : begin + grain);
     return;
   }
-  pool->run(n, grain,
-            [](const void* b, int begin, int end) { (*static_cast<const Body*>(b))(begin, end); },
-            &body);
+  pool->run(
+      n, grain,
+      [](const void* b, int begin, int end) { (*static_cast<const Body*>(b))(begin, end); }, &body);
 }
 
 }  // namespace ramoe

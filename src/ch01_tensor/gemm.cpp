@@ -1,0 +1,250 @@
+#include "ch01_tensor/gemm.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "ch01_tensor/gemm_fast.h"
+#include "ch01_tensor/parallel.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr int kBlockK = 256;       // K is summed in blocks of this many; part of the result's bits
+constexpr int kPanel = 64;         // columns of the widest tile
+constexpr int kFlip = 256;         // columns of C computed at a time by a flipped product
+constexpr double kSerial = 100e3;  // multiply-adds below which threads cost more than they bring
+
+/// Packed operands of the product that a thread is at; kept, so that a product allocates nothing.
+struct Scratch {
+  alignas(64) float panel[kBlockK * kPanel];
+  alignas(64) float flipped[kFlip * kPanel];
+};
+
+Scratch& scratch() {
+  thread_local const std::unique_ptr<Scratch> mine(new Scratch);
+  return *mine;
+}
+
+/// Piece p of n things cut into `pieces` as evenly as possible: [begin, end).
+struct Piece {
+  int begin, end;
+};
+Piece piece(int n, int pieces, int p) {
+  const int each = n / pieces, rest = n % pieces;
+  const int begin = p * each + std::min(p, rest);
+  return {begin, begin + each + (p < rest ? 1 : 0)};
+}
+int divide_up(int n, int by) {
+  return (n + by - 1) / by;
+}
+
+/// All rows of one panel of `vectors` vectors: `tile` describes its first row.
+void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows) {
+  const int tiles = divide_up(rows, kernels.max_rows[vectors]);
+  for (int t = 0; t < tiles; ++t) {
+    const Piece r = piece(rows, tiles, t);
+    const int height = r.end - r.begin;
+    kernels.tile[vectors][height](tile);
+    tile.a += height * tile.a_row;
+    tile.c += height * tile.ldc;
+  }
+}
+
+int widest(const Kernels& kernels) {
+  int vectors = kMaxVectors;
+  while (kernels.max_rows[vectors] == 0) --vectors;
+  return vectors;
+}
+
+/// Rows of B are packed when enough rows of A will read them to pay for the copy.
+bool worth_packing(const Gemm<float>& g) {
+  return g.M > 32 && g.ldb > kPanel;
+}
+
+/// One block of K of the product, tiles over rows of A and panels of B.
+void block_straight(const Kernels& kernels, const Gemm<float>& g, int k0, int k, bool add) {
+  const int lanes = kernels.lanes, vectors = divide_up(g.N, lanes);
+  const int panels = divide_up(vectors, widest(kernels));
+  float* const packed = scratch().panel;
+  const bool flat_a = g.form != GemmForm::TN;
+  for (int p = 0; p < panels; ++p) {
+    const Piece v = piece(vectors, panels, p);
+    const int width = (v.end - v.begin) * lanes, j = v.begin * lanes;
+    const int cols = std::min(width, g.N - j);
+    Tile tile{};
+    tile.a = g.A + (flat_a ? k0 : Stride{k0} * g.lda);
+    tile.a_row = flat_a ? g.lda : 1;
+    tile.a_k = flat_a ? 1 : g.lda;
+    tile.c = g.C + j;
+    tile.ldc = g.ldc;
+    tile.k = k;
+    tile.last = cols - (width - lanes);
+    tile.add = add;
+    tile.b = packed;
+    tile.b_k = width;
+    if (g.form == GemmForm::NT) {
+      kernels.transpose(packed, width, g.B + Stride{j} * g.ldb + k0, g.ldb, k, cols);
+    } else {
+      const float* b = g.B + Stride{k0} * g.ldb + j;
+      if (cols == width && !worth_packing(g)) {
+        tile.b = b;
+        tile.b_k = g.ldb;
+      } else {
+        kernels.copy(packed, width, b, g.ldb, k, cols);
+      }
+    }
+    tile_rows(kernels, tile, v.end - v.begin, g.M);
+  }
+}
+
+/// The same for NT as C^T = B A^T: transposes A and C instead of B. Each element goes through the
+/// same chain of additions, a product being the same from either side.
+void block_flipped(const Kernels& kernels, const Gemm<float>& g, int k0, int k, bool add) {
+  const int lanes = kernels.lanes, vectors = divide_up(g.M, lanes);
+  const int panels = divide_up(vectors, widest(kernels));
+  Scratch& mine = scratch();
+  for (int p = 0; p < panels; ++p) {
+    const Piece v = piece(vectors, panels, p);
+    const int width = (v.end - v.begin) * lanes, i = v.begin * lanes;
+    const int rows = std::min(width, g.M - i);
+    kernels.transpose(mine.panel, width, g.A + Stride{i} * g.lda + k0, g.lda, k, rows);
+    for (int j = 0; j < g.N; j += kFlip) {
+      const int n = std::min(kFlip, g.N - j);
+      Tile tile{};
+      tile.a = g.B + Stride{j} * g.ldb + k0;
+      tile.a_row = g.ldb;
+      tile.a_k = 1;
+      tile.b = mine.panel;
+      tile.b_k = width;
+      tile.c = mine.flipped;
+      tile.ldc = width;
+      tile.k = k;
+      tile.last = lanes;
+      tile_rows(kernels, tile, v.end - v.begin, n);
+      kernels.untranspose(g.C + Stride{i} * g.ldc + j, g.ldc, mine.flipped, width, n, rows, add);
+    }
+  }
+}
+
+/// A product whose size is checked, on this thread.
+void multiply(const Gemm<float>& g) {
+  if (g.M <= 0 || g.N <= 0) return;
+  if (g.K <= 0) {
+    if (g.accumulate) return;
+    for (int i = 0; i < g.M; ++i) std::fill_n(g.C + Stride{i} * g.ldc, g.N, 0.0f);
+    return;
+  }
+  const Kernels& kernels = gemm_kernels();
+  // Floats to transpose: N K for the straight way, M K + M N for the flipped one.
+  const bool flip = g.form == GemmForm::NT && Stride{g.M} * (Stride{g.K} + g.N) < Stride{g.N} * g.K;
+  for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
+    const int k = std::min(kBlockK, g.K - k0);
+    const bool add = g.accumulate || k0 > 0;
+    if (flip)
+      block_flipped(kernels, g, k0, k, add);
+    else
+      block_straight(kernels, g, k0, k, add);
+  }
+}
+
+void check_product(const Gemm<float>& g) {
+  const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
+  check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm of M = ", g.M, ", N = ", g.N, ", K = ", g.K,
+        ": sizes must be at least 0");
+  check(g.lda >= (tn ? g.M : g.K) && g.ldb >= (nt ? g.K : g.N) && g.ldc >= g.N, "gemm of M = ", g.M,
+        ", N = ", g.N, ", K = ", g.K, " with leading dimensions ", g.lda, ", ", g.ldb, ", ", g.ldc,
+        ": each must be at least its matrix's row length");
+}
+
+double work_of(const Gemm<float>& g) {
+  return static_cast<double>(g.M) * g.N * std::max(g.K, 1);
+}
+
+/// How a product is cut into blocks of C for threads. Cuts never change bits: K stays whole.
+struct Grid {
+  int rows, cols;
+};
+Grid cut(const Gemm<float>& g, double work_per_block) {
+  const int wanted = static_cast<int>(std::clamp(work_of(g) / work_per_block, 1.0, 4096.0));
+  // Whole panels of columns first, so that no two blocks pack the same columns of B; then rows.
+  const int cols = std::clamp(divide_up(g.N, kPanel), 1, wanted);
+  const int rows = std::clamp(divide_up(wanted, cols), 1, std::max(1, g.M / 32));
+  return {rows, cols};
+}
+
+void multiply_block(const Gemm<float>& g, Grid grid, int block) {
+  if (grid.rows * grid.cols == 1) return multiply(g);
+  const Piece i = piece(g.M, grid.rows, block / grid.cols);
+  const Piece panels = piece(divide_up(g.N, kPanel), grid.cols, block % grid.cols);
+  const int j = panels.begin * kPanel;
+  Gemm<float> part = g;
+  part.M = i.end - i.begin;
+  part.N = std::min(panels.end * kPanel, g.N) - j;
+  part.A += Stride{i.begin} * (g.form == GemmForm::TN ? 1 : g.lda);
+  part.B += Stride{j} * (g.form == GemmForm::NT ? g.ldb : 1);
+  part.C += Stride{i.begin} * g.ldc + j;
+  multiply(part);
+}
+
+/// Multiply-adds per block: a few blocks for each thread, but none too small.
+double block_work(double work, int threads) {
+  return std::max(work / (4.0 * threads), kSerial / 2);
+}
+
+}  // namespace
+
+const char* gemm_isa() {
+  return gemm_kernels().name;
+}
+
+void gemm_serial(const Gemm<float>& g) {
+  check_product(g);
+  multiply(g);
+}
+
+void gemm(const Gemm<float>& g) {
+  check_product(g);
+  const ThreadPool* pool = ThreadPool::current();
+  const double work = work_of(g);
+  if (pool == nullptr || pool->threads() == 1 || work < kSerial) return multiply(g);
+  const Grid grid = cut(g, block_work(work, pool->threads()));
+  parallel_for(grid.rows * grid.cols, 1, [&](int block, int) { multiply_block(g, grid, block); });
+}
+
+template <>
+void gemm_grouped<float>(const Gemm<float>* products, int count) {
+  double work = 0.0;
+  for (int p = 0; p < count; ++p) {
+    check_product(products[p]);
+    work += work_of(products[p]);
+  }
+  const ThreadPool* pool = ThreadPool::current();
+  if (pool == nullptr || pool->threads() == 1 || work < kSerial) {
+    for (int p = 0; p < count; ++p) multiply(products[p]);
+    return;
+  }
+  // One loop over all blocks of all products; first[p] is the number of product p's first block.
+  const double per_block = block_work(work, pool->threads());
+  thread_local std::vector<int> first_of_product;
+  std::vector<int>& first = first_of_product;
+  first.assign(static_cast<std::size_t>(count) + 1, 0);
+  for (int p = 0; p < count; ++p) {
+    const Grid grid = cut(products[p], per_block);
+    const auto s = static_cast<std::size_t>(p);
+    first[s + 1] = first[s] + grid.rows * grid.cols;
+  }
+  parallel_for(first.back(), 1, [&](int block, int) {
+    const auto after = std::upper_bound(first.begin(), first.end(), block);
+    const auto p = after - first.begin() - 1;
+    multiply_block(products[p], cut(products[p], per_block), block - *(after - 1));
+  });
+}
+
+template <>
+void gemm_grouped<double>(const Gemm<double>* products, int count) {
+  for (int p = 0; p < count; ++p) gemm_plain(products[p]);
+}
+
+}  // namespace ramoe

@@ -1,0 +1,253 @@
+#include "ch01_tensor/gemm_fast.h"
+
+#include <array>
+#include <cstring>
+
+namespace ramoe {
+namespace {
+
+#define RAMOE_INLINE inline __attribute__((always_inline))
+
+// A vector of `lanes` floats. Loads and stores go through memcpy: no alignment is assumed.
+template <int lanes>
+struct Vector;
+template <>
+struct Vector<16> {
+  typedef float Float __attribute__((vector_size(64)));
+  typedef int Int __attribute__((vector_size(64)));
+};
+template <>
+struct Vector<8> {
+  typedef float Float __attribute__((vector_size(32)));
+  typedef int Int __attribute__((vector_size(32)));
+};
+template <>
+struct Vector<4> {
+  typedef float Float __attribute__((vector_size(16)));
+  typedef int Int __attribute__((vector_size(16)));
+};
+
+/// R x V accumulators stay in registers while k runs; a row's element is broadcast over V vectors.
+template <int lanes, int V, int R>
+RAMOE_INLINE void tile_body(const Tile& t) {
+  using Float = typename Vector<lanes>::Float;
+  constexpr std::size_t kBytes = sizeof(Float);
+  Float acc[R][V] = {};
+  const float *a = t.a, *b = t.b;
+  const Stride a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
+  for (int k = t.k; k > 0; --k, a += a_k, b += b_k) {
+    Float b_v[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) std::memcpy(&b_v[v], b + v * lanes, kBytes);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const float a_r = a[r * a_row];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] += a_r * b_v[v];
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) {
+    float* c = t.c + r * t.ldc;
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v, c += lanes) {
+      const std::size_t bytes =
+          v + 1 < V ? kBytes : static_cast<std::size_t>(t.last) * sizeof(float);
+      Float sum = acc[r][v];
+      if (bytes == kBytes) {
+        if (t.add) {
+          Float old;
+          std::memcpy(&old, c, kBytes);
+          sum = old + sum;
+        }
+        std::memcpy(c, &sum, kBytes);
+      } else {
+        for (int l = 0; l < t.last; ++l) c[l] = t.add ? c[l] + sum[l] : sum[l];
+      }
+    }
+  }
+}
+
+template <int lanes>
+RAMOE_INLINE void copy_body(float* to, int width, const float* from, Stride from_row, int k,
+                            int cols) {
+  using Float = typename Vector<lanes>::Float;
+  for (; k > 0; --k, to += width, from += from_row) {
+    int j = 0;
+    for (; j + lanes <= cols; j += lanes) {
+      Float x;
+      std::memcpy(&x, from + j, sizeof(x));
+      std::memcpy(to + j, &x, sizeof(x));
+    }
+    for (; j < cols; ++j) to[j] = from[j];
+    for (; j < width; ++j) to[j] = 0.0f;
+  }
+}
+
+/// Lane numbers that exchange the off-diagonal blocks of `step` lanes of two rows a, b:
+/// which = 0 keeps a's even blocks and takes b's even blocks between them, 1 the odd ones.
+template <int lanes>
+constexpr std::array<int, lanes> exchange_lanes(int step, int which) {
+  std::array<int, lanes> from{};
+  for (int l = 0; l < lanes; ++l) {
+    const bool odd = (l & step) != 0;
+    const int within_a = which == 0 ? l : l + step, within_b = which == 0 ? l - step : l;
+    from[static_cast<std::size_t>(l)] = odd ? lanes + within_b : within_a;
+  }
+  return from;
+}
+
+/// Rows x[i] and x[i + step] exchange blocks, for all such pairs.
+template <int lanes, int step>
+RAMOE_INLINE void exchange(typename Vector<lanes>::Float (&x)[lanes]) {
+  using Vectors = Vector<lanes>;
+  constexpr std::array<int, lanes> kEven = exchange_lanes<lanes>(step, 0);
+  constexpr std::array<int, lanes> kOdd = exchange_lanes<lanes>(step, 1);
+  typename Vectors::Int even, odd;
+  std::memcpy(&even, kEven.data(), sizeof(even));
+  std::memcpy(&odd, kOdd.data(), sizeof(odd));
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) {
+    if ((i & step) != 0) continue;
+    const typename Vectors::Float a = x[i], b = x[i + step];
+    x[i] = __builtin_shuffle(a, b, even);
+    x[i + step] = __builtin_shuffle(a, b, odd);
+  }
+}
+
+/// A square block of lanes x lanes, transposed in registers in log2(lanes) rounds.
+template <int lanes>
+RAMOE_INLINE void transpose_square(typename Vector<lanes>::Float (&x)[lanes]) {
+  exchange<lanes, 1>(x);
+  exchange<lanes, 2>(x);
+  if constexpr (lanes > 4) exchange<lanes, 4>(x);
+  if constexpr (lanes > 8) exchange<lanes, 8>(x);
+}
+
+template <int lanes>
+RAMOE_INLINE void transpose_body(float* to, int width, const float* from, Stride from_row, int k,
+                                 int cols) {
+  using Float = typename Vector<lanes>::Float;
+  for (int j = 0; j < width; j += lanes) {
+    const int rows = cols - j < lanes ? cols - j : lanes;
+    int p = 0;
+    for (; p + lanes <= k; p += lanes) {
+      Float x[lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) {
+        x[i] = Float{};
+        if (i < rows) std::memcpy(&x[i], from + (j + i) * from_row + p, sizeof(Float));
+      }
+      transpose_square<lanes>(x);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) std::memcpy(to + (p + i) * width + j, &x[i], sizeof(Float));
+    }
+    for (; p < k; ++p)
+      for (int i = 0; i < lanes; ++i)
+        to[p * width + j + i] = i < rows ? from[(j + i) * from_row + p] : 0.0f;
+  }
+}
+
+template <int lanes>
+RAMOE_INLINE void untranspose_body(float* c, Stride ldc, const float* from, Stride from_row, int k,
+                                   int cols, bool add) {
+  using Float = typename Vector<lanes>::Float;
+  for (int j = 0; j < cols; j += lanes) {
+    const int rows = cols - j < lanes ? cols - j : lanes;  // of C
+    int p = 0;
+    for (; p + lanes <= k; p += lanes) {
+      Float x[lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i)
+        std::memcpy(&x[i], from + (p + i) * from_row + j, sizeof(Float));
+      transpose_square<lanes>(x);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) {
+        if (i >= rows) continue;
+        float* c_i = c + (j + i) * ldc + p;
+        if (add) {
+          Float old;
+          std::memcpy(&old, c_i, sizeof(old));
+          x[i] = old + x[i];
+        }
+        std::memcpy(c_i, &x[i], sizeof(Float));
+      }
+    }
+    for (; p < k; ++p)
+      for (int i = 0; i < rows; ++i) {
+        float& c_ip = c[(j + i) * ldc + p];
+        c_ip = add ? c_ip + from[p * from_row + j + i] : from[p * from_row + j + i];
+      }
+  }
+}
+
+// The same bodies, compiled for one instruction set, and the table of them. A target is a property
+// of a function, so each set needs functions of its own.
+#define RAMOE_KERNELS(set, target_of_set, lanes_, rows1, rows2, rows3, rows4)                     \
+  struct set {                                                                                    \
+    template <int V, int R>                                                                       \
+    target_of_set static void tile(const Tile& t) {                                               \
+      tile_body<lanes_, V, R>(t);                                                                 \
+    }                                                                                             \
+    target_of_set static void copy(float* to, int width, const float* from, Stride from_row,      \
+                                   int k, int cols) {                                             \
+      copy_body<lanes_>(to, width, from, from_row, k, cols);                                      \
+    }                                                                                             \
+    target_of_set static void transpose(float* to, int width, const float* from, Stride from_row, \
+                                        int k, int cols) {                                        \
+      transpose_body<lanes_>(to, width, from, from_row, k, cols);                                 \
+    }                                                                                             \
+    target_of_set static void untranspose(float* c, Stride ldc, const float* from,                \
+                                          Stride from_row, int k, int cols, bool add) {           \
+      untranspose_body<lanes_>(c, ldc, from, from_row, k, cols, add);                             \
+    }                                                                                             \
+    static constexpr int kLanes = lanes_;                                                         \
+    static constexpr int kRows[kMaxVectors + 1] = {0, rows1, rows2, rows3, rows4};                \
+  };
+
+template <class Set, int V, int R>
+void fill_column(Kernels& kernels) {
+  kernels.tile[V][R] = &Set::template tile<V, R>;
+  if constexpr (R < Set::kRows[V]) fill_column<Set, V, R + 1>(kernels);
+}
+
+template <class Set>
+Kernels make_kernels(const char* name) {
+  Kernels kernels{};
+  kernels.name = name;
+  kernels.lanes = Set::kLanes;
+  for (int v = 0; v <= kMaxVectors; ++v) kernels.max_rows[v] = Set::kRows[v];
+  if constexpr (Set::kRows[1] > 0) fill_column<Set, 1, 1>(kernels);
+  if constexpr (Set::kRows[2] > 0) fill_column<Set, 2, 1>(kernels);
+  if constexpr (Set::kRows[3] > 0) fill_column<Set, 3, 1>(kernels);
+  if constexpr (Set::kRows[4] > 0) fill_column<Set, 4, 1>(kernels);
+  kernels.copy = &Set::copy;
+  kernels.transpose = &Set::transpose;
+  kernels.untranspose = &Set::untranspose;
+  return kernels;
+}
+
+// Tallest tiles for widths of 1, 2, 3, 4 vectors: accumulators, one row of B and a broadcast fit in
+// 32 registers of AVX-512, or 16 of the others, which therefore stop at two vectors.
+#if defined(__x86_64__)
+RAMOE_KERNELS(Avx512, __attribute__((target("arch=x86-64-v4"))), 16, 12, 12, 8, 6)
+RAMOE_KERNELS(Avx2, __attribute__((target("arch=x86-64-v3"))), 8, 10, 6, 0, 0)
+#endif
+RAMOE_KERNELS(Baseline, , 4, 8, 4, 0, 0)
+
+Kernels choose() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("x86-64-v4")) return make_kernels<Avx512>("avx512");
+  if (__builtin_cpu_supports("x86-64-v3")) return make_kernels<Avx2>("avx2");
+#endif
+  return make_kernels<Baseline>("baseline");
+}
+
+}  // namespace
+
+const Kernels& gemm_kernels() {
+  static const Kernels kernels = choose();
+  return kernels;
+}
+
+}  // namespace ramoe

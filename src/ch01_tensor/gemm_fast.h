@@ -1,0 +1,49 @@
+// Chapter 1.5 - the kernels under the fast matrix product
+//
+// A kernel table holds, for one instruction set, the register tiles and the copies that feed them.
+// The drivers in gemm.cpp are ordinary code; only what the table points to is compiled for a newer
+// processor. Tests: tests/ch01_tensor/gemm_test.cpp, through gemm().
+#pragma once
+
+#include <cstddef>
+
+namespace ramoe {
+
+using Stride = std::ptrdiff_t;
+
+/// One register tile: C (R, V * lanes) += or = A (R, k) B (k, V * lanes), R and V by the function.
+/// Each element is one chain acc = fma(a, b, acc) in the order of k from acc = 0, then C = acc or
+/// C + acc: its bits depend on neither R, V nor its place in the tile.
+struct Tile {
+  const float* a;
+  Stride a_row, a_k;  // A(i,k) = a[i * a_row + k * a_k]
+  const float* b;
+  Stride b_k;  // B(k,j) = b[k * b_k + j]; V * lanes columns are read
+  float* c;
+  Stride ldc;
+  int k;
+  int last;  // columns of the last vector that are written, 1 to lanes
+  bool add;
+};
+
+constexpr int kMaxVectors = 4;  // widest tile, in vectors
+constexpr int kMaxRows = 12;    // tallest tile
+
+struct Kernels {
+  const char* name;
+  int lanes;
+  int max_rows[kMaxVectors + 1];                             // tallest tile for a width in vectors
+  void (*tile[kMaxVectors + 1][kMaxRows + 1])(const Tile&);  // [vectors][rows]
+  /// to (k, width) = from (k, cols), zeros beyond cols; leading dimensions width and `from_row`.
+  void (*copy)(float* to, int width, const float* from, Stride from_row, int k, int cols);
+  /// to (k, width) = from (cols, k)^T, zeros beyond cols.
+  void (*transpose)(float* to, int width, const float* from, Stride from_row, int k, int cols);
+  /// c (cols, k) = or += from (k, cols)^T.
+  void (*untranspose)(float* c, Stride ldc, const float* from, Stride from_row, int k, int cols,
+                      bool add);
+};
+
+/// The table for this machine, chosen at the first call.
+const Kernels& gemm_kernels();
+
+}  // namespace ramoe

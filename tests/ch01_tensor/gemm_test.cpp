@@ -1,0 +1,242 @@
+#include "ch01_tensor/gemm.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "ch01_tensor/parallel.h"
+#include "ch01_tensor/philox.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kFence = -12345.678f;  // stands wherever C must not be written
+constexpr int kSizes[] = {1, 2, 3, 5, 6, 7, 16, 17, 31, 33, 63, 64, 65, 100, 129, 257, 300};
+constexpr int kMost = 300;
+
+std::size_t at(std::ptrdiff_t i) {
+  return static_cast<std::size_t>(i);
+}
+
+/// A product with its matrices: rows longer than needed and starting off any vector's alignment.
+struct Case {
+  Gemm<float> g{};
+  std::vector<float> a, b, c;
+
+  Case(GemmForm form, int M, int N, int K, bool accumulate, std::uint64_t seed = 1) {
+    Random random(seed, static_cast<std::uint64_t>(M * 1000 + N));
+    const int a_rows = form == GemmForm::TN ? K : M, a_cols = form == GemmForm::TN ? M : K;
+    const int b_rows = form == GemmForm::NT ? N : K, b_cols = form == GemmForm::NT ? K : N;
+    g = {form, M, N, K, nullptr, a_cols + 3, nullptr, b_cols + 5, nullptr, N + 7, accumulate};
+    auto fill = [&random](std::vector<float>& v, int rows, int cols, int ld) {
+      v.assign(at(1 + std::ptrdiff_t{rows} * ld), kNan);  // NaN wherever nothing may be read
+      for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < cols; ++j)
+          v[at(1 + std::ptrdiff_t{i} * ld + j)] =
+              static_cast<float>(random.next_u32() >> 8) * 0x1p-23f - 1.0f;
+    };
+    fill(a, a_rows, a_cols, g.lda);
+    fill(b, b_rows, b_cols, g.ldb);
+    c.assign(at(2 + std::ptrdiff_t{M} * g.ldc), kFence);
+    for (int i = 0; i < M; ++i)
+      for (int j = 0; j < N; ++j)
+        c[at(1 + i * g.ldc + j)] = accumulate ? 0.01f * float(i - j) : kNan;
+    point();
+  }
+  Case(const Case& other) : g(other.g), a(other.a), b(other.b), c(other.c) { point(); }
+
+  void point() { g.A = a.data() + 1, g.B = b.data() + 1, g.C = c.data() + 1; }
+  std::string name() const {
+    static const char* forms[] = {"NN", "NT", "TN"};
+    return cat(forms[static_cast<int>(g.form)], " M=", g.M, " N=", g.N, " K=", g.K,
+               g.accumulate ? " +=" : " =");
+  }
+};
+
+bool same_bits(const std::vector<float>& x, const std::vector<float>& y) {
+  return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0;
+}
+
+/// got = wanted within a rounding error per addition; fences untouched. |a b| <= 1, so each partial
+/// sum is at most K (+ 3 of C) and each of K additions in two orders errs by half a unit of that;
+/// errors add like a random walk, so 4 sqrt(K) units of the typical sum sqrt(K) are ample.
+void expect_close(const Case& got, const Case& wanted) {
+  const float K = static_cast<float>(wanted.g.K);
+  const float allowed = 1.2e-7f * (4.0f * K + 8.0f);
+  int bad = 0;
+  for (std::size_t n = 0; n < got.c.size() && bad < 3; ++n) {
+    const std::ptrdiff_t place = static_cast<std::ptrdiff_t>(n) - 1;
+    const bool inside = place >= 0 && place / got.g.ldc < got.g.M && place % got.g.ldc < got.g.N;
+    const bool good = inside ? std::abs(got.c[n] - wanted.c[n]) <= allowed : got.c[n] == kFence;
+    if (good) continue;
+    ++bad;
+    ADD_FAILURE() << got.name() << (inside ? "" : ": outside C,") << " row " << place / got.g.ldc
+                  << " column " << place % got.g.ldc << ": " << got.c[n] << ", wanted "
+                  << (inside ? wanted.c[n] : kFence);
+  }
+}
+
+TEST(Gemm, PlainIsTheDefinition) {
+  // [1 2; 3 4] [5 6; 7 8] = [19 22; 43 50], with A or B given transposed for the other forms.
+  const double a[] = {1, 2, 3, 4}, a_t[] = {1, 3, 2, 4}, b[] = {5, 6, 7, 8}, b_t[] = {5, 7, 6, 8};
+  for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    double c[] = {1, 1, 1, 1};
+    Gemm<double> g{
+        form, 2, 2, 2,    form == GemmForm::TN ? a_t : a, 2, form == GemmForm::NT ? b_t : b,
+        2,    c, 2, false};
+    gemm(g);
+    EXPECT_EQ(std::vector<double>(c, c + 4), (std::vector<double>{19, 22, 43, 50}));
+    g.accumulate = true;
+    gemm_serial(g);
+    EXPECT_EQ(std::vector<double>(c, c + 4), (std::vector<double>{38, 44, 86, 100}));
+  }
+}
+
+TEST(Gemm, FastEqualsPlainOnOddShapes) {
+  for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    for (bool accumulate : {false, true}) {
+      for (int M : kSizes)
+        for (int N : kSizes)
+          for (int K : kSizes) {
+            // All small shapes; of the large ones a fixed sixth, so that the test stays quick.
+            if (M * N * K > 60000 && (M * 7 + N * 3 + K) % 6 != 0) continue;
+            Case fast(form, M, N, K, accumulate);
+            Case plain(fast);
+            gemm_serial(fast.g);
+            gemm_plain(plain.g);
+            expect_close(fast, plain);
+            if (HasFailure()) return;
+          }
+    }
+  }
+}
+
+// An element's bits depend on its row of A, its column of B and K: not on M, N or where it stands.
+TEST(Gemm, PlaceDoesNotChangeBits) {
+  for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    for (int K : {1, 17, 256, 300}) {
+      Case whole(form, kMost, 129, K, false);
+      gemm_serial(whole.g);
+      for (int rows : {1, 2, 5, 13, 31, 64, 100}) {
+        for (int cols : {1, 3, 8, 16, 31, 48, 65, 96, 120}) {
+          const int i = kMost - rows, j = 129 - cols - 2;
+          Case part(form, rows, cols, K, false);
+          part.g.A = whole.g.A + i * (form == GemmForm::TN ? 1 : whole.g.lda);
+          part.g.B = whole.g.B + j * (form == GemmForm::NT ? whole.g.ldb : 1);
+          part.g.lda = whole.g.lda, part.g.ldb = whole.g.ldb;
+          gemm_serial(part.g);
+          for (int r = 0; r < rows; ++r)
+            ASSERT_EQ(std::memcmp(part.g.C + r * part.g.ldc, whole.g.C + (i + r) * whole.g.ldc + j,
+                                  at(cols) * sizeof(float)),
+                      0)
+                << part.name() << " row " << r;
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, ThreadsDoNotChangeBits) {
+  for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    for (bool accumulate : {false, true}) {
+      for (const auto& [M, N, K] : {std::array{300, 257, 129}, std::array{129, 300, 700},
+                                    std::array{1, 2000, 300}, std::array{1000, 8, 64}}) {
+        Case serial(form, M, N, K, accumulate);
+        gemm_serial(serial.g);
+        for (int threads : {1, 2, 3}) {
+          ThreadPool pool(threads);
+          const PoolScope scope(pool);
+          Case parallel(form, M, N, K, accumulate);
+          gemm(parallel.g);
+          EXPECT_TRUE(same_bits(parallel.c, serial.c)) << serial.name() << " " << threads;
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, GroupedEqualsOneByOne) {
+  for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    for (bool accumulate : {false, true}) {
+      std::vector<Case> one_by_one, grouped;
+      for (int rows : {0, 1, 16, 0, 300, 33, 128, 7, 64}) {
+        const bool tn = form == GemmForm::TN;  // the rows of an expert are K there: 0 means C = 0
+        one_by_one.emplace_back(form, tn ? 65 : rows, 130, tn ? rows : 65, accumulate);
+      }
+      grouped = one_by_one;
+      for (Case& c : grouped) c.point();
+      for (Case& c : one_by_one) gemm(c.g);
+      for (int threads : {1, 2, 3}) {
+        ThreadPool pool(threads);
+        const PoolScope scope(pool);
+        std::vector<Case> now = grouped;
+        std::vector<Gemm<float>> products;
+        for (Case& c : now) products.push_back(c.g);
+        gemm_grouped(products.data(), static_cast<int>(products.size()));
+        for (std::size_t p = 0; p < now.size(); ++p)
+          EXPECT_TRUE(same_bits(now[p].c, one_by_one[p].c)) << now[p].name() << " of " << threads;
+      }
+      for (std::size_t p = 0; p < grouped.size(); ++p) {
+        gemm_plain(grouped[p].g);
+        expect_close(one_by_one[p], grouped[p]);
+      }
+    }
+  }
+  gemm_grouped<float>(nullptr, 0);
+}
+
+TEST(Gemm, NothingToSum) {
+  Case zeroed(GemmForm::NN, 5, 17, 0, false), kept(GemmForm::NN, 5, 17, 0, true);
+  const Case before(kept);
+  gemm(zeroed.g);
+  gemm(kept.g);
+  EXPECT_TRUE(same_bits(kept.c, before.c));
+  for (int i = 0; i < 5; ++i)
+    for (int j = 0; j < zeroed.g.ldc; ++j)
+      EXPECT_EQ(zeroed.g.C[i * zeroed.g.ldc + j], j < 17 ? 0.0f : kFence);
+}
+
+// 0 times NaN or infinity is NaN and must come out; no zero may be skipped.
+TEST(Gemm, NanAndInfinityComeThrough) {
+  for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    for (float poison : {kNan, std::numeric_limits<float>::infinity()}) {
+      Case fast(form, 20, 35, 40, false);
+      const int k = 39, j = 34;
+      std::fill(fast.a.begin(), fast.a.end(), 0.0f);
+      fast.b[at(1 + (form == GemmForm::NT ? j * fast.g.ldb + k : k * fast.g.ldb + j))] = poison;
+      gemm(fast.g);
+      for (int r = 0; r < 20; ++r)
+        for (int c = 0; c < 35; ++c)
+          EXPECT_EQ(std::isnan(fast.g.C[r * fast.g.ldc + c]), c == j) << fast.name();
+    }
+  }
+}
+
+TEST(Gemm, RowsShorterThanTheMatrixAreErrors) {
+  Case good(GemmForm::NN, 4, 5, 6, false);
+  for (int which = 0; which < 4; ++which) {
+    Gemm<float> g = good.g;
+    if (which == 0) g.lda = 5;
+    if (which == 1) g.ldb = 4;
+    if (which == 2) g.ldc = 4;
+    if (which == 3) g.M = -1;
+    EXPECT_THROW(gemm(g), Error);
+    EXPECT_THROW(gemm_serial(g), Error);
+    EXPECT_THROW(gemm_grouped(&g, 1), Error);
+  }
+}
+
+TEST(Gemm, NamesItsInstructionSet) {
+  const std::string isa = gemm_isa();
+  EXPECT_TRUE(isa == "avx512" || isa == "avx2" || isa == "baseline") << isa;
+}
+
+}  // namespace
+}  // namespace ramoe
