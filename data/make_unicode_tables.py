@@ -97,7 +97,7 @@ def tables():
     composes.sort(key=lambda i: rows[i][1:])
     out = "// Made by data/make_unicode_tables.py from Unicode %s. Do not edit.\n" % ud.unidata_version
     out += "// Long because it is data: %d decompositions alone.\n" % len(rows)
-    out += '#define RAMOE_UNICODE_VERSION "%s"\n' % ud.unidata_version
+    out += 'constexpr char kUnicodeVersion[] = "%s";\n' % ud.unidata_version
     out += "\n// first, last, class: Letter, Mark, Number, White_Space\n"
     out += wrap("kClasses", "ClassRange",
                 ["{0x%X, 0x%X, %s}" % (a, b, names[v]) for a, b, v in ranges(char_class)])

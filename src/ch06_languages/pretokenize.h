@@ -1,0 +1,34 @@
+// Chapter 6.2 - cutting text into pieces that byte-pair merges never cross
+//
+// A tokenizer.json names its cut by a regular expression. We know a few of these expressions by
+// heart and run a handwritten scanner for each; another one is an Error, never a guess.
+//
+// Our own (choice), kWordsPattern: in Hindi and Thai the vowel signs are marks, \p{M}, which
+// GPT-2's expression treats as punctuation, cutting words apart; here letters and marks go
+// together. Digits stand alone, so that a number is read place by place.
+//
+//   "Kenya : 12"  ->  "Kenya" " :" " 1" "2"
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ramoe {
+
+inline constexpr char kWordsPattern[] =
+    R"( ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+)";
+
+/// Length in bytes (at least 1) of the piece that starts at byte `at` < text.size().
+/// Broken UTF-8 counts as U+FFFD, that is, as punctuation; its bytes stay as they are.
+using PieceScanner = std::size_t (*)(std::string_view text, std::size_t at);
+
+/// The scanner of a pattern. Error: no scanner for it; names the pattern and those there are.
+PieceScanner find_scanner(const std::string& pattern);
+
+/// The pieces, in order; joined they are the text.
+std::vector<std::string_view> pretokenize(std::string_view text, PieceScanner scanner);
+
+}  // namespace ramoe
