@@ -1,0 +1,60 @@
+// Chapter 3.5 - generation: greedy or sampled, many prompts at a time, with a key/value cache
+//
+// A model that can continue text implements CachedModel; generate() drives it. Prompts of different
+// lengths share a batch: every sequence has its own length in the cache, so no padding enters the
+// attention of a decoding step. Tests: tests/ch03_transformer/generate_test.cpp
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace ramoe {
+
+/// Keys (after rotation) and values of the tokens seen so far, for every layer.
+struct KvCache {
+  KvCache(int layers, int B, int capacity, int width);
+  float* keys(int layer) { return k.data() + offset(layer); }
+  float* values(int layer) { return v.data() + offset(layer); }
+
+  int B, capacity, width;   // width = NKV*HS; per layer (B, capacity, width)
+  std::vector<int> length;  // tokens in the cache, per sequence
+  std::vector<float> k, v;
+
+ private:
+  std::size_t offset(int layer) const;
+};
+
+class CachedModel {
+ public:
+  virtual ~CachedModel() = default;
+  virtual int vocabulary() const = 0;
+  virtual int max_length() const = 0;
+  /// Reads B prompts into an empty cache and returns the logits (B,V) after the last token of each.
+  /// Valid until the next call.
+  virtual const float* start(const std::vector<std::vector<int>>& prompts, int capacity) = 0;
+  /// Appends one token per sequence of the present batch and returns the next logits (B,V).
+  virtual const float* step(const std::vector<int>& tokens) = 0;
+  /// Keeps only the sequences listed (ascending), e.g. those that have not ended.
+  virtual void keep(const std::vector<int>& sequences) = 0;
+};
+
+struct GenerateOptions {
+  int max_new_tokens = 32;
+  int eos = -1;              // generation of a sequence ends with this token; -1: never
+  int batch = 64;            // prompts per batch; batches are formed from prompts of similar length
+  double temperature = 0;    // 0: greedy (ties to the lower token)
+  int top_k = 0;             // sample from the k likeliest; 0: from all
+  double top_p = 1;          // sample from the smallest set with this probability
+  std::uint64_t seed = 1;    // draws depend on (seed, prompt index, position) alone
+};
+
+/// The continuation of each prompt, without the prompt and without eos, in the order of the prompts.
+/// Error: an empty prompt, or prompt + max_new_tokens beyond the model's maximum length.
+std::vector<std::vector<int>> generate(CachedModel& model,
+                                       const std::vector<std::vector<int>>& prompts,
+                                       const GenerateOptions& options);
+
+/// One token from logits (V): see GenerateOptions. `uniform` is a draw from [0,1).
+int sample_token(const float* logits, int V, const GenerateOptions& options, double uniform);
+
+}  // namespace ramoe

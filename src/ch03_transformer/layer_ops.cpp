@@ -1,0 +1,260 @@
+#include "ch03_transformer/layer_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "ch01_tensor/parallel.h"
+#include "ch01_tensor/simd.h"
+#include "ch01_tensor/tensor.h"
+
+namespace ramoe {
+namespace {
+
+int rows_per_block(int C) { return std::max(1, 16384 / std::max(1, C)); }
+
+template <class T>
+RAMOE_INLINE void add_row_body(T* y, const T* x, int C) {
+  for (int c = 0; c < C; ++c) y[c] += x[c];
+}
+RAMOE_SIMD void add_row(float* y, const float* x, int C) { add_row_body(y, x, C); }
+void add_row(double* y, const double* x, int C) { add_row_body(y, x, C); }
+
+}  // namespace
+
+template <class T>
+void embedding_forward(T* out, const T* table, const int* token, int N, int C) {
+  gather_rows_forward(out, table, token, N, C);
+}
+
+template <class T>
+void embedding_backward(T* dtable, const int* token, const T* dout, int N, int C) {
+  gather_rows_backward(dtable, token, dout, N, C);
+}
+
+template <class T>
+void gather_rows_forward(T* out, const T* x, const int* index, int R, int C) {
+  parallel_for(R, rows_per_block(C), [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) std::copy_n(row(x, index[i], C), C, row(out, i, C));
+  });
+}
+
+template <class T>
+void gather_rows_backward(T* dx, const int* index, const T* dout, int R, int C) {
+  // One thread: rows may repeat, and the order of the sums must not depend on threads.
+  for (int i = 0; i < R; ++i) add_row(row(dx, index[i], C), row(dout, i, C), C);
+}
+
+// ---- RMSNorm ------------------------------------------------------------------------------------
+
+namespace {
+
+template <class T>
+RAMOE_INLINE void rmsnorm_body(T* out, T* rstd, const T* x, const T* w, int rows, int C, T eps) {
+  for (int n = 0; n < rows; ++n, out += C, x += C) {
+    const T r = T(1) / std::sqrt(dot(x, x, C) / T(C) + eps);
+    for (int c = 0; c < C; ++c) out[c] = x[c] * r * w[c];
+    rstd[n] = r;
+  }
+}
+RAMOE_SIMD void rmsnorm_rows(float* out, float* rstd, const float* x, const float* w, int rows,
+                             int C, float eps) {
+  rmsnorm_body(out, rstd, x, w, rows, C, eps);
+}
+void rmsnorm_rows(double* out, double* rstd, const double* x, const double* w, int rows, int C,
+                  double eps) {
+  rmsnorm_body(out, rstd, x, w, rows, C, eps);
+}
+
+// dx and dw of a block of rows; scaled (C) is scratch for g = dout * w.
+template <class T>
+RAMOE_INLINE void rmsnorm_backward_body(T* dx, T* dw, T* scaled, const T* x, const T* w,
+                                        const T* rstd, const T* dout, int rows, int C) {
+  for (int n = 0; n < rows; ++n, x += C, dout += C) {
+    const T r = rstd[n];
+    if (dw != nullptr)
+      for (int c = 0; c < C; ++c) dw[c] += dout[c] * x[c] * r;
+    if (dx == nullptr) continue;
+    for (int c = 0; c < C; ++c) scaled[c] = dout[c] * w[c];
+    const T mean = dot(scaled, x, C) / T(C) * r * r * r;
+    T* dx_n = dx + static_cast<std::size_t>(n) * static_cast<std::size_t>(C);
+    for (int c = 0; c < C; ++c) dx_n[c] += r * scaled[c] - mean * x[c];
+  }
+}
+RAMOE_SIMD void rmsnorm_backward_rows(float* dx, float* dw, float* scaled, const float* x,
+                                      const float* w, const float* rstd, const float* dout,
+                                      int rows, int C) {
+  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C);
+}
+void rmsnorm_backward_rows(double* dx, double* dw, double* scaled, const double* x,
+                           const double* w, const double* rstd, const double* dout, int rows,
+                           int C) {
+  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C);
+}
+
+}  // namespace
+
+template <class T>
+void rmsnorm_forward(T* out, T* rstd, const T* x, const T* w, int N, int C, double eps) {
+  parallel_for(N, rows_per_block(C), [&](int begin, int end) {
+    rmsnorm_rows(row(out, begin, C), rstd + begin, row(x, begin, C), w, end - begin, C, T(eps));
+  });
+}
+
+template <class T>
+void rmsnorm_forward_plain(T* out, T* rstd, const T* x, const T* w, int N, int C, double eps) {
+  for (int n = 0; n < N; ++n) {
+    T squares = 0;
+    for (int c = 0; c < C; ++c) squares += row(x, n, C)[c] * row(x, n, C)[c];
+    rstd[n] = T(1) / std::sqrt(squares / T(C) + T(eps));
+    for (int c = 0; c < C; ++c) row(out, n, C)[c] = row(x, n, C)[c] * rstd[n] * w[c];
+  }
+}
+
+template <class T>
+void rmsnorm_backward(T* dx, T* dw, const T* x, const T* w, const T* rstd, const T* dout, int N,
+                      int C) {
+  // dw is summed per block of rows and then over blocks in order, whatever the number of threads.
+  const int grain = rows_per_block(C), blocks = (N + grain - 1) / grain;
+  thread_local std::vector<T> partial;
+  partial.assign(static_cast<std::size_t>(blocks) * 2 * static_cast<std::size_t>(C), T(0));
+  T* const sums = partial.data();
+  parallel_for(N, grain, [&](int begin, int end) {
+    T* dw_block = row(sums, 2 * (begin / grain), C);
+    rmsnorm_backward_rows(dx ? row(dx, begin, C) : nullptr, dw ? dw_block : nullptr, dw_block + C,
+                          row(x, begin, C), w, rstd + begin, row(dout, begin, C), end - begin, C);
+  });
+  if (dw)
+    for (int block = 0; block < blocks; ++block) add_row(dw, row(sums, 2 * block, C), C);
+}
+
+// ---- Rotary positions ---------------------------------------------------------------------------
+
+namespace {
+
+// Rotates every head of the rows [begin, end) by sign * angle; accumulates if add.
+template <class T>
+void rotate_rows(T* out, const T* x, const int* position, int begin, int end, int heads, int HS,
+                 double theta, double sign, bool add) {
+  const int half = HS / 2;
+  thread_local std::vector<double> frequency;
+  thread_local std::vector<T> cosine, sine;
+  frequency.resize(static_cast<std::size_t>(half));
+  cosine.resize(static_cast<std::size_t>(half));
+  sine.resize(static_cast<std::size_t>(half));
+  for (int i = 0; i < half; ++i) frequency[std::size_t(i)] = std::pow(theta, -2.0 * i / HS);
+  int known = -1;  // the position whose cosines are in the table
+  for (int n = begin; n < end; ++n) {
+    if (position[n] != known) {
+      known = position[n];
+      for (std::size_t i = 0; i < frequency.size(); ++i) {
+        cosine[i] = static_cast<T>(std::cos(known * frequency[i]));
+        sine[i] = static_cast<T>(sign * std::sin(known * frequency[i]));
+      }
+    }
+    const T *c = cosine.data(), *s = sine.data();
+    for (int head = 0; head < heads; ++head) {
+      const T* a = row(x, n, heads * HS) + head * HS;
+      T* o = row(out, n, heads * HS) + head * HS;
+      for (int i = 0; i < half; ++i) {
+        const T low = a[i] * c[i] - a[i + half] * s[i];
+        const T high = a[i + half] * c[i] + a[i] * s[i];
+        o[i] = add ? o[i] + low : low;
+        o[i + half] = add ? o[i + half] + high : high;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void rope_forward(T* out, const T* x, const int* position, int N, int heads, int HS, double theta) {
+  parallel_for(N, rows_per_block(heads * HS), [&](int begin, int end) {
+    rotate_rows(out, x, position, begin, end, heads, HS, theta, 1.0, false);
+  });
+}
+
+template <class T>
+void rope_backward(T* dx, const int* position, const T* dout, int N, int heads, int HS,
+                   double theta) {
+  parallel_for(N, rows_per_block(heads * HS), [&](int begin, int end) {
+    rotate_rows(dx, dout, position, begin, end, heads, HS, theta, -1.0, true);
+  });
+}
+
+// ---- SwiGLU -------------------------------------------------------------------------------------
+
+namespace {
+
+template <class T>
+RAMOE_INLINE void swiglu_body(T* out, const T* gu, int rows, int H) {
+  for (int n = 0; n < rows; ++n, out += H, gu += 2 * H)
+    for (int h = 0; h < H; ++h) out[h] = gu[h] * sigmoid(gu[h]) * gu[H + h];
+}
+RAMOE_SIMD void swiglu_rows(float* out, const float* gu, int rows, int H) {
+  swiglu_body(out, gu, rows, H);
+}
+void swiglu_rows(double* out, const double* gu, int rows, int H) { swiglu_body(out, gu, rows, H); }
+
+template <class T>
+RAMOE_INLINE void swiglu_backward_body(T* dgu, const T* gu, const T* dout, int rows, int H) {
+  for (int n = 0; n < rows; ++n, dgu += 2 * H, gu += 2 * H, dout += H)
+    for (int h = 0; h < H; ++h) {
+      const T gate = gu[h], up = gu[H + h], s = sigmoid(gate);
+      dgu[h] += dout[h] * up * s * (T(1) + gate * (T(1) - s));
+      dgu[H + h] += dout[h] * gate * s;
+    }
+}
+RAMOE_SIMD void swiglu_backward_rows(float* dgu, const float* gu, const float* dout, int rows,
+                                     int H) {
+  swiglu_backward_body(dgu, gu, dout, rows, H);
+}
+void swiglu_backward_rows(double* dgu, const double* gu, const double* dout, int rows, int H) {
+  swiglu_backward_body(dgu, gu, dout, rows, H);
+}
+
+}  // namespace
+
+template <class T>
+void swiglu_forward(T* out, const T* gu, int N, int H) {
+  parallel_for(N, rows_per_block(4 * H), [&](int begin, int end) {
+    swiglu_rows(row(out, begin, H), row(gu, begin, 2 * H), end - begin, H);
+  });
+}
+
+template <class T>
+void swiglu_forward_plain(T* out, const T* gu, int N, int H) {
+  for (int n = 0; n < N; ++n)
+    for (int h = 0; h < H; ++h) {
+      const T gate = row(gu, n, 2 * H)[h], up = row(gu, n, 2 * H)[H + h];
+      row(out, n, H)[h] = gate / (T(1) + std::exp(-gate)) * up;
+    }
+}
+
+template <class T>
+void swiglu_backward(T* dgu, const T* gu, const T* dout, int N, int H) {
+  parallel_for(N, rows_per_block(4 * H), [&](int begin, int end) {
+    swiglu_backward_rows(row(dgu, begin, 2 * H), row(gu, begin, 2 * H), row(dout, begin, H),
+                         end - begin, H);
+  });
+}
+
+#define RAMOE_INSTANTIATE(T)                                                                   \
+  template void embedding_forward(T*, const T*, const int*, int, int);                         \
+  template void embedding_backward(T*, const int*, const T*, int, int);                        \
+  template void gather_rows_forward(T*, const T*, const int*, int, int);                       \
+  template void gather_rows_backward(T*, const int*, const T*, int, int);                      \
+  template void rmsnorm_forward(T*, T*, const T*, const T*, int, int, double);                 \
+  template void rmsnorm_forward_plain(T*, T*, const T*, const T*, int, int, double);           \
+  template void rmsnorm_backward(T*, T*, const T*, const T*, const T*, const T*, int, int);    \
+  template void rope_forward(T*, const T*, const int*, int, int, int, double);                 \
+  template void rope_backward(T*, const int*, const T*, int, int, int, double);                \
+  template void swiglu_forward(T*, const T*, int, int);                                        \
+  template void swiglu_forward_plain(T*, const T*, int, int);                                  \
+  template void swiglu_backward(T*, const T*, const T*, int, int);
+RAMOE_INSTANTIATE(float)
+RAMOE_INSTANTIATE(double)
+#undef RAMOE_INSTANTIATE
+
+}  // namespace ramoe
