@@ -22,6 +22,7 @@ struct Word {
 struct Growing {
   TokenizerParts parts;
   std::unordered_map<std::string, int> id_from_token;
+  std::map<Pair, int> merged;
 
   Growing() {
     const auto add = [&](std::string bytes) {
@@ -38,14 +39,17 @@ struct Growing {
     parts.pad = kPad;
   }
 
-  /// Adds the merge. "a"+"bc" and "ab"+"c" spell one token: the second merge makes the first's id.
+  /// Adds the merge. "a"+"bc" and "ab"+"c" spell one token: the second merge makes the first's id,
+  /// which may bring back a pair that was merged before; that merge is not listed again.
   int merge(Pair pair) {
+    if (const auto known = merged.find(pair); known != merged.end()) return known->second;
     const auto text = [&](int id) { return parts.tokens[static_cast<std::size_t>(id)]; };
     const std::string bytes = text(pair.first) + text(pair.second);
     const int fresh_id = static_cast<int>(parts.tokens.size());
     const auto [at, fresh] = id_from_token.emplace(bytes, fresh_id);
     if (fresh) parts.tokens.push_back(bytes);
     parts.merges.push_back({pair.first, pair.second, at->second});
+    merged.emplace(pair, at->second);
     return at->second;
   }
 
@@ -159,7 +163,7 @@ class PairCounts {
 
   /// Enters pairs whose count may have grown. The order does not matter: the heap's order is total.
   void offer(const std::unordered_set<Pair, PairHash>& pairs) {
-    for (const Pair pair : pairs) {
+    for (const Pair& pair : pairs) {
       if (const long count = counts_[pair]; count > 0) heap_.push({count, pair});
     }
   }
