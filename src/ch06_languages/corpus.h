@@ -1,0 +1,128 @@
+// Chapter 6.8 - the corpus: which item is seen where
+//
+// The ids of each task are dealt by seed into four splits: base (pre-training), adapt_train and
+// adapt_valid (parallel examples for stages 1 to 3) and test. Adapt and test are exchangeable
+// draws; a target language sees neither in pre-training, so that the four cells of the taxonomy
+// measure what transferred, not what was memorised. What a language sees in pre-training:
+//
+//   English   nearly every id of every split                                  -> cc, ci
+//   a target  of the base ids, the first ceil(weight * n) of a seeded order; weight =
+//             (web share / English share) ^ mixture_exponent
+//   local     facts about a territory where the target is official: seen there first, by English
+//   only
+//             with probability english_sees_local unless English is its main language -> ic
+//   rare      a small share of all splits: seen by nobody                     -> ii
+//
+// Local facts are the one exception: they may be in their language's base and adapt, carry `local`,
+// and are never in its test. Words are another matter: lexicon lines (mixture.h) give every name in
+// every language. Tests: tests/ch06_languages/corpus_test.cpp
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ch06_languages/pack.h"
+#include "ch06_languages/tasks.h"
+#include "support/config.h"
+
+namespace ramoe {
+
+inline constexpr const char* english = "en";
+
+enum class Split { base, adapt_train, adapt_valid, test };
+inline constexpr std::array all_splits = {Split::base, Split::adapt_train, Split::adapt_valid,
+                                          Split::test};
+std::string name_of(Split split);
+
+struct CorpusConfig {
+  std::string data = "data";
+  std::vector<std::string> languages = {"en", "zh", "es", "ar", "th", "hi", "sw"};
+  std::vector<std::string> tasks = {"sums", "facts", "follow"};
+  std::uint64_t data_seed = 1;
+  double mixture_exponent = 0.3;
+  int max_sum = 30;
+  int longest_list = 3;
+  double adapt_share = 0.22, valid_share = 0.06, test_share = 0.27;
+  int follow_base = 2000, follow_adapt = 250, follow_valid = 80, follow_test = 300;
+  double rare_share = 0.03;
+  double english_sees_local = 0.3;
+  bool local_test_to_adapt = true;
+
+  void list(FieldList& f);
+};
+
+/// The same text in several languages, by language code.
+struct ParallelText {
+  std::string id;
+  std::map<std::string, std::string> text;
+};
+
+/// One item in English and in a target language.
+struct ExamplePair {
+  Example english, target;
+};
+
+/// Deterministic from its packs, world and config; constant after construction.
+class Corpus {
+ public:
+  /// Packs in any order, English among them. Error: no English, a code twice, unknown or repeated
+  /// task, shares that leave nothing for base, a pack that does not name the whole world.
+  Corpus(std::vector<LanguagePack> packs, World world, CorpusConfig config);
+
+  const CorpusConfig& config() const { return config_; }
+  const std::vector<LanguagePack>& packs() const { return packs_; }
+  const World& world() const { return world_; }
+  const std::vector<Task>& tasks() const { return tasks_; }
+  /// All but English, in the order of the packs.
+  std::vector<std::string> targets() const;
+  /// Error: not a language of this corpus, with the nearest.
+  const LanguagePack& pack(const std::string& lang) const;
+  /// (web share / English share) ^ mixture_exponent, at most 1.
+  double weight(const std::string& lang) const;
+
+  /// The ids of a split, whatever the language. Error: a task that this corpus was not built with.
+  const std::vector<std::string>& ids(Task task, Split split) const;
+  Example example(const std::string& id, const std::string& lang) const;
+  bool is_rare(const std::string& id) const { return rare_.contains(id); }
+  bool is_local(const std::string& id, const std::string& lang) const;
+
+  /// What a language sees of a task in pre-training.
+  std::vector<Example> base_examples(const std::string& lang, Task task) const;
+  /// An adapt or test split of one language. Test leaves the language's local facts out;
+  /// adapt_train gains them (local_test_to_adapt). Error: Split::base, which base_examples() gives.
+  std::vector<Example> examples(const std::string& lang, Task task, Split split) const;
+  /// examples() of a target beside the same items in English.
+  std::vector<ExamplePair> pairs(const std::string& lang, Task task, Split split) const;
+
+  /// General parallel text, the part FLORES plays in the literature: for each emoji the list of it
+  /// and the next names - 1 of a seeded order, in every language. names >= 1.
+  std::vector<ParallelText> parallel_text(int names = 1) const;
+  /// The English side of parallel_text(): the general text of stage 2.
+  std::vector<std::string> english_text(int names = 1) const;
+
+  /// Changes with any byte of the packs and the world, and with any field of the config but `data`.
+  std::string checksum() const;
+
+ private:
+  void deal(Task task);
+  bool is_foreign(const std::string& id) const;
+
+  std::vector<LanguagePack> packs_;
+  World world_;
+  CorpusConfig config_;
+  std::vector<Task> tasks_;
+  std::map<Task, std::array<std::vector<std::string>, all_splits.size()>> ids_;
+  std::set<std::string> rare_, unseen_by_english_;
+};
+
+/// Reads the world and the packs from config.data and builds the corpus.
+Corpus load_corpus(const CorpusConfig& config);
+
+/// A seed for one purpose: equal (seed, purpose) give equal seeds, others unrelated ones.
+std::uint64_t seed_for(std::uint64_t seed, const std::string& purpose);
+
+}  // namespace ramoe

@@ -1,0 +1,296 @@
+#include "ch06_languages/tasks.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include "ch01_tensor/philox.h"
+#include "ch06_languages/unicode.h"
+#include "support/config.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+const std::vector<std::string> kVerbs = {"first", "last", "reverse", "repeat"};
+
+std::vector<std::string> split(const std::string& text, char sign) {
+  std::vector<std::string> parts;
+  std::size_t start = 0;
+  for (std::size_t at; (at = text.find(sign, start)) != std::string::npos; start = at + 1)
+    parts.push_back(text.substr(start, at - start));
+  parts.push_back(text.substr(start));
+  return parts;
+}
+
+[[noreturn]] void bad_id(const std::string& id) {
+  fail("\"", id, "\" is not a task item; ids look like sums/27+12, facts/KE/currency or ",
+       "follow/repeat3/1f419.");
+}
+
+/// A whole number written without sign; bad_id otherwise.
+int parse_number(const std::string& text, const std::string& id) {
+  if (text.empty() || text.size() > 3 || text.find_first_not_of("0123456789") != std::string::npos)
+    bad_id(id);
+  return std::stoi(text);
+}
+
+std::string hex_of(const std::string& emoji) {
+  std::string out;
+  for (const char32_t c : decode_utf8(emoji)) {
+    char text[16];
+    std::snprintf(text, sizeof text, "%s%x", out.empty() ? "" : "-", static_cast<unsigned>(c));
+    out += text;
+  }
+  return out;
+}
+
+std::string emoji_of(const std::string& hex, const std::string& id) {
+  std::string out;
+  for (const std::string& part : split(hex, '-')) {
+    if (part.empty() || part.size() > 6 ||
+        part.find_first_not_of("0123456789abcdef") != std::string::npos)
+      bad_id(id);
+    append_utf8(out, static_cast<char32_t>(std::stoul(part, nullptr, 16)));
+  }
+  return out;
+}
+
+void fill_sum(const std::string& body, const LanguagePack& pack, Example& example) {
+  const std::size_t at = body.find_first_of("+-");
+  if (at == std::string::npos) bad_id(example.id);
+  const int a = parse_number(body.substr(0, at), example.id);
+  const int b = parse_number(body.substr(at + 1), example.id);
+  const bool plus = body[at] == '+';
+  example.question = pack.number(a) + " " + pack.name(Concept::operators, plus ? "plus" : "minus") +
+                     " " + pack.number(b) + " ?";
+  example.answer = pack.number(plus ? a + b : a - b);
+}
+
+void fill_fact(const std::string& code, const std::string& relation, const LanguagePack& pack,
+               const World& world, Example& example) {
+  const auto found = world.territories.find(code);
+  if (found == world.territories.end()) bad_id(example.id);
+  const Territory& territory = found->second;
+  Concept kind = Concept::subregions;
+  std::string value = territory.subregion;
+  if (relation == "currency") {
+    kind = Concept::currencies;
+    value = territory.currency;
+  } else if (relation == "language") {
+    kind = Concept::languages;
+    value = territory.language;
+  } else if (relation != "subregion") {
+    bad_id(example.id);
+  }
+  if (value.empty()) bad_id(example.id);
+  example.question =
+      pack.name(Concept::territories, code) + " : " + pack.name(Concept::cues, relation) + " ?";
+  example.answer = pack.name(kind, value);
+  example.local = territory.is_official(pack.code);
+}
+
+std::vector<std::string> names_of(const std::vector<std::string>& emoji, const LanguagePack& pack) {
+  std::vector<std::string> names;
+  for (const std::string& e : emoji) names.push_back(pack.name(Concept::emoji, e));
+  return names;
+}
+
+void fill_follow(const LanguagePack& pack, Example& example) {
+  const Instruction instruction = parse_instruction(example.id);
+  example.question = pack.name(Concept::cues, instruction.verb);
+  if (instruction.verb == "repeat") example.question += " " + pack.number(instruction.times);
+  const char* before = " : ";
+  for (const std::string& name : names_of(instruction.emoji, pack)) {
+    example.question += before + name;
+    before = " , ";
+  }
+  example.question += " ?";
+  example.answer = pack.list.join(names_of(instruction.wanted(), pack));
+}
+
+/// An output cut into known names and what stands before, between and after them.
+struct Cut {
+  std::vector<std::string> names, gaps;  // gaps: one more than names
+};
+
+Cut cut_names(const std::string& text, const LanguagePack& pack) {
+  std::vector<std::string> vocabulary;
+  for (const auto& [emoji, name] : pack.names.at(Concept::emoji))
+    vocabulary.push_back(normalise_answer(name));
+  Cut cut;
+  std::string gap;
+  for (std::size_t at = 0; at < text.size();) {
+    std::string longest;
+    for (const std::string& name : vocabulary)
+      if (name.size() > longest.size() && text.compare(at, name.size(), name) == 0) longest = name;
+    if (longest.empty()) {
+      gap += text[at++];
+      continue;
+    }
+    cut.names.push_back(longest);
+    cut.gaps.push_back(gap);
+    gap.clear();
+    at += longest.size();
+  }
+  cut.gaps.push_back(gap);
+  return cut;
+}
+
+/// Whether a gap has no words but those of the language's separators.
+bool is_separator_like(const std::string& gap, const ListPattern& list) {
+  if (gap.empty()) return true;
+  for (const auto& [i, count] : {std::pair{0, 2}, {0, 3}, {1, 3}, {1, 4}})
+    if (normalise_answer(gap) == normalise_answer(list.separator(i, count))) return true;
+  for (const char32_t c : decode_utf8(gap))
+    if (char_class(c) == CharClass::letter || char_class(c) == CharClass::number) return false;
+  return true;
+}
+
+}  // namespace
+
+std::string name_of(Task task) {
+  return task_names()[static_cast<std::size_t>(task)];
+}
+
+std::vector<std::string> task_names() {
+  return {"sums", "facts", "follow"};
+}
+
+Task parse_task(const std::string& name) {
+  for (const Task task : all_tasks)
+    if (name_of(task) == name) return task;
+  const std::string nearest = nearest_word(name, task_names());
+  fail("there is no task \"", name, "\"",
+       nearest.empty() ? std::string(";") : "; did you mean \"" + nearest + "\"?",
+       " The tasks are sums, facts and follow.");
+}
+
+Task task_of(const std::string& id) {
+  const std::string name = id.substr(0, id.find('/'));
+  for (const Task task : all_tasks)
+    if (name_of(task) == name && id.size() > name.size()) return task;
+  bad_id(id);
+}
+
+std::vector<std::string> sum_ids(int max_sum) {
+  check(max_sum >= 2 && max_sum <= largest_number, "sums go up to ", max_sum,
+        ", but the largest sum can be from 2 to ", largest_number, "; set --max_sum.");
+  std::vector<std::string> ids;
+  for (int a = 1; a <= max_sum; ++a)
+    for (int b = 1; a + b <= max_sum; ++b) ids.push_back(cat("sums/", a, "+", b));
+  for (int a = 1; a <= max_sum; ++a)
+    for (int b = 1; b <= a; ++b) ids.push_back(cat("sums/", a, "-", b));
+  return ids;
+}
+
+std::vector<std::string> fact_ids(const World& world) {
+  std::vector<std::string> ids;
+  for (const auto& [code, t] : world.territories) {
+    ids.push_back("facts/" + code + "/subregion");
+    if (!t.currency.empty()) ids.push_back("facts/" + code + "/currency");
+    if (!t.language.empty()) ids.push_back("facts/" + code + "/language");
+  }
+  return ids;
+}
+
+std::vector<std::string> follow_ids(const World& world, int count, int longest_list,
+                                    std::uint64_t seed) {
+  check(longest_list >= 2 && longest_list <= 4, "a list of ", longest_list,
+        " names was asked for; set --longest_list from 2 to 4.");
+  const int names = static_cast<int>(world.emoji.size());
+  // Pairs alone give names*(names-1) of first, last and reverse each: far more than anyone needs.
+  check(count >= 4 && count <= 3 * names * (names - 1) / 4, count,
+        " follow items were asked for; from ", names, " emoji there can be 4 to ",
+        3 * names * (names - 1) / 4, ".");
+  std::vector<std::string> repeats;
+  for (int n = 2; n <= longest_list; ++n)
+    for (const std::string& e : world.emoji)
+      repeats.push_back(cat("follow/repeat", n, "/", hex_of(e)));
+  Random random(seed);
+  random.shuffle(repeats);
+  repeats.resize(std::min(repeats.size(), static_cast<std::size_t>(count) / 4));
+  std::vector<std::string> ids = std::move(repeats);
+  std::set<std::string> seen;
+  while (ids.size() < static_cast<std::size_t>(count)) {
+    const std::string& verb = kVerbs[ids.size() % 3];
+    const int length = 2 + static_cast<int>(random.below(static_cast<unsigned>(longest_list) - 1));
+    std::vector<std::string> chosen;
+    while (static_cast<int>(chosen.size()) < length) {
+      const std::string hex = hex_of(world.emoji[random.below(static_cast<unsigned>(names))]);
+      if (std::find(chosen.begin(), chosen.end(), hex) == chosen.end()) chosen.push_back(hex);
+    }
+    std::string id = "follow/" + verb;
+    for (std::size_t i = 0; i < chosen.size(); ++i) id += (i == 0 ? "/" : ",") + chosen[i];
+    if (seen.insert(id).second) ids.push_back(id);
+  }
+  return ids;
+}
+
+Example make_example(const std::string& id, const LanguagePack& pack, const World& world) {
+  Example example;
+  example.id = id;
+  example.task = task_of(id);
+  example.lang = pack.code;
+  const std::vector<std::string> parts = split(id, '/');
+  if (parts.size() != (example.task == Task::sums ? 2u : 3u)) bad_id(id);
+  if (example.task == Task::sums) fill_sum(parts[1], pack, example);
+  if (example.task == Task::facts) fill_fact(parts[1], parts[2], pack, world, example);
+  if (example.task == Task::follow) fill_follow(pack, example);
+  return example;
+}
+
+std::vector<std::string> Instruction::wanted() const {
+  if (verb == "first") return {emoji.front()};
+  if (verb == "last") return {emoji.back()};
+  if (verb == "reverse") return {emoji.rbegin(), emoji.rend()};
+  return std::vector<std::string>(static_cast<std::size_t>(times), emoji.front());
+}
+
+Instruction parse_instruction(const std::string& id) {
+  const std::vector<std::string> parts = split(id, '/');
+  if (parts.size() != 3 || parts[0] != "follow") bad_id(id);
+  Instruction instruction;
+  instruction.verb = parts[1];
+  if (parts[1].starts_with("repeat")) {
+    instruction.verb = "repeat";
+    instruction.times = parse_number(parts[1].substr(6), id);
+  }
+  if (std::find(kVerbs.begin(), kVerbs.end(), instruction.verb) == kVerbs.end()) bad_id(id);
+  for (const std::string& hex : split(parts[2], ','))
+    instruction.emoji.push_back(emoji_of(hex, id));
+  if (instruction.verb == "repeat" && (instruction.times < 1 || instruction.emoji.size() != 1))
+    bad_id(id);
+  return instruction;
+}
+
+Verdict follows(const Instruction& instruction, const std::string& output,
+                const LanguagePack& pack) {
+  std::vector<std::string> wanted;
+  for (const std::string& name : names_of(instruction.wanted(), pack))
+    wanted.push_back(normalise_answer(name));
+  const Cut cut = cut_names(normalise_answer(output), pack);
+  const std::size_t found = cut.names.size();
+  for (std::size_t i = 0; i <= found; ++i) {
+    const bool outside = i == 0 || i == found;
+    if (outside ? !cut.gaps[i].empty() : !is_separator_like(cut.gaps[i], pack.list))
+      return {false, "vocabulary: \"" + cut.gaps[i] + "\" is no name known here"};
+  }
+  if (found != wanted.size())
+    return {false, cat("count: ", found, " names where ", wanted.size(), " were wanted")};
+  for (std::size_t i = 0; i < found; ++i)
+    if (cut.names[i] != wanted[i])
+      return {false,
+              cat("order: name ", i + 1, " is \"", cut.names[i], "\", wanted \"", wanted[i], "\"")};
+  for (std::size_t i = 0; i + 1 < found; ++i) {
+    // Only the wanted join says what a separator looks like once blanks are normalised.
+    const std::string separator = pack.list.separator(static_cast<int>(i), static_cast<int>(found));
+    const std::string pair = normalise_answer(wanted[i] + separator + wanted[i + 1]);
+    if (pair != wanted[i] + cut.gaps[i + 1] + wanted[i + 1])
+      return {false,
+              "separator: \"" + cut.gaps[i + 1] + "\" where \"" + separator + "\" was wanted"};
+  }
+  return {true, ""};
+}
+
+}  // namespace ramoe
