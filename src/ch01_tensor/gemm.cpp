@@ -11,15 +11,20 @@
 namespace ramoe {
 namespace {
 
-constexpr int kBlockK = 256;       // K is summed in blocks of this many; part of the result's bits
-constexpr int kPanel = 64;         // columns of the widest tile
-constexpr int kFlip = 256;         // columns of C computed at a time by a flipped product
+constexpr int kBlockK = 256;  // K is summed in blocks of this many; part of the result's bits
+constexpr int kPanel = 64;    // columns of the widest tile
+constexpr int kGroup = 256;   // columns of B packed together, to stay in the L2 cache
+constexpr int kRows = 48;     // rows of A that pass over a group before the next rows do
+constexpr int kMinLanes = 4;
 constexpr double kSerial = 100e3;  // multiply-adds below which threads cost more than they bring
+
+constexpr int kFewRows = 32;  // readers of an operand that do not pay for a copy of it
 
 /// Packed operands of the product that a thread is at; kept, so that a product allocates nothing.
 struct Scratch {
-  alignas(64) float panel[kBlockK * kPanel];
-  alignas(64) float flipped[kFlip * kPanel];
+  alignas(64) float b[kBlockK * kGroup];
+  alignas(64) float a[kBlockK * kRows];
+  alignas(64) float c[kGroup * kPanel];
 };
 
 Scratch& scratch() {
@@ -40,12 +45,15 @@ int divide_up(int n, int by) {
   return (n + by - 1) / by;
 }
 
-/// All rows of one panel of `vectors` vectors: `tile` describes its first row.
-void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows) {
+/// All rows of one panel of `vectors` vectors: `tile` describes its first row. Another `below` rows
+/// of A follow these.
+void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows, int below) {
   const int tiles = divide_up(rows, kernels.max_rows[vectors]);
   for (int t = 0; t < tiles; ++t) {
     const Piece r = piece(rows, tiles, t);
     const int height = r.end - r.begin;
+    const bool whole_next = tile.a_k == 1 && rows - r.end + below >= height;
+    tile.next = whole_next ? tile.a + height * tile.a_row : nullptr;
     kernels.tile[vectors][height](tile);
     tile.a += height * tile.a_row;
     tile.c += height * tile.ldc;
@@ -58,50 +66,88 @@ int widest(const Kernels& kernels) {
   return vectors;
 }
 
-/// Rows of B are packed when enough rows of A will read them to pay for the copy.
-bool worth_packing(const Gemm<float>& g) {
-  return g.M > 32 && g.ldb > kPanel;
+/// A block of K: [k0, k0 + k).
+struct Block {
+  int k0, k;
+  bool add;  // to C; or overwrite it
+};
+
+/// B's columns of one panel as a tile reads them: packed, unless few rows of A will read them.
+void panel_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j, int width,
+                float* packed, Tile& tile) {
+  const int cols = std::min(width, g.N - j);
+  tile.b = packed;
+  tile.b_k = width;
+  if (g.form == GemmForm::NT) {
+    const float* b = g.B + Stride{j} * g.ldb + block.k0;
+    kernels.transpose(packed, width, b, g.ldb, block.k, cols);
+    return;
+  }
+  const float* b = g.B + Stride{block.k0} * g.ldb + j;
+  if (cols == width && (g.M <= kFewRows || g.ldb <= kPanel)) {
+    tile.b = b;
+    tile.b_k = g.ldb;
+  } else {
+    kernels.copy(packed, width, b, g.ldb, block.k, cols);
+  }
 }
 
-/// One block of K of the product, tiles over rows of A and panels of B.
-void block_straight(const Kernels& kernels, const Gemm<float>& g, int k0, int k, bool add) {
-  const int lanes = kernels.lanes, vectors = divide_up(g.N, lanes);
-  const int panels = divide_up(vectors, widest(kernels));
-  float* const packed = scratch().panel;
-  const bool flat_a = g.form != GemmForm::TN;
-  for (int p = 0; p < panels; ++p) {
-    const Piece v = piece(vectors, panels, p);
-    const int width = (v.end - v.begin) * lanes, j = v.begin * lanes;
-    const int cols = std::min(width, g.N - j);
-    Tile tile{};
-    tile.a = g.A + (flat_a ? k0 : Stride{k0} * g.lda);
-    tile.a_row = flat_a ? g.lda : 1;
-    tile.a_k = flat_a ? 1 : g.lda;
-    tile.c = g.C + j;
-    tile.ldc = g.ldc;
-    tile.k = k;
-    tile.last = cols - (width - lanes);
-    tile.add = add;
-    tile.b = packed;
-    tile.b_k = width;
-    if (g.form == GemmForm::NT) {
-      kernels.transpose(packed, width, g.B + Stride{j} * g.ldb + k0, g.ldb, k, cols);
-    } else {
-      const float* b = g.B + Stride{k0} * g.ldb + j;
-      if (cols == width && !worth_packing(g)) {
-        tile.b = b;
-        tile.b_k = g.ldb;
-      } else {
-        kernels.copy(packed, width, b, g.ldb, k, cols);
+/// Sets where the tile reads A from row i on: in place, or for TN, whose rows are columns of A and
+/// so lie far apart from k to k, from a copy when several panels will read it.
+void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i, int rows,
+               Tile& tile) {
+  if (g.form != GemmForm::TN) {
+    tile.a = g.A + Stride{i} * g.lda + block.k0;
+    tile.a_row = g.lda;
+    tile.a_k = 1;
+    return;
+  }
+  tile.a = g.A + Stride{block.k0} * g.lda + i;
+  tile.a_row = 1;
+  tile.a_k = g.lda;
+  if (g.lda <= kPanel || g.N <= kFewRows) return;
+  float* const packed = scratch().a;
+  kernels.copy(packed, rows, tile.a, g.lda, block.k, rows);
+  tile.a = packed;
+  tile.a_k = rows;
+}
+
+/// One block of K of the product: groups of columns of B, then rows of A, then panels.
+void block_straight(const Kernels& kernels, const Gemm<float>& g, Block block) {
+  const int lanes = kernels.lanes, widest_panel = widest(kernels);
+  float* const packed = scratch().b;
+  for (int j0 = 0; j0 < g.N; j0 += kGroup) {
+    const int vectors = divide_up(std::min(kGroup, g.N - j0), lanes);
+    const int panels = divide_up(vectors, widest_panel);
+    Tile tiles[kGroup / (2 * kMinLanes)];
+    for (int p = 0; p < panels; ++p) {
+      const Piece v = piece(vectors, panels, p);
+      const int width = (v.end - v.begin) * lanes, j = j0 + v.begin * lanes;
+      Tile& tile = tiles[p] = {};
+      panel_of_b(kernels, g, block, j, width, packed + v.begin * lanes * block.k, tile);
+      tile.k = block.k;
+      tile.ldc = g.ldc;
+      tile.last = std::min(lanes, g.N - (j + width - lanes));
+      tile.add = block.add;
+    }
+    for (int i = 0; i < g.M; i += kRows) {
+      const int rows = std::min(kRows, g.M - i);
+      Tile row{};
+      rows_of_a(kernels, g, block, i, rows, row);
+      for (int p = 0; p < panels; ++p) {
+        const Piece v = piece(vectors, panels, p);
+        Tile& tile = tiles[p];
+        tile.a = row.a, tile.a_row = row.a_row, tile.a_k = row.a_k;
+        tile.c = g.C + Stride{i} * g.ldc + j0 + v.begin * lanes;
+        tile_rows(kernels, tile, v.end - v.begin, rows, g.M - i - rows);
       }
     }
-    tile_rows(kernels, tile, v.end - v.begin, g.M);
   }
 }
 
 /// The same for NT as C^T = B A^T: transposes A and C instead of B. Each element goes through the
 /// same chain of additions, a product being the same from either side.
-void block_flipped(const Kernels& kernels, const Gemm<float>& g, int k0, int k, bool add) {
+void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
   const int lanes = kernels.lanes, vectors = divide_up(g.M, lanes);
   const int panels = divide_up(vectors, widest(kernels));
   Scratch& mine = scratch();
@@ -109,21 +155,22 @@ void block_flipped(const Kernels& kernels, const Gemm<float>& g, int k0, int k, 
     const Piece v = piece(vectors, panels, p);
     const int width = (v.end - v.begin) * lanes, i = v.begin * lanes;
     const int rows = std::min(width, g.M - i);
-    kernels.transpose(mine.panel, width, g.A + Stride{i} * g.lda + k0, g.lda, k, rows);
-    for (int j = 0; j < g.N; j += kFlip) {
-      const int n = std::min(kFlip, g.N - j);
+    kernels.transpose(mine.b, width, g.A + Stride{i} * g.lda + block.k0, g.lda, block.k, rows);
+    for (int j = 0; j < g.N; j += kGroup) {
+      const int n = std::min(kGroup, g.N - j);
       Tile tile{};
-      tile.a = g.B + Stride{j} * g.ldb + k0;
+      tile.a = g.B + Stride{j} * g.ldb + block.k0;
       tile.a_row = g.ldb;
       tile.a_k = 1;
-      tile.b = mine.panel;
+      tile.b = mine.b;
       tile.b_k = width;
-      tile.c = mine.flipped;
+      tile.c = mine.c;
       tile.ldc = width;
-      tile.k = k;
+      tile.k = block.k;
       tile.last = lanes;
-      tile_rows(kernels, tile, v.end - v.begin, n);
-      kernels.untranspose(g.C + Stride{i} * g.ldc + j, g.ldc, mine.flipped, width, n, rows, add);
+      tile_rows(kernels, tile, v.end - v.begin, n, g.N - j - n);
+      float* const c = g.C + Stride{i} * g.ldc + j;
+      kernels.untranspose(c, g.ldc, mine.c, width, n, rows, block.add);
     }
   }
 }
@@ -140,12 +187,11 @@ void multiply(const Gemm<float>& g) {
   // Floats to transpose: N K for the straight way, M K + M N for the flipped one.
   const bool flip = g.form == GemmForm::NT && Stride{g.M} * (Stride{g.K} + g.N) < Stride{g.N} * g.K;
   for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
-    const int k = std::min(kBlockK, g.K - k0);
-    const bool add = g.accumulate || k0 > 0;
+    const Block block{k0, std::min(kBlockK, g.K - k0), g.accumulate || k0 > 0};
     if (flip)
-      block_flipped(kernels, g, k0, k, add);
+      block_flipped(kernels, g, block);
     else
-      block_straight(kernels, g, k0, k, add);
+      block_straight(kernels, g, block);
   }
 }
 

@@ -8,6 +8,10 @@ namespace {
 
 #define RAMOE_INLINE inline __attribute__((always_inline))
 
+constexpr int kLine = 16;  // floats of a cache line
+
+constexpr int kAhead = 12;  // rows that a copy asks for before it needs them
+
 // A vector of `lanes` floats. Loads and stores go through memcpy: no alignment is assumed.
 template <int lanes>
 struct Vector;
@@ -27,43 +31,78 @@ struct Vector<4> {
   typedef int Int __attribute__((vector_size(16)));
 };
 
+/// c = or += sum, `lanes` of them.
+template <int lanes>
+RAMOE_INLINE void store(float* c, const float* sum, bool add) {
+  typename Vector<lanes>::Float x, old;
+  std::memcpy(&x, sum, sizeof(x));
+  if (add) {
+    std::memcpy(&old, c, sizeof(old));
+    x = old + x;
+  }
+  std::memcpy(c, &x, sizeof(x));
+}
+
+/// The same for the first `count` of a vector: in halves, then one by one.
+template <int lanes>
+RAMOE_INLINE void store_some(float* c, const float* sum, int count, bool add) {
+  int l = 0;
+  if constexpr (lanes > 8)
+    if (count >= 8) store<8>(c, sum, add), l = 8;
+  if constexpr (lanes > 4)
+    if (count - l >= 4) store<4>(c + l, sum + l, add), l += 4;
+  for (; l < count; ++l) c[l] = add ? c[l] + sum[l] : sum[l];
+}
+
 /// R x V accumulators stay in registers while k runs; a row's element is broadcast over V vectors.
 template <int lanes, int V, int R>
 RAMOE_INLINE void tile_body(const Tile& t) {
   using Float = typename Vector<lanes>::Float;
   constexpr std::size_t kBytes = sizeof(Float);
+  // C is written once, far apart from row to row: ask for its lines before the long loop.
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) __builtin_prefetch(t.c + r * t.ldc + v * lanes, 1);
   Float acc[R][V] = {};
   const float *a = t.a, *b = t.b;
   const Stride a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
-  for (int k = t.k; k > 0; --k, a += a_k, b += b_k) {
-    Float b_v[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) std::memcpy(&b_v[v], b + v * lanes, kBytes);
+  const Stride ahead = t.next == nullptr ? 0 : t.next - a;
+  for (int left = t.k; left > 0; left -= kLine) {
+    if (ahead != 0) {
 #pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-      const float a_r = a[r * a_row];
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[r][v] += a_r * b_v[v];
+      for (int r = 0; r < R; ++r) __builtin_prefetch(a + ahead + r * a_row);
     }
+    for (int k = left < kLine ? left : kLine; k > 0; --k, a += a_k, b += b_k) {
+      Float b_v[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) std::memcpy(&b_v[v], b + v * lanes, kBytes);
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) {
+        const float a_r = a[r * a_row];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[r][v] += a_r * b_v[v];
+      }
+    }
+  }
+  const bool add = t.add;
+  if (t.last == lanes) {
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v)
+        store<lanes>(t.c + r * t.ldc + v * lanes, reinterpret_cast<const float*>(&acc[r][v]), add);
+    return;
   }
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
-    float* c = t.c + r * t.ldc;
+    float* const c = t.c + r * t.ldc;
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v, c += lanes) {
-      const std::size_t bytes =
-          v + 1 < V ? kBytes : static_cast<std::size_t>(t.last) * sizeof(float);
-      Float sum = acc[r][v];
-      if (bytes == kBytes) {
-        if (t.add) {
-          Float old;
-          std::memcpy(&old, c, kBytes);
-          sum = old + sum;
-        }
-        std::memcpy(c, &sum, kBytes);
-      } else {
-        for (int l = 0; l < t.last; ++l) c[l] = t.add ? c[l] + sum[l] : sum[l];
-      }
+    for (int v = 0; v < V; ++v) {
+      float sum[lanes];
+      std::memcpy(sum, &acc[r][v], kBytes);
+      if (v + 1 < V)
+        store<lanes>(c + v * lanes, sum, add);
+      else
+        store_some<lanes>(c + v * lanes, sum, t.last, add);
     }
   }
 }
@@ -76,6 +115,7 @@ RAMOE_INLINE void copy_body(float* to, int width, const float* from, Stride from
     int j = 0;
     for (; j + lanes <= cols; j += lanes) {
       Float x;
+      if (k > kAhead) __builtin_prefetch(from + kAhead * from_row + j);
       std::memcpy(&x, from + j, sizeof(x));
       std::memcpy(to + j, &x, sizeof(x));
     }

@@ -17,6 +17,7 @@ using Stride = std::ptrdiff_t;
 struct Tile {
   const float* a;
   Stride a_row, a_k;  // A(i,k) = a[i * a_row + k * a_k]
+  const float* next;  // rows that the next tile will read, fetched meanwhile; or null
   const float* b;
   Stride b_k;  // B(k,j) = b[k * b_k + j]; V * lanes columns are read
   float* c;
