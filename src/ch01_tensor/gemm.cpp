@@ -45,19 +45,36 @@ int divide_up(int n, int by) {
   return (n + by - 1) / by;
 }
 
-/// All rows of one panel of `vectors` vectors: `tile` describes its first row. Another `below` rows
-/// of A follow these.
-void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows, int below) {
+/// Rows of an operand that will be read soon: each tile fetches a few while it computes.
+struct Ahead {
+  const float* from;
+  Stride row;
+  int rows;
+};
+
+/// All rows of one panel of `vectors` vectors: `tile` describes its first row.
+void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows, Ahead& ahead) {
   const int tiles = divide_up(rows, kernels.max_rows[vectors]);
+  tile.next_row = ahead.row;
   for (int t = 0; t < tiles; ++t) {
     const Piece r = piece(rows, tiles, t);
     const int height = r.end - r.begin;
-    const bool whole_next = tile.a_k == 1 && rows - r.end + below >= height;
-    tile.next = whole_next ? tile.a + height * tile.a_row : nullptr;
+    tile.next = nullptr;
+    if (ahead.rows >= height) {
+      tile.next = ahead.from;
+      ahead.from += height * ahead.row;
+      ahead.rows -= height;
+    }
     kernels.tile[vectors][height](tile);
     tile.a += height * tile.a_row;
     tile.c += height * tile.ldc;
   }
+}
+
+/// The `below` rows under the tiles' first `rows` rows of a row-major operand.
+Ahead rows_below(const float* first, Stride row, int rows, int below) {
+  if (below <= 0) return {nullptr, 0, 0};
+  return {first + rows * row, row, below};
 }
 
 int widest(const Kernels& kernels) {
@@ -130,6 +147,10 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Block block) {
       tile.last = std::min(lanes, g.N - (j + width - lanes));
       tile.add = block.add;
     }
+    // What comes from far away: for TN the next block of B, else the next rows of A.
+    const bool tn = g.form == GemmForm::TN;
+    const int k_next = std::min(kBlockK, g.K - block.k0 - block.k);
+    Ahead next_b = rows_below(g.B + Stride{block.k0} * g.ldb + j0, g.ldb, block.k, tn ? k_next : 0);
     for (int i = 0; i < g.M; i += kRows) {
       const int rows = std::min(kRows, g.M - i);
       Tile row{};
@@ -139,7 +160,9 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Block block) {
         Tile& tile = tiles[p];
         tile.a = row.a, tile.a_row = row.a_row, tile.a_k = row.a_k;
         tile.c = g.C + Stride{i} * g.ldc + j0 + v.begin * lanes;
-        tile_rows(kernels, tile, v.end - v.begin, rows, g.M - i - rows);
+        const int height = kernels.max_rows[v.end - v.begin];
+        Ahead next_a = rows_below(row.a, row.a_row, height, g.M - i - height);
+        tile_rows(kernels, tile, v.end - v.begin, rows, tn ? next_b : next_a);
       }
     }
   }
@@ -168,7 +191,9 @@ void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
       tile.ldc = width;
       tile.k = block.k;
       tile.last = lanes;
-      tile_rows(kernels, tile, v.end - v.begin, n, g.N - j - n);
+      const int height = kernels.max_rows[v.end - v.begin];
+      Ahead next_b = rows_below(tile.a, tile.a_row, height, g.N - j - height);
+      tile_rows(kernels, tile, v.end - v.begin, n, next_b);
       float* const c = g.C + Stride{i} * g.ldc + j;
       kernels.untranspose(c, g.ldc, mine.c, width, n, rows, block.add);
     }

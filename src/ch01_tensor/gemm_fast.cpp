@@ -65,11 +65,13 @@ RAMOE_INLINE void tile_body(const Tile& t) {
   Float acc[R][V] = {};
   const float *a = t.a, *b = t.b;
   const Stride a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
-  const Stride ahead = t.next == nullptr ? 0 : t.next - a;
+  const float* next = t.next;
+  const Stride next_row = t.next_row;
   for (int left = t.k; left > 0; left -= kLine) {
-    if (ahead != 0) {
+    if (next != nullptr) {
 #pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) __builtin_prefetch(a + ahead + r * a_row);
+      for (int r = 0; r < R; ++r) __builtin_prefetch(next + r * next_row);
+      next += kLine;
     }
     for (int k = left < kLine ? left : kLine; k > 0; --k, a += a_k, b += b_k) {
       Float b_v[V];

@@ -17,7 +17,8 @@ using Stride = std::ptrdiff_t;
 struct Tile {
   const float* a;
   Stride a_row, a_k;  // A(i,k) = a[i * a_row + k * a_k]
-  const float* next;  // rows that the next tile will read, fetched meanwhile; or null
+  const float* next;  // k columns of R rows that are read soon, fetched meanwhile; or null
+  Stride next_row;
   const float* b;
   Stride b_k;  // B(k,j) = b[k * b_k + j]; V * lanes columns are read
   float* c;
