@@ -9,7 +9,7 @@ namespace ramoe {
 namespace {
 
 std::string describe(const Json& value) {
-  std::string text = value.dump();
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
 }
@@ -30,7 +30,8 @@ struct Setter {
     if (number >= a.least && number <= a.most) return;
     const bool bounded_above = std::isfinite(a.most), bounded_below = std::isfinite(a.least);
     if (bounded_above && bounded_below) wrong(cat("a number from ", a.least, " to ", a.most));
-    wrong(bounded_above ? cat("a number of at most ", a.most) : cat("a number of at least ", a.least));
+    wrong(bounded_above ? cat("a number of at most ", a.most)
+                        : cat("a number of at least ", a.least));
   }
 
   void set(bool& value, const Json& json) const {
@@ -80,6 +81,15 @@ struct Setter {
     list = read;
   }
 };
+
+/// A value as a flag gives it: text bare, lists separated by commas.
+std::string flag_text(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return value.dump();
+  std::string text;
+  for (const Json& element : value) text += (text.empty() ? "" : ",") + flag_text(element);
+  return text;
+}
 
 /// The text of one flag as JSON of the field's type; text that is not JSON stays a string.
 Json flag_to_json(const Field& field, const std::string& text) {
@@ -172,13 +182,15 @@ std::string FieldList::help() const {
   const Json values = to_json();
   for (const Field& field : fields_) {
     const Allowed& a = field.allowed;
-    out << "  --" << field.key << "=" << values[field.key].dump() << "\n      " << field.help;
+    out << "  --" << field.key << "=" << flag_text(values[field.key]) << "\n      " << field.help;
     for (std::size_t i = 0; i < a.choices.size(); ++i)
       out << (i == 0 ? " [" : " | ") << a.choices[i] << (i + 1 == a.choices.size() ? "]" : "");
     if (std::isfinite(a.least) && std::isfinite(a.most))
       out << " [" << a.least << " to " << a.most << "]";
     else if (std::isfinite(a.least))
       out << " [at least " << a.least << "]";
+    else if (std::isfinite(a.most))
+      out << " [at most " << a.most << "]";
     out << "\n";
   }
   return out.str();

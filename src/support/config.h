@@ -5,8 +5,8 @@
 //     void list(FieldList& f) { f.add("steps", steps, "optimiser steps", {.least = 1}); }
 //   };
 //
-// The same list reads JSON files and --key=value flags, refuses unknown keys, wrong types and values
-// out of range, writes the resolved configuration, and prints --help.
+// The same list reads JSON files and --key=value flags, refuses unknown keys, wrong types and
+// values out of range, writes the resolved configuration, and prints --help.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +19,16 @@
 
 namespace ramoe {
 
-/// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, when there are any;
-/// for lists the rule holds for each element.
+/// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, when there are
+/// any; for lists the rule holds for each element.
 struct Allowed {
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};
 };
 
-using FieldValue =
-    std::variant<bool*, int*, std::uint64_t*, double*, std::string*, std::vector<std::string>*,
-                 std::vector<int>*, std::vector<double>*>;
+using FieldValue = std::variant<bool*, int*, std::uint64_t*, double*, std::string*,
+                                std::vector<std::string>*, std::vector<int>*, std::vector<double>*>;
 
 /// One key of a configuration; `value` points into the struct that listed it.
 struct Field {

@@ -27,10 +27,12 @@ template <class... Parts>
   throw Error(cat(parts...));
 }
 
-/// Throws an Error with the joined parts unless the condition holds. The parts are only joined on failure.
+/// Throws an Error with the joined parts unless the condition holds. The parts are only joined on
+/// failure.
 template <class... Parts>
 void check(bool condition, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(parts...);
+  if (!condition) [[unlikely]]
+    fail(parts...);
 }
 
 }  // namespace ramoe

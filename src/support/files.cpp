@@ -19,8 +19,7 @@ namespace {
 /// A file being written beside its final place; removed again unless finished.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& path)
-      : path_(path), temporary_(path + ".tmp") {
+  explicit TemporaryFile(const std::string& path) : path_(path), temporary_(path + ".tmp") {
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (descriptor_ < 0) give_up("cannot be created");
   }
@@ -84,13 +83,14 @@ Json read_json(const std::string& path) {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
     const std::size_t at = std::min(error.byte == 0 ? 0 : error.byte - 1, text.size());
-    const auto end = text.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto line = std::count(text.begin(), end, '\n') + 1;
-    const std::size_t line_start = text.rfind('\n', at == 0 ? 0 : at - 1);
-    const std::size_t column = at - (line_start == std::string::npos ? 0 : line_start);
+    const std::string before = text.substr(0, at);
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+    const std::size_t column = at - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
     fail(path, ", line ", line, ", column ", column, ": this is not valid JSON (",
-         error.byte >= text.size() ? "the file ends too early" : "unexpected character",
+         error.byte > text.size() ? "the file ends too early" : "unexpected character",
          "); restore the file or make it again.");
+  } catch (const Json::exception&) {
+    fail(path, ": a number in it is too large for JSON; restore the file or make it again.");
   }
 }
 
@@ -106,7 +106,13 @@ void write_file(const std::string& path, std::string_view bytes) {
 }
 
 void write_json(const std::string& path, const Json& value) {
-  write_file(path, value.dump(1) + "\n");
+  std::string text;
+  try {
+    text = value.dump(1) + "\n";
+  } catch (const Json::exception&) {
+    fail(path, " cannot be written as JSON: a text in it is not UTF-8.");
+  }
+  write_file(path, text);
 }
 
 void make_folder(const std::string& path) {

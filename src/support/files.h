@@ -3,10 +3,9 @@
 
 #include <cstddef>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
 
 namespace ramoe {
 
@@ -19,13 +18,14 @@ std::string read_file(const std::string& path);
 Json read_json(const std::string& path);
 
 /// Writes path + ".tmp", flushes it to disk and renames it over path, so that a reader sees the old
-/// file or the new one and never a part. A full disk or a folder that cannot be written is an Error;
-/// the old file is then untouched and the temporary one removed.
+/// file or the new one and never a part. A full disk or a folder that cannot be written is an
+/// Error; the old file is then untouched and the temporary one removed.
 void write_file(const std::string& path, std::string_view bytes);
 
 /// The same for content that is produced piece by piece: `produce` calls `write(data, bytes)`.
 using WriteBytes = std::function<void(const void* data, std::size_t bytes)>;
-void write_file(const std::string& path, const std::function<void(const WriteBytes& write)>& produce);
+void write_file(const std::string& path,
+                const std::function<void(const WriteBytes& write)>& produce);
 
 /// write_file of the value as indented JSON with a final newline.
 void write_json(const std::string& path, const Json& value);

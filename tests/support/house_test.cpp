@@ -1,0 +1,177 @@
+// Rules of the house that a compiler does not know: chapters include only earlier ones, files stay
+// short, and tags of the paper lead to a test.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <regex>
+#include <set>
+
+#include "support/files.h"
+#include "support/scratch.h"
+
+namespace ramoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int most_lines = 400, most_columns = 100;
+
+struct SourceFile {
+  std::string path;     // from the repository's root: src/ch01_tensor/gemm.h
+  std::string chapter;  // ch01_tensor
+  std::vector<std::string> lines;
+};
+
+/// The C++ files below root/top, in order of their paths.
+std::vector<SourceFile> source_files(const std::string& root, const std::string& top) {
+  std::vector<SourceFile> files;
+  if (!fs::exists(root + "/" + top)) return files;
+  for (const auto& entry : fs::recursive_directory_iterator(root + "/" + top)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension != ".h" && extension != ".cpp") continue;
+    SourceFile file;
+    file.path = fs::relative(entry.path(), root).string();
+    const std::string below = file.path.substr(top.size() + 1);
+    file.chapter = below.substr(0, below.find('/'));
+    std::istringstream text(read_file(entry.path().string()));
+    for (std::string line; std::getline(text, line);) file.lines.push_back(line);
+    files.push_back(std::move(file));
+  }
+  std::sort(files.begin(), files.end(),
+            [](const auto& a, const auto& b) { return a.path < b.path; });
+  return files;
+}
+
+/// support first, then the chapters by number, then app; 0 for anything else.
+int rank_of(const std::string& chapter) {
+  if (chapter == "support") return 1;
+  if (chapter == "app") return 1000;
+  std::smatch number;
+  static const std::regex pattern("ch(\\d\\d)_[a-z_]+");
+  return std::regex_match(chapter, number, pattern) ? 1 + std::stoi(number[1]) : 0;
+}
+
+/// Columns as a reader counts them: UTF-8 continuation bytes take none.
+int columns(const std::string& line) {
+  return static_cast<int>(
+      std::count_if(line.begin(), line.end(), [](char byte) { return (byte & 0xc0) != 0x80; }));
+}
+
+/// One line for each include of a later chapter, or of something that is no chapter.
+std::string include_offences(const std::string& root) {
+  static const std::regex include("\\s*#\\s*include\\s+\"([^/\"]*)/?[^\"]*\".*");
+  std::string offences;
+  for (const SourceFile& file : source_files(root, "src"))
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      std::smatch match;
+      if (!std::regex_match(file.lines[i], match, include)) continue;
+      const int wanted = rank_of(match[1]);
+      if (wanted == 0 || wanted > rank_of(file.chapter))
+        offences += cat(file.path, ":", i + 1, ": ", file.lines[i], "\n");
+    }
+  return offences;
+}
+
+std::string length_offences(const std::string& root) {
+  std::string offences;
+  for (const char* top : {"src", "tests"})
+    for (const SourceFile& file : source_files(root, top)) {
+      if (file.lines.size() > most_lines)
+        offences += cat(file.path, ": ", file.lines.size(), " lines\n");
+      for (std::size_t i = 0; i < file.lines.size(); ++i)
+        if (columns(file.lines[i]) > most_columns)
+          offences += cat(file.path, ":", i + 1, ": ", columns(file.lines[i]), " columns\n");
+    }
+  return offences;
+}
+
+/// The paper map is {"tags": [{"tag": "paper 2.1", "file": ..., "test": ..., ...}]}. Offences:
+/// files that do not exist, and tags "[paper ...]" in headers that it does not list.
+std::string paper_map_offences(const std::string& root) {
+  const std::string path = root + "/docs/paper_map.json";
+  if (!fs::exists(path)) return "";
+  const Json map = read_json(path);
+  const Json entries = map.is_array() ? map : map.value("tags", Json());
+  if (!entries.is_array()) return "docs/paper_map.json: a list \"tags\" is missing\n";
+  std::string offences;
+  std::set<std::string> listed;
+  for (const Json& entry : entries) {
+    const std::string tag = entry.is_object() ? entry.value("tag", "") : "";
+    if (tag.empty()) offences += "docs/paper_map.json: no \"tag\" in " + entry.dump() + "\n";
+    listed.insert(tag);
+    for (const char* key : {"file", "test"}) {
+      const std::string file = entry.is_object() ? entry.value(key, "") : "";
+      if (file.empty() || !fs::exists(root + "/" + file))
+        offences +=
+            cat("docs/paper_map.json: ", tag, ": ", key, " \"", file, "\" does not exist\n");
+    }
+  }
+  static const std::regex tag("\\[(paper [^\\]]+)\\]");
+  for (const SourceFile& file : source_files(root, "src")) {
+    if (!file.path.ends_with(".h")) continue;
+    for (const std::string& line : file.lines)
+      for (std::sregex_iterator at(line.begin(), line.end(), tag), end; at != end; ++at)
+        if (!listed.contains((*at)[1]))
+          offences += cat(file.path, ": [", (*at)[1].str(), "] is not in docs/paper_map.json\n");
+  }
+  return offences;
+}
+
+const std::string root = RAMOE_SOURCE_DIR;
+
+TEST(House, ChaptersIncludeOnlyEarlierOnes) {
+  EXPECT_EQ(include_offences(root), "");
+}
+TEST(House, FilesAndLinesAreShort) {
+  EXPECT_EQ(length_offences(root), "");
+}
+TEST(House, PaperMapLeadsSomewhere) {
+  EXPECT_EQ(paper_map_offences(root), "");
+}
+
+/// The checks themselves, on a small tree that breaks each rule once.
+class HouseChecks : public testing::Test {
+ protected:
+  void put(const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(scratch_.file(path)).parent_path());
+    write_file(scratch_.file(path), text);
+  }
+  ScratchFolder scratch_;
+};
+
+TEST_F(HouseChecks, Includes) {
+  put("src/ch02_b/b.h",
+      "#include \"support/x.h\"\n#include \"ch01_a/a.h\"\n#include <ch09_x/x.h>\n");
+  put("src/ch01_a/a.h", "#include \"ch01_a/z.h\"\n#include \"ch02_b/b.h\"\n#include \"z.h\"\n");
+  put("src/support/x.cpp", "  # include \"ch01_a/a.h\" // why not\n");
+  put("src/app/main.cpp", "#include \"ch12_z/z.h\"\n");
+  EXPECT_EQ(include_offences(scratch_.path()),
+            "src/ch01_a/a.h:2: #include \"ch02_b/b.h\"\nsrc/ch01_a/a.h:3: #include \"z.h\"\n"
+            "src/support/x.cpp:1:   # include \"ch01_a/a.h\" // why not\n");
+}
+
+TEST_F(HouseChecks, Lengths) {
+  std::string lines, umlauts;
+  for (int i = 0; i < 400; ++i) lines += "x\n";
+  for (int i = 0; i < 100; ++i) umlauts += "ü";
+  put("src/ch01_a/a.h", lines);
+  put("src/ch01_a/b.h", lines + "x\n");
+  put("tests/ch01_a/a_test.cpp", umlauts + "\n" + umlauts + "x\n");
+  EXPECT_EQ(length_offences(scratch_.path()),
+            "src/ch01_a/b.h: 401 lines\ntests/ch01_a/a_test.cpp:2: 101 columns\n");
+}
+
+TEST_F(HouseChecks, PaperMap) {
+  put("src/ch01_a/a.h", "// router   [paper 2.1]\n// loss [paper 3] [paper 4]\n");
+  EXPECT_EQ(paper_map_offences(scratch_.path()), "");  // no map yet
+  put("docs/paper_map.json",
+      R"({"tags":[{"tag":"paper 2.1","file":"src/ch01_a/a.h","test":"tests/none.cpp"},
+                  {"tag":"paper 3","file":"src/ch01_a/a.h","test":"src/ch01_a/a.h"}]})");
+  EXPECT_EQ(paper_map_offences(scratch_.path()),
+            "docs/paper_map.json: paper 2.1: test \"tests/none.cpp\" does not exist\n"
+            "src/ch01_a/a.h: [paper 4] is not in docs/paper_map.json\n");
+}
+
+}  // namespace
+}  // namespace ramoe
