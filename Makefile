@@ -1,0 +1,59 @@
+# Short names for what one does here; `make` alone lists them. CMake does the building.
+#
+# build/release holds the program and, once `make test` has run, its tests; trying the program needs
+# no GoogleTest. build/asan holds both under the sanitizers.
+
+SHELL  := /bin/bash
+JOBS   ?= $(shell nproc)
+RAMOE  := build/release/ramoe
+FLAGS  ?=
+# Ninja where there is one; CMake falls back to make by itself.
+GENERATOR := $(if $(shell command -v ninja),-G Ninja)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-test build demo base-models bench test test-asan clean
+
+help:                 ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+deps:                 ## check for what the program needs, install what is missing if allowed to
+	@./.ci/deps program
+
+deps-test:            ## the same for the tests
+	@./.ci/deps program tests
+
+# $(1) preset, $(2) options when the folder is new, $(3) options each time, $(4) options of the build.
+# A build folder keeps the generator that it was first configured with.
+define configure_and_build
+	@if [ -f build/$(1)/CMakeCache.txt ]; then cmake --preset $(1) $(3) >/dev/null; \
+	 else cmake --preset $(1) $(GENERATOR) $(2) $(3); fi
+	@cmake --build --preset $(1) -j $(JOBS) $(4)
+endef
+
+build: deps           ## build the program
+	$(call configure_and_build,release,-DRAMOE_TESTS=OFF,,--target ramoe)
+
+demo: build           ## the whole method in small, from data to table (FLAGS="--key=value ...")
+	$(RAMOE) demo $(FLAGS)
+
+base-models: build    ## pre-train the base model of each router family, data/configs/base-*.json
+	@shopt -s nullglob; configs=(data/configs/base-*.json); \
+	 [ $${#configs[@]} -gt 0 ] || { echo "data/configs/base-*.json: no configuration is there"; exit 1; }; \
+	 for config in "$${configs[@]}"; do \
+	   name=$$(basename "$$config" .json); \
+	   echo "== $$name"; $(RAMOE) pretrain --config="$$config" --run="runs/$$name" $(FLAGS) || exit 1; \
+	 done
+
+bench: build          ## time the kernels and the training step
+	$(RAMOE) bench $(FLAGS)
+
+test: deps-test       ## build and run all tests
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON)
+	@cd build/release && ctest --output-on-failure -j2
+
+test-asan: deps-test  ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(call configure_and_build,asan)
+	@cd build/asan && ctest --output-on-failure -j2
+
+clean:                ## remove what was built; runs/ stays
+	rm -rf build
