@@ -122,11 +122,12 @@ void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
   tile.a = g.A + Stride{block.k0} * g.lda + i;
   tile.a_row = 1;
   tile.a_k = g.lda;
-  if (g.lda <= kPanel || g.N <= kFewRows) return;
+  if (g.lda <= kPanel || g.N <= kFewRows || block.k <= kFewRows) return;
   float* const packed = scratch().a;
-  kernels.copy(packed, rows, tile.a, g.lda, block.k, rows);
+  const int width = divide_up(rows, kernels.lanes) * kernels.lanes;
+  kernels.copy(packed, width, tile.a, g.lda, block.k, rows);
   tile.a = packed;
-  tile.a_k = rows;
+  tile.a_k = width;
 }
 
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
@@ -200,15 +201,15 @@ void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
   }
 }
 
-/// A product whose size is checked, on this thread.
-void multiply(const Gemm<float>& g) {
+}  // namespace
+
+void gemm_with(const Kernels& kernels, const Gemm<float>& g) {
   if (g.M <= 0 || g.N <= 0) return;
   if (g.K <= 0) {
     if (g.accumulate) return;
     for (int i = 0; i < g.M; ++i) std::fill_n(g.C + Stride{i} * g.ldc, g.N, 0.0f);
     return;
   }
-  const Kernels& kernels = gemm_kernels();
   // Floats to transpose: N K for the straight way, M K + M N for the flipped one.
   const bool flip = g.form == GemmForm::NT && Stride{g.M} * (Stride{g.K} + g.N) < Stride{g.N} * g.K;
   for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
@@ -218,6 +219,13 @@ void multiply(const Gemm<float>& g) {
     else
       block_straight(kernels, g, block);
   }
+}
+
+namespace {
+
+/// A product whose size is checked, on this thread.
+void multiply(const Gemm<float>& g) {
+  gemm_with(gemm_kernels().front(), g);
 }
 
 void check_product(const Gemm<float>& g) {
@@ -267,7 +275,7 @@ double block_work(double work, int threads) {
 }  // namespace
 
 const char* gemm_isa() {
-  return gemm_kernels().name;
+  return gemm_kernels().front().name;
 }
 
 void gemm_serial(const Gemm<float>& g) {

@@ -54,6 +54,19 @@ RAMOE_INLINE void store_some(float* c, const float* sum, int count, bool add) {
   for (; l < count; ++l) c[l] = add ? c[l] + sum[l] : sum[l];
 }
 
+/// to = the first `count` of a vector, then zeros.
+template <int lanes>
+RAMOE_INLINE void load_some(float* to, const float* from, int count) {
+  const typename Vector<lanes>::Float zeros = {};
+  std::memcpy(to, &zeros, sizeof(zeros));
+  int l = 0;
+  if constexpr (lanes > 8)
+    if (count >= 8) store<8>(to, from, false), l = 8;
+  if constexpr (lanes > 4)
+    if (count - l >= 4) store<4>(to + l, from + l, false), l += 4;
+  for (; l < count; ++l) to[l] = from[l];
+}
+
 /// R x V accumulators stay in registers while k runs; a row's element is broadcast over V vectors.
 template <int lanes, int V, int R>
 RAMOE_INLINE void tile_body(const Tile& t) {
@@ -121,7 +134,7 @@ RAMOE_INLINE void copy_body(float* to, int width, const float* from, Stride from
       std::memcpy(&x, from + j, sizeof(x));
       std::memcpy(to + j, &x, sizeof(x));
     }
-    for (; j < cols; ++j) to[j] = from[j];
+    if (j < cols) load_some<lanes>(to + j, from + j, cols - j), j += lanes;
     for (; j < width; ++j) to[j] = 0.0f;
   }
 }
@@ -277,19 +290,21 @@ RAMOE_KERNELS(Avx2, __attribute__((target("arch=x86-64-v3"))), 8, 10, 6, 0, 0)
 #endif
 RAMOE_KERNELS(Baseline, , 4, 8, 4, 0, 0)
 
-Kernels choose() {
+std::vector<Kernels> runnable() {
+  std::vector<Kernels> tables;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("x86-64-v4")) return make_kernels<Avx512>("avx512");
-  if (__builtin_cpu_supports("x86-64-v3")) return make_kernels<Avx2>("avx2");
+  if (__builtin_cpu_supports("x86-64-v4")) tables.push_back(make_kernels<Avx512>("avx512"));
+  if (__builtin_cpu_supports("x86-64-v3")) tables.push_back(make_kernels<Avx2>("avx2"));
 #endif
-  return make_kernels<Baseline>("baseline");
+  tables.push_back(make_kernels<Baseline>("baseline"));
+  return tables;
 }
 
 }  // namespace
 
-const Kernels& gemm_kernels() {
-  static const Kernels kernels = choose();
-  return kernels;
+const std::vector<Kernels>& gemm_kernels() {
+  static const std::vector<Kernels> tables = runnable();
+  return tables;
 }
 
 }  // namespace ramoe

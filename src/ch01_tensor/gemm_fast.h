@@ -6,6 +6,9 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
+
+#include "ch01_tensor/gemm.h"
 
 namespace ramoe {
 
@@ -45,7 +48,10 @@ struct Kernels {
                       bool add);
 };
 
-/// The table for this machine, chosen at the first call.
-const Kernels& gemm_kernels();
+/// The tables that this machine can run, the fastest first and the baseline last.
+const std::vector<Kernels>& gemm_kernels();
+
+/// A product of checked sizes by a given table, on this thread. gemm() uses the first table.
+void gemm_with(const Kernels& kernels, const Gemm<float>& g);
 
 }  // namespace ramoe
