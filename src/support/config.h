@@ -2,7 +2,7 @@
 //
 //   struct TrainConfig {
 //     int steps = 1000;
-//     void list(FieldList& f) { f.add("steps", steps, "optimiser steps", {.least = 1}); }
+//     void list(FieldList& f) { f.add("steps", &steps, "optimiser steps", {.least = 1}); }
 //   };
 //
 // The same list reads JSON files and --key=value flags, refuses unknown keys, wrong types and

@@ -1,0 +1,82 @@
+// Chapter 4.5 - decoding with the cache, and counting parameters. Declared in model.h.
+#include <algorithm>
+
+#include "ch04_moe/model.h"
+
+namespace ramoe {
+
+const float* CachedMoe::run(const TokenBatch& batch, const std::vector<int>& rows) {
+  tape_.reset();
+  const Tape<float>::NoGrad no_grad(tape_);
+  return model_.forward(tape_, batch, {.logit_rows = &rows, .cache = cache_.get()}).logits.data;
+}
+
+const float* CachedMoe::start(const std::vector<std::vector<int>>& prompts, int capacity) {
+  const ModelConfig& c = model_.config();
+  const TokenBatch batch = make_batch(prompts, c.pad_token_id, c.bos_token_id);
+  cache_ = std::make_unique<KvCache>(c.num_hidden_layers, batch.B, std::max(capacity, batch.T),
+                                     c.num_key_value_heads * c.head_size());
+  std::vector<int> last;
+  for (int b = 0; b < batch.B; ++b)
+    last.push_back(b * batch.T + batch.length[std::size_t(b)] - 1);
+  return run(batch, last);
+}
+
+const float* CachedMoe::step(const std::vector<int>& tokens) {
+  check(cache_ && static_cast<int>(tokens.size()) == cache_->B, "decoding: ", tokens.size(),
+        " tokens for a batch of ", cache_ ? cache_->B : 0, ".");
+  TokenBatch batch;
+  batch.B = cache_->B;
+  batch.T = 1;
+  batch.token = tokens;
+  batch.position = cache_->length;
+  batch.length.assign(tokens.size(), 1);
+  batch.real.assign(tokens.size(), 1);
+  batch.counts.assign(tokens.size(), 1);
+  std::vector<int> rows;
+  for (int b = 0; b < batch.B; ++b) {
+    check(cache_->length[std::size_t(b)] < cache_->capacity, "decoding: the cache of ",
+          cache_->capacity, " tokens is full.");
+    rows.push_back(b);
+  }
+  return run(batch, rows);
+}
+
+void CachedMoe::keep(const std::vector<int>& sequences) {
+  KvCache& old = *cache_;
+  const int layers = model_.config().num_hidden_layers, B = static_cast<int>(sequences.size());
+  auto kept = std::make_unique<KvCache>(layers, B, old.capacity, old.width);
+  const std::size_t block = std::size_t(old.capacity) * std::size_t(old.width);
+  for (std::size_t b = 0; b < sequences.size(); ++b) {
+    const std::size_t from = std::size_t(sequences[b]);
+    kept->length[b] = old.length[from];
+    const std::size_t used = std::size_t(old.length[from]) * std::size_t(old.width);
+    for (int l = 0; l < layers; ++l) {
+      std::copy_n(old.keys(l) + from * block, used, kept->keys(l) + b * block);
+      std::copy_n(old.values(l) + from * block, used, kept->values(l) + b * block);
+    }
+  }
+  cache_ = std::move(kept);
+}
+
+ParameterCount count_parameters(const ModelConfig& c) {
+  const std::size_t C = std::size_t(c.hidden_size), V = std::size_t(c.vocab_size);
+  const std::size_t HS = std::size_t(c.head_size()), E = std::size_t(c.num_experts);
+  const std::size_t query = std::size_t(c.num_attention_heads) * HS;
+  const std::size_t key = std::size_t(c.num_key_value_heads) * HS;
+  const std::size_t expert = 3 * C * std::size_t(c.moe_intermediate_size);
+  std::size_t layer = 2 * C + 2 * C * query + 2 * C * key + C * E;
+  if (c.qkv_bias()) layer += query + 2 * key;
+  if (c.qk_norm_whole()) layer += query + key;
+  if (c.qk_norm_heads()) layer += 2 * HS;
+  if (c.shared_expert())
+    layer += 3 * C * std::size_t(c.shared_expert_intermediate_size > 0
+                                     ? c.shared_expert_intermediate_size
+                                     : c.num_experts_per_tok * c.moe_intermediate_size) + C;
+  const std::size_t outside = V * C * (c.tie_word_embeddings ? 1 : 2) + C;
+  const std::size_t L = std::size_t(c.num_hidden_layers);
+  return {outside + L * (layer + E * expert),
+          outside + L * (layer + std::size_t(c.num_experts_per_tok) * expert)};
+}
+
+}  // namespace ramoe

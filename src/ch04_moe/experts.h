@@ -1,0 +1,52 @@
+// Chapter 4.2 - dispatch and experts: tokens sorted by expert, none dropped
+//
+//   plan     the (token, choice) pairs sorted by expert, in token order within an expert
+//   experts  y = down( silu(x gate) * (x up) ) for the rows of each expert, as grouped GEMM
+//   combine  out[n] = sum_k gate[n,k] y[slot of (n,k)], summed in the order of k
+//
+// A slot is a place in the sorted order; names give the direction: token_from_slot, slot_from_choice.
+// Weights: gate_up (E,C,2H), gate in the first H columns; down (E,H,C).
+// Tests: tests/ch04_moe/experts_test.cpp
+#pragma once
+
+#include "ch04_moe/router.h"
+
+namespace ramoe {
+
+/// Who goes where. Rows with real[n] == 0 (padding) visit no expert: their choices have slot -1.
+struct DispatchPlan {
+  int slots = 0;                // number of dispatched (token, choice) pairs
+  int* offset = nullptr;        // (E+1)  slots of expert e are [offset[e], offset[e+1])
+  int* token_from_slot = nullptr;   // (slots)
+  int* slot_from_choice = nullptr;  // (N,K)
+};
+
+/// Fills a plan whose arrays hold E+1, N*K and N*K values, by a counting sort.
+void plan_dispatch(DispatchPlan& plan, const int* chosen, const unsigned char* real, int N, int E,
+                   int K);
+
+/// out (N,C) = sum over the chosen of gate * y[slot].
+template <class T>
+void combine_forward(T* out, const T* y, const T* gate, const int* slot_from_choice, int N, int K,
+                     int C);
+/// dy[slot] += gate dout[n];  dgate[n,k] += dout[n] . y[slot]
+template <class T>
+void combine_backward(T* dy, T* dgate, const T* y, const T* gate, const int* slot_from_choice,
+                      const T* dout, int N, int K, int C);
+
+/// The mixture by its definition, token by token: out[n] = sum_k gate[n,k] expert_{chosen[n,k]}(x[n]).
+template <class T>
+void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, const T* gate,
+                           const int* chosen, const unsigned char* real, int N, int K, int C,
+                           int H);
+
+/// The mixture on the tape: x (N,C) through the experts of `routing` -> (N,C); 0 for padding.
+template <class T>
+Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
+                  const Tensor<T>& gate_up, const Tensor<T>& down, const unsigned char* real);
+
+/// s (N,1) gate logits, y (N,C): out = sigmoid(s) * y, the gate of qwen2_moe's shared expert.
+template <class T>
+Tensor<T> sigmoid_gate(Tape<T>& tape, const Tensor<T>& s, const Tensor<T>& y);
+
+}  // namespace ramoe

@@ -1,0 +1,113 @@
+// Chapter 4.4 - the model: embedding, L pre-norm blocks of attention and experts, output layer
+//
+//   x = embed(tokens)
+//   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))
+//   logits = lm_head(norm(x))
+//
+// Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files hold
+// them as (out,in), the way Hugging Face names and shapes them (chapter 5.3 turns them).
+// Tests: tests/ch04_moe/model_test.cpp
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "ch03_transformer/generate.h"
+#include "ch04_moe/experts.h"
+#include "ch04_moe/model_config.h"
+
+namespace ramoe {
+
+/// B sequences side by side, padded on the right to T tokens; N = B*T rows.
+/// `counts` marks what enters routing statistics and losses: real tokens except BOS.
+struct TokenBatch {
+  int B = 0, T = 0;
+  std::vector<int> token, position, length;   // (N), (N), (B)
+  std::vector<unsigned char> real, counts;     // (N): not padding; neither padding nor BOS
+};
+/// Pads the sequences with `pad`. Error: an empty sequence.
+TokenBatch make_batch(const std::vector<std::vector<int>>& sequences, int pad, int bos);
+
+template <class T>
+struct LayerParameters {
+  Parameter<T>*norm1, *q, *k, *v, *o;
+  Parameter<T>*q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
+  Parameter<T>*q_norm = nullptr, *k_norm = nullptr;
+  Parameter<T>*norm2, *router, *gate_up, *down;
+  Parameter<T>*shared_gate_up = nullptr, *shared_down = nullptr, *shared_gate = nullptr;
+};
+
+struct ForwardOptions {
+  /// Rows (of N) whose logits are wanted, in order; nullptr: all N rows.
+  const std::vector<int>* logit_rows = nullptr;
+  /// No logits at all: only the routing is wanted.
+  bool routing_only = false;
+  /// Reads and extends this cache: the first call fills it, later ones bring one token per sequence.
+  KvCache* cache = nullptr;
+};
+
+template <class T>
+struct ForwardResult {
+  Tensor<T> logits;                  // (R,V); no data if routing_only
+  std::vector<Routing<T>> routing;   // one per layer
+};
+
+template <class T>
+class Model {
+ public:
+  /// Random weights: normal with deviation initializer_range from `seed`; norms 1, biases 0; the
+  /// projections back into the residual stream (o, down) scaled by 1/sqrt(2L).
+  Model(const ModelConfig& config, std::uint64_t seed);
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelConfig& config() const { return config_; }
+  const std::vector<std::unique_ptr<Parameter<T>>>& parameters() const { return parameters_; }
+  const LayerParameters<T>& layer(int l) const { return layers_[static_cast<std::size_t>(l)]; }
+
+  /// The batch must outlive the tape's step. Error: a token outside the vocabulary, a sequence longer
+  /// than max_position_embeddings.
+  ForwardResult<T> forward(Tape<T>& tape, const TokenBatch& batch,
+                           const ForwardOptions& options = {});
+
+  /// Copies all values from a model of the same configuration.
+  void copy_values(const Model& other);
+
+ private:
+  Parameter<T>* add(std::string name, const Shape& shape, double deviation, std::uint64_t seed);
+  Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
+                            KvCache* cache);
+  Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
+                          Routing<T>& routing);
+
+  ModelConfig config_;
+  std::vector<std::unique_ptr<Parameter<T>>> parameters_;
+  Parameter<T>*embedding_ = nullptr, *final_norm_ = nullptr, *lm_head_ = nullptr;
+  std::vector<LayerParameters<T>> layers_;
+};
+
+/// Parameters in all, and those that one token uses.
+struct ParameterCount {
+  std::size_t total, active;
+};
+ParameterCount count_parameters(const ModelConfig& config);
+
+/// A model behind the interface of chapter 3.5. Holds an arena and a cache of its own.
+class CachedMoe : public CachedModel {
+ public:
+  explicit CachedMoe(Model<float>& model) : model_(model), tape_(arena_) {}
+  int vocabulary() const override { return model_.config().vocab_size; }
+  int max_length() const override { return model_.config().max_position_embeddings; }
+  const float* start(const std::vector<std::vector<int>>& prompts, int capacity) override;
+  const float* step(const std::vector<int>& tokens) override;
+  void keep(const std::vector<int>& sequences) override;
+
+ private:
+  const float* run(const TokenBatch& batch, const std::vector<int>& rows);
+  Model<float>& model_;
+  Arena arena_;
+  Tape<float> tape_;
+  std::unique_ptr<KvCache> cache_;
+};
+
+}  // namespace ramoe

@@ -1,0 +1,59 @@
+// Chapter 4.3 - one model, three families
+//
+// The keys are those of Hugging Face's config.json, so that a folder written here opens there.
+//
+//   family        router                               shared expert            attention
+//   olmoe         softmax -> top-K, not renormalised   none                     QK-norm over all heads
+//   qwen3_moe     softmax -> top-K -> renormalised     none                     QK-norm per head
+//   qwen2_moe     softmax -> top-K, not renormalised   one, with sigmoid gate   bias on q, k, v
+//
+// Renormalising is a key of its own (norm_topk_prob); the table gives the families' defaults.
+// Tests: tests/ch04_moe/model_config_test.cpp
+#pragma once
+
+#include <string>
+
+#include "support/config.h"
+
+namespace ramoe {
+
+struct ModelConfig {
+  std::string model_type = "olmoe";
+  int vocab_size = 2048;               // V
+  int hidden_size = 64;                // C
+  int num_hidden_layers = 6;           // L
+  int num_attention_heads = 4;         // NH
+  int num_key_value_heads = 4;         // NKV
+  int head_dim = 0;                    // HS; 0: hidden_size / num_attention_heads
+  int num_experts = 8;                 // E
+  int num_experts_per_tok = 2;         // K
+  int moe_intermediate_size = 64;      // H (olmoe's config.json calls it intermediate_size)
+  int shared_expert_intermediate_size = 0;  // qwen2_moe's shared expert
+  bool norm_topk_prob = false;
+  bool tie_word_embeddings = false;
+  int max_position_embeddings = 128;   // longest sequence
+  double rope_theta = 10000;
+  double rms_norm_eps = 1e-6;
+  double initializer_range = 0.02;
+  int bos_token_id = 0, eos_token_id = 1, pad_token_id = 2;
+
+  void list(FieldList& fields);
+
+  int head_size() const { return head_dim > 0 ? head_dim : hidden_size / num_attention_heads; }
+  bool qk_norm_whole() const { return model_type == "olmoe"; }
+  bool qk_norm_heads() const { return model_type == "qwen3_moe"; }
+  bool qkv_bias() const { return model_type == "qwen2_moe"; }
+  bool shared_expert() const { return model_type == "qwen2_moe"; }
+
+  /// Error naming the keys that do not fit together (K > E, heads that do not group, ...).
+  void validate() const;
+  /// The defaults that belong to a family: renormalisation, shared expert.
+  void set_family_defaults();
+};
+
+/// config.json as Hugging Face writes it for the family, and back. Reading an unknown key, or a value
+/// this model cannot honour (another activation, rope scaling, ...), is an Error that names the key.
+Json to_hugging_face(const ModelConfig& config);
+ModelConfig from_hugging_face(const Json& json, const std::string& where);
+
+}  // namespace ramoe

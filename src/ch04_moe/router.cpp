@@ -1,0 +1,188 @@
+#include "ch04_moe/router.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "ch01_tensor/vector_ops.h"
+#include "ch02_autograd/basic_ops.h"
+
+namespace ramoe {
+
+template <class T>
+void route_forward(int* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K) {
+  for (int n = 0; n < N; ++n) {
+    const T* p_n = row(p, n, E);
+    int* chosen_n = row(chosen, n, K);
+    T* gate_n = row(gate, n, K);
+    for (int k = 0; k < K; ++k) {
+      int best = -1;
+      for (int e = 0; e < E; ++e)
+        if ((best < 0 || p_n[e] > p_n[best]) &&
+            std::find(chosen_n, chosen_n + k, e) == chosen_n + k)
+          best = e;
+      chosen_n[k] = best;
+      gate_n[k] = p_n[best];
+    }
+    if (!renormalise) continue;
+    T total = 0;
+    for (int k = 0; k < K; ++k) total += gate_n[k];
+    for (int k = 0; k < K; ++k) gate_n[k] /= total;
+  }
+}
+
+template <class T>
+void route_backward(T* dz, const T* p, const int* chosen, const T* gate, const T* dgate,
+                    bool renormalise, int N, int E, int K) {
+  for (int n = 0; n < N; ++n) {
+    const T *p_n = row(p, n, E), *gate_n = row(gate, n, K), *dgate_n = row(dgate, n, K);
+    const int* chosen_n = row(chosen, n, K);
+    T* dz_n = row(dz, n, E);
+    T mean = 0;  // sum_k gate[k] dgate[k]
+    for (int k = 0; k < K; ++k) mean += gate_n[k] * dgate_n[k];
+    if (renormalise) {
+      // gate = exp(z_k) / sum over chosen: a softmax over the chosen logits alone
+      for (int k = 0; k < K; ++k) dz_n[chosen_n[k]] += gate_n[k] * (dgate_n[k] - mean);
+    } else {
+      // gate = p of the chosen: dz[j] += p[j] (dp[j] - sum_k p[k] dp[k]), dp = 0 off the chosen
+      for (int k = 0; k < K; ++k) dz_n[chosen_n[k]] += gate_n[k] * dgate_n[k];
+      for (int e = 0; e < E; ++e) dz_n[e] -= p_n[e] * mean;
+    }
+  }
+}
+
+namespace {
+int count_rows(const unsigned char* counts, int N) {
+  return static_cast<int>(std::count_if(counts, counts + N, [](unsigned char c) { return c != 0; }));
+}
+}  // namespace
+
+template <class T>
+double balance_forward(T* f, const T* p, const int* chosen, const unsigned char* counts, int N,
+                       int E, int K) {
+  const int M = count_rows(counts, N);
+  std::vector<double> P(static_cast<std::size_t>(E), 0.0);
+  std::fill_n(f, E, T(0));
+  if (M == 0) return 0;
+  for (int n = 0; n < N; ++n) {
+    if (!counts[n]) continue;
+    for (int k = 0; k < K; ++k) f[row(chosen, n, K)[k]] += T(1);
+    for (int e = 0; e < E; ++e) P[std::size_t(e)] += double(row(p, n, E)[e]);
+  }
+  double loss = 0;
+  for (int e = 0; e < E; ++e) {
+    f[e] /= static_cast<T>(M);
+    loss += double(f[e]) * P[std::size_t(e)] / M;
+  }
+  return E * loss;
+}
+
+template <class T>
+void balance_backward(T* dz, const T* p, const T* f, const unsigned char* counts, T scale, int N,
+                      int E) {
+  const int M = count_rows(counts, N);
+  for (int n = 0; n < N; ++n) {
+    if (!counts[n]) continue;
+    const T* p_n = row(p, n, E);
+    T mean = 0;
+    for (int e = 0; e < E; ++e) mean += p_n[e] * f[e];
+    const T factor = scale * static_cast<T>(E) / static_cast<T>(M);
+    for (int e = 0; e < E; ++e) row(dz, n, E)[e] += factor * p_n[e] * (f[e] - mean);
+  }
+}
+
+template <class T>
+double z_loss_forward(T* lse, const T* z, const unsigned char* counts, int N, int E) {
+  const int M = count_rows(counts, N);
+  double loss = 0;
+  for (int n = 0; n < N; ++n) {
+    const T* z_n = row(z, n, E);
+    const T top = *std::max_element(z_n, z_n + E);
+    T total = 0;
+    for (int e = 0; e < E; ++e) total += std::exp(z_n[e] - top);
+    lse[n] = top + std::log(total);
+    if (counts[n]) loss += double(lse[n]) * double(lse[n]);
+  }
+  return M > 0 ? loss / M : 0;
+}
+
+template <class T>
+void z_loss_backward(T* dz, const T* lse, const T* p, const unsigned char* counts, T scale, int N,
+                     int E) {
+  const int M = count_rows(counts, N);
+  for (int n = 0; n < N; ++n) {
+    if (!counts[n]) continue;
+    const T factor = scale * T(2) * lse[n] / static_cast<T>(M);
+    for (int e = 0; e < E; ++e) row(dz, n, E)[e] += factor * row(p, n, E)[e];
+  }
+}
+
+// ---- On the tape --------------------------------------------------------------------------------
+
+template <class T>
+Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise) {
+  Routing<T> r;
+  r.N = x.rows();
+  r.E = w.columns();
+  r.K = K;
+  check(K >= 1 && K <= r.E, "the router cannot choose ", K, " of ", r.E,
+        " experts; num_experts_per_tok must be from 1 to num_experts.");
+  r.input = x;
+  r.logits.z = linear(tape, x, w);
+  const std::size_t N = std::size_t(r.N);
+  T* p = tape.template keep<T>(N * std::size_t(r.E));
+  int* chosen = tape.template keep<int>(N * std::size_t(K));
+  softmax_forward(p, r.logits.z.data, r.N, r.E);
+  r.probabilities.p = p;
+  r.chosen.expert = chosen;
+  r.gate = tape.output({r.N, K}, r.logits.z);
+  route_forward(chosen, r.gate.data, p, renormalise, r.N, r.E, K);
+  const Tensor<T> z = r.logits.z, gate = r.gate;
+  tape.record(gate, [&tape = tape, z, gate, p, chosen, renormalise, K] {
+    route_backward(tape.grad(z), p, chosen, gate.data, tape.grad(gate), renormalise, z.rows(),
+                   z.columns(), K);
+  });
+  return r;
+}
+
+template <class T>
+Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts) {
+  const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
+  T* f = tape.template keep<T>(static_cast<std::size_t>(r.E));
+  const T* p = r.probabilities.p;
+  loss.data[0] = static_cast<T>(balance_forward(f, p, r.chosen.expert, counts, r.N, r.E, r.K));
+  tape.record(loss, [&tape = tape, z, loss, f, p, counts] {
+    balance_backward(tape.grad(z), p, f, counts, tape.grad(loss)[0], z.rows(), z.columns());
+  });
+  return loss;
+}
+
+template <class T>
+Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts) {
+  const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
+  T* lse = tape.template keep<T>(static_cast<std::size_t>(r.N));
+  const T* p = r.probabilities.p;
+  loss.data[0] = static_cast<T>(z_loss_forward(lse, z.data, counts, r.N, r.E));
+  tape.record(loss, [&tape = tape, z, loss, lse, p, counts] {
+    z_loss_backward(tape.grad(z), lse, p, counts, tape.grad(loss)[0], z.rows(), z.columns());
+  });
+  return loss;
+}
+
+#define RAMOE_INSTANTIATE(T)                                                                     \
+  template void route_forward(int*, T*, const T*, bool, int, int, int);                          \
+  template void route_backward(T*, const T*, const int*, const T*, const T*, bool, int, int,     \
+                               int);                                                             \
+  template double balance_forward(T*, const T*, const int*, const unsigned char*, int, int,      \
+                                  int);                                                          \
+  template void balance_backward(T*, const T*, const T*, const unsigned char*, T, int, int);     \
+  template double z_loss_forward(T*, const T*, const unsigned char*, int, int);                  \
+  template void z_loss_backward(T*, const T*, const T*, const unsigned char*, T, int, int);      \
+  template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool);            \
+  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const unsigned char*);            \
+  template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const unsigned char*);
+RAMOE_INSTANTIATE(float)
+RAMOE_INSTANTIATE(double)
+#undef RAMOE_INSTANTIATE
+
+}  // namespace ramoe
