@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -54,12 +55,14 @@ TEST(Parallel, ThousandsOfShortLoops) {
   }
 }
 
-TEST(Parallel, WorkersDoTakePart) {
+TEST(Parallel, WorkersTakePartAndAreWaitedFor) {
   ThreadPool pool(2);
   const PoolScope scope(pool);
-  // Both blocks wait for each other: one thread alone would never finish, hence the way out.
+  const std::thread::id caller = std::this_thread::get_id();
   std::atomic<int> arrived{0};
-  std::atomic<bool> met{true};
+  std::atomic<bool> met{true}, worker_done{false};
+  // Both blocks wait for each other, so each has a thread (one alone would never finish, hence the
+  // way out); then the worker is late.
   parallel_for(2, 1, [&](int, int) {
     ++arrived;
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -67,8 +70,12 @@ TEST(Parallel, WorkersDoTakePart) {
       if (std::chrono::steady_clock::now() > limit) met = false;
       std::this_thread::yield();
     }
+    if (std::this_thread::get_id() == caller) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    worker_done = true;
   });
   EXPECT_TRUE(met.load());
+  EXPECT_TRUE(worker_done.load());
 }
 
 TEST(Parallel, AnExceptionComesBackAndThePoolGoesOn) {
