@@ -5,9 +5,10 @@
         --world --languages en,es,zh,ar,th,hi,sw --out data/languages
     python3 data/make_packs.py --check
 
---world also rewrites data/world.json, the facts that hold in every language; without it the packs follow
-the world.json that is there, so that a new language is one new file. Both extra files are optional for
-a new language: numbers come from CLDR's spell-out rules (see spellout.py), emoji groups from world.json.
+--world also rewrites data/world.json, the facts that hold in every language; without it the packs
+follow the world.json that is there, so that a new language is one new file. Both extra files are
+optional for a new language: numbers come from CLDR's spell-out rules (spellout.py), emoji groups from
+world.json.
 """
 import argparse
 import hashlib
@@ -185,14 +186,18 @@ def make_pack(cldr, lang, world, given_numbers, overrides):
     shares = here("web_share.json")["web_share"]
     if lang not in shares:
         raise Fault(f'data/web_share.json has no share for "{lang}": add the percentage of web pages')
-    lists = cldr.main("cldr-misc-full", lang, "listPatterns")["listPatterns"]["listPattern-type-standard"]
+    lists = cldr.main("cldr-misc-full", lang, "listPatterns")["listPatterns"]
+    lists = lists["listPattern-type-standard"]
     dates = cldr.main("cldr-dates-full", lang, "ca-gregorian")["dates"]["calendars"]["gregorian"]
     pack = {"code": lang, "english_name": cldr.names("en", "languages")[lang],
-            "own_name": languages[lang], "web_share": shares[lang], "source": "Unicode CLDR 47; data/SOURCES.md",
-            "list": {key: lists[key] for key in ("2", "start", "middle", "end")},
+            "own_name": clean(languages[lang]), "web_share": shares[lang],
+            "source": "Unicode CLDR 47; data/SOURCES.md",
+            "list": {key: unicodedata.normalize("NFC", lists[key])
+                     for key in ("2", "start", "middle", "end")},
             "operators": {"plus": clean(emoji["➕"]), "minus": clean(emoji["➖"])},
             "cues_source": "hand-written, data/cues.json", "cues": cues_of(lang),
-            "months": dates["months"]["stand-alone"]["wide"], "days": dates["days"]["stand-alone"]["wide"],
+            **{kind: {key: clean(name) for key, name in dates[kind]["stand-alone"]["wide"].items()}
+               for kind in ("months", "days")},
             "numbers": number_words(cldr, lang, given_numbers)}
     for kind, codes in wanted(world).items():
         pack[kind] = {}
@@ -252,7 +257,8 @@ def check():
     with open(os.path.join(HERE, "checksums.txt"), encoding="utf-8") as file:
         expected = {line.split()[1]: line.split()[0] for line in file}
     found = data_files()
-    wrong = sorted(set(found) ^ set(expected)) + [n for n in found if n in expected and sha256(n) != expected[n]]
+    wrong = sorted(set(found) ^ set(expected))
+    wrong += [name for name in found if name in expected and sha256(name) != expected[name]]
     if wrong:
         raise Fault("not as in data/checksums.txt: " + ", ".join(wrong) + "; make the packs again")
     for name in found[1:]:
@@ -261,7 +267,8 @@ def check():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cldr", help="folder cldr-json of a checkout of unicode-org/cldr-json")
     parser.add_argument("--number-words", help="JSON {language: [101 words]} made by ICU; optional")
     parser.add_argument("--emoji-groups", help="data-by-group.json of unicode-emoji-json; for --world")

@@ -1,8 +1,9 @@
 """CLDR's rule-based number format, as far as whole numbers 0..100 need it.
 
-A rule set is a list of [base value, body]; the rule with the largest base value <= n applies. In a body
-`→→` is the remainder n mod d, `←←` the quotient n div d (d: the largest power of the radix <= base value),
-`→%set→`, `←%set←` and `=%set=` change to another rule set, `[...]` vanishes when the remainder is 0.
+A rule set is a list of [base value, body]; the rule with the largest base value <= n applies. In a
+body `→→` is the remainder n mod d, `←←` the quotient n div d (d: the largest power of the radix <= base
+value), `→%set→`, `←%set←` and `=%set=` change to another rule set, `[...]` vanishes when the remainder
+is 0.
 Source: Unicode LDML part 3 and the description of ICU's RuleBasedNumberFormat.
 """
 import re
@@ -29,7 +30,8 @@ class Spellout:
         groups = rbnf["rbnf"]["rbnf"]
         self.sets = {name: sorted((Rule(*rule) for rule in rules if rule[0][0].isdigit()),
                                   key=lambda rule: rule.base)
-                     for group in groups.values() for name, rules in group.items()}
+                     for group in groups.values() for name, rules in group.items()
+                     if name.startswith("%")}  # some versions add the name of a rules file
         public = [name for name in self.sets if name.startswith("%spellout-cardinal")]
         # ICU's spell-out format starts from %spellout-numbering; a few languages lack it.
         self.entry = "%spellout-numbering" if "%spellout-numbering" in self.sets else public[0]

@@ -127,13 +127,19 @@ TEST(Mixture, LexiconHasEveryConceptInEveryPairBothWays) {
                            "repeat = rudia", "tatu = three", "Kenyan Shilling = Shilingi ya Kenya"})
     EXPECT_TRUE(texts.contains(text)) << text;
   std::set<std::string> drawn;  // and in truth they come up: every concept, in both directions
+  double lines = 0, to_english = 0, from_english = 0;
   for (std::uint64_t i = 0; i < 3 * kDraws; ++i) {
     const Document d = mixture.document(i);
     if (d.kind != DocumentKind::lexicon) continue;
     const std::string without_pair = d.id.substr(0, d.id.rfind('/', d.id.rfind('/') - 1));
     drawn.insert(without_pair);
     EXPECT_NE(d.id.substr(d.id.rfind('/') - 2, 2), d.lang);
+    ++lines;
+    to_english += d.lang == "en";
+    from_english += d.id.substr(d.id.rfind('/') - 2, 2) == "en";
   }
+  EXPECT_NEAR(to_english / lines, 0.4, 0.02);  // half of the lines with an English side
+  EXPECT_NEAR(from_english / lines, 0.4, 0.02);
   EXPECT_EQ(drawn.size(), concepts);
 }
 
