@@ -11,13 +11,15 @@
 namespace ramoe {
 namespace {
 
-constexpr int kBlockK = 256;  // K is summed in blocks of this many; part of the result's bits
-constexpr int kPanel = 64;    // columns of the widest tile
-constexpr int kGroup = 256;   // columns of B packed together, to stay in the L2 cache
-constexpr int kRows = 48;     // rows of A that pass over a group before the next rows do
-constexpr int kMinLanes = 4;
+constexpr int kBlockK = 256;       // K is summed in blocks of this many; part of the result's bits
+constexpr int kPanel = 64;         // columns of the widest tile
+constexpr int kGroup = 256;        // columns of B packed together, to stay in the L2 cache
+constexpr int kRows = 96;          // rows of A that pass over a group before the next rows do
+constexpr int kMinLanes = 4;       // of the baseline, whose widest panel is two vectors
 constexpr double kSerial = 100e3;  // multiply-adds below which threads cost more than they bring
 
+// Longer rows than this keep an operand's next rows apart by more than caches and prefetchers like.
+constexpr int kNear = 128;
 constexpr int kFewRows = 32;  // readers of an operand that do not pay for a copy of it
 
 /// Packed operands of the product that a thread is at; kept, so that a product allocates nothing.
@@ -89,7 +91,8 @@ struct Block {
   bool add;  // to C; or overwrite it
 };
 
-/// B's columns of one panel as a tile reads them: packed, unless few rows of A will read them.
+/// B's columns of one panel as a tile reads them: packed, unless they lie close together or few
+/// rows of A will read them.
 void panel_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j, int width,
                 float* packed, Tile& tile) {
   const int cols = std::min(width, g.N - j);
@@ -101,7 +104,7 @@ void panel_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j
     return;
   }
   const float* b = g.B + Stride{block.k0} * g.ldb + j;
-  if (cols == width && (g.M <= kFewRows || g.ldb <= kPanel)) {
+  if (cols == width && (g.M <= kFewRows || g.ldb <= kNear)) {
     tile.b = b;
     tile.b_k = g.ldb;
   } else {
@@ -110,7 +113,7 @@ void panel_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j
 }
 
 /// Sets where the tile reads A from row i on: in place, or for TN, whose rows are columns of A and
-/// so lie far apart from k to k, from a copy when several panels will read it.
+/// so may lie far apart from k to k, from a copy when that is so and several panels will read it.
 void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i, int rows,
                Tile& tile) {
   if (g.form != GemmForm::TN) {
@@ -122,7 +125,7 @@ void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
   tile.a = g.A + Stride{block.k0} * g.lda + i;
   tile.a_row = 1;
   tile.a_k = g.lda;
-  if (g.lda <= kPanel || g.N <= kFewRows || block.k <= kFewRows) return;
+  if (g.lda <= kNear || g.N <= kFewRows || block.k <= kFewRows) return;
   float* const packed = scratch().a;
   const int width = divide_up(rows, kernels.lanes) * kernels.lanes;
   kernels.copy(packed, width, tile.a, g.lda, block.k, rows);
