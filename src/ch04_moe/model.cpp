@@ -169,7 +169,7 @@ ForwardResult<T> Model<T>::forward(Tape<T>& tape, const TokenBatch& batch,
   const int N = batch.B * batch.T;
   ForwardResult<T> result;
   result.routing.resize(layers_.size());
-  Tensor<T> x = embedding(tape, tape.leaf(*embedding_), batch.token.data(), N);
+  Tensor<T> x = ramoe::embedding(tape, tape.leaf(*embedding_), batch.token.data(), N);
   for (int l = 0; l < config_.num_hidden_layers; ++l) {
     x = attention_block(tape, x, l, batch, options.cache);
     x = mixture_block(tape, x, l, batch, result.routing[std::size_t(l)]);

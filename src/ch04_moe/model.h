@@ -64,6 +64,10 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const std::vector<std::unique_ptr<Parameter<T>>>& parameters() const { return parameters_; }
   const LayerParameters<T>& layer(int l) const { return layers_[static_cast<std::size_t>(l)]; }
+  Parameter<T>* embedding() const { return embedding_; }
+  Parameter<T>* final_norm() const { return final_norm_; }
+  /// nullptr if tied to the embedding.
+  Parameter<T>* lm_head() const { return lm_head_; }
 
   /// The batch must outlive the tape's step. Error: a token outside the vocabulary, a sequence longer
   /// than max_position_embeddings.

@@ -1,0 +1,115 @@
+#include "ch05_training/adamw.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ch01_tensor/parallel.h"
+#include "ch01_tensor/simd.h"
+#include "ch01_tensor/vector_ops.h"
+
+namespace ramoe {
+namespace {
+
+/// The factors of one step, the same for every value.
+template <class T>
+struct Factors {
+  T beta1, beta2, rate, root, eps, shrink;  // rate = lr / (1-b1^t), root = 1 / (1-b2^t)
+};
+template <class T>
+Factors<T> factors(double lr, double decay, int t, const AdamWConfig& c) {
+  return {static_cast<T>(c.beta1),
+          static_cast<T>(c.beta2),
+          static_cast<T>(lr / (1 - std::pow(c.beta1, t))),
+          static_cast<T>(1 / (1 - std::pow(c.beta2, t))),
+          static_cast<T>(c.eps),
+          static_cast<T>(1 - lr * decay)};
+}
+
+template <class T>
+RAMOE_INLINE void update_body(T* w, T* g, T* m, T* v, int n, const Factors<T>& f) {
+  for (int i = 0; i < n; ++i) {
+    const T mi = f.beta1 * m[i] + (T(1) - f.beta1) * g[i];
+    const T vi = f.beta2 * v[i] + (T(1) - f.beta2) * g[i] * g[i];
+    w[i] = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
+    m[i] = mi;
+    v[i] = vi;
+    g[i] = 0;
+  }
+}
+RAMOE_SIMD void update_block(float* w, float* g, float* m, float* v, int n,
+                             const Factors<float>& f) {
+  update_body(w, g, m, v, n, f);
+}
+void update_block(double* w, double* g, double* m, double* v, int n, const Factors<double>& f) {
+  update_body(w, g, m, v, n, f);
+}
+
+bool decays(const Parameter<float>& parameter) {
+  return parameter.shape.rank() > 1 && parameter.name != "embed_tokens";
+}
+
+}  // namespace
+
+template <class T>
+void adamw_update(T* w, T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
+                  const AdamWConfig& config) {
+  const Factors<T> f = factors<T>(lr, decay, t, config);
+  constexpr std::size_t kBlock = 16384;
+  const int blocks = static_cast<int>((n + kBlock - 1) / kBlock);
+  parallel_for(blocks, 1, [&](int block, int) {
+    const std::size_t at = static_cast<std::size_t>(block) * kBlock;
+    update_block(w + at, g + at, m + at, v + at, static_cast<int>(std::min(kBlock, n - at)), f);
+  });
+}
+
+template <class T>
+void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay,
+                        int t, const AdamWConfig& c) {
+  for (std::size_t i = 0; i < n; ++i) {
+    m[i] = T(c.beta1) * m[i] + T(1 - c.beta1) * g[i];
+    v[i] = T(c.beta2) * v[i] + T(1 - c.beta2) * g[i] * g[i];
+    const T m_hat = m[i] / T(1 - std::pow(c.beta1, t));
+    const T v_hat = v[i] / T(1 - std::pow(c.beta2, t));
+    w[i] -= T(lr) * (m_hat / (std::sqrt(v_hat) + T(c.eps)) + T(decay) * w[i]);
+  }
+}
+
+AdamW::AdamW(const Parameters& parameters, const AdamWConfig& config)
+    : parameters_(parameters), config_(config), m_(parameters.size()), v_(parameters.size()) {
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!parameters[i]->trainable) continue;
+    m_[i].resize(parameters[i]->value.size());
+    v_[i].resize(parameters[i]->value.size());
+  }
+}
+
+double AdamW::step(double lr, double scale, double clip) {
+  double squares = 0;
+  for (const auto& parameter : parameters_)
+    if (parameter->trainable)
+      squares += sum_of_squares(parameter->gradient.data(), parameter->gradient.size());
+  const double norm = std::sqrt(squares) * scale;
+  if (!std::isfinite(norm)) return norm;
+  const double factor = scale * (clip > 0 && norm > clip ? clip / norm : 1.0);
+  ++steps_;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Parameter<float>& p = *parameters_[i];
+    if (!p.trainable) continue;
+    if (factor != 1.0)
+      for (float& g : p.gradient) g *= static_cast<float>(factor);
+    adamw_update(p.value.data(), p.gradient.data(), m_[i].data(), v_[i].data(), p.value.size(), lr,
+                 decays(p) ? config_.weight_decay : 0.0, steps_, config_);
+  }
+  return norm;
+}
+
+#define RAMOE_INSTANTIATE(T)                                                                    \
+  template void adamw_update(T*, T*, T*, T*, std::size_t, double, double, int,                  \
+                             const AdamWConfig&);                                               \
+  template void adamw_update_plain(T*, const T*, T*, T*, std::size_t, double, double, int,      \
+                                   const AdamWConfig&);
+RAMOE_INSTANTIATE(float)
+RAMOE_INSTANTIATE(double)
+#undef RAMOE_INSTANTIATE
+
+}  // namespace ramoe

@@ -1,0 +1,56 @@
+// Chapter 5.1 - AdamW: Adam with decoupled weight decay
+//
+//   m = b1 m + (1-b1) g        v = b2 v + (1-b2) g^2
+//   w = w - lr ( (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay w )
+//
+// Source: Loshchilov and Hutter (arXiv 1711.05101). Decay is for matrices alone: norms, biases and the
+// embedding are left out (our choice, and the usual one). State: 16 bytes per parameter (w, g, m, v).
+// Tests: tests/ch05_training/adamw_test.cpp
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "ch01_tensor/tensor.h"
+
+namespace ramoe {
+
+struct AdamWConfig {
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
+};
+
+/// One update of n values; g is set to zero on the way. `t` >= 1 counts updates.
+template <class T>
+void adamw_update(T* w, T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
+                  const AdamWConfig& config);
+/// The definition; g stays.
+template <class T>
+void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay,
+                        int t, const AdamWConfig& config);
+
+class AdamW {
+ public:
+  using Parameters = std::vector<std::unique_ptr<Parameter<float>>>;
+
+  /// Moments start at zero, for trainable parameters alone. The parameters must outlive this.
+  AdamW(const Parameters& parameters, const AdamWConfig& config);
+
+  /// Scales the gradients by `scale`, then down to a global norm of at most `clip` (0: no limit),
+  /// updates every trainable parameter and sets its gradient to zero. Returns the norm before
+  /// clipping; if it is not finite nothing is updated.
+  double step(double lr, double scale, double clip);
+
+  int steps_done() const { return steps_; }
+  void set_steps_done(int steps) { steps_ = steps; }
+  /// The moments of parameter i, empty if it is not trainable.
+  std::vector<float>& m(std::size_t i) { return m_[i]; }
+  std::vector<float>& v(std::size_t i) { return v_[i]; }
+
+ private:
+  const Parameters& parameters_;
+  AdamWConfig config_;
+  std::vector<std::vector<float>> m_, v_;
+  int steps_ = 0;
+};
+
+}  // namespace ramoe

@@ -1,0 +1,161 @@
+#include "ch05_training/trainer.h"
+
+#include <cmath>
+
+#include "ch02_autograd/basic_ops.h"
+#include "ch03_transformer/transformer_ops.h"
+
+namespace ramoe {
+
+void TrainConfig::list(FieldList& f) {
+  f.add("steps", &steps, "optimiser steps", {0, 1e9});
+  f.add("batch", &batch, "sequences per batch", {1, 1 << 20});
+  f.add("accumulate", &accumulate, "batches per optimiser step", {1, 1 << 20});
+  f.add("learning_rate", &learning_rate, "peak learning rate", {0, 10});
+  f.add("warmup_share", &warmup_share, "share of the steps that warm up linearly", {0, 1});
+  f.add("least_rate", &least_rate, "share of the peak where the cosine ends", {0, 1});
+  f.add("weight_decay", &weight_decay, "AdamW's decay of matrices", {0, 10});
+  f.add("beta1", &beta1, "AdamW's decay of the first moment", {0, 0.999999});
+  f.add("beta2", &beta2, "AdamW's decay of the second moment", {0, 0.999999});
+  f.add("adam_eps", &adam_eps, "AdamW's epsilon", {0, 1});
+  f.add("clip", &clip, "largest global gradient norm; 0: no limit", {0, 1e9});
+  f.add("balance", &balance, "alpha, weight of the balance loss (mean over layers)", {0, 100});
+  f.add("z_loss", &z_loss, "weight of the router z-loss (mean over layers)", {0, 100});
+  f.add("log_every", &log_every, "steps between lines of metrics.jsonl", {1, 1e9});
+  f.add("save_every", &save_every, "steps between checkpoints", {1, 1e9});
+}
+
+Schedule TrainConfig::schedule() const {
+  Schedule s;
+  s.peak = learning_rate;
+  s.steps = steps;
+  s.warmup = static_cast<std::int64_t>(std::ceil(warmup_share * steps));
+  s.least = least_rate;
+  return s;
+}
+
+TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences, int pad,
+                                  int bos) {
+  std::vector<std::vector<int>> tokens;
+  for (const TrainingSequence& sequence : sequences) tokens.push_back(sequence.tokens);
+  TrainingBatch batch;
+  batch.tokens = make_batch(tokens, pad, bos);
+  for (std::size_t b = 0; b < sequences.size(); ++b) {
+    const TrainingSequence& s = sequences[b];
+    check(s.prompt >= 1, "a training sequence needs a prompt of at least its BOS token.");
+    batch.example.push_back(s.example);
+    for (int t = s.prompt; t < static_cast<int>(s.tokens.size()); ++t) {
+      batch.logit_rows.push_back(static_cast<int>(b) * batch.tokens.T + t - 1);
+      batch.target.push_back(s.tokens[std::size_t(t)]);
+    }
+  }
+  return batch;
+}
+
+Trainer::Trainer(Model<float>& model, const TrainConfig& config)
+    : model_(model),
+      config_(config),
+      optimiser_(model.parameters(),
+                 {config.beta1, config.beta2, config.adam_eps, config.weight_decay}),
+      tape_(arena_) {}
+
+namespace {
+
+/// The mean of a router loss over the layers, or no data if its weight is 0.
+template <class Loss>
+Tensor<float> mean_over_layers(Tape<float>& tape, const std::vector<Routing<float>>& routing,
+                               double weight, const Loss& loss) {
+  Tensor<float> total;
+  if (weight == 0) return total;
+  const double share = 1.0 / static_cast<double>(routing.size());
+  for (const Routing<float>& layer : routing)
+    total = weighted_sum<float>(tape, {{total, 1.0}, {loss(layer), share}});
+  return total;
+}
+
+double value_of(const Tensor<float>& scalar) { return scalar.data ? double(scalar.data[0]) : 0.0; }
+
+}  // namespace
+
+double Trainer::accumulate(const TrainingBatch& batch, ExtraLoss* extra, StepReport& report) {
+  tape_.reset();
+  const ForwardResult<float> forward =
+      model_.forward(tape_, batch.tokens, {.logit_rows = &batch.logit_rows});
+  const unsigned char* counts = batch.tokens.counts.data();
+  const Tensor<float> ce = cross_entropy(tape_, forward.logits, batch.target.data());
+  const Tensor<float> balance =
+      mean_over_layers(tape_, forward.routing, config_.balance,
+                       [&](const Routing<float>& r) { return balance_loss(tape_, r, counts); });
+  const Tensor<float> z =
+      mean_over_layers(tape_, forward.routing, config_.z_loss,
+                       [&](const Routing<float>& r) { return ramoe::z_loss(tape_, r, counts); });
+  const Tensor<float> other =
+      extra ? extra->add(tape_, batch, forward, optimiser_.steps_done()) : Tensor<float>{};
+  const Tensor<float> loss = weighted_sum<float>(
+      tape_, {{ce, 1.0}, {balance, config_.balance}, {z, config_.z_loss}, {other, 1.0}});
+  const double share = 1.0 / config_.accumulate;
+  report.loss += share * value_of(ce);
+  report.balance += share * value_of(balance);
+  report.z_loss += share * value_of(z);
+  report.extra += share * value_of(other);
+  report.tokens += batch.tokens.token.size();
+  if (std::isfinite(value_of(loss))) tape_.backward(loss);
+  return value_of(loss);
+}
+
+StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, ExtraLoss* extra) {
+  StepReport report;
+  const int step = optimiser_.steps_done();
+  report.rate = learning_rate(config_.schedule(), step);
+  bool finite = true;
+  for (int micro = 0; micro < config_.accumulate && finite; ++micro)
+    finite = std::isfinite(accumulate(next(micro), extra, report));
+  if (finite) {
+    report.gradient_norm = optimiser_.step(report.rate, 1.0 / config_.accumulate, config_.clip);
+    finite = std::isfinite(report.gradient_norm);
+  }
+  if (!finite) {
+    for (const auto& p : model_.parameters()) std::fill(p->gradient.begin(), p->gradient.end(), 0.f);
+    fail("step ", step + 1, ": ",
+         std::isfinite(report.loss + report.extra + report.balance + report.z_loss)
+             ? "the gradient norm"
+             : "the loss",
+         " is not finite (cross-entropy ", report.loss, ", balance ", report.balance, ", z-loss ",
+         report.z_loss, ", extra ", report.extra, ", gradient norm ", report.gradient_norm,
+         "). The weights before this step are kept; lower learning_rate or clip and resume.");
+  }
+  return report;
+}
+
+void Trainer::save_checkpoint(const std::string& path) const {
+  std::vector<const std::vector<float>*> values, m, v;
+  for (std::size_t i = 0; i < model_.parameters().size(); ++i) {
+    values.push_back(&model_.parameters()[i]->value);
+    m.push_back(&optimiser_.m(i));
+    v.push_back(&optimiser_.v(i));
+  }
+  std::vector<TensorToWrite> tensors = tensors_to_write(model_, "", values);
+  for (const auto& [prefix, arrays] : {std::pair{"adamw.m.", &m}, std::pair{"adamw.v.", &v}})
+    for (TensorToWrite& t : tensors_to_write(model_, prefix, *arrays)) tensors.push_back(std::move(t));
+  write_safetensors(path, tensors, {{"step", std::to_string(optimiser_.steps_done())}});
+}
+
+void Trainer::load_checkpoint(const std::string& path) {
+  const SafetensorsFile file(path);
+  const auto step = file.metadata().find("step");
+  check(step != file.metadata().end() && !step->second.empty() && step->second.size() < 10 &&
+            step->second.find_first_not_of("0123456789") == std::string::npos,
+        path, ": the metadata has no whole number \"step\"; this is not a training checkpoint.");
+  std::vector<std::vector<float>*> values, m, v;
+  for (std::size_t i = 0; i < model_.parameters().size(); ++i) {
+    values.push_back(&model_.parameters()[i]->value);
+    m.push_back(&optimiser_.m(i));
+    v.push_back(&optimiser_.v(i));
+  }
+  read_tensors(file, model_, "", values);
+  read_tensors(file, model_, "adamw.m.", m);
+  read_tensors(file, model_, "adamw.v.", v);
+  optimiser_.set_steps_done(std::stoi(step->second));
+}
+
+}  // namespace ramoe

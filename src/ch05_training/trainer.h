@@ -1,0 +1,98 @@
+// Chapter 5.9 - the training step and the loop around it
+//
+//   L = L_CE (mean over the targets of the batch) + balance * L_balance + z * L_z + extra losses
+//
+// Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss (the
+// alignment term of chapter 10). A step is a pure function of the weights, the optimiser's state and
+// the step number, so a resumed run gives the same bits as one that never stopped.
+// Tests: tests/ch05_training/trainer_test.cpp
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "ch05_training/adamw.h"
+#include "ch05_training/model_files.h"
+#include "ch05_training/schedule.h"
+#include "support/config.h"
+
+namespace ramoe {
+
+struct TrainConfig {
+  int steps = 1000;
+  int batch = 64;
+  int accumulate = 1;
+  double learning_rate = 3e-3;
+  double warmup_share = 0.05;
+  double least_rate = 0.05;
+  double weight_decay = 0.1;
+  double beta1 = 0.9, beta2 = 0.95, adam_eps = 1e-8;
+  double clip = 1.0;
+  double balance = 0.01;
+  double z_loss = 0.001;
+  int log_every = 20;
+  int save_every = 500;
+
+  void list(FieldList& fields);
+  Schedule schedule() const;
+};
+
+/// A batch with targets. Row logit_rows[i] of the batch predicts target[i].
+struct TrainingBatch {
+  TokenBatch tokens;
+  std::vector<int> logit_rows, target;
+  std::vector<int> example;  // (B) number of each sequence's example, for extra losses; may be empty
+};
+
+/// Sequences with the number of leading tokens that are prompt: targets are the tokens from `prompt`
+/// on (prompt >= 1; 1 trains on everything after BOS).
+struct TrainingSequence {
+  std::vector<int> tokens;
+  int prompt = 1;
+  int example = -1;
+};
+TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences, int pad, int bos);
+
+/// A loss beside cross-entropy. Returns a scalar already weighted, or a tensor without data for none.
+class ExtraLoss {
+ public:
+  virtual ~ExtraLoss() = default;
+  virtual Tensor<float> add(Tape<float>& tape, const TrainingBatch& batch,
+                            const ForwardResult<float>& forward, int step) = 0;
+};
+
+/// What one step measured.
+struct StepReport {
+  double loss = 0, balance = 0, z_loss = 0, extra = 0, gradient_norm = 0, rate = 0;
+  std::size_t tokens = 0;
+};
+
+class Trainer {
+ public:
+  /// The model must outlive the trainer. Parameters that are not trainable stay as they are.
+  Trainer(Model<float>& model, const TrainConfig& config);
+
+  /// One optimiser step from `config.accumulate` batches given by `next(micro)`. Error, naming step
+  /// and part, if a loss or the gradient norm is not finite; the weights are then unchanged.
+  StepReport step(const std::function<TrainingBatch(int micro)>& next, ExtraLoss* extra = nullptr);
+
+  int steps_done() const { return optimiser_.steps_done(); }
+
+  /// Weights, moments and step number in one file, so that a kill leaves a consistent state.
+  void save_checkpoint(const std::string& path) const;
+  /// Error: the file belongs to another model (tensor and shapes are named) or is damaged.
+  void load_checkpoint(const std::string& path);
+
+  const Arena& arena() const { return arena_; }
+
+ private:
+  double accumulate(const TrainingBatch& batch, ExtraLoss* extra, StepReport& report);
+
+  Model<float>& model_;
+  TrainConfig config_;
+  mutable AdamW optimiser_;
+  Arena arena_;
+  Tape<float> tape_;
+};
+
+}  // namespace ramoe

@@ -1,0 +1,71 @@
+#include "ch06_languages/batches.h"
+
+#include <algorithm>
+
+#include "ch01_tensor/philox.h"
+
+namespace ramoe {
+
+std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,
+                               const std::string& question) {
+  std::vector<int> tokens{tokenizer.bos()};
+  const std::vector<int> ids = encoder.encode(question);
+  tokens.insert(tokens.end(), ids.begin(), ids.end());
+  return tokens;
+}
+
+TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokenizer,
+                                const std::string& question, const std::string& answer) {
+  TrainingSequence sequence;
+  sequence.tokens = encode_prompt(encoder, tokenizer, question);
+  sequence.prompt = static_cast<int>(sequence.tokens.size());
+  // The blank belongs to the answer's first piece, so prompt and answer meet at a piece's edge.
+  const std::vector<int> ids = encoder.encode(question.empty() ? answer : " " + answer);
+  sequence.tokens.insert(sequence.tokens.end(), ids.begin(), ids.end());
+  sequence.tokens.push_back(tokenizer.eos());
+  return sequence;
+}
+
+std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
+                                                            int batch, std::uint64_t seed) {
+  std::stable_sort(sequences.begin(), sequences.end(), [](const auto& a, const auto& b) {
+    return a.tokens.size() < b.tokens.size();
+  });
+  std::vector<std::vector<TrainingSequence>> batches;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    if (i % static_cast<std::size_t>(batch) == 0) batches.emplace_back();
+    batches.back().push_back(std::move(sequences[i]));
+  }
+  Random(seed, seed_for(seed, "batch order")).shuffle(batches);
+  return batches;
+}
+
+MixtureBatches::MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch,
+                               std::uint64_t seed)
+    : mixture_(mixture), tokenizer_(tokenizer), encoder_(tokenizer), batch_(batch), seed_(seed) {}
+
+TrainingBatch MixtureBatches::batch(std::int64_t number) {
+  if (number / kGroup != group_) {
+    group_ = number / kGroup;
+    std::vector<TrainingSequence> sequences;
+    const std::uint64_t count = static_cast<std::uint64_t>(kGroup) * std::uint64_t(batch_);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const Document document = mixture_.document(std::uint64_t(group_) * count + i);
+      sequences.push_back(encode_example(encoder_, tokenizer_, document.question, document.answer));
+      sequences.back().prompt = 1;
+    }
+    batches_ = bucket_by_length(std::move(sequences), batch_, seed_ + std::uint64_t(group_));
+  }
+  return make_training_batch(batches_[static_cast<std::size_t>(number % kGroup)], tokenizer_.pad(),
+                             tokenizer_.bos());
+}
+
+std::vector<std::string> tokenizer_lines(const Mixture& mixture, int documents) {
+  std::vector<std::string> lines;
+  for (const Document& document : mixture.lexicon_documents()) lines.push_back(document.text());
+  for (int i = 0; i < documents; ++i)
+    lines.push_back(mixture.document(static_cast<std::uint64_t>(i)).text());
+  return lines;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,53 @@
+// Chapter 6.10 - from documents to batches, with little padding
+//
+//   <|bos|> question answer <|eos|>
+//
+// The documents of eight steps are drawn together, sorted by length and cut into eight batches, which
+// are then shuffled: rows of a batch have similar lengths, so little padding is computed. The batch of
+// step s is a pure function of (seed, s). Tests: tests/ch06_languages/batches_test.cpp
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ch05_training/trainer.h"
+#include "ch06_languages/bpe.h"
+#include "ch06_languages/mixture.h"
+
+namespace ramoe {
+
+/// BOS and the question: what the model reads before it answers.
+std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,
+                               const std::string& question);
+/// BOS, question, answer, EOS; `prompt` counts the tokens up to the answer (1 without a question).
+TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokenizer,
+                                const std::string& question, const std::string& answer);
+
+/// Cuts sequences into batches of at most `batch` of similar length, the batches in seeded order.
+std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
+                                                            int batch, std::uint64_t seed);
+
+/// Pre-training batches from the mixture: every token after BOS is a target.
+class MixtureBatches {
+ public:
+  MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch,
+                 std::uint64_t seed);
+  TrainingBatch batch(std::int64_t number);
+
+ private:
+  static constexpr int kGroup = 8;
+  const Mixture& mixture_;
+  const Tokenizer& tokenizer_;
+  CachedEncoder encoder_;
+  int batch_;
+  std::uint64_t seed_;
+  std::int64_t group_ = -1;  // whose batches are held
+  std::vector<std::vector<TrainingSequence>> batches_;
+};
+
+/// Lines to train a tokenizer on: all lexicon lines and the first `documents` of the mixture.
+std::vector<std::string> tokenizer_lines(const Mixture& mixture, int documents);
+
+}  // namespace ramoe
