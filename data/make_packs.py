@@ -142,7 +142,12 @@ def short_territory(names, code, overrides):
     """CLDR's short form where the long one is an official title or carries an explanation."""
     if code not in overrides["world"]["short_names"]["territories"]:
         return names[code]
-    return names.get(code + "-alt-short", names[code].split(" (")[0])
+    return names.get(code + "-alt-short", names[code])
+
+
+def unexplained(name):
+    """Without an explanation in brackets at the end; check_pack() sees if that was the difference."""
+    return name.split(" (")[0] if name.endswith(")") else name
 
 
 def cues_of(lang):
@@ -203,7 +208,7 @@ def make_pack(cldr, lang, world, given_numbers, overrides):
         pack[kind] = {}
         for code in codes:
             try:
-                text = changed.get(kind, {}).get(code, {}).get("use") or source[kind](code)
+                text = changed.get(kind, {}).get(code, {}).get("use") or unexplained(source[kind](code))
             except KeyError:
                 raise Fault(f'CLDR has no {lang} name for {kind}/{code}: add it to data/overrides.json under '
                             f'names/{lang}/{kind} as {{"use": ..., "reason": ...}}') from None
