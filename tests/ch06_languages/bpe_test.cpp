@@ -269,6 +269,23 @@ TEST(TrainBpe, IncrementalCountsAreThePlainOnes) {
   }
 }
 
+// Two spellings of one token can bring back a pair that was merged before; long words of two
+// letters make that happen.
+TEST(TrainBpe, PairsThatComeBackAreMergedOnce) {
+  std::mt19937 random(6);
+  for (int round = 0; round < 60; ++round) {
+    std::vector<WeightedLine> lines;
+    for (int i = 0; i < 4; ++i) {
+      std::string line;
+      for (int k = 0; k < 150; ++k) line += "aaab"[random() % 4];
+      lines.emplace_back(line, 1 + random() % 3);
+    }
+    const Tokenizer tokenizer = train_bpe(lines, 400);
+    expect_same(tokenizer, train_bpe_plain(lines, 400));
+    ASSERT_EQ(tokenizer.decode(tokenizer.encode(lines[0].first)), lines[0].first);
+  }
+}
+
 TEST(TrainBpe, TheOrderOfLinesDoesNotMatterAndCountsDo) {
   const std::vector<WeightedLine> lines = {{"hello help", 3}, {"yellow yell", 2}, {"abab", 1}};
   const std::vector<WeightedLine> turned(lines.rbegin(), lines.rend());

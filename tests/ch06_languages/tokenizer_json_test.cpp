@@ -132,6 +132,12 @@ TEST_F(TokenizerJson, WhatWeCannotHonourIsNamed) {
   EXPECT_NAMES(with("/model/unk_token", "<unk>"), "model.unk_token");
   EXPECT_NAMES(with("/model/byte_fallback", true), "model.byte_fallback");
   EXPECT_NAMES(with("/model/ignore_merges", true), "model.ignore_merges");
+  EXPECT_NAMES(with("/model/fuse_unk", true), "model.fuse_unk");
+  EXPECT_NAMES(error_after([](Json& json) {
+                 json["normalizer"] = {{"type", "NFC"}};
+                 json["added_tokens"][2]["normalized"] = true;
+               }),
+               "added_tokens[2].normalized");
   EXPECT_NAMES(with("/model/end_of_word_suffix", "</w>"), "model.end_of_word_suffix");
   EXPECT_NAMES(with("/added_tokens/0/lstrip", true), "added_tokens[0].lstrip");
   EXPECT_EQ(with("/post_processor", {{"type", "ByteLevel"}, {"trim_offsets", false}}), "");
