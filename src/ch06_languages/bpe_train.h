@@ -4,8 +4,7 @@
 // in the order learnt. Each step joins the pair of neighbours that is most frequent inside the
 // pieces of pretokenize.h; on ties the pair with the lowest ids (left, then right). The same lines,
 // in any order, give the same tokenizer. Source: Sennrich, Haddow, Birch 2016 (arXiv 1508.07909),
-// on bytes as in GPT-2. The order of ids and the rule for ties are choices; they are those of
-// `tokenizers` up to the order of the alphabet.
+// on bytes as in GPT-2. The order of ids and the rule for ties are choices.
 #pragma once
 
 #include <string>

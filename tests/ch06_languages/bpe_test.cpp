@@ -269,9 +269,8 @@ TEST(TrainBpe, IncrementalCountsAreThePlainOnes) {
   }
 }
 
-// Two spellings of one token can bring back a pair that was merged before; long words of two
-// letters make that happen.
-TEST(TrainBpe, PairsThatComeBackAreMergedOnce) {
+// Long words of two letters: overlapping pairs, tokens of tokens, the text used up.
+TEST(TrainBpe, LongWordsOfTwoLetters) {
   std::mt19937 random(6);
   for (int round = 0; round < 60; ++round) {
     std::vector<WeightedLine> lines;
