@@ -18,7 +18,9 @@ Arena::~Arena() {
 
 void Arena::add_block(std::size_t at_least) {
   // Grow by half of what there is, so that a growing first step needs few blocks.
-  const std::size_t size = round_up(std::max(at_least, bytes_reserved() / 2), kHugePage);
+  // At least one page: an empty arena can be asked for no bytes.
+  const std::size_t size =
+      round_up(std::max({std::size_t{1}, at_least, bytes_reserved() / 2}), kHugePage);
   void* memory =
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
