@@ -48,7 +48,7 @@ void* Arena::take_bytes(std::size_t bytes) {
 
 void Arena::reset() {
   if (blocks_.size() > 1) {
-    const std::size_t total = bytes_reserved();
+    const std::size_t total = bytes_reserved() + bytes_reserved() / 4;  // room for longer batches
     for (const Block& block : blocks_) ::munmap(block.memory, block.size);
     blocks_.clear();
     add_block(total);

@@ -132,33 +132,40 @@ void rmsnorm_backward(T* dx, T* dw, const T* x, const T* w, const T* rstd, const
 
 namespace {
 
-// Rotates every head of the rows [begin, end) by sign * angle; accumulates if add.
+/// cos and sin of every angle up to the largest position: (positions, HS/2) each.
 template <class T>
-void rotate_rows(T* out, const T* x, const int* position, int begin, int end, int heads, int HS,
-                 double theta, double sign, bool add) {
-  const int half = HS / 2;
-  thread_local std::vector<double> frequency;
-  thread_local std::vector<T> cosine, sine;
-  frequency.resize(static_cast<std::size_t>(half));
-  cosine.resize(static_cast<std::size_t>(half));
-  sine.resize(static_cast<std::size_t>(half));
-  for (int i = 0; i < half; ++i) frequency[std::size_t(i)] = std::pow(theta, -2.0 * i / HS);
-  int known = -1;  // the position whose cosines are in the table
-  for (int n = begin; n < end; ++n) {
-    if (position[n] != known) {
-      known = position[n];
-      for (std::size_t i = 0; i < frequency.size(); ++i) {
-        cosine[i] = static_cast<T>(std::cos(known * frequency[i]));
-        sine[i] = static_cast<T>(sign * std::sin(known * frequency[i]));
+struct RotationTable {
+  RotationTable(const int* position, int N, int HS, double theta) : half(HS / 2) {
+    int positions = 0;
+    for (int n = 0; n < N; ++n) positions = std::max(positions, position[n] + 1);
+    cosine.resize(static_cast<std::size_t>(positions) * std::size_t(half));
+    sine.resize(cosine.size());
+    for (int i = 0; i < half; ++i) {
+      const double frequency = std::pow(theta, -2.0 * i / HS);
+      for (int t = 0; t < positions; ++t) {
+        row(cosine.data(), t, half)[i] = static_cast<T>(std::cos(t * frequency));
+        row(sine.data(), t, half)[i] = static_cast<T>(std::sin(t * frequency));
       }
     }
-    const T *c = cosine.data(), *s = sine.data();
+  }
+  int half;
+  std::vector<T> cosine, sine;
+};
+
+// Rotates every head of the rows [begin, end) by sign * angle; accumulates if add.
+template <class T>
+void rotate_rows(T* out, const T* x, const RotationTable<T>& table, const int* position, int begin,
+                 int end, int heads, T sign, bool add) {
+  const int half = table.half, HS = 2 * half;
+  for (int n = begin; n < end; ++n) {
+    const T* c = row(table.cosine.data(), position[n], half);
+    const T* s = row(table.sine.data(), position[n], half);
     for (int head = 0; head < heads; ++head) {
       const T* a = row(x, n, heads * HS) + head * HS;
       T* o = row(out, n, heads * HS) + head * HS;
       for (int i = 0; i < half; ++i) {
-        const T low = a[i] * c[i] - a[i + half] * s[i];
-        const T high = a[i + half] * c[i] + a[i] * s[i];
+        const T low = a[i] * c[i] - a[i + half] * sign * s[i];
+        const T high = a[i + half] * c[i] + a[i] * sign * s[i];
         o[i] = add ? o[i] + low : low;
         o[i + half] = add ? o[i + half] + high : high;
       }
@@ -170,16 +177,18 @@ void rotate_rows(T* out, const T* x, const int* position, int begin, int end, in
 
 template <class T>
 void rope_forward(T* out, const T* x, const int* position, int N, int heads, int HS, double theta) {
+  const RotationTable<T> table(position, N, HS, theta);
   parallel_for(N, rows_per_block(heads * HS), [&](int begin, int end) {
-    rotate_rows(out, x, position, begin, end, heads, HS, theta, 1.0, false);
+    rotate_rows(out, x, table, position, begin, end, heads, T(1), false);
   });
 }
 
 template <class T>
 void rope_backward(T* dx, const int* position, const T* dout, int N, int heads, int HS,
                    double theta) {
+  const RotationTable<T> table(position, N, HS, theta);
   parallel_for(N, rows_per_block(heads * HS), [&](int begin, int end) {
-    rotate_rows(dx, dout, position, begin, end, heads, HS, theta, -1.0, true);
+    rotate_rows(dx, dout, table, position, begin, end, heads, T(-1), true);
   });
 }
 

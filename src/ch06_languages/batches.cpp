@@ -41,8 +41,13 @@ std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<Training
 }
 
 MixtureBatches::MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch,
-                               std::uint64_t seed)
-    : mixture_(mixture), tokenizer_(tokenizer), encoder_(tokenizer), batch_(batch), seed_(seed) {}
+                               bool question_targets, std::uint64_t seed)
+    : mixture_(mixture),
+      tokenizer_(tokenizer),
+      encoder_(tokenizer),
+      batch_(batch),
+      question_targets_(question_targets),
+      seed_(seed) {}
 
 TrainingBatch MixtureBatches::batch(std::int64_t number) {
   if (number / kGroup != group_) {
@@ -52,7 +57,7 @@ TrainingBatch MixtureBatches::batch(std::int64_t number) {
     for (std::uint64_t i = 0; i < count; ++i) {
       const Document document = mixture_.document(std::uint64_t(group_) * count + i);
       sequences.push_back(encode_example(encoder_, tokenizer_, document.question, document.answer));
-      sequences.back().prompt = 1;
+      if (question_targets_) sequences.back().prompt = 1;
     }
     batches_ = bucket_by_length(std::move(sequences), batch_, seed_ + std::uint64_t(group_));
   }

@@ -29,11 +29,12 @@ TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokeniz
 std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
                                                             int batch, std::uint64_t seed);
 
-/// Pre-training batches from the mixture: every token after BOS is a target.
+/// Pre-training batches from the mixture. Targets are the tokens of the answer, and with
+/// `question_targets` those of the question too (every token after BOS).
 class MixtureBatches {
  public:
   MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch,
-                 std::uint64_t seed);
+                 bool question_targets, std::uint64_t seed);
   TrainingBatch batch(std::int64_t number);
 
  private:
@@ -42,6 +43,7 @@ class MixtureBatches {
   const Tokenizer& tokenizer_;
   CachedEncoder encoder_;
   int batch_;
+  bool question_targets_;
   std::uint64_t seed_;
   std::int64_t group_ = -1;  // whose batches are held
   std::vector<std::vector<TrainingSequence>> batches_;

@@ -48,8 +48,8 @@ struct CorpusConfig {
   int longest_list = 3;
   double adapt_share = 0.22, valid_share = 0.06, test_share = 0.27;
   int follow_base = 2000, follow_adapt = 250, follow_valid = 80, follow_test = 300;
-  double rare_share = 0.03;
-  double english_sees_local = 0.3;
+  double rare_share = 0.02;
+  double english_sees_local = 0.8;
   bool local_test_to_adapt = true;
 
   void list(FieldList& f);

@@ -1,0 +1,101 @@
+#include "ch08_taxonomy/taxonomy.h"
+
+#include <set>
+
+#include "support/config.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+std::string name_of(PairType type) {
+  constexpr std::array<const char*, 4> kNames = {"cc", "ci", "ic", "ii"};
+  return kNames[static_cast<std::size_t>(type)];
+}
+
+PairType parse_pair_type(const std::string& name) {
+  for (const PairType type : all_pair_types)
+    if (name == name_of(type)) return type;
+  fail("\"", name, "\" is not a type of the taxonomy; there are cc, ci, ic and ii.");
+}
+
+PairType pair_type(bool english_correct, bool target_correct) {
+  if (english_correct) return target_correct ? PairType::cc : PairType::ci;
+  return target_correct ? PairType::ic : PairType::ii;
+}
+
+std::vector<ClassifiedPair> Classifier::classify(const std::vector<ExamplePair>& pairs) {
+  std::vector<Example> new_english, targets;
+  std::set<std::string> asked;
+  for (const ExamplePair& pair : pairs) {
+    check(pair.english.id == pair.target.id, "a pair joins ", pair.english.id, " with ",
+          pair.target.id, "; both sides must be the same item.");
+    if (!english_.contains(pair.english.id) && asked.insert(pair.english.id).second)
+      new_english.push_back(pair.english);
+    targets.push_back(pair.target);
+  }
+  for (Answer& answer : answer_questions(model_, tokenizer_, new_english, max_new_tokens_))
+    english_[answer.id] = answer;
+  const std::vector<Answer> answers =
+      answer_questions(model_, tokenizer_, targets, max_new_tokens_);
+  std::vector<ClassifiedPair> result;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const Answer& english = english_.at(pairs[i].english.id);
+    const Example& target = pairs[i].target;
+    result.push_back({target.id, target.lang, name_of(target.task),
+                      pair_type(english.correct, answers[i].correct), english.output,
+                      answers[i].output, target.local});
+  }
+  return result;
+}
+
+TypeCounts count_types(const std::vector<ClassifiedPair>& pairs) {
+  TypeCounts counts;
+  for (const ClassifiedPair& pair : pairs) ++counts.count[static_cast<std::size_t>(pair.type)];
+  return counts;
+}
+
+void write_taxonomy(const std::string& path, const std::vector<ClassifiedPair>& pairs) {
+  std::string lines;
+  for (const ClassifiedPair& p : pairs)
+    lines += Json{{"id", p.id},
+                  {"lang", p.lang},
+                  {"task", p.task},
+                  {"type", name_of(p.type)},
+                  {"english_output", p.english_output},
+                  {"target_output", p.target_output},
+                  {"local", p.local}}
+                 .dump(-1, ' ', false, Json::error_handler_t::replace) +
+             "\n";
+  write_file(path, lines);
+}
+
+std::vector<ClassifiedPair> read_taxonomy(const std::string& path) {
+  std::istringstream lines(read_file(path));
+  std::vector<ClassifiedPair> pairs;
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    const Json json = Json::parse(line, nullptr, false);
+    const auto text = [&](const char* key) {
+      check(json.is_object() && json.contains(key) && json[key].is_string(), path, ", line ", number,
+            ": the key \"", key, "\" is missing or no text; `ramoe taxonomy` writes this file.");
+      return json[key].get<std::string>();
+    };
+    ClassifiedPair pair;
+    pair.id = text("id");
+    pair.lang = text("lang");
+    pair.task = text("task");
+    try {
+      pair.type = parse_pair_type(text("type"));
+    } catch (const Error& error) {
+      fail(path, ", line ", number, ": ", error.what());
+    }
+    pair.english_output = text("english_output");
+    pair.target_output = text("target_output");
+    pair.local = json.value("local", false);
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,69 @@
+// Chapter 8.2 - stage 1: cc / ci / ic / ii                                        [paper fact 2]
+//
+// Each training pair is answered in English and in the target language by the frozen base model:
+//
+//                       target correct    target wrong
+//     English correct        cc                ci      what English knows and the target does not
+//     English wrong          ic                ii
+//
+//   rho_ci = N_ci / N
+//
+// The four types are the paper's; greedy decoding and exact match after normalisation are our choice.
+// Tests: tests/ch08_taxonomy/taxonomy_test.cpp
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "ch06_languages/corpus.h"
+#include "ch08_taxonomy/answers.h"
+
+namespace ramoe {
+
+enum class PairType { cc, ci, ic, ii };
+inline constexpr std::array all_pair_types = {PairType::cc, PairType::ci, PairType::ic,
+                                              PairType::ii};
+std::string name_of(PairType type);
+PairType parse_pair_type(const std::string& name);
+PairType pair_type(bool english_correct, bool target_correct);
+
+/// A classified pair with both outputs, as taxonomy.jsonl stores it.
+struct ClassifiedPair {
+  std::string id, lang, task;
+  PairType type = PairType::ii;
+  std::string english_output, target_output;
+  bool local = false;
+};
+
+/// Classifies pairs. English questions that occur for several languages are answered once: pass the
+/// same cache for all.
+class Classifier {
+ public:
+  Classifier(Model<float>& model, const Tokenizer& tokenizer, int max_new_tokens)
+      : model_(model), tokenizer_(tokenizer), max_new_tokens_(max_new_tokens) {}
+  std::vector<ClassifiedPair> classify(const std::vector<ExamplePair>& pairs);
+
+ private:
+  Model<float>& model_;
+  const Tokenizer& tokenizer_;
+  int max_new_tokens_;
+  std::map<std::string, Answer> english_;  // by id
+};
+
+/// How many pairs of each type.
+struct TypeCounts {
+  std::array<int, 4> count{};
+  int total() const { return count[0] + count[1] + count[2] + count[3]; }
+  int of(PairType type) const { return count[static_cast<std::size_t>(type)]; }
+  /// rho of a type; 0 of none.
+  double share(PairType type) const { return total() ? double(of(type)) / total() : 0.0; }
+};
+TypeCounts count_types(const std::vector<ClassifiedPair>& pairs);
+
+/// taxonomy.jsonl: one pair per line.
+void write_taxonomy(const std::string& path, const std::vector<ClassifiedPair>& pairs);
+/// Error: broken line (number), missing key, unknown type.
+std::vector<ClassifiedPair> read_taxonomy(const std::string& path);
+
+}  // namespace ramoe
