@@ -1,0 +1,196 @@
+#include "ch04_moe/experts.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <ostream>
+
+#include "ch01_tensor/parallel.h"
+#include "ch02_autograd/gradcheck.h"
+#include "support/compare.h"
+
+namespace ramoe {
+namespace {
+
+using Bytes = std::vector<unsigned char>;
+using Tensors = std::vector<Tensor<double>>;
+
+struct Case {
+  int N, E, K, C, H;
+  int skip;   // every skip-th row is padding; 0: none
+  int empty;  // this expert is chosen by nobody; -1: any may be
+  friend std::ostream& operator<<(std::ostream& out, const Case& c) {
+    return out << "N=" << c.N << " E=" << c.E << " K=" << c.K << " C=" << c.C << " H=" << c.H;
+  }
+  Bytes real() const {
+    Bytes real(std::size_t(N), 1);
+    for (int n = 0; skip > 0 && n < N; n += skip) real[std::size_t(n)] = 0;
+    return real;
+  }
+  /// K different experts per row, never `empty`.
+  std::vector<int> chosen() const {
+    std::vector<int> chosen;
+    for (int n = 0; n < N; ++n) {
+      std::vector<int> order;
+      for (int e = 0; e < E; ++e)
+        if (e != empty) order.push_back(e);
+      Random random(5, std::uint64_t(n));
+      random.shuffle(order);
+      chosen.insert(chosen.end(), order.begin(), order.begin() + K);
+    }
+    return chosen;
+  }
+};
+const Case kCases[] = {{1, 1, 1, 1, 1, 0, -1},   {7, 4, 2, 17, 5, 3, 1}, {5, 3, 3, 8, 4, 0, -1},
+                       {40, 8, 2, 33, 17, 4, 0}, {3, 6, 1, 2, 1, 1, -1}, {300, 5, 2, 64, 32, 7, 4},
+                       {2, 16, 2, 16, 16, 0, 15}};
+
+TEST(PlanDispatch, ByHand) {
+  // Tokens 0, 1 (padding), 2, 3; K = 2: expert 0 gets token 2; 1 gets 0, 3; 2 none; 3 gets 0, 2, 3.
+  const std::vector<int> chosen = {3, 1, /**/ 0, 2, /**/ 0, 3, /**/ 1, 3};
+  const Bytes real = {1, 0, 1, 1};
+  std::vector<int> offset(5, -9), token(8, -9), slot(8, -9);
+  DispatchPlan plan{0, offset.data(), token.data(), slot.data()};
+  plan_dispatch(plan, chosen.data(), real.data(), 4, 4, 2);
+  EXPECT_EQ(plan.slots, 6);
+  EXPECT_EQ(offset, (std::vector<int>{0, 1, 3, 3, 6}));
+  EXPECT_EQ(token, (std::vector<int>{2, 0, 3, 0, 2, 3, -9, -9}));
+  EXPECT_EQ(slot, (std::vector<int>{3, 1, -1, -1, 0, 4, 2, 5}));
+}
+
+TEST(PlanDispatch, IsASortedPermutation) {
+  for (const Case& c : kCases) {
+    const std::vector<int> chosen = c.chosen();
+    const Bytes real = c.real();
+    std::vector<int> offset(std::size_t(c.E) + 1), token(chosen.size(), -9), slot(chosen.size());
+    DispatchPlan plan{0, offset.data(), token.data(), slot.data()};
+    plan_dispatch(plan, chosen.data(), real.data(), c.N, c.E, c.K);
+    ASSERT_EQ(offset[0], 0);
+    ASSERT_EQ(offset.back(), plan.slots);
+    std::vector<int> taken(std::size_t(plan.slots), 0);
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      const std::size_t n = i / std::size_t(c.K);
+      if (!real[n]) {
+        EXPECT_EQ(slot[i], -1);
+        continue;
+      }
+      ASSERT_GE(slot[i], offset[std::size_t(chosen[i])]);
+      ASSERT_LT(slot[i], offset[std::size_t(chosen[i]) + 1]);
+      EXPECT_EQ(token[std::size_t(slot[i])], int(n));
+      ++taken[std::size_t(slot[i])];
+    }
+    EXPECT_EQ(taken, std::vector<int>(std::size_t(plan.slots), 1)) << c;
+    for (int e = 0; e < c.E; ++e)
+      for (int s = offset[std::size_t(e)] + 1; s < offset[std::size_t(e) + 1]; ++s)
+        EXPECT_LT(token[std::size_t(s) - 1], token[std::size_t(s)]) << c;
+  }
+}
+
+/// A routing with given choices and gates, as route() would leave it.
+template <class T>
+Routing<T> routing_of(const Case& c, const std::vector<int>& chosen, const Tensor<T>& gate) {
+  Routing<T> r;
+  r.N = c.N;
+  r.E = c.E;
+  r.K = c.K;
+  r.chosen.expert = chosen.data();
+  r.gate = gate;
+  return r;
+}
+
+TEST(Experts, FastEqualsPlain) {
+  ThreadPool pool(2);
+  const PoolScope scope(pool);
+  for (const Case& c : kCases) {
+    const std::size_t rows = std::size_t(c.N * c.C), up = std::size_t(c.E * c.C * 2 * c.H);
+    const std::vector<int> chosen = c.chosen();
+    const Bytes real = c.real();
+    // Weights of deviation 1/sqrt(width), so that every layer's values stay of size 1.
+    auto x = random_values<float>(rows, 1), gate = random_values<float>(chosen.size(), 2);
+    auto gate_up = random_values<float>(up, 3, 1 / std::sqrt(double(c.C)));
+    auto down = random_values<float>(up / 2, 4, 1 / std::sqrt(double(c.H)));
+    for (int n = 0; n < c.N; ++n)  // nobody may read a padding row
+      if (!real[std::size_t(n)])
+        std::fill_n(x.begin() + n * c.C, c.C, std::numeric_limits<float>::quiet_NaN());
+    const std::vector<double> xd(x.begin(), x.end()), ud(gate_up.begin(), gate_up.end()),
+        dd(down.begin(), down.end()), gd(gate.begin(), gate.end());
+    std::vector<double> wanted(rows);
+    experts_forward_plain(wanted.data(), xd.data(), ud.data(), dd.data(), gd.data(), chosen.data(),
+                          real.data(), c.N, c.K, c.C, c.H);
+    Arena arena;
+    Tape<float> tape(arena);
+    const Tensor<float> out =
+        experts(tape, tape.constant(x.data(), {c.N, c.C}),
+                routing_of<float>(c, chosen, tape.constant(gate.data(), {c.N, c.K})),
+                tape.constant(gate_up.data(), {c.E, c.C, 2 * c.H}),
+                tape.constant(down.data(), {c.E, c.H, c.C}), real.data());
+    // Two products of up to 64 terms of size up to 10: some units of 6e-8 of that.
+    EXPECT_EQ(difference(out.data, wanted.data(), rows, 5e-6, 2e-6), "") << c;
+  }
+}
+
+TEST(Experts, Gradient) {
+  for (const Case& c : {Case{1, 1, 1, 1, 1, 0, -1},
+                        {5, 4, 2, 3, 2, 3, 1},
+                        {4, 3, 3, 17, 1, 0, -1},
+                        {3, 2, 1, 2, 3, 1, -1}}) {
+    const std::vector<int> chosen = c.chosen();
+    const Bytes real = c.real();
+    EXPECT_EQ(gradient_error(
+                  [&](Tape<double>& t, const Tensors& in) {
+                    return experts(t, in[0], routing_of(c, chosen, in[1]), in[2], in[3],
+                                   real.data());
+                  },
+                  {random_input("x", {c.N, c.C}, 1), random_input("gate", {c.N, c.K}, 2),
+                   random_input("gate_up", {c.E, c.C, 2 * c.H}, 3),
+                   random_input("down", {c.E, c.H, c.C}, 4)}),
+              "")
+        << c;
+  }
+}
+
+TEST(Experts, GradientThroughTheRouter) {
+  for (const bool renormalise : {false, true}) {
+    const Bytes real = {1, 1, 0, 1, 1};
+    EXPECT_EQ(gradient_error(
+                  [&](Tape<double>& t, const Tensors& in) {
+                    return experts(t, in[0], route(t, in[0], in[1], 2, renormalise), in[2], in[3],
+                                   real.data());
+                  },
+                  {random_input("x", {5, 3}, 1), random_input("router", {3, 4}, 2),
+                   random_input("gate_up", {4, 3, 4}, 3), random_input("down", {4, 2, 3}, 4)}),
+              "");
+  }
+}
+
+TEST(Experts, GradientOfSigmoidGate) {
+  for (const Shape& shape : {Shape{1, 1}, Shape{4, 17}})
+    EXPECT_EQ(gradient_error(
+                  [](Tape<double>& t, const Tensors& in) { return sigmoid_gate(t, in[0], in[1]); },
+                  {random_input("s", {shape[0], 1}, 1), random_input("y", shape, 2)}),
+              "");
+}
+
+TEST(Experts, ShapesThatDoNotFitAreNamed) {
+  Arena arena;
+  Tape<float> tape(arena);
+  const Case c{2, 3, 1, 4, 2, 0, -1};
+  const std::vector<int> chosen = c.chosen();
+  std::vector<float> v(100);
+  const Bytes real = c.real();
+  const auto attempt = [&](int rows, const Shape& gate_up, const Shape& down) {
+    return error_of([&] {
+      experts(tape, tape.constant(v.data(), {rows, 4}),
+              routing_of<float>(c, chosen, tape.constant(v.data(), {2, 1})),
+              tape.constant(v.data(), gate_up), tape.constant(v.data(), down), real.data());
+    });
+  };
+  EXPECT_EQ(attempt(2, {3, 4, 4}, {3, 2, 4}), "no error");
+  EXPECT_TRUE(mentions(attempt(2, {3, 4, 5}, {3, 2, 4}), "gate_up of the experts"));
+  EXPECT_TRUE(mentions(attempt(2, {3, 4, 4}, {3, 2, 5}), "down of the experts"));
+  EXPECT_TRUE(mentions(attempt(1, {3, 4, 4}, {3, 2, 4}), "2 routed rows for 1"));
+}
+
+}  // namespace
+}  // namespace ramoe

@@ -1,0 +1,185 @@
+#include "ch04_moe/router.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ch01_tensor/vector_ops.h"
+#include "ch02_autograd/basic_ops.h"
+#include "ch02_autograd/gradcheck.h"
+#include "support/compare.h"
+
+namespace ramoe {
+namespace {
+
+using Doubles = std::vector<double>;
+using Bytes = std::vector<unsigned char>;
+using Tensors = std::vector<Tensor<double>>;
+
+TEST(RouteForward, LargestFirstTiesToTheLowerExpert) {
+  const Doubles p = {0.1, 0.3, 0.3, 0.3, /**/ 0.25, 0.25, 0.25, 0.25, /**/ 0, 0.1, 0.2, 0.7};
+  std::vector<int> chosen(6, -7);
+  Fenced<double> gate(6);
+  route_forward(chosen.data(), gate.data(), p.data(), false, 3, 4, 2);
+  EXPECT_EQ(chosen, (std::vector<int>{1, 2, 0, 1, 3, 2}));
+  EXPECT_EQ(difference(gate, Doubles{0.3, 0.3, 0.25, 0.25, 0.7, 0.2}, 0, 0), "");
+  route_forward(chosen.data(), gate.data(), p.data(), true, 3, 4, 2);
+  EXPECT_EQ(difference(gate, Doubles{0.5, 0.5, 0.5, 0.5, 7 / 9.0, 2 / 9.0}, 1e-15, 0), "");
+}
+
+TEST(RouteForward, EveryExpertOnceWhenKIsE) {
+  for (const int E : {1, 5, 17}) {
+    const int N = 6;
+    const std::size_t n = std::size_t(N * E);
+    const auto z = random_values<float>(n, 1);
+    std::vector<float> p(n);
+    softmax_forward(p.data(), z.data(), N, E);
+    for (const bool renormalise : {false, true}) {
+      std::vector<int> chosen(n);
+      Fenced<float> gate(n);
+      route_forward(chosen.data(), gate.data(), p.data(), renormalise, N, E, E);
+      EXPECT_TRUE(gate.intact());
+      for (int row = 0; row < N; ++row) {
+        std::vector<int> seen(std::size_t(E), 0);
+        double total = 0;
+        for (int k = 0; k < E; ++k) {
+          const std::size_t at = std::size_t(row * E + k);
+          ++seen[std::size_t(chosen[at])];
+          total += double(gate[at]);
+          if (k > 0) {
+            EXPECT_LE(gate[at], gate[at - 1]);
+          }
+        }
+        EXPECT_EQ(seen, std::vector<int>(std::size_t(E), 1));
+        EXPECT_NEAR(total, 1, 1e-6);  // E roundings of float
+      }
+    }
+  }
+}
+
+/// Balance loss and f of choices and probabilities.
+struct Balance {
+  double loss;
+  Doubles f;
+};
+Balance balance(const Doubles& p, const std::vector<int>& chosen, const Bytes& counts, int E,
+                int K) {
+  Fenced<double> f(static_cast<std::size_t>(E));
+  const double loss =
+      balance_forward(f.data(), p.data(), chosen.data(), counts.data(), int(counts.size()), E, K);
+  EXPECT_TRUE(f.intact());
+  return {loss, Doubles(f.data(), f.data() + E)};
+}
+
+TEST(BalanceLoss, IsKAtPerfectBalance) {
+  const Doubles even(16, 0.25);
+  EXPECT_DOUBLE_EQ(balance(even, {0, 1, 2, 3}, {1, 1, 1, 1}, 4, 1).loss, 1);
+  const Balance two = balance(even, {0, 1, 2, 3, 1, 0, 3, 2}, {1, 1, 1, 1}, 4, 2);
+  EXPECT_DOUBLE_EQ(two.loss, 2);
+  EXPECT_EQ(two.f, Doubles(4, 0.5));
+  EXPECT_DOUBLE_EQ(balance(Doubles(3, 1.0), {0, 0, 0}, {1, 1, 1}, 1, 1).loss, 1);  // E = 1
+}
+
+TEST(BalanceLoss, GrowsWhenCollapsed) {
+  // Two tokens, E = 4, K = 2, both on experts 0 and 1 with p = (0.6, 0.4, 0, 0):
+  // f = (1, 1, 0, 0), P = p, so L = 4 * (0.6 + 0.4) = 4. K = 1: f = (1,0,0,0), L = 4 * 0.6.
+  const Doubles p = {0.6, 0.4, 0, 0, 0.6, 0.4, 0, 0};
+  const Balance two = balance(p, {0, 1, 0, 1}, {1, 1}, 4, 2);
+  EXPECT_DOUBLE_EQ(two.loss, 4);
+  EXPECT_EQ(two.f, (Doubles{1, 1, 0, 0}));
+  EXPECT_DOUBLE_EQ(balance(p, {0, 0}, {1, 1}, 4, 1).loss, 2.4);
+}
+
+TEST(BalanceLoss, OnlyRowsThatCount) {
+  const Doubles p = {0.5, 0.5, 0.9, 0.1, 0.2, 0.8};
+  const Balance some = balance(p, {0, 0, 1}, {1, 0, 1}, 2, 1);
+  EXPECT_DOUBLE_EQ(some.loss, 2 * (0.5 * 0.35 + 0.5 * 0.65));
+  EXPECT_EQ(some.f, (Doubles{0.5, 0.5}));
+  const Balance nobody = balance(p, {0, 0, 1}, {0, 0, 0}, 2, 1);
+  EXPECT_EQ(nobody.loss, 0);
+  EXPECT_EQ(nobody.f, (Doubles{0, 0}));
+}
+
+TEST(ZLoss, ByHand) {
+  // logsumexp(0, ln 3) = ln 4; of two equal logits a: a + ln 2. A row that does not count is left.
+  const double z[] = {0, std::log(3.0), 5, 5, 100, 100};
+  const Bytes counts = {1, 1, 0}, nobody = {0, 0, 0};
+  Fenced<double> lse(3);
+  const double a = std::log(4.0), b = 5 + std::log(2.0);
+  EXPECT_NEAR(z_loss_forward(lse.data(), z, counts.data(), 3, 2), (a * a + b * b) / 2, 1e-13);
+  EXPECT_EQ(z_loss_forward(lse.data(), z, nobody.data(), 3, 2), 0);
+  EXPECT_TRUE(lse.intact());
+}
+
+/// Losses and gradients of the router logits of one layer.
+struct Losses {
+  double balance, z;
+  Doubles gradient;
+};
+Losses losses(const Doubles& logits, const Bytes& counts, int E, int K) {
+  Arena arena;
+  Tape<double> tape(arena);
+  const int N = int(counts.size());
+  Doubles z(logits), gradient(z.size(), 0.0), eye(std::size_t(E * E), 0.0);
+  for (int e = 0; e < E; ++e) eye[std::size_t(e * E + e)] = 1;
+  const Tensor<double> x = tape.leaf(z.data(), gradient.data(), {N, E});
+  const auto r = route(tape, x, tape.constant(eye.data(), {E, E}), K, true);
+  const auto balance = balance_loss(tape, r, counts.data()), zl = z_loss(tape, r, counts.data());
+  tape.backward(weighted_sum<double>(tape, {{balance, 1.0}, {zl, 1.0}}));
+  return {balance.data[0], zl.data[0], gradient};
+}
+
+TEST(RoutingLosses, PaddingAndBosNeverEnter) {
+  const int E = 4, K = 2;
+  const Bytes counts = {0, 1, 1, 1, 0, 0, 1};
+  const Doubles z = random_values<double>(28, 1);
+  Doubles changed(z);
+  for (std::size_t n = 0; n < counts.size(); ++n)
+    for (std::size_t e = 0; e < 4; ++e)
+      if (!counts[n]) changed[n * 4 + e] = 50 - 30 * double(e) + double(n);
+  const Losses a = losses(z, counts, E, K), b = losses(changed, counts, E, K);
+  EXPECT_EQ(a.balance, b.balance);
+  EXPECT_EQ(a.z, b.z);
+  EXPECT_EQ(a.gradient, b.gradient);
+  for (std::size_t n = 0; n < counts.size(); ++n)
+    for (std::size_t e = 0; e < 4; ++e)
+      EXPECT_EQ(a.gradient[n * 4 + e] != 0, counts[n] != 0) << n << " " << e;
+  const Losses nobody = losses(z, Bytes(7, 0), E, K);
+  EXPECT_EQ(nobody.balance + nobody.z, 0);
+  EXPECT_EQ(nobody.gradient, Doubles(28, 0.0));
+}
+
+TEST(Router, GradientOfGatesAndLosses) {
+  struct Case {
+    int N, C, E, K;
+  };
+  for (const auto [N, C, E, K] : {Case{1, 1, 1, 1}, {5, 3, 4, 2}, {3, 2, 5, 5}, {4, 17, 7, 1}})
+    for (const bool renormalise : {false, true})
+      for (const int which : {0, 1, 2}) {
+        Bytes counts(std::size_t(N), 1);
+        if (N > 2) counts[1] = 0;
+        // Values whose choices are no near ties: a step of 1e-5 must not change them.
+        EXPECT_EQ(gradient_error(
+                      [&](Tape<double>& t, const Tensors& in) {
+                        const auto r = route(t, in[0], in[1], K, renormalise);
+                        return which == 0   ? r.gate
+                               : which == 1 ? balance_loss(t, r, counts.data())
+                                            : z_loss(t, r, counts.data());
+                      },
+                      {random_input("x", {N, C}, 3), random_input("w", {C, E}, 4)}),
+                  "")
+            << "N=" << N << " E=" << E << " K=" << K << " " << renormalise << " " << which;
+      }
+}
+
+TEST(Router, KBeyondEIsAnError) {
+  Arena arena;
+  Tape<float> tape(arena);
+  float v[6] = {};
+  const Tensor<float> x = tape.constant(v, {2, 3}), w = tape.constant(v, {3, 2});
+  EXPECT_TRUE(mentions(error_of([&] { route(tape, x, w, 3, true); }), "choose 3 of 2"));
+  EXPECT_TRUE(mentions(error_of([&] { route(tape, x, w, 0, true); }), "choose 0 of 2"));
+}
+
+}  // namespace
+}  // namespace ramoe
