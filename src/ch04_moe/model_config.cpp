@@ -74,19 +74,20 @@ const FamilyName& family(const std::string& type, const std::string& where) {
        "\" is not a family of this project; there are olmoe, qwen3_moe and qwen2_moe.");
 }
 
-/// Keys of config.json that are fixed here: any other value could not be honoured.
-Json fixed_keys() {
+/// Keys of config.json that are fixed for a family: any other value could not be honoured.
+Json fixed_keys(const ModelConfig& config) {
   return {{"hidden_act", "silu"},          {"rope_scaling", nullptr}, {"sliding_window", nullptr},
           {"use_sliding_window", false},   {"clip_qkv", nullptr},     {"decoder_sparse_step", 1},
-          {"mlp_only_layers", Json::array()}, {"attention_dropout", 0.0}};
+          {"mlp_only_layers", Json::array()}, {"attention_dropout", 0.0},
+          {"attention_bias", false},       {"qkv_bias", config.qkv_bias()}};
 }
 
 /// Keys that change nothing in the numbers computed here.
 bool harmless(const std::string& key) {
-  static constexpr std::array<const char*, 12> kKeys = {
+  static constexpr std::array<const char*, 10> kKeys = {
       "architectures", "torch_dtype",       "dtype",        "transformers_version",
       "use_cache",     "output_router_logits", "router_aux_loss_coef", "_name_or_path",
-      "max_window_layers", "attention_bias", "qkv_bias",   "intermediate_size"};
+      "max_window_layers", "intermediate_size"};
   for (const char* known : kKeys)
     if (key == known) return true;
   return false;
@@ -97,6 +98,9 @@ bool harmless(const std::string& key) {
 Json to_hugging_face(const ModelConfig& given) {
   ModelConfig config = given;
   const FamilyName& name = family(config.model_type, "model configuration");
+  if (config.shared_expert() && config.shared_expert_intermediate_size == 0)
+    config.shared_expert_intermediate_size =
+        config.num_experts_per_tok * config.moe_intermediate_size;
   Json json = fields_of(config).to_json();
   json["architectures"] = {name.architecture};
   json["torch_dtype"] = "float32";
@@ -123,9 +127,12 @@ ModelConfig from_hugging_face(const Json& json, const std::string& where) {
   config.model_type = json["model_type"].get<std::string>();
   const FamilyName& name = family(config.model_type, where);
   config.set_family_defaults();
-  const Json fixed = fixed_keys();
+  Json fixed = fixed_keys(config);
+  // A width of the window means nothing where windows are said not to be used.
+  if (json.contains("use_sliding_window")) fixed.erase("sliding_window");
   Json known = Json::object();
   for (const auto& [key, value] : json.items()) {
+    if (key == "sliding_window" && !fixed.contains(key)) continue;
     if (key == name.hidden_key)
       known["moe_intermediate_size"] = value;
     else if (fixed.contains(key))
