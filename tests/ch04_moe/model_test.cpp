@@ -1,0 +1,230 @@
+#include "ch04_moe/model.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "ch01_tensor/parallel.h"
+#include "ch04_moe/tiny_model.h"
+
+namespace ramoe {
+namespace {
+
+using Sequences = std::vector<std::vector<int>>;
+const Sequences kSequences = {{0, 3, 4, 5, 9, 1}, {0, 6}, {7, 8, 10, 3, 0, 4, 4, 9, 6}};
+
+/// Logits of every real row of the batch, sequence after sequence.
+std::vector<float> real_logits(Model<float>& model, const TokenBatch& batch) {
+  Arena arena;
+  Tape<float> tape(arena);
+  const Tape<float>::NoGrad no_grad(tape);
+  const auto result = model.forward(tape, batch);
+  std::vector<float> logits;
+  const int V = model.config().vocab_size;
+  for (int n = 0; n < batch.B * batch.T; ++n)
+    if (batch.real[std::size_t(n)])
+      logits.insert(logits.end(), row(result.logits.data, n, V), row(result.logits.data, n + 1, V));
+  EXPECT_EQ(tape.operations(), 0u);
+  return logits;
+}
+
+TEST(MakeBatch, PadsOnTheRightAndMarksWhatCounts) {
+  const TokenBatch b = make_batch({{0, 5}, {0, 7, 0, 2}}, 2, 0);
+  EXPECT_EQ(b.B, 2);
+  EXPECT_EQ(b.T, 4);
+  EXPECT_EQ(b.token, (std::vector<int>{0, 5, 2, 2, 0, 7, 0, 2}));
+  EXPECT_EQ(b.position, (std::vector<int>{0, 1, 2, 3, 0, 1, 2, 3}));
+  EXPECT_EQ(b.length, (std::vector<int>{2, 4}));
+  EXPECT_EQ(b.real, (std::vector<unsigned char>{1, 1, 0, 0, 1, 1, 1, 1}));
+  EXPECT_EQ(b.counts, (std::vector<unsigned char>{0, 1, 0, 0, 0, 1, 0, 1}));
+  EXPECT_TRUE(mentions(error_of([] { make_batch({{1}, {}}, 2, 0); }), "sequence 1"));
+}
+
+TEST(Model, SameSeedSameWeights) {
+  for (const char* family : kFamilyNames) {
+    const Model<float> a(tiny_config(family, false), 5), b(tiny_config(family, false), 5);
+    const Model<float> c(tiny_config(family, false), 6);
+    bool differs = false;
+    for (std::size_t i = 0; i < a.parameters().size(); ++i) {
+      EXPECT_EQ(a.parameters()[i]->value, b.parameters()[i]->value);
+      differs = differs || a.parameters()[i]->value != c.parameters()[i]->value;
+    }
+    EXPECT_TRUE(differs);
+    Model<float> copy(tiny_config(family, false), 7);
+    copy.copy_values(a);
+    EXPECT_EQ(copy.parameters().back()->value, a.parameters().back()->value);
+    EXPECT_TRUE(
+        mentions(error_of([&] { copy.copy_values(Model<float>(tiny_config(family, true), 1)); }),
+                 "the models differ"));
+  }
+}
+
+TEST(Model, PaddingAndNeighboursDoNotChangeASequence) {
+  for (const char* family : kFamilyNames) {
+    Model<float> model(tiny_config(family, false), 3);
+    stir(model, 1);
+    TokenBatch batch = make_batch(kSequences, 2, 0);
+    const std::vector<float> together = real_logits(model, batch);
+    std::vector<float> alone;
+    for (const auto& sequence : kSequences) {
+      const auto logits = real_logits(model, make_batch({sequence}, 2, 0));
+      alone.insert(alone.end(), logits.begin(), logits.end());
+    }
+    // The same sums over the same values; only how rows fall into blocks may differ.
+    EXPECT_EQ(difference(together, alone, 1e-5, 1e-5), "") << family;
+    for (std::size_t n = 0; n < batch.token.size(); ++n)
+      if (!batch.real[n]) batch.token[n] = 8;
+    EXPECT_EQ(difference(real_logits(model, batch), together, 0, 0), "") << family;
+  }
+}
+
+TEST(Model, LogitRowsAndRoutingOnly) {
+  Model<float> model(tiny_config("qwen3_moe", true), 3);
+  const TokenBatch batch = make_batch(kSequences, 2, 0);
+  Arena arena;
+  Tape<float> tape(arena);
+  const auto all = model.forward(tape, batch);
+  const std::vector<int> rows = {10, 0, 10};
+  const auto some = model.forward(tape, batch, {.logit_rows = &rows});
+  ASSERT_EQ(some.logits.shape, (Shape{3, 11}));
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(difference(row(some.logits.data, i, 11),
+                         row(all.logits.data, rows[std::size_t(i)], 11), 11, 1e-6, 1e-6),
+              "");
+  const auto none = model.forward(tape, batch, {.routing_only = true});
+  EXPECT_EQ(none.logits.data, nullptr);
+  ASSERT_EQ(none.routing.size(), 2u);
+  EXPECT_EQ(none.routing[1].layer, 1);
+  const std::size_t choices = std::size_t(batch.B * batch.T * 2);
+  EXPECT_TRUE(std::equal(none.routing[1].chosen.expert, none.routing[1].chosen.expert + choices,
+                         all.routing[1].chosen.expert));
+}
+
+TEST(Model, CachedDecodingEqualsTheWholeForward) {
+  for (const char* family : kFamilyNames) {
+    Model<float> model(tiny_config(family, family == kFamilyNames[1]), 3);
+    stir(model, 1);
+    CachedMoe cached(model);
+    const Sequences full = {{0, 3, 4, 5, 9, 1, 7}, {0, 6, 6, 2, 10}, {7, 8, 10, 3, 0, 4}};
+    // After the prompts of 3, 1 and 2 tokens come four steps; sequence 1 leaves after two.
+    Sequences seen = {{0, 3, 4}, {0}, {7, 8}};
+    const float* logits = cached.start(seen, 7);
+    std::vector<int> alive = {0, 1, 2};
+    for (int step = 0; step <= 4; ++step) {
+      std::vector<int> next;
+      for (std::size_t b = 0; b < alive.size(); ++b) {
+        auto& sequence = seen[std::size_t(alive[b])];
+        const auto wanted = real_logits(model, make_batch({sequence}, 2, 0));
+        // Attention sums in another order; values of size 1 through two layers.
+        EXPECT_EQ(difference(logits + b * 11, &*(wanted.end() - 11), 11, 2e-5, 2e-5), "")
+            << family << " step " << step << " sequence " << alive[b];
+        if (step == 2 && alive[b] == 1) continue;
+        if (step < 4) sequence.push_back(full[std::size_t(alive[b])][sequence.size()]);
+        next.push_back(sequence.back());
+      }
+      if (step == 2) {
+        cached.keep({0, 2});
+        alive = {0, 2};
+      }
+      if (step < 4) logits = cached.step(next);
+    }
+  }
+}
+
+TEST(Model, GenerateInBatchesEqualsOneByOne) {
+  Model<float> model(tiny_config("qwen2_moe", false), 3);
+  stir(model, 1);
+  CachedMoe cached(model);
+  const Sequences prompts = {{0, 3, 4}, {0}, {7, 8, 9, 10, 1}, {0, 3, 4}, {5, 5}};
+  for (const double temperature : {0.0, 1.0}) {
+    GenerateOptions options{.max_new_tokens = 12, .eos = 4, .batch = 1};
+    options.temperature = temperature;
+    const Sequences wanted = generate(cached, prompts, options);
+    options.batch = 3;
+    EXPECT_EQ(generate(cached, prompts, options), wanted);
+    options.batch = 64;
+    EXPECT_EQ(generate(cached, prompts, options), wanted);
+  }
+  EXPECT_TRUE(mentions(error_of([&] { generate(cached, {{}}, {}); }), "empty"));
+  EXPECT_TRUE(mentions(error_of([&] { generate(cached, {{1}}, {.max_new_tokens = 32}); }), "32"));
+}
+
+TEST(Model, BadBatchesAreErrors) {
+  Model<float> model(tiny_config("olmoe", false), 3);
+  Arena arena;
+  Tape<float> tape(arena);
+  const auto attempt = [&](const std::vector<int>& sequence) {
+    return error_of([&] { model.forward(tape, make_batch({{0}, sequence}, 2, 0)); });
+  };
+  EXPECT_TRUE(mentions(attempt({0, 11}), "token 11"));
+  EXPECT_EQ(attempt(std::vector<int>(32, 3)), "no error");
+  EXPECT_TRUE(mentions(attempt(std::vector<int>(33, 3)), "sequence 1 has 33 tokens"));
+  CachedMoe cached(model);
+  EXPECT_TRUE(mentions(error_of([&] { cached.step({1}); }), "batch of 0"));
+  cached.start({{0, 1}}, 3);
+  EXPECT_TRUE(mentions(error_of([&] { cached.step({1, 2}); }), "2 tokens for a batch of 1"));
+  cached.step({1});
+  EXPECT_TRUE(mentions(error_of([&] { cached.step({1}); }), "is full"));
+}
+
+/// Loss and all gradients of one step, as floats in a row.
+std::vector<float> one_step(Model<float>& model, const TokenBatch& batch) {
+  Arena arena;
+  Tape<float> tape(arena);
+  for (const auto& p : model.parameters()) std::fill(p->gradient.begin(), p->gradient.end(), 0.0f);
+  const std::vector<int> target = next_tokens(batch);
+  const Tensor<float> loss = total_loss(tape, model.forward(tape, batch), batch, target);
+  tape.backward(loss);
+  std::vector<float> all = {loss.data[0]};
+  for (const auto& p : model.parameters())
+    all.insert(all.end(), p->gradient.begin(), p->gradient.end());
+  return all;
+}
+
+TEST(Model, SameBitsForAnyNumberOfThreads) {
+  for (const char* family : kFamilyNames) {
+    ModelConfig config = tiny_config(family, false);
+    // Large enough that every operation is cut into several pieces.
+    config.vocab_size = 300;
+    config.hidden_size = 64;
+    config.moe_intermediate_size = 48;
+    config.initializer_range = 0.1;
+    Model<float> model(config, 3);
+    Sequences sequences;
+    for (int b = 0; b < 18; ++b) {
+      sequences.push_back({0});
+      for (int t = 0; t < 12 + b; ++t) sequences.back().push_back((b * 37 + t * t * 11) % 300);
+    }
+    const TokenBatch batch = make_batch(sequences, 2, 0);
+    const std::vector<float> wanted = one_step(model, batch);
+    for (const int threads : {1, 2, 3}) {
+      ThreadPool pool(threads);
+      const PoolScope scope(pool);
+      EXPECT_EQ(difference(one_step(model, batch), wanted, 0, 0), "") << family << " " << threads;
+    }
+  }
+}
+
+TEST(Model, NothingIsAllocatedAfterTheFirstStep) {
+  for (const char* family : kFamilyNames) {
+    ModelConfig config = tiny_config(family, false);
+    config.vocab_size = 2000;  // several blocks of the arena
+    Model<float> model(config, 3);
+    Arena arena;
+    Tape<float> tape(arena);
+    int allocations = 0;
+    for (int step = 0; step < 3; ++step) {
+      Sequences sequences(20, std::vector<int>(30, 3 + step));
+      const TokenBatch batch = make_batch(sequences, 2, 0);
+      const std::vector<int> target = next_tokens(batch);
+      tape.backward(total_loss(tape, model.forward(tape, batch), batch, target));
+      tape.reset();
+      if (step == 0) allocations = arena.allocations();
+    }
+    EXPECT_GT(allocations, 1);
+    EXPECT_EQ(arena.allocations(), allocations) << family;
+  }
+}
+
+}  // namespace
+}  // namespace ramoe
