@@ -43,6 +43,7 @@ TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences
   for (std::size_t b = 0; b < sequences.size(); ++b) {
     const TrainingSequence& s = sequences[b];
     check(s.prompt >= 1, "a training sequence needs a prompt of at least its BOS token.");
+    batch.prompt.push_back(s.prompt);
     batch.example.push_back(s.example);
     for (int t = s.prompt; t < static_cast<int>(s.tokens.size()); ++t) {
       batch.logit_rows.push_back(static_cast<int>(b) * batch.tokens.T + t - 1);

@@ -41,7 +41,8 @@ struct TrainConfig {
 struct TrainingBatch {
   TokenBatch tokens;
   std::vector<int> logit_rows, target;
-  std::vector<int> example;  // (B) number of each sequence's example, for extra losses; may be empty
+  std::vector<int> prompt;   // (B) leading tokens that are prompt
+  std::vector<int> example;  // (B) number of each sequence's example, for extra losses; or -1
 };
 
 /// Sequences with the number of leading tokens that are prompt: targets are the tokens from `prompt`

@@ -1,0 +1,93 @@
+// Chapter 10.3 - the alignment term of stage 3: which examples, layers, experts, tokens
+//
+//   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
+//
+// Every choice of the method is one key here, so that an ablation changes one key. The defaults follow
+// the facts: ci examples, the alignment zone, the task experts, the frozen base model's English side.
+// Tests: tests/ch10_alignment/alignment_term_test.cpp
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ch05_training/trainer.h"
+#include "ch07_divergence/divergence.h"
+#include "ch08_taxonomy/taxonomy.h"
+#include "ch10_alignment/alignment_loss.h"
+
+namespace ramoe {
+
+struct AlignmentConfig {
+  double lambda = 1;
+  std::string lambda_schedule = "constant";
+  std::string divergence = "lumped";
+  double mass_weight = 1, allocation_weight = 1;
+  std::string support = "task";
+  std::string layers = "zone";
+  std::string examples = "ci";
+  std::string english_side = "base";
+  std::string span = "prompt";
+  std::string gradient_scope = "all";
+
+  void list(FieldList& fields);
+};
+
+/// A training pair as stage 3 reads it.
+struct FinetuneExample {
+  std::string id;
+  PairType type = PairType::ii;
+  TrainingSequence target, english;
+};
+
+/// What stages 1 and 2 found for a task and a model.
+struct StageResults {
+  Zone zone;
+  std::vector<std::vector<int>> experts;  // S_l of every layer
+};
+
+/// The layers M that a key chooses: zone, all, early (as many as the zone, from the first), late,
+/// random (as many, by seed).
+std::vector<int> alignment_layers(const std::string& key, Zone zone, int layers,
+                                  std::uint64_t seed);
+/// S_l of every layer: task, all experts, or random ones of the same number.
+std::vector<std::vector<int>> alignment_support(const std::string& key,
+                                                const std::vector<std::vector<int>>& task_experts,
+                                                int experts, std::uint64_t seed);
+/// Which examples are aligned: ci, cc+ci, all, or random ones, as many as there are ci.
+std::vector<bool> aligned_examples(const std::string& key,
+                                   const std::vector<FinetuneExample>& examples,
+                                   std::uint64_t seed);
+/// lambda at a step of `steps`: constant, warmup (rises over the first half), decay (falls to 0).
+double lambda_at(const AlignmentConfig& config, int step, int steps);
+
+class AlignmentTerm : public ExtraLoss {
+ public:
+  /// `model` must be the base model still: its routing of the English sides is computed here and kept.
+  /// TrainingSequence::example of a batch is the number of its example.
+  AlignmentTerm(Model<float>& model, const AlignmentConfig& config, const StageResults& stages,
+                const std::vector<FinetuneExample>& examples, int steps, std::uint64_t seed);
+
+  Tensor<float> add(Tape<float>& tape, const TrainingBatch& batch,
+                    const ForwardResult<float>& forward, int step) override;
+
+  const std::vector<int>& layers() const { return layers_; }
+  int aligned_count() const;
+  /// L_align of the last batch before lambda; 0 if it had no aligned example.
+  double last_value() const { return last_value_; }
+
+ private:
+  std::vector<SequenceRouting> english_routing(const std::vector<int>& examples) const;
+
+  Model<float>& model_;
+  AlignmentConfig config_;
+  AlignmentMeasure measure_;
+  int steps_;
+  std::vector<int> layers_;
+  std::vector<std::vector<int>> support_;
+  const std::vector<FinetuneExample>& examples_;
+  std::vector<bool> aligned_;
+  std::vector<PerLayer> q_star_;  // per example; empty where not aligned
+  double last_value_ = 0;
+};
+
+}  // namespace ramoe

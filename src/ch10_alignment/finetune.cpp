@@ -1,0 +1,61 @@
+#include "ch10_alignment/finetune.h"
+
+#include <map>
+#include <numeric>
+
+#include "ch01_tensor/philox.h"
+
+namespace ramoe {
+
+std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& pairs,
+                                               const std::vector<ClassifiedPair>& taxonomy,
+                                               const Tokenizer& tokenizer) {
+  std::map<std::pair<std::string, std::string>, PairType> types;
+  for (const ClassifiedPair& pair : taxonomy) types[{pair.lang, pair.id}] = pair.type;
+  CachedEncoder encoder(tokenizer);
+  std::vector<FinetuneExample> examples;
+  for (const ExamplePair& pair : pairs) {
+    const auto type = types.find({pair.target.lang, pair.target.id});
+    check(type != types.end(), "the taxonomy does not hold ", pair.target.id, " in ",
+          pair.target.lang, "; run `ramoe taxonomy` with the same data, languages and tasks.");
+    FinetuneExample example{pair.target.id, type->second, {}, {}};
+    example.target =
+        encode_example(encoder, tokenizer, pair.target.question, pair.target.answer);
+    example.target.example = static_cast<int>(examples.size());
+    example.english =
+        encode_example(encoder, tokenizer, pair.english.question, pair.english.answer);
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+FinetuneBatches::FinetuneBatches(const std::vector<FinetuneExample>& examples, int batch, int pad,
+                                 int bos, std::uint64_t seed)
+    : examples_(examples), batch_(batch), pad_(pad), bos_(bos), seed_(seed) {
+  check(!examples.empty(), "fine-tuning needs training pairs; none match the languages and tasks.");
+  per_epoch_ = static_cast<int>((examples.size() + std::size_t(batch) - 1) / std::size_t(batch));
+}
+
+TrainingBatch FinetuneBatches::batch(int step) {
+  if (step / per_epoch_ != epoch_) {
+    epoch_ = step / per_epoch_;
+    std::vector<TrainingSequence> sequences;
+    for (const FinetuneExample& example : examples_) sequences.push_back(example.target);
+    // A new order each epoch, so that neighbours of equal length change.
+    Random(seed_, 4000 + std::uint64_t(epoch_)).shuffle(sequences);
+    batches_ = bucket_by_length(std::move(sequences), batch_, seed_ + std::uint64_t(epoch_));
+  }
+  return make_training_batch(batches_[std::size_t(step % per_epoch_)], pad_, bos_);
+}
+
+void finetune(Trainer& trainer, FinetuneBatches& batches, const TrainConfig& config,
+              ExtraLoss* extra, const std::function<bool(int step, const StepReport&)>& watch) {
+  while (trainer.steps_done() < config.steps) {
+    const int step = trainer.steps_done();
+    const StepReport report = trainer.step(
+        [&](int micro) { return batches.batch(step * config.accumulate + micro); }, extra);
+    if (!watch(step + 1, report)) return;
+  }
+}
+
+}  // namespace ramoe

@@ -1,0 +1,40 @@
+// Chapter 10.4 - fine-tuning: the same loop for SFT and RA-MoE
+//
+// Batches of similar length from the training pairs, a new order each epoch; the target-language
+// answer is the target of cross-entropy. The batch of a step is a pure function of (seed, step).
+// Tests: tests/ch10_alignment/finetune_test.cpp
+#pragma once
+
+#include <functional>
+
+#include "ch06_languages/batches.h"
+#include "ch10_alignment/alignment_term.h"
+
+namespace ramoe {
+
+/// Encodes pairs with their types. Error: a pair that the taxonomy does not hold.
+std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& pairs,
+                                               const std::vector<ClassifiedPair>& taxonomy,
+                                               const Tokenizer& tokenizer);
+
+/// The batches of an epoch, in order.
+class FinetuneBatches {
+ public:
+  FinetuneBatches(const std::vector<FinetuneExample>& examples, int batch, int pad, int bos,
+                  std::uint64_t seed);
+  /// Batch number `step` counted through all epochs.
+  TrainingBatch batch(int step);
+
+ private:
+  const std::vector<FinetuneExample>& examples_;
+  int batch_, pad_, bos_, per_epoch_, epoch_ = -1;
+  std::uint64_t seed_;
+  std::vector<std::vector<TrainingSequence>> batches_;
+};
+
+/// Trains until config.steps are done; `extra` may be nullptr (SFT). `watch` is called after each
+/// step and ends the loop by returning false.
+void finetune(Trainer& trainer, FinetuneBatches& batches, const TrainConfig& config,
+              ExtraLoss* extra, const std::function<bool(int step, const StepReport&)>& watch);
+
+}  // namespace ramoe
