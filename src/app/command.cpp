@@ -1,0 +1,75 @@
+#include "app/command.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include "ch01_tensor/gemm.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all = {
+      {"demo", "the whole paper in small: pre-train, stages 1 to 3, comparison, report", run_demo},
+      {"pretrain", "pre-train a base model on the language mixture", run_pretrain},
+      {"divergence", "routing divergence by layer and language, and the alignment zone",
+       run_divergence},
+      {"taxonomy", "stage 1: sort training pairs into cc / ci / ic / ii", run_taxonomy},
+      {"experts", "stage 2: the task experts of each layer", run_experts},
+      {"finetune", "stage 3: SFT with or without the alignment loss", run_finetune},
+      {"evaluate", "accuracy of a model on a split", run_evaluate},
+      {"generate", "continue a prompt", run_generate},
+      {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect},
+      {"report", "report.html from the results of a demo", run_report},
+      {"bench", "speed of the kernels and of a training step against the machine's peak", run_bench},
+  };
+  return all;
+}
+
+void RunOptions::list(FieldList& f) {
+  f.add("run", &run, "folder of this run");
+  f.add("threads", &threads, "threads; 0: as many as the machine has. Changes no result", {0, 1024});
+  f.add("resume", &resume, "go on with the run that the folder holds");
+  f.add("overwrite", &overwrite, "remove the run that the folder holds");
+}
+
+OnExisting RunOptions::existing() const {
+  check(!(resume && overwrite), "--resume=true and --overwrite=true exclude one another.");
+  return resume ? OnExisting::resume : overwrite ? OnExisting::overwrite : OnExisting::refuse;
+}
+
+bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command) {
+  for (const std::string& argument : arguments)
+    if (argument == "--help" || argument == "-h") {
+      std::cout << "ramoe " << command << " [config.json] [--key=value ...]\n\n" << fields.help();
+      return false;
+    }
+  for (const std::string& argument : arguments) {
+    if (argument.rfind("--", 0) == 0) continue;
+    check(argument == arguments.front(), "\"", argument,
+          "\" was not understood; wanted one config.json first, then flags --key=value.");
+    fields.read_json(read_json(argument), argument);
+  }
+  for (const std::string& argument : arguments)
+    if (argument.rfind("--", 0) == 0) fields.read_flag(argument.substr(2));
+  return true;
+}
+
+RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
+                   const Json& data) {
+  RunFacts facts;
+  facts.command = command;
+  facts.config = fields.to_json();
+  facts.seed = seed;
+  facts.build = build_facts(gemm_isa());
+  facts.data = data;
+  facts.free_keys = {"run", "threads", "resume", "overwrite", "log_every", "save_every"};
+  return facts;
+}
+
+Workers::Workers(int threads)
+    : pool_(threads > 0 ? threads
+                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))),
+      scope_(pool_) {}
+
+}  // namespace ramoe

@@ -1,0 +1,66 @@
+// The command line: ramoe <command> [config.json] [--key=value ...]
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ch01_tensor/parallel.h"
+#include "ch05_training/run_folder.h"
+#include "support/config.h"
+
+namespace ramoe {
+
+/// What is typed behind the command's name.
+using Arguments = std::vector<std::string>;
+
+struct Command {
+  const char* name;
+  const char* summary;
+  int (*run)(const Arguments& arguments);  // the exit code; throws Error
+};
+/// All commands, in the order of the stages.
+const std::vector<Command>& commands();
+
+int run_pretrain(const Arguments&);
+int run_divergence(const Arguments&);
+int run_taxonomy(const Arguments&);
+int run_experts(const Arguments&);
+int run_finetune(const Arguments&);
+int run_evaluate(const Arguments&);
+int run_generate(const Arguments&);
+int run_inspect(const Arguments&);
+int run_report(const Arguments&);
+int run_demo(const Arguments&);
+int run_bench(const Arguments&);
+
+/// Keys that every command which writes a run folder has.
+struct RunOptions {
+  std::string run;
+  int threads = 0;
+  bool resume = false, overwrite = false;
+
+  void list(FieldList& fields);
+  OnExisting existing() const;
+};
+
+/// Reads the arguments into the fields: first a config file, if one is named, then the flags in their
+/// order. `--help` prints the keys and ends the command: returns false.
+bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command);
+
+/// The facts of a run for its folder, from its resolved fields. Run options never change a result.
+RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
+                   const Json& data);
+
+/// A pool of `threads` threads (0: as many as the machine has) in force on this thread.
+class Workers {
+ public:
+  explicit Workers(int threads);
+  int threads() const { return pool_.threads(); }
+
+ private:
+  ThreadPool pool_;
+  PoolScope scope_;
+};
+
+}  // namespace ramoe

@@ -1,0 +1,149 @@
+// ramoe divergence: routing divergence by layer and language, and the alignment zone read off it.
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+
+#include "app/stages.h"
+#include "ch06_languages/batches.h"
+#include "ch07_divergence/divergence.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+void DivergenceOptions::list(FieldList& f) {
+  run.list(f);
+  f.add("base", &base, "run folder of the base model");
+  f.add("zone", &zone, "how the alignment zone is found", {.choices = {"curve", "depth"}});
+  f.add("zone_begin", &zone_begin, "with zone=depth: where it begins, share of the depth", {0, 1});
+  f.add("zone_end", &zone_end, "with zone=depth: where it ends, share of the depth", {0, 1});
+  f.add("names", &names, "emoji names per line of the general parallel text", {1, 16});
+  f.add("max_new_tokens", &max_new_tokens, "longest answer", {1, 4096});
+  f.add("seed", &seed, "kept with the run; divergence draws nothing");
+}
+
+namespace {
+
+/// The training pairs of a language and task, learning and validation part: what later stages may see.
+std::vector<ExamplePair> adapt_pairs(const Corpus& corpus, const std::string& lang, Task task) {
+  std::vector<ExamplePair> pairs = corpus.pairs(lang, task, Split::adapt_train);
+  const std::vector<ExamplePair> more = corpus.pairs(lang, task, Split::adapt_valid);
+  pairs.insert(pairs.end(), more.begin(), more.end());
+  return pairs;
+}
+
+/// Everything measured for one language and one kind of text.
+struct Measured {
+  std::vector<double> divergence;  // (L)
+  double gap = 0;                  // English accuracy minus target accuracy on the same items
+};
+
+Measured measure_task(BaseRun& base, const std::string& lang, Task task, int max_new_tokens) {
+  CachedEncoder encoder(base.tokenizer);
+  std::vector<std::vector<int>> english_prompts, target_prompts;
+  std::vector<Example> english_side, target_side;
+  for (const ExamplePair& pair : adapt_pairs(base.corpus, lang, task)) {
+    english_prompts.push_back(encode_prompt(encoder, base.tokenizer, pair.english.question));
+    target_prompts.push_back(encode_prompt(encoder, base.tokenizer, pair.target.question));
+    english_side.push_back(pair.english);
+    target_side.push_back(pair.target);
+  }
+  const auto score = [&](const std::vector<Example>& examples) {
+    return accuracy(answer_questions(*base.model, base.tokenizer, examples, max_new_tokens));
+  };
+  return {mean_divergence(sequence_routing(*base.model, english_prompts),
+                          sequence_routing(*base.model, target_prompts)),
+          score(english_side) - score(target_side)};
+}
+
+std::vector<double> measure_general(BaseRun& base, const std::string& lang, int names) {
+  CachedEncoder encoder(base.tokenizer);
+  std::vector<std::vector<int>> english_lines, target_lines;
+  for (const ParallelText& line : base.corpus.parallel_text(names)) {
+    english_lines.push_back(encode_prompt(encoder, base.tokenizer, line.text.at(english)));
+    target_lines.push_back(encode_prompt(encoder, base.tokenizer, line.text.at(lang)));
+  }
+  return mean_divergence(sequence_routing(*base.model, english_lines),
+                         sequence_routing(*base.model, target_lines));
+}
+
+double mean_over(const std::vector<double>& divergence, Zone zone, bool inside) {
+  double sum = 0;
+  int count = 0;
+  for (int l = 0; l < static_cast<int>(divergence.size()); ++l)
+    if (zone.contains(l) == inside) sum += divergence[std::size_t(l)], ++count;
+  return count ? sum / count : std::nan("");
+}
+
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+void print_curve(const std::map<std::string, std::vector<double>>& by_language,
+                 const std::vector<double>& mean, Zone zone) {
+  std::printf("%-8s", "layer");
+  for (std::size_t l = 0; l < mean.size(); ++l) std::printf("%7zu", l);
+  for (const auto& [lang, curve] : by_language) {
+    std::printf("\n%-8s", lang.c_str());
+    for (const double value : curve) std::printf("%7.3f", value);
+  }
+  std::printf("\n%-8s", "mean");
+  for (const double value : mean) std::printf("%7.3f", value);
+  std::printf("\nalignment zone: layers %d to %d\n", zone.first, zone.last);
+}
+
+}  // namespace
+
+void divergence_stage(const DivergenceOptions& options) {
+  const Workers workers(options.run.threads);
+  BaseRun base = load_base(options.base);
+  DivergenceOptions o = options;
+  RunFolder folder(o.run.run, run_facts("divergence", fields_of(o), o.seed, base.facts()),
+                   o.run.existing());
+  const int L = base.model->config().num_hidden_layers;
+  std::map<std::string, std::vector<double>> by_language;
+  Json by_task = Json::object(), gaps = Json::array();
+  std::vector<double> mean(std::size_t(L), 0.0), gap_values;
+  std::vector<std::vector<double>> task_curves;
+  const std::vector<std::string> targets = base.corpus.targets();
+  for (const std::string& lang : targets) {
+    std::vector<double>& curve = by_language[lang] = measure_general(base, lang, o.names);
+    for (std::size_t l = 0; l < mean.size(); ++l) mean[l] += curve[l] / double(targets.size());
+    for (const Task task : base.corpus.tasks()) {
+      const Measured m = measure_task(base, lang, task, o.max_new_tokens);
+      by_task[name_of(task)][lang] = m.divergence;
+      gaps.push_back({{"lang", lang}, {"task", name_of(task)}, {"gap", m.gap}});
+      task_curves.push_back(m.divergence);
+      gap_values.push_back(m.gap);
+    }
+  }
+  const Zone zone = o.zone == "curve" ? zone_from_curve(mean)
+                                      : zone_from_depth(L, o.zone_begin, o.zone_end);
+  std::vector<double> inside, outside;
+  for (const std::vector<double>& curve : task_curves) {
+    inside.push_back(mean_over(curve, zone, true));
+    outside.push_back(mean_over(curve, zone, false));
+  }
+  Json languages = Json::object();
+  for (const std::string& lang : targets) languages[lang] = by_language[lang];
+  folder.write_results({{"by_language", languages},
+                        {"mean", mean},
+                        {"by_task", by_task},
+                        {"gaps", gaps},
+                        {"zone", {{"first", zone.first}, {"last", zone.last}}},
+                        {"zone_rule", o.zone},
+                        {"u_shaped", is_u_shaped(mean, zone)},
+                        {"correlation",
+                         {{"zone", number_or_null(correlation(inside, gap_values))},
+                          {"outside", number_or_null(correlation(outside, gap_values))},
+                          {"points", gap_values.size()}}}});
+  print_curve(by_language, mean, zone);
+  folder.close();
+}
+
+int run_divergence(const Arguments& arguments) {
+  DivergenceOptions options;
+  FieldList fields = fields_of(options);
+  if (!read_arguments(fields, arguments, "divergence")) return 0;
+  divergence_stage(options);
+  return 0;
+}
+
+}  // namespace ramoe

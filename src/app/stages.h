@@ -1,0 +1,95 @@
+// The stages as functions: each reads what the one before wrote and fills one run folder. The
+// commands parse their keys and call these; `demo` calls them one after another.
+#pragma once
+
+#include "app/base_run.h"
+#include "app/command.h"
+#include "ch06_languages/mixture.h"
+#include "ch09_task_experts/task_experts.h"
+#include "ch10_alignment/alignment_term.h"
+
+namespace ramoe {
+
+struct PretrainOptions {
+  RunOptions run{"runs/base"};
+  std::uint64_t seed = 1;
+  int tokenizer_documents = 20000;
+  bool question_targets = false;
+  CorpusConfig corpus;
+  MixtureConfig mixture;
+  ModelConfig model;
+  TrainConfig train;
+
+  PretrainOptions();
+  void list(FieldList& fields);
+};
+void pretrain_stage(PretrainOptions options);
+
+struct DivergenceOptions {
+  RunOptions run{"runs/divergence"};
+  std::string base = "runs/base";
+  std::string zone = "curve";
+  double zone_begin = 0.2, zone_end = 0.7;
+  int names = 3;
+  int max_new_tokens = 24;
+  std::uint64_t seed = 1;
+
+  void list(FieldList& fields);
+};
+void divergence_stage(const DivergenceOptions& options);
+
+struct TaxonomyOptions {
+  RunOptions run{"runs/taxonomy"};
+  std::string base = "runs/base";
+  int max_new_tokens = 24;
+
+  void list(FieldList& fields);
+};
+void taxonomy_stage(const TaxonomyOptions& options);
+
+struct ExpertsOptions {
+  RunOptions run{"runs/experts"};
+  std::string base = "runs/base";
+  ExpertRule rule;
+  int names = 3;
+  int max_new_tokens = 24;
+
+  void list(FieldList& fields);
+};
+void experts_stage(const ExpertsOptions& options);
+
+struct FinetuneOptions {
+  RunOptions run{"runs/finetune"};
+  std::string base = "runs/base", divergence = "runs/divergence", taxonomy = "runs/taxonomy",
+              experts = "runs/experts";
+  std::string language = "es", method = "ramoe";
+  std::vector<std::string> train_tasks;
+  std::uint64_t seed = 1;
+  int max_new_tokens = 24;
+  bool keep_model = true;
+  TrainConfig train;
+  AlignmentConfig alignment;
+
+  FinetuneOptions();
+  void list(FieldList& fields);
+};
+
+/// What fine-tuning needs from the stages before, read once and shared by several runs.
+struct FinetuneInputs {
+  BaseRun base;
+  std::vector<ClassifiedPair> taxonomy;
+  Zone zone;
+  std::vector<TaskExperts> experts;          // one per task
+  std::set<std::string> english_correct;     // test items the base model knows in English
+};
+FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
+
+/// One fine-tuning run with its evaluation on test. `quiet`: no progress of its own. Stops early, with
+/// status interrupted, when `stop()` says so. Returns whether it finished.
+bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs, bool quiet,
+                    const std::function<bool()>& stop);
+
+/// Whether the folder holds a finished run of the command with the same configuration.
+bool is_finished(const std::string& folder, const RunFacts& facts);
+
+}  // namespace ramoe

@@ -1,0 +1,56 @@
+#include "ch12_experiments/evaluation.h"
+
+#include <algorithm>
+
+namespace ramoe {
+
+std::vector<Score> evaluate(Model<float>& model, const Tokenizer& tokenizer, const Corpus& corpus,
+                            const std::vector<std::string>& languages, Split split,
+                            const std::set<std::string>& english_correct, int max_new_tokens,
+                            std::vector<std::pair<Example, Answer>>* answers) {
+  std::vector<Score> scores;
+  for (const std::string& lang : languages)
+    for (const Task task : corpus.tasks()) {
+      const std::vector<Example> examples = corpus.examples(lang, task, split);
+      const std::vector<Answer> given =
+          answer_questions(model, tokenizer, examples, max_new_tokens);
+      Score score{lang, name_of(task)};
+      int correct = 0, correct_english = 0, verified = 0;
+      for (std::size_t i = 0; i < given.size(); ++i) {
+        const bool known = english_correct.contains(given[i].id);
+        ++score.n;
+        score.n_english += known;
+        correct += given[i].correct;
+        correct_english += known && given[i].correct;
+        verified += task == Task::follow ? follows(parse_instruction(given[i].id), given[i].output,
+                                                   corpus.pack(lang))
+                                               .ok
+                                         : given[i].correct;
+        if (answers) answers->emplace_back(examples[i], given[i]);
+      }
+      score.accuracy = static_cast<double>(correct) / std::max(1, score.n);
+      score.given_english = static_cast<double>(correct_english) / std::max(1, score.n_english);
+      score.verified = static_cast<double>(verified) / std::max(1, score.n);
+      scores.push_back(score);
+    }
+  return scores;
+}
+
+std::set<std::string> correct_in_english(Model<float>& model, const Tokenizer& tokenizer,
+                                         const Corpus& corpus, Split split, int max_new_tokens) {
+  std::set<std::string> ids;
+  for (const Task task : corpus.tasks())
+    for (const Answer& answer : answer_questions(
+             model, tokenizer, corpus.examples(english, task, split), max_new_tokens))
+      if (answer.correct) ids.insert(answer.id);
+  return ids;
+}
+
+Json to_json(const Score& s) {
+  return {{"lang", s.lang},         {"task", s.task},
+          {"n", s.n},               {"n_english_correct", s.n_english},
+          {"accuracy", s.accuracy}, {"given_english", s.given_english},
+          {"verified", s.verified}};
+}
+
+}  // namespace ramoe

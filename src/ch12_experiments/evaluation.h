@@ -1,0 +1,39 @@
+// Chapter 12.1 - evaluation: accuracy on the test split, and on what English knows
+//
+// Accuracy is exact match on test, which no target language has seen at any stage. `given_english` is
+// the accuracy on the test items that the base model answers correctly in English: the transfer that
+// alignment claims to help. Tests: tests/ch12_experiments/evaluation_test.cpp
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ch08_taxonomy/answers.h"
+#include "ch06_languages/corpus.h"
+
+namespace ramoe {
+
+/// Accuracy of one language and task.
+struct Score {
+  std::string lang, task;
+  int n = 0, n_english = 0;            // items; items that the base model knows in English
+  double accuracy = 0, given_english = 0;
+  /// Share of outputs that follow the instruction by the verifier (task follow; otherwise accuracy).
+  double verified = 0;
+};
+
+/// Scores of a model on a split. `english_correct` holds the ids that count for given_english.
+std::vector<Score> evaluate(Model<float>& model, const Tokenizer& tokenizer, const Corpus& corpus,
+                            const std::vector<std::string>& languages, Split split,
+                            const std::set<std::string>& english_correct, int max_new_tokens,
+                            std::vector<std::pair<Example, Answer>>* answers = nullptr);
+
+/// The ids of a split that the model answers correctly in English.
+std::set<std::string> correct_in_english(Model<float>& model, const Tokenizer& tokenizer,
+                                         const Corpus& corpus, Split split, int max_new_tokens);
+
+Json to_json(const Score& score);
+
+}  // namespace ramoe
