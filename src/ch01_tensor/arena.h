@@ -1,8 +1,8 @@
 // Chapter 1.1 - memory: an arena for everything that lives for one step
 //
-// Activations, their gradients and the tape's closures are taken from an arena and given back all at
-// once by reset(). The first step grows it; from the second step of the same shapes on nothing is
-// allocated. Tests: tests/ch01_tensor/arena_test.cpp
+// Activations, their gradients and the tape's closures are taken from an arena and given back all
+// at once by reset(). The first step grows it; from the second step of the same shapes on nothing
+// is allocated. Tests: tests/ch01_tensor/arena_test.cpp
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
 
   /// Memory for `count` values, 64-byte aligned, not initialised, valid until reset() or release().
-  /// Consecutive blocks are staggered, because blocks at equal offsets in their 4 KB pages evict one
-  /// another from the first cache level.
+  /// Consecutive blocks are staggered, because blocks at equal offsets in their 4 KB pages evict
+  /// one another from the first cache level.
   template <class Value>
   Value* take(std::size_t count) {
     return static_cast<Value*>(take_bytes(count * sizeof(Value)));

@@ -1,8 +1,9 @@
 // Chapter 1.4 - one source, three machines: lanes, exp, and functions cloned per instruction set
 //
-// A kernel is written once as an always-inlined body over T. RAMOE_SIMD compiles the function that holds
-// it for AVX-512 (x86-64-v4), AVX2 (x86-64-v3) and the baseline, and the loader picks one at run time.
-// Reductions use explicit lanes, so that their order is in the text and not left to a compiler flag.
+// A kernel is written once as an always-inlined body over T. RAMOE_SIMD compiles the function that
+// holds it for AVX-512 (x86-64-v4), AVX2 (x86-64-v3) and the baseline, and the loader picks one at
+// run time. Reductions use explicit lanes, so that their order is in the text and not left to a
+// compiler flag.
 #pragma once
 
 #include <cmath>
@@ -85,9 +86,9 @@ RAMOE_INLINE T largest(const T* a, int n) {
 /// e^x without branches, so that loops over it vectorise. Within 1.3 units in the last place of the
 /// true value; 0 below -87.3, inf above 88.7, NaN for NaN.
 ///
-/// x = n ln2 + r with |r| <= ln2/2; e^r = 1 + r + r^2 q(r), then 2^n through the exponent bits. q has
-/// degree 4 and equals (e^r - 1 - r) / r^2 at the five Chebyshev points of the interval: relative
-/// error of e^r below 1.1e-8, a tenth of Taylor's polynomial of the same degree.
+/// x = n ln2 + r with |r| <= ln2/2; e^r = 1 + r + r^2 q(r), then 2^n through the exponent bits. q
+/// has degree 4 and equals (e^r - 1 - r) / r^2 at the five Chebyshev points of the interval:
+/// relative error of e^r below 1.1e-8, a tenth of Taylor's polynomial of the same degree.
 RAMOE_INLINE float exp_of(float x) {
   const float clamped = x < -87.3f ? -87.3f : (x > 88.7f ? 88.7f : x);
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number

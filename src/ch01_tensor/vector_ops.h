@@ -1,8 +1,8 @@
 // Chapter 1.6 - elementwise operations, softmax and reductions
 //
-// op_forward(outputs, inputs, dims), op_backward(input gradients, ..., output gradient, dims). Every
-// gradient accumulates (+=). T is float or double. The plain twins are the textbook loops; the others
-// are blocked over threads and vectorised. Tests: tests/ch01_tensor/vector_ops_test.cpp
+// op_forward(outputs, inputs, dims), op_backward(input gradients, ..., output gradient, dims).
+// Every gradient accumulates (+=). T is float or double. The plain twins are the textbook loops;
+// the others are blocked over threads and vectorised. Tests: tests/ch01_tensor/vector_ops_test.cpp
 #pragma once
 
 #include <cstddef>

@@ -53,7 +53,8 @@ void ModelConfig::validate() const {
   check(model_type != "olmoe" || head_dim == 0 || head_dim * num_attention_heads == hidden_size,
         "olmoe has no head_dim of its own; hidden_size must be num_attention_heads * head_dim.");
   for (const int token : {bos_token_id, eos_token_id, pad_token_id})
-    check(token < vocab_size, "special token ", token, " is outside vocab_size = ", vocab_size, ".");
+    check(token < vocab_size, "special token ", token, " is outside vocab_size = ", vocab_size,
+          ".");
 }
 
 namespace {
