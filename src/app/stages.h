@@ -2,9 +2,13 @@
 // commands parse their keys and call these; `demo` calls them one after another.
 #pragma once
 
+#include <functional>
+#include <set>
+
 #include "app/base_run.h"
 #include "app/command.h"
 #include "ch06_languages/mixture.h"
+#include "ch08_taxonomy/taxonomy.h"
 #include "ch09_task_experts/task_experts.h"
 #include "ch10_alignment/alignment_term.h"
 
@@ -60,8 +64,8 @@ void experts_stage(const ExpertsOptions& options);
 
 struct FinetuneOptions {
   RunOptions run{"runs/finetune"};
-  std::string base = "runs/base", divergence = "runs/divergence", taxonomy = "runs/taxonomy",
-              experts = "runs/experts";
+  std::string base = "runs/base", divergence_run = "runs/divergence";
+  std::string taxonomy_run = "runs/taxonomy", experts_run = "runs/experts";
   std::string language = "es", method = "ramoe";
   std::vector<std::string> train_tasks;
   std::uint64_t seed = 1;
@@ -80,7 +84,7 @@ struct FinetuneInputs {
   std::vector<ClassifiedPair> taxonomy;
   Zone zone;
   std::vector<TaskExperts> experts;          // one per task
-  std::set<std::string> english_correct;     // test items the base model knows in English
+  std::set<std::string> english_correct;  // valid and test items that the base knows in English
 };
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
 

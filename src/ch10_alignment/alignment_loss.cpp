@@ -50,12 +50,9 @@ std::vector<double> mean_probabilities(const T* p, const int* rows, int count, i
 template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
                          const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
-                         const std::vector<int>& layers,
-                         const std::vector<std::vector<int>>& support,
-                         const AlignmentMeasure& measure) {
+                         const std::vector<int>& layers, const AlignmentMeasure& measure) {
   if (sequences.empty()) return {};
-  check(!layers.empty() && support.size() == routing.size(), "alignment over ", layers.size(),
-        " layers with support for ", support.size(), " of ", routing.size(), " layers.");
+  check(!layers.empty(), "alignment over no layer at all was asked for.");
   const int parts = static_cast<int>(sequences.size() * layers.size());
   Part<T>* part = tape.template keep<Part<T>>(std::size_t(parts));
   int made = 0;
@@ -65,6 +62,8 @@ Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
   for (const AlignedSequence& sequence : sequences) {
     const std::vector<int> found = counted_rows(batch, sequence);
     const int count = static_cast<int>(found.size());
+    check(sequence.support->size() == routing.size(), "alignment with support for ",
+          sequence.support->size(), " of ", routing.size(), " layers.");
     int* rows = tape.template keep<int>(found.size());
     std::copy(found.begin(), found.end(), rows);
     for (const int l : layers) {
@@ -72,7 +71,7 @@ Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
       const T* p = r.probabilities.p;
       total += alignment_divergence(measure, (*sequence.q_star)[std::size_t(l)],
                                     mean_probabilities(p, rows, count, r.E),
-                                    support[std::size_t(l)], g);
+                                    (*sequence.support)[std::size_t(l)], g);
       T* kept = tape.template keep<T>(g.size());
       std::transform(g.begin(), g.end(), kept, [](double value) { return static_cast<T>(value); });
       part[made++] = {r.logits.z, p, kept, rows, count, r.E};
@@ -95,7 +94,7 @@ Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
   template void alignment_backward(T*, const T*, const T*, const int*, int, T, int);             \
   template Tensor<T> alignment_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&, \
                                     const std::vector<AlignedSequence>&, const std::vector<int>&, \
-                                    const std::vector<std::vector<int>>&, const AlignmentMeasure&);
+                                    const AlignmentMeasure&);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)
 #undef RAMOE_INSTANTIATE

@@ -23,16 +23,15 @@ struct AlignedSequence {
   int b = 0;       // row of the batch
   TokenSpan span;  // its tokens that are compared
   const PerLayer* q_star = nullptr;  // (L,E) the English side
+  const std::vector<std::vector<int>>* support = nullptr;  // S_l of its task, for every layer
 };
 
-/// L_align for the sequences; a tensor without data if there are none. `layers` is M, `support` holds S
-/// for every layer of the model, `counts` (N) marks the tokens that count (neither padding nor BOS).
+/// L_align for the sequences; a tensor without data if there are none. `layers` is M; of the batch
+/// only tokens that count are looked at (neither padding nor BOS).
 /// Error: a sequence without any counted token in its span.
 template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
                          const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
-                         const std::vector<int>& layers,
-                         const std::vector<std::vector<int>>& support,
-                         const AlignmentMeasure& measure);
+                         const std::vector<int>& layers, const AlignmentMeasure& measure);
 
 }  // namespace ramoe

@@ -112,10 +112,14 @@ AlignmentTerm::AlignmentTerm(Model<float>& model, const AlignmentConfig& config,
                config.allocation_weight},
       steps_(steps),
       layers_(alignment_layers(config.layers, stages.zone, model.config().num_hidden_layers, seed)),
-      support_(alignment_support(config.support, stages.experts, model.config().num_experts, seed)),
       examples_(examples),
       aligned_(aligned_examples(config.examples, examples, seed)),
       q_star_(examples.size()) {
+  for (const auto& [task, experts] : stages.experts)
+    support_[task] = alignment_support(config.support, experts, model.config().num_experts, seed);
+  for (const FinetuneExample& example : examples)
+    check(support_.contains(example.task), "there are no task experts of ", example.task,
+          "; run `ramoe experts` with the same tasks.");
   if (config_.english_side == "current") return;
   std::vector<int> wanted;
   for (std::size_t i = 0; i < examples.size(); ++i)
@@ -150,7 +154,8 @@ Tensor<float> AlignmentTerm::add(Tape<float>& tape, const TrainingBatch& batch,
     const int i = batch.example[std::size_t(b)];
     if (i < 0 || !aligned_[std::size_t(i)]) continue;
     sequences.push_back({b, span_of(config_.span, batch.prompt[std::size_t(b)]),
-                         &q_star_[std::size_t(i)]});
+                         &q_star_[std::size_t(i)],
+                         &support_.at(examples_[std::size_t(i)].task)});
     members.push_back(i);
   }
   if (sequences.empty() || lambda == 0) return {};
@@ -167,7 +172,7 @@ Tensor<float> AlignmentTerm::add(Tape<float>& tape, const TrainingBatch& batch,
       r.logits.z = linear(tape, tape.detach(r.input), tape.leaf(*model_.layer(l).router));
     }
   const Tensor<float> loss =
-      alignment_loss(tape, routing, batch.tokens, sequences, layers_, support_, measure_);
+      alignment_loss(tape, routing, batch.tokens, sequences, layers_, measure_);
   last_value_ = double(loss.data[0]);
   return weighted_sum<float>(tape, {{loss, lambda}});
 }

@@ -7,6 +7,7 @@
 // Tests: tests/ch10_alignment/alignment_term_test.cpp
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,15 +35,15 @@ struct AlignmentConfig {
 
 /// A training pair as stage 3 reads it.
 struct FinetuneExample {
-  std::string id;
+  std::string id, task;
   PairType type = PairType::ii;
   TrainingSequence target, english;
 };
 
-/// What stages 1 and 2 found for a task and a model.
+/// What the stages before found for a model.
 struct StageResults {
   Zone zone;
-  std::vector<std::vector<int>> experts;  // S_l of every layer
+  std::map<std::string, std::vector<std::vector<int>>> experts;  // by task: S_l of every layer
 };
 
 /// The layers M that a key chooses: zone, all, early (as many as the zone, from the first), late,
@@ -83,7 +84,7 @@ class AlignmentTerm : public ExtraLoss {
   AlignmentMeasure measure_;
   int steps_;
   std::vector<int> layers_;
-  std::vector<std::vector<int>> support_;
+  std::map<std::string, std::vector<std::vector<int>>> support_;  // by task
   const std::vector<FinetuneExample>& examples_;
   std::vector<bool> aligned_;
   std::vector<PerLayer> q_star_;  // per example; empty where not aligned

@@ -1,0 +1,243 @@
+// ramoe demo: the whole paper in small. Pre-train, draw the divergence curve, classify, find experts,
+// fine-tune with SFT and with RA-MoE over several seeds, compare, and say in words what was seen.
+#include <atomic>
+#include <iostream>
+#include <mutex>
+
+#include "app/stages.h"
+#include "ch05_training/interrupt.h"
+#include "ch05_training/metrics.h"
+#include "ch05_training/progress.h"
+#include "ch12_experiments/comparison.h"
+#include "ch12_experiments/evaluation.h"
+#include "ch12_experiments/report.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+struct DemoOptions {
+  RunOptions run{"runs/demo"};
+  std::string tier = "small";
+  std::string model_type = "olmoe";
+  std::vector<std::string> tasks = {"facts", "follow"};
+  int seeds = 3;
+  int steps = 0, finetune_steps = 0;
+  double lambda = 1;
+
+  void list(FieldList& f) {
+    run.list(f);
+    f.add("tier", &tier, "small: minutes, the real demo; smoke: seconds, only shows that all works",
+          {.choices = {"small", "smoke"}});
+    f.add("model_type", &model_type, "router family of the base model",
+          {.choices = {"olmoe", "qwen3_moe", "qwen2_moe"}});
+    f.add("tasks", &tasks, "tasks; sums takes far longer to learn (make base-models)");
+    f.add("seeds", &seeds, "fine-tuning seeds per language and method", {1, 1000});
+    f.add("steps", &steps, "pre-training steps; 0: the tier's", {0, 1e7});
+    f.add("finetune_steps", &finetune_steps, "fine-tuning steps; 0: the tier's", {0, 1e6});
+    f.add("lambda", &lambda, "weight of the alignment loss", {0, 1e6});
+  }
+};
+
+/// The options of every stage, in subfolders of the demo's folder.
+struct DemoPlan {
+  PretrainOptions pretrain;
+  DivergenceOptions divergence;
+  TaxonomyOptions taxonomy;
+  ExpertsOptions experts;
+  std::vector<FinetuneOptions> finetune;
+};
+
+DemoPlan plan(const DemoOptions& o) {
+  const bool smoke = o.tier == "smoke";
+  DemoPlan p;
+  const auto place = [&](RunOptions& run, const std::string& name) {
+    run = o.run;
+    run.run = o.run.run + "/" + name;
+  };
+  place(p.pretrain.run, "base");
+  p.pretrain.model.model_type = o.model_type;
+  p.pretrain.model.set_family_defaults();
+  p.pretrain.corpus.tasks = o.tasks;
+  p.pretrain.mixture.qa_share = 0.7;
+  p.pretrain.mixture.lexicon_share = 0.25;
+  p.pretrain.mixture.names_share = 0.05;
+  p.pretrain.mixture.sums_share = 1;
+  p.pretrain.train.steps = o.steps > 0 ? o.steps : smoke ? 30 : 2600;
+  p.pretrain.train.batch = smoke ? 16 : 64;
+  if (smoke) p.pretrain.corpus.languages = {"en", "es", "sw"};
+  place(p.divergence.run, "divergence");
+  place(p.taxonomy.run, "taxonomy");
+  place(p.experts.run, "experts");
+  const std::string base = p.pretrain.run.run;
+  p.divergence.base = p.taxonomy.base = p.experts.base = base;
+  for (const std::string& lang : p.pretrain.corpus.languages)
+    for (int seed = 1; lang != english && seed <= (smoke ? 1 : o.seeds); ++seed)
+      for (const char* method : {"sft", "ramoe"}) {
+        FinetuneOptions f;
+        place(f.run, cat("finetune-", lang, "-", method, "-", seed));
+        f.run.threads = 1;
+        f.base = base;
+        f.divergence_run = p.divergence.run.run;
+        f.taxonomy_run = p.taxonomy.run.run;
+        f.experts_run = p.experts.run.run;
+        f.language = lang;
+        f.method = method;
+        f.seed = static_cast<std::uint64_t>(seed);
+        f.keep_model = false;
+        f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : smoke ? 6 : 120;
+        f.train.log_every = smoke ? 1 : 10;
+        f.alignment.lambda = o.lambda;
+        p.finetune.push_back(f);
+      }
+  return p;
+}
+
+/// Calls stage(options) unless its folder holds the finished run; goes on with an unfinished one.
+template <class Options, class Stage>
+void run_or_keep(const std::string& command, Options options, std::uint64_t seed, const Json& data,
+                 const Stage& stage) {
+  RunOptions& run = options.run;
+  if (!run.overwrite && is_finished(run.run, run_facts(command, fields_of(options), seed, data))) {
+    std::cerr << run.run << ": finished before, kept\n";
+    return;
+  }
+  run.resume = !run.overwrite && std::filesystem::exists(run.run + "/run.json");
+  stage(options);
+}
+
+/// All fine-tuning runs, one thread each, side by side.
+void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int threads) {
+  Interrupt interrupt;
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr error;
+  std::int64_t done = 0;
+  Progress progress("fine-tuning runs", static_cast<std::int64_t>(plan.finetune.size()));
+  const auto work = [&] {
+    for (std::size_t i; (i = next++) < plan.finetune.size() && !interrupt.requested();) try {
+        const FinetuneOptions& options = plan.finetune[i];
+        run_or_keep("finetune", options, options.seed, inputs.base.facts(),
+                    [&](const FinetuneOptions& o) {
+                      finetune_stage(o, inputs, true, [&] { return interrupt.requested(); });
+                    });
+        const std::lock_guard lock(mutex);
+        progress.update(++done, options.language + " " + options.method);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        next = plan.finetune.size();
+      }
+  };
+  std::vector<std::thread> workers;
+  for (int t = 1; t < threads; ++t) workers.emplace_back(work);
+  work();
+  for (std::thread& worker : workers) worker.join();
+  if (error) std::rethrow_exception(error);
+  check(!interrupt.requested(), "interrupted; finished runs are kept. Run the same command again to "
+        "go on.");
+  progress.finish();
+}
+
+/// Loss curves of a run's metrics.jsonl: {"steps", keys...}.
+Json curve(const std::string& folder, const std::vector<std::string>& keys) {
+  Json result = {{"steps", Json::array()}};
+  for (const std::string& key : keys) result[key] = Json::array();
+  for (const Json& line : read_metrics(folder + "/metrics.jsonl")) {
+    result["steps"].push_back(line["step"]);
+    for (const std::string& key : keys) result[key].push_back(line.value(key, Json()));
+  }
+  return result;
+}
+
+Json model_facts(const ModelConfig& config) {
+  const ParameterCount count = count_parameters(config);
+  return {{"family", config.model_type},        {"layers", config.num_hidden_layers},
+          {"experts", config.num_experts},      {"experts_per_token", config.num_experts_per_tok},
+          {"parameters", count.total},          {"active_parameters", count.active}};
+}
+
+Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs) {
+  const Corpus& corpus = inputs.base.corpus;
+  Json r = {{"title", "RA-MoE in small"}, {"model", model_facts(inputs.base.model->config())}};
+  std::vector<std::string> languages;
+  for (const LanguagePack& pack : corpus.packs()) {
+    languages.push_back(pack.code);
+    r["language_names"][pack.code] = pack.english_name;
+    r["web_share"][pack.code] = pack.web_share;
+  }
+  r["languages"] = languages;
+  r["tasks"] = o.tasks;
+  for (int seed = 1; seed <= (o.tier == "smoke" ? 1 : o.seeds); ++seed) r["seeds"].push_back(seed);
+  r["base_accuracy"] = Json::array();
+  for (const Score& score :
+       evaluate(*inputs.base.model, inputs.base.tokenizer, corpus, languages, Split::test,
+                inputs.english_correct, plan.divergence.max_new_tokens))
+    r["base_accuracy"].push_back(to_json(score));
+  r["pretrain"] = curve(plan.pretrain.run.run, {"loss"});
+  r["divergence"] = read_json(plan.divergence.run.run + "/results.json");
+  r["taxonomy"] = read_json(plan.taxonomy.run.run + "/results.json");
+  r["experts"] = read_json(plan.experts.run.run + "/results.json");
+  r["finetune"] = Json::array();
+  std::vector<Json> runs;
+  for (const FinetuneOptions& f : plan.finetune) {
+    runs.push_back(read_json(f.run.run + "/results.json"));
+    Json entry = {{"lang", f.language}, {"method", f.method}, {"seed", f.seed}};
+    entry.update(curve(f.run.run, {"loss", "alignment"}));
+    if (f.method == "sft") entry["alignment"] = Json::array();
+    r["finetune"].push_back(entry);
+  }
+  compare_methods(r, runs);
+  r["run"] = {{"command", "demo"}, {"finished", utc_now()},
+              {"build", read_run(plan.pretrain.run.run, "pretrain").record.value("build", Json())}};
+  return r;
+}
+
+void say(const std::string& title) { std::cout << "\n== " << title << "\n" << std::flush; }
+
+}  // namespace
+
+int run_demo(const Arguments& arguments) {
+  DemoOptions o;
+  FieldList fields = fields_of(o);
+  if (!read_arguments(fields, arguments, "demo")) return 0;
+  const DemoPlan p = plan(o);
+  const Json corpus = {{"corpus", load_corpus(p.pretrain.corpus).checksum()}};
+  {
+    // The demo's own folder only records what was asked for; the stages have folders inside it.
+    OnExisting existing = o.run.existing();
+    if (existing == OnExisting::refuse && std::filesystem::exists(o.run.run + "/run.json"))
+      existing = OnExisting::resume;
+    RunFolder folder(o.run.run, run_facts("demo", fields_of(o), 1, corpus), existing);
+    const int threads = [&] { return Workers(o.run.threads).threads(); }();
+    say("pre-training a base model on seven languages by web share");
+    run_or_keep("pretrain", p.pretrain, p.pretrain.seed, corpus, pretrain_stage);
+    say("routing divergence from English by layer (chapter 7)");
+    const Json facts = load_base(p.pretrain.run.run).facts();
+    run_or_keep("divergence", p.divergence, p.divergence.seed, facts, divergence_stage);
+    say("stage 1: cc / ci / ic / ii (chapter 8)");
+    run_or_keep("taxonomy", p.taxonomy, p.pretrain.seed, facts, taxonomy_stage);
+    say("stage 2: task experts of each layer (chapter 9)");
+    run_or_keep("experts", p.experts, p.pretrain.seed, facts, experts_stage);
+    say("stage 3: SFT and RA-MoE (chapters 10 to 12)");
+    FinetuneInputs inputs = [&] {
+      const Workers workers(o.run.threads);
+      return load_finetune_inputs(p.finetune.front());
+    }();
+    finetune_all(p, inputs, threads);
+    const Workers workers(o.run.threads);
+    const Json results = collect(o, p, inputs);
+    folder.write_results(results);
+    write_report(folder.file("report.html"), results);
+    say("accuracy on the test split");
+    std::cout << accuracy_table_text(results) << "\n";
+    for (const Json& sentence : results["words"])
+      std::cout << sentence.get<std::string>() << "\n";
+    folder.close();
+  }
+  std::cout << "\nThe report is " << o.run.run << "/report.html, the numbers are " << o.run.run
+            << "/results.json.\n";
+  return 0;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,196 @@
+// ramoe finetune (stage 3): SFT with or without the alignment loss, and its evaluation on test.
+#include <cstdio>
+#include <iostream>
+
+#include "app/stages.h"
+#include "ch05_training/interrupt.h"
+#include "ch05_training/metrics.h"
+#include "ch05_training/progress.h"
+#include "ch06_languages/tokenizer_json.h"
+#include "ch10_alignment/finetune.h"
+#include "ch11_baselines/method.h"
+#include "ch12_experiments/evaluation.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+FinetuneOptions::FinetuneOptions() {
+  train.steps = 120;
+  train.batch = 32;
+  train.learning_rate = 1e-3;
+  train.balance = 0.01;
+  train.z_loss = 0;
+  train.weight_decay = 0.01;
+}
+
+void FinetuneOptions::list(FieldList& f) {
+  run.list(f);
+  f.add("base", &base, "run folder of the base model");
+  f.add("divergence_run", &divergence_run, "run folder of `ramoe divergence`: the alignment zone");
+  f.add("taxonomy_run", &taxonomy_run, "run folder of `ramoe taxonomy`: stage 1");
+  f.add("experts_run", &experts_run, "run folder of `ramoe experts`: stage 2");
+  f.add("language", &language, "target language");
+  f.add("method", &method, "how to fine-tune", {.choices = method_names()});
+  f.add("train_tasks", &train_tasks, "tasks to train and test on; empty: all of the base model's");
+  f.add("seed", &seed, "seed of the order of examples");
+  f.add("max_new_tokens", &max_new_tokens, "longest answer in evaluation", {1, 4096});
+  f.add("keep_model", &keep_model, "whether the fine-tuned model is saved");
+  train.list(f);
+  alignment.list(f);
+}
+
+namespace {
+
+/// Error unless a run was made from this base model and this data.
+void check_same_base(const BaseRun& base, const RunRecord& record) {
+  const Json facts = base.facts();
+  check(record.record.value("data", Json::object()) == facts, record.path,
+        " was made from another base model or other data than ", base.record.path, "; run `ramoe ",
+        record.command, "` again with --base=", base.record.path, ".");
+}
+
+std::vector<Task> tasks_of(const FinetuneOptions& o, const Corpus& corpus) {
+  if (o.train_tasks.empty()) return corpus.tasks();
+  std::vector<Task> tasks;
+  for (const std::string& name : o.train_tasks) {
+    tasks.push_back(parse_task(name));
+    corpus.ids(tasks.back(), Split::test);  // an Error if the base was made without it
+  }
+  return tasks;
+}
+
+Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
+               Split split) {
+  Json scores = Json::array();
+  const std::vector<Task> tasks = tasks_of(o, inputs.base.corpus);
+  for (const Score& score : evaluate(model, inputs.base.tokenizer, inputs.base.corpus,
+                                     {o.language}, split, inputs.english_correct,
+                                     o.max_new_tokens))
+    if (std::find(tasks.begin(), tasks.end(), parse_task(score.task)) != tasks.end())
+      scores.push_back(to_json(score));
+  return scores;
+}
+
+}  // namespace
+
+FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
+  FinetuneInputs inputs{load_base(o.base), {}, {}, {}, {}};
+  const ModelConfig& config = inputs.base.model->config();
+  check_same_base(inputs.base, read_run(o.divergence_run, "divergence"));
+  check_same_base(inputs.base, read_run(o.taxonomy_run, "taxonomy"));
+  check_same_base(inputs.base, read_run(o.experts_run, "experts"));
+  inputs.taxonomy = read_taxonomy(require_file(o.taxonomy_run, "taxonomy.jsonl", "taxonomy"));
+  const std::string path = require_file(o.divergence_run, "results.json", "divergence");
+  const Json divergence = read_json(path);
+  check(divergence.contains("zone") && divergence["zone"].contains("first") &&
+            divergence["zone"].contains("last"),
+        path, ": the key \"zone\" with first and last is missing; run `ramoe divergence` again.");
+  inputs.zone = {divergence["zone"]["first"].get<int>(), divergence["zone"]["last"].get<int>()};
+  const std::string experts_path = require_file(o.experts_run, "experts.json", "experts");
+  for (const Json& task : read_json(experts_path))
+    inputs.experts.push_back(task_experts_from_json(task, experts_path, config.num_hidden_layers,
+                                                    config.num_experts));
+  for (const Split split : {Split::adapt_valid, Split::test})
+    inputs.english_correct.merge(correct_in_english(*inputs.base.model, inputs.base.tokenizer,
+                                                    inputs.base.corpus, split, o.max_new_tokens));
+  return inputs;
+}
+
+bool is_finished(const std::string& folder, const RunFacts& facts) {
+  if (!std::filesystem::exists(folder + "/run.json")) return false;
+  const RunRecord record = read_run(folder, facts.command);
+  if (record.status != "finished" || !std::filesystem::exists(folder + "/results.json"))
+    return false;
+  if (record.record.value("data", Json()) != facts.data) return false;
+  for (const auto& [key, value] : facts.config.items())
+    if (std::find(facts.free_keys.begin(), facts.free_keys.end(), key) == facts.free_keys.end() &&
+        record.config.value(key, Json()) != value)
+      return false;
+  return true;
+}
+
+bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs, bool quiet,
+                    const std::function<bool()>& stop) {
+  FinetuneOptions o = options;
+  inputs.base.corpus.pack(o.language);
+  check(o.language != english, "language = en: the target must be another language than English.");
+  const std::unique_ptr<Method> method = make_method(o.method);
+  RunFolder folder(o.run.run,
+                   run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
+                   o.run.existing());
+  std::vector<ExamplePair> pairs;
+  for (const Task task : tasks_of(o, inputs.base.corpus))
+    for (const ExamplePair& pair : inputs.base.corpus.pairs(o.language, task, Split::adapt_train))
+      pairs.push_back(pair);
+  const std::vector<FinetuneExample> examples =
+      finetune_examples(pairs, inputs.taxonomy, inputs.base.tokenizer);
+  StageResults stages{inputs.zone, {}};
+  for (const TaskExperts& task : inputs.experts) stages.experts[task.task] = task.experts;
+
+  const ModelConfig& config = inputs.base.model->config();
+  Model<float> model(config, 0);
+  model.copy_values(*inputs.base.model);
+  method->prepare(model);
+  const std::unique_ptr<ExtraLoss> extra =
+      method->extra_loss(model, {o.alignment, stages, examples, o.train.steps, o.seed});
+  Trainer trainer(model, o.train);
+  const std::string state = folder.file("training.safetensors");
+  if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
+  FinetuneBatches batches(examples, o.train.batch, config.pad_token_id, config.bos_token_id, o.seed);
+  MetricsFile metrics(folder.file("metrics.jsonl"), trainer.steps_done() > 0 ? trainer.steps_done() : -1);
+  std::optional<Progress> progress;
+  if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
+  finetune(trainer, batches, o.train, extra.get(), [&](int step, const StepReport& report) {
+    if (step % o.train.log_every == 0 || step == o.train.steps)
+      metrics.append({{"step", step},
+                      {"loss", report.loss},
+                      {"alignment", report.extra},
+                      {"balance", report.balance},
+                      {"gradient_norm", report.gradient_norm},
+                      {"rate", report.rate}});
+    char note[32];
+    std::snprintf(note, sizeof note, "loss %.3f", report.loss);
+    if (progress) progress->update(step, note);
+    return !stop();
+  });
+  if (trainer.steps_done() < o.train.steps) {
+    trainer.save_checkpoint(state);
+    folder.close("interrupted");
+    return false;
+  }
+  if (progress) progress->finish();
+  if (o.keep_model) {
+    save_model(model, folder.file("model"));
+    save_tokenizer(inputs.base.tokenizer, folder.file("model"));
+  }
+  folder.write_results({{"language", o.language},
+                        {"method", o.method},
+                        {"seed", o.seed},
+                        {"examples", examples.size()},
+                        {"valid", scores_of(model, o, inputs, Split::adapt_valid)},
+                        {"test", scores_of(model, o, inputs, Split::test)}});
+  folder.close();
+  return true;
+}
+
+int run_finetune(const Arguments& arguments) {
+  FinetuneOptions options;
+  FieldList fields = fields_of(options);
+  if (!read_arguments(fields, arguments, "finetune")) return 0;
+  const Workers workers(options.run.threads);
+  const FinetuneInputs inputs = load_finetune_inputs(options);
+  Interrupt interrupt;
+  const bool finished =
+      finetune_stage(options, inputs, false, [&] { return interrupt.requested(); });
+  check(finished, "interrupted; everything is saved. Go on with: ramoe finetune ... --run=",
+        options.run.run, " --resume=true");
+  const Json results = read_json(options.run.run + "/results.json");
+  for (const Json& score : results["test"])
+    std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n",
+                options.language.c_str(), score["task"].get<std::string>().c_str(),
+                score["accuracy"].get<double>(), score["n"].get<int>(),
+                score["given_english"].get<double>(), score["n_english_correct"].get<int>());
+  return 0;
+}
+
+}  // namespace ramoe

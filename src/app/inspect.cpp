@@ -1,0 +1,127 @@
+// ramoe inspect: what is in a run folder, a model folder or a language pack. ramoe report.
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "app/stages.h"
+#include "ch06_languages/pack.h"
+#include "ch12_experiments/report.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+void inspect_model(const std::string& folder) {
+  const std::string config_path = folder + "/config.json";
+  const ModelConfig c = from_hugging_face(read_json(config_path), config_path);
+  const ParameterCount count = count_parameters(c);
+  std::cout << "model         " << folder << "\n"
+            << "family        " << c.model_type << "\n"
+            << "layers        " << c.num_hidden_layers << "\n"
+            << "width         " << c.hidden_size << ", " << c.num_attention_heads << " query heads, "
+            << c.num_key_value_heads << " key/value heads of " << c.head_size() << "\n"
+            << "experts       " << c.num_experts << " of width " << c.moe_intermediate_size << ", "
+            << c.num_experts_per_tok << " per token"
+            << (c.shared_expert() ? ", and a shared one" : "") << "\n"
+            << "router        softmax over all experts, top-" << c.num_experts_per_tok
+            << (c.norm_topk_prob ? ", renormalised" : ", not renormalised") << "\n"
+            << "vocabulary    " << c.vocab_size << "\n"
+            << "parameters    " << count.total << " in all, " << count.active << " per token\n";
+  const std::string path = folder + "/model.safetensors";
+  if (!fs::exists(path)) return;
+  const SafetensorsFile file(path);
+  std::uint64_t bytes = 0;
+  for (const std::string& name : file.names()) bytes += file.info(name).bytes;
+  std::cout << "weights       " << file.names().size() << " tensors, " << bytes << " bytes\n";
+  const auto& names = file.names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i == 12 && names.size() > 16) {
+      std::cout << "  ... " << names.size() - 14 << " more\n";
+      i = names.size() - 2;
+    }
+    const TensorInfo& info = file.info(names[i]);
+    std::cout << "  " << info.dtype << " " << shape_text(info.shape) << "  " << names[i] << "\n";
+  }
+}
+
+void inspect_run(const std::string& folder) {
+  const Json record = read_json(folder + "/run.json");
+  std::cout << "run           " << folder << "\n";
+  for (const char* key : {"command", "status", "seed", "started", "finished"})
+    if (record.contains(key)) std::cout << key << std::string(14 - std::string(key).size(), ' ')
+                                        << record[key].dump() << "\n";
+  std::cout << "config        " << record.value("config", Json::object()).dump() << "\n"
+            << "build         " << record.value("build", Json::object()).dump() << "\n"
+            << "data          " << record.value("data", Json::object()).dump() << "\n"
+            << "files        ";
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) std::cout << " " << name;
+  std::cout << "\n";
+  if (fs::exists(folder + "/model/config.json")) inspect_model(folder + "/model");
+}
+
+void inspect_pack(const std::string& path) {
+  const LanguagePack pack = load_pack(path);
+  std::cout << "language pack " << path << "\n"
+            << "language      " << pack.code << ", " << pack.english_name << ", " << pack.own_name
+            << "\nweb share     " << pack.web_share << " %\n";
+  for (const Concept kind : all_concepts) {
+    const auto names = pack.names.find(kind);
+    if (names == pack.names.end() || names->second.empty()) continue;
+    std::cout << name_of(kind) << std::string(14 - name_of(kind).size(), ' ')
+              << names->second.size() << ", such as " << names->second.begin()->second << "\n";
+  }
+  std::cout << "checksum      " << pack.checksum << "\n";
+}
+
+struct PathKey {
+  std::string path;
+  const char* help;
+  void list(FieldList& f) { f.add("path", &path, help); }
+};
+
+/// The path given as the first plain argument or as --path=.
+bool read_path(PathKey& key, Arguments arguments, const char* command) {
+  if (!arguments.empty() && arguments[0].rfind("-", 0) != 0) arguments[0] = "--path=" + arguments[0];
+  FieldList fields = fields_of(key);
+  if (!read_arguments(fields, arguments, command)) return false;
+  check(!key.path.empty(), "ramoe ", command, " wants a path: ramoe ", command, " runs/base");
+  check(fs::exists(key.path), key.path, " does not exist.");
+  return true;
+}
+
+}  // namespace
+
+int run_inspect(const Arguments& arguments) {
+  PathKey key{{}, "run folder, model folder, safetensors file or language pack"};
+  if (!read_path(key, arguments, "inspect")) return 0;
+  if (fs::exists(key.path + "/run.json"))
+    inspect_run(key.path);
+  else if (fs::exists(key.path + "/config.json"))
+    inspect_model(key.path);
+  else if (fs::is_regular_file(key.path) && key.path.ends_with(".json"))
+    inspect_pack(key.path);
+  else if (fs::is_regular_file(key.path))
+    for (const SafetensorsFile file(key.path); const std::string& name : file.names())
+      std::cout << file.info(name).dtype << " " << shape_text(file.info(name).shape) << "  " << name
+                << "\n";
+  else
+    fail(key.path, " is neither a run folder (run.json), a model folder (config.json), a "
+         "safetensors file nor a language pack.");
+  return 0;
+}
+
+int run_report(const Arguments& arguments) {
+  PathKey key{{}, "run folder of a demo"};
+  if (!read_path(key, arguments, "report")) return 0;
+  const Json results = read_json(require_file(key.path, "results.json", "demo"));
+  write_report(key.path + "/report.html", results);
+  std::cout << accuracy_table_text(results) << "The report is " << key.path << "/report.html\n";
+  return 0;
+}
+
+}  // namespace ramoe
