@@ -41,7 +41,7 @@ base-models: build    ## pre-train the base model of each router family, data/co
 	 [ $${#configs[@]} -gt 0 ] || { echo "data/configs/base-*.json: no configuration is there"; exit 1; }; \
 	 for config in "$${configs[@]}"; do \
 	   name=$$(basename "$$config" .json); \
-	   echo "== $$name"; $(RAMOE) pretrain --config="$$config" --run="runs/$$name" $(FLAGS) || exit 1; \
+	   echo "== $$name"; $(RAMOE) pretrain "$$config" --run="runs/$$name" $(FLAGS) || exit 1; \
 	 done
 
 bench: build          ## time the kernels and the training step

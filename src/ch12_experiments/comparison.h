@@ -1,4 +1,4 @@
-// Chapter 12.2 - comparing methods by seed
+// Chapter 12.2 - comparing methods by seed                                        [paper fact 5]
 //
 // SFT and RA-MoE share base model, data, steps, learning rate and, seed by seed, the order of examples:
 // the difference of a seed is a paired one. Per language and task the mean difference stands with its
