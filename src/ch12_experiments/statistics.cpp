@@ -1,0 +1,202 @@
+#include "ch12_experiments/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "ch01_tensor/philox.h"
+#include "ch07_divergence/divergence.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+// Streams of the bootstraps, so that two statistics of one seed do not share their draws.
+constexpr std::uint64_t mean_stream = 1201, grand_stream = 1202, correlation_stream = 1203;
+
+void check_finite(const std::vector<double>& values, const char* what) {
+  for (std::size_t i = 0; i < values.size(); ++i)
+    check(std::isfinite(values[i]), what, ": value ", i, " is ", values[i],
+          "; wanted finite numbers. Leave out what was not measured.");
+}
+
+void check_config(const BootstrapConfig& config) {
+  check(config.resamples >= 1 && config.level > 0 && config.level < 1, "bootstrap with ",
+        config.resamples, " resamples and level ", config.level,
+        "; wanted at least 1 resample and a level between 0 and 1.");
+}
+
+std::size_t draw(Random& random, std::size_t count) {
+  return random.below(static_cast<std::uint32_t>(count));
+}
+
+/// The middle `level` of the resampled values.
+Interval middle(const std::vector<double>& resampled, double level) {
+  return {quantile(resampled, (1 - level) / 2), quantile(resampled, (1 + level) / 2)};
+}
+
+/// The continued fraction of DLMF 8.17.22 by Lentz's method; converges fast for x < (a+1)/(a+b+2).
+double beta_fraction(double x, double a, double b) {
+  constexpr double tiny = 1e-300;
+  const auto away_from_zero = [](double v) { return std::abs(v) < tiny ? tiny : v; };
+  double c = 1, d = 1 / away_from_zero(1 - (a + b) * x / (a + 1)), fraction = d;
+  for (int m = 1; m <= 1000; ++m) {
+    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    double step = 1;
+    for (const double term : {even, odd}) {
+      d = 1 / away_from_zero(1 + term * d);
+      c = away_from_zero(1 + term / c);
+      step = c * d;
+      fraction *= step;
+    }
+    if (std::abs(step - 1) < 1e-15) break;
+  }
+  return fraction;
+}
+
+/// I_x(a,b), the regularised incomplete beta function.
+double incomplete_beta(double x, double a, double b) {
+  if (x <= 0) return 0;
+  if (x >= 1) return 1;
+  const double front = std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) +
+                                a * std::log(x) + b * std::log1p(-x));
+  if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(x, a, b) / a;
+  return 1 - front * beta_fraction(1 - x, b, a) / b;
+}
+
+}  // namespace
+
+Interval unknown_interval() {
+  return {nan, nan};
+}
+
+double mean(const std::vector<double>& values) {
+  if (values.empty()) return nan;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double sample_deviation(const std::vector<double>& values) {
+  if (values.size() < 2) return nan;
+  const double centre = mean(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - centre) * (value - centre);
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+double quantile(std::vector<double> values, double p) {
+  check(p >= 0 && p <= 1, "quantile ", p, "; wanted a share from 0 to 1.");
+  if (values.empty()) return nan;
+  std::sort(values.begin(), values.end());
+  const double position = p * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const std::size_t above = std::min(below + 1, values.size() - 1);
+  return values[below] + (position - static_cast<double>(below)) * (values[above] - values[below]);
+}
+
+double student_quantile(double p, double degrees) {
+  check(p > 0 && p < 1 && degrees >= 1, "quantile ", p, " of Student's t with ", degrees,
+        " degrees of freedom; wanted a share between 0 and 1, and at least 1 degree.");
+  if (p < 0.5) return -student_quantile(1 - p, degrees);
+  if (p == 0.5) return 0;
+  // P(T > t) = I_x(v/2, 1/2) / 2 with x = v/(v+t^2): falling in t, so halve the bracket.
+  const double tail = 1 - p;
+  const auto above = [&](double t) {
+    return 0.5 * incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5);
+  };
+  double low = 0, high = 1;
+  while (above(high) > tail && high < 1e150) high *= 2;
+  for (int i = 0; i < 200 && high - low > 1e-15 * high; ++i) {
+    const double centre = 0.5 * (low + high);
+    (above(centre) > tail ? low : high) = centre;
+  }
+  return 0.5 * (low + high);
+}
+
+Interval student_interval(const std::vector<double>& values, double level) {
+  check(level > 0 && level < 1, "interval of level ", level, "; wanted between 0 and 1.");
+  check_finite(values, "Student's interval");
+  if (values.size() < 2) return unknown_interval();
+  const double n = static_cast<double>(values.size());
+  const double half =
+      student_quantile((1 + level) / 2, n - 1) * sample_deviation(values) / std::sqrt(n);
+  return {mean(values) - half, mean(values) + half};
+}
+
+Interval bootstrap_interval(const std::vector<double>& values, const BootstrapConfig& config) {
+  check_config(config);
+  check_finite(values, "bootstrap");
+  if (values.size() < 2) return unknown_interval();
+  Random random(config.seed, mean_stream);
+  std::vector<double> means(static_cast<std::size_t>(config.resamples));
+  for (double& resampled : means) {
+    double sum = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) sum += values[draw(random, values.size())];
+    resampled = sum / static_cast<double>(values.size());
+  }
+  return middle(means, config.level);
+}
+
+Interval paired_bootstrap_interval(const std::vector<double>& a, const std::vector<double>& b,
+                                   const BootstrapConfig& config) {
+  check(a.size() == b.size(), "paired bootstrap of ", a.size(), " and ", b.size(),
+        " values; wanted one of each for every pair.");
+  std::vector<double> differences(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - b[i];
+  return bootstrap_interval(differences, config);
+}
+
+GrandMean grand_mean(const std::vector<std::vector<double>>& cells, const BootstrapConfig& config) {
+  check_config(config);
+  std::vector<double> cell_means;
+  bool several_values = false;
+  for (const std::vector<double>& cell : cells) {
+    check(!cell.empty(), "grand mean: cell ", cell_means.size(), " has no values; leave it out.");
+    check_finite(cell, "grand mean");
+    cell_means.push_back(mean(cell));
+    several_values |= cell.size() > 1;
+  }
+  GrandMean result{mean(cell_means), unknown_interval()};
+  if (cells.empty() || (cells.size() == 1 && !several_values)) return result;
+  Random random(config.seed, grand_stream);
+  std::vector<double> means(static_cast<std::size_t>(config.resamples));
+  for (double& resampled : means) {
+    double sum = 0;
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      const std::vector<double>& cell = cells[draw(random, cells.size())];
+      double of_cell = 0;
+      for (std::size_t i = 0; i < cell.size(); ++i) of_cell += cell[draw(random, cell.size())];
+      sum += of_cell / static_cast<double>(cell.size());
+    }
+    resampled = sum / static_cast<double>(cells.size());
+  }
+  result.interval = middle(means, config.level);
+  return result;
+}
+
+CorrelationEstimate estimate_correlation(const std::vector<double>& x, const std::vector<double>& y,
+                                         const BootstrapConfig& config) {
+  check_config(config);
+  check_finite(x, "correlation, first side");
+  check_finite(y, "correlation, second side");
+  CorrelationEstimate result{correlation(x, y), unknown_interval(), static_cast<int>(x.size())};
+  if (!std::isfinite(result.r)) return result;
+  Random random(config.seed, correlation_stream);
+  std::vector<double> rs, x_drawn(x.size()), y_drawn(x.size());
+  for (int sample = 0; sample < config.resamples; ++sample) {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t point = draw(random, x.size());
+      x_drawn[i] = x[point];
+      y_drawn[i] = y[point];
+    }
+    const double r = correlation(x_drawn, y_drawn);
+    if (std::isfinite(r)) rs.push_back(r);
+  }
+  if (2 * rs.size() >= static_cast<std::size_t>(config.resamples))
+    result.interval = middle(rs, config.level);
+  return result;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,75 @@
+// Chapter 12.3 - how sure is a mean: intervals from few seeds and many cells
+//
+//   Student's t   mean +- t(1 - a/2, n-1) s / sqrt(n)           few values, nearly normal: seeds
+//   bootstrap     draw n of the n values with replacement, 10,000 times; the interval holds the
+//                 middle 95 % of the resampled means (percentile method)
+//   hierarchical  draw cells (language x task) first, then seeds inside each cell drawn
+//
+// Sources: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; the t
+// distribution by the regularised incomplete beta function (DLMF 8.17). That differences are paired
+// by seed, and that cells are drawn before seeds, are our choices. All draws are Philox: the same
+// values, seed and config give the same bits. A value that is not finite is an Error: leave it out
+// before. Tests: tests/ch12_experiments/statistics_test.cpp
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace ramoe {
+
+/// [low, high]; NaN on both sides when there are too few values to say.
+struct Interval {
+  double low, high;
+  bool known() const { return low <= high; }  // false for NaN
+};
+Interval unknown_interval();
+
+struct BootstrapConfig {
+  int resamples = 10000;
+  double level = 0.95;
+  std::uint64_t seed = 1;
+};
+
+/// NaN of no values.
+double mean(const std::vector<double>& values);
+/// sqrt( sum (x - mean)^2 / (n-1) ); NaN of fewer than 2 values.
+double sample_deviation(const std::vector<double>& values);
+/// The p-quantile, linear between order statistics: position p (n-1) of the sorted values, which it
+/// sorts itself. NaN of no values. Error: p outside [0,1].
+double quantile(std::vector<double> values, double p);
+
+/// The number that a t variable of `degrees` >= 1 (not necessarily whole) stays below with
+/// probability p in (0,1). Within 1e-9 relative of the tables.
+double student_quantile(double p, double degrees);
+
+/// Student's interval of the mean; unknown of fewer than 2 values.
+Interval student_interval(const std::vector<double>& values, double level = 0.95);
+
+/// Percentile bootstrap of the mean; unknown of fewer than 2 values.
+Interval bootstrap_interval(const std::vector<double>& values, const BootstrapConfig& config = {});
+/// The same for the mean of a[i] - b[i], where i is one item or seed under both methods.
+/// Error: different numbers of values.
+Interval paired_bootstrap_interval(const std::vector<double>& a, const std::vector<double>& b,
+                                   const BootstrapConfig& config = {});
+
+/// Mean over cells of the cells' means, with its hierarchical bootstrap. cells[c] holds the values
+/// of cell c by seed; cells may differ in size. The interval is unknown when no cell has 2 values
+/// and there is but one cell. Error: a cell without values.
+struct GrandMean {
+  double mean;
+  Interval interval;
+};
+GrandMean grand_mean(const std::vector<std::vector<double>>& cells,
+                     const BootstrapConfig& config = {});
+
+/// Pearson's r of chapter 7.2 with its bootstrap over points. Resamples in which a side is constant
+/// have no r and are left out; with more than half of them so the interval is unknown.
+struct CorrelationEstimate {
+  double r;
+  Interval interval;
+  int points;
+};
+CorrelationEstimate estimate_correlation(const std::vector<double>& x, const std::vector<double>& y,
+                                         const BootstrapConfig& config = {});
+
+}  // namespace ramoe
