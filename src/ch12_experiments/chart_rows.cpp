@@ -1,0 +1,208 @@
+// The charts that are made of rows: stacked bars, heat map, dots with intervals.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "ch12_experiments/chart_frame.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr double row_height = 19, heading_height = 21, label_size = 11;
+
+/// Room at the left for labels, within reason.
+template <class Groups, class Rows>
+double label_room(const Groups& groups, const Rows& rows_of) {
+  double widest = 0;
+  for (const auto& group : groups)
+    for (const auto& row : rows_of(group))
+      widest = std::max(widest, text_width(row.label, label_size));
+  return std::clamp(widest + 8, 30.0, 120.0);
+}
+
+void draw_row_label(Svg& svg, double right, double middle, const std::string& label) {
+  svg.text({right - 6, middle + 4}, fitted(label, label_size, right - 6),
+           {.size = label_size, .anchor = Anchor::end});
+}
+
+/// White towards the colour by a share in [0,1].
+std::string tint(std::array<int, 3> colour, double share) {
+  char text[8];
+  int mixed[3];
+  for (std::size_t i = 0; i < 3; ++i)
+    mixed[i] = static_cast<int>(std::lround(255 + share * (colour[i] - 255)));
+  std::snprintf(text, sizeof text, "#%02x%02x%02x", mixed[0] & 255, mixed[1] & 255, mixed[2] & 255);
+  return text;
+}
+
+/// Vermillion for positive, blue for negative, white at 0, grey for what is not known.
+std::string diverging(double value, double largest) {
+  if (!std::isfinite(value)) return "#ddd";
+  const double share = largest > 0 ? std::min(1.0, std::abs(value) / largest) : 0;
+  return value >= 0 ? tint({213, 94, 0}, share) : tint({0, 114, 178}, share);
+}
+
+double total_of(const Bar& bar) {
+  double total = 0;
+  for (const double part : bar.parts)
+    if (std::isfinite(part)) total += std::max(0.0, part);
+  return total;
+}
+
+void draw_bar(Svg& svg, const StackedBars& chart, const Bar& bar, const Frame& frame, double y) {
+  const double total = total_of(bar);
+  double x = frame.left;
+  for (std::size_t i = 0; i < bar.parts.size(); ++i) {
+    if (!(bar.parts[i] > 0)) continue;
+    const double width = bar.parts[i] / total * (frame.right - frame.left);
+    const std::string percent = short_number(100 * bar.parts[i] / total, 0);
+    svg.rectangle(x, y + 2, width, row_height - 4,
+                  {.fill = chart.part_colours[i], .stroke = "#fff"},
+                  cat(bar.label, ", ", chart.part_names[i], ": ", short_number(bar.parts[i], 0),
+                      " of ", short_number(total, 0)));
+    if (width > 20)
+      svg.text({x + width / 2, y + row_height / 2 + 3.5}, percent,
+               {.size = 10, .anchor = Anchor::middle, .colour = "#000"});
+    x += width;
+  }
+  svg.text({frame.right + 6, y + row_height / 2 + 3.5},
+           total > 0 ? cat("n ", short_number(total, 0)) : std::string("n 0"),
+           {.size = 10, .colour = soft_ink});
+}
+
+}  // namespace
+
+std::string stacked_bars(const StackedBars& chart) {
+  check(chart.part_names.size() == chart.part_colours.size(), chart.text.id, ": ",
+        chart.part_names.size(), " parts and ", chart.part_colours.size(), " colours.");
+  std::vector<Series> legend;
+  for (std::size_t i = 0; i < chart.part_names.size(); ++i)
+    legend.push_back(
+        {.label = chart.part_names[i], .x = {}, .y = {}, .colour = chart.part_colours[i]});
+  double rows = 0;
+  for (const BarGroup& group : chart.groups) {
+    rows += heading_height + row_height * static_cast<double>(group.bars.size());
+    for (const Bar& bar : group.bars)
+      check(bar.parts.size() == chart.part_names.size(), chart.text.id, ": bar ", bar.label,
+            " has ", bar.parts.size(), " parts; wanted ", chart.part_names.size(), ".");
+  }
+  const double top = 15.0 * legend_rows(legend, 4, chart_width) + 6;
+  Svg svg(chart_width, top + rows + 36, chart.text.id, chart.text.title, chart.text.description);
+  draw_legend(svg, legend, 4, chart_width, 11);
+  const double left = label_room(chart.groups, [](const BarGroup& g) { return g.bars; });
+  Frame frame{left, top, chart_width - 44, top + rows + 2, {0, 100}, {0, 1}};
+  draw_axes(svg, frame, {.x = {0, 25, 50, 75, 100}, .y = {}});
+  svg.text({(frame.left + frame.right) / 2, frame.bottom + 28}, chart.text.x_label,
+           {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  double y = top;
+  for (const BarGroup& group : chart.groups) {
+    svg.text({left, y + 15}, group.label, {.size = label_size, .bold = true});
+    y += heading_height;
+    for (const Bar& bar : group.bars) {
+      draw_row_label(svg, left, y + row_height / 2, bar.label);
+      draw_bar(svg, chart, bar, frame, y);
+      y += row_height;
+    }
+  }
+  return svg.str();
+}
+
+std::string heat_map(const HeatMap& chart) {
+  const std::size_t L = chart.values.size(), E = L > 0 ? chart.values[0].size() : 0;
+  check(L > 0 && E > 0, chart.text.id, ": a heat map of ", L, " x ", E, " values.");
+  check(chart.outlined.size() == L, chart.text.id, ": outlines for ", chart.outlined.size(),
+        " rows; wanted ", L, ".");
+  Range seen;
+  for (const auto& row : chart.values) {
+    check(row.size() == E, chart.text.id, ": rows of ", row.size(), " and of ", E, " values.");
+    seen.see(row);
+  }
+  const double largest = seen.empty() ? 0 : std::max(std::abs(seen.low), std::abs(seen.high));
+  const double left = 46, top = 22, width = (chart_width - left - 8) / static_cast<double>(E);
+  const double height = std::clamp(width * 0.6, 14.0, 26.0);
+  const double bottom = top + height * static_cast<double>(L);
+  Svg svg(chart_width, bottom + 54, chart.text.id, chart.text.title, chart.text.description);
+  svg.text({2, 12}, chart.text.y_label, {.size = 10.5, .colour = soft_ink});
+  for (std::size_t l = 0; l < L; ++l) {
+    const double y = top + height * static_cast<double>(l);
+    const int layer = static_cast<int>(l);
+    const bool in_band = chart.band_first <= layer && layer <= chart.band_last;
+    if (in_band) svg.rectangle(left - 7, y, 4, height, {.fill = "#E69F00"}, "alignment zone");
+    svg.text({left - 11, y + height / 2 + 3.5}, cat(l),
+             {.size = 10, .anchor = Anchor::end, .bold = in_band});
+    for (std::size_t e = 0; e < E; ++e) {
+      const double x = left + width * static_cast<double>(e), value = chart.values[l][e];
+      svg.rectangle(x, y, width, height, {.fill = diverging(value, largest), .stroke = "#fff"},
+                    cat("layer ", l, ", expert ", e, ": ", short_number(value)));
+      if (width >= 30)
+        svg.text({x + width / 2, y + height / 2 + 3.5}, short_number(value),
+                 {.size = 9.5, .anchor = Anchor::middle, .colour = "#000"});
+    }
+  }
+  for (std::size_t l = 0; l < L; ++l)  // last, so that no neighbour paints over an outline
+    for (const int e : chart.outlined[l])
+      svg.rectangle(left + width * e + 1, top + height * static_cast<double>(l) + 1, width - 2,
+                    height - 2, {.stroke = "#000", .stroke_width = 2});
+  const std::size_t every = std::max<std::size_t>(1, (E + 15) / 16);
+  for (std::size_t e = 0; e < E; e += every)
+    svg.text({left + width * (static_cast<double>(e) + 0.5), bottom + 13}, cat(e),
+             {.size = 10, .anchor = Anchor::middle, .colour = soft_ink});
+  svg.text({left + (chart_width - left) / 2, bottom + 28}, chart.text.x_label,
+           {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  for (int i = -10; i <= 10; ++i)
+    svg.rectangle(left + 87 + 7 * (i + 10), bottom + 38, 7, 8, {.fill = diverging(i, 10)});
+  const std::string end = short_number(largest);
+  svg.text({left + 82, bottom + 46}, "-" + end, {.size = 10, .anchor = Anchor::end});
+  svg.text({left + 87 + 7 * 21 + 5, bottom + 46}, "+" + end, {.size = 10});
+  return svg.str();
+}
+
+std::string dot_plot(const DotPlot& chart) {
+  Range x;
+  x.see(0);
+  double rows = 0;
+  for (const DotGroup& group : chart.groups) {
+    rows += heading_height + row_height * static_cast<double>(group.rows.size());
+    for (const DotRow& row : group.rows) {
+      x.see(row.centre);
+      x.see(row.interval.low);
+      x.see(row.interval.high);
+      x.see(row.dots);
+    }
+  }
+  const double left = label_room(chart.groups, [](const DotGroup& g) { return g.rows; });
+  const double top = 2;
+  Svg svg(chart_width, top + rows + 40, chart.text.id, chart.text.title, chart.text.description);
+  const Frame frame{left, top, chart_width - 10, top + rows + 4, x.padded(0.05), {0, 1}};
+  const Ticks ticks = ticks_of(frame, 7, 1);
+  for (const double tick : ticks.x)
+    svg.line({frame.x(tick), frame.top + 6}, {frame.x(tick), frame.bottom},
+             {.stroke = tick == 0 ? "#444" : grid_colour, .stroke_width = tick == 0 ? 1.5 : 1});
+  draw_axes(svg, frame, {.x = ticks.x, .y = {}});
+  svg.text({(frame.left + frame.right) / 2, frame.bottom + 28}, chart.text.x_label,
+           {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  double y = top;
+  for (std::size_t g = 0; g < chart.groups.size(); ++g) {
+    svg.text({left, y + 15}, chart.groups[g].label,
+             {.size = label_size, .bold = true, .halo = true});
+    y += heading_height;
+    for (const DotRow& row : chart.groups[g].rows) {
+      const double middle = y + row_height / 2;
+      draw_row_label(svg, left, middle, row.label);
+      svg.line({frame.x(row.interval.low), middle}, {frame.x(row.interval.high), middle},
+               {.stroke = palette(g), .stroke_width = 2.5});
+      for (const double dot : row.dots)
+        svg.circle({frame.x(dot), middle}, 2.6,
+                   {.fill = "#fff", .stroke = palette(g), .stroke_width = 1.2});
+      svg.circle({frame.x(row.centre), middle}, 4.5, {.fill = palette(g)},
+                 cat(row.label, ": ", short_number(row.centre), " from ",
+                     short_number(row.interval.low), " to ", short_number(row.interval.high)));
+      y += row_height;
+    }
+  }
+  return svg.str();
+}
+
+}  // namespace ramoe

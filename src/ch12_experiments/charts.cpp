@@ -1,0 +1,180 @@
+#include "ch12_experiments/charts.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ch12_experiments/chart_frame.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr double label_size = 10.5;
+
+void check_series(const std::vector<Series>& series, const std::string& chart) {
+  for (const Series& one : series)
+    check(one.x.size() == one.y.size(), chart, ": series ", one.label, " has ", one.x.size(),
+          " values of x and ", one.y.size(), " of y; wanted the same number.");
+}
+
+void see_all(const std::vector<Series>& series, Range& x, Range& y) {
+  for (const Series& one : series)
+    for (std::size_t i = 0; i < one.x.size(); ++i)
+      if (std::isfinite(one.x[i]) && std::isfinite(one.y[i])) {
+        x.see(one.x[i]);
+        y.see(one.y[i]);
+      }
+}
+
+void draw_series(Svg& svg, const Frame& frame, const Series& series, double opacity = 1) {
+  std::vector<Point> points;
+  for (std::size_t i = 0; i < series.x.size(); ++i)
+    points.push_back(frame.at(series.x[i], series.y[i]));
+  svg.path(points, {.stroke = series.colour,
+                    .stroke_width = series.width,
+                    .opacity = opacity,
+                    .dashes = series.dashes});
+}
+
+/// The last point that can be drawn; false if there is none.
+bool last_point(const Series& series, Point& point) {
+  for (std::size_t i = series.x.size(); i-- > 0;)
+    if (std::isfinite(series.x[i]) && std::isfinite(series.y[i])) {
+      point = {series.x[i], series.y[i]};
+      return true;
+    }
+  return false;
+}
+
+/// Names at the right ends, joined to their lines by short leaders and pushed apart.
+void draw_end_labels(Svg& svg, const Frame& frame, const std::vector<Series>& series) {
+  std::vector<const Series*> named;
+  std::vector<Point> ends;
+  std::vector<double> wanted;
+  for (const Series& one : series) {
+    Point end;
+    if (one.label.empty() || !last_point(one, end)) continue;
+    named.push_back(&one);
+    ends.push_back(frame.at(end.x, end.y));
+    wanted.push_back(ends.back().y);
+  }
+  const auto placed = spread_apart(wanted, 12.5, frame.top, frame.bottom);
+  const double room = svg.width() - frame.right - 17;
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    svg.line({ends[i].x + 1, ends[i].y}, {frame.right + 13, placed[i]},
+             {.stroke = named[i]->colour, .opacity = 0.7});
+    svg.text({frame.right + 16, placed[i] + 3.5}, fitted(named[i]->label, label_size, room),
+             {.size = label_size, .bold = named[i]->width > 2});
+  }
+}
+
+}  // namespace
+
+std::string line_chart(const LineChart& chart) {
+  check_series(chart.series, chart.text.id);
+  Range x, y;
+  see_all(chart.series, x, y);
+  if (chart.from_zero) y.see(0);
+  double widest = 0;
+  for (const Series& one : chart.series)
+    widest = std::max(widest, text_width(one.label, label_size));
+  const double room = std::clamp(widest + 19, 20.0, 130.0);
+  Svg svg(chart_width, 250, chart.text.id, chart.text.title, chart.text.description);
+  Frame frame{38, 26, chart_width - room, 214, x.padded(0.02), y.padded(0.06)};
+  if (chart.from_zero) frame.y_range.low = std::min(0.0, y.low);
+  if (chart.has_band) {
+    const double left = std::max(frame.left, frame.x(chart.band_low));
+    const double right = std::min(frame.right, frame.x(chart.band_high));
+    svg.rectangle(left, frame.top, right - left, frame.bottom - frame.top, {.fill = band_colour});
+  }
+  draw_axes(svg, frame, ticks_of(frame, 8, 5, chart.whole_x));
+  draw_axis_names(svg, frame, chart.text);
+  for (const Series& one : chart.series) draw_series(svg, frame, one);
+  if (chart.has_band)
+    svg.text({(std::max(frame.left, frame.x(chart.band_low)) +
+               std::min(frame.right, frame.x(chart.band_high))) /
+                  2,
+              frame.top + 11},
+             chart.band_label,
+             {.size = 10.5, .anchor = Anchor::middle, .colour = "#7a5200", .halo = true});
+  draw_end_labels(svg, frame, chart.series);
+  return svg.str();
+}
+
+std::string panel_chart(const PanelChart& chart) {
+  constexpr double panel_height = 112, gap = 14;
+  Range x, y;
+  for (const Panel& panel : chart.panels) {
+    check_series(panel.series, chart.text.id);
+    see_all(panel.series, x, y);
+  }
+  const std::size_t columns =
+      std::min<std::size_t>(2, std::max<std::size_t>(1, chart.panels.size()));
+  const std::size_t rows = (chart.panels.size() + columns - 1) / columns;
+  const double legend = 15.0 * legend_rows(chart.legend, 4, chart_width);
+  const double top = legend + 20, bottom = 34;
+  Svg svg(chart_width, top + panel_height * static_cast<double>(rows) + bottom, chart.text.id,
+          chart.text.title, chart.text.description);
+  draw_legend(svg, chart.legend, 4, chart_width, 11);
+  svg.text({2, legend + 11}, chart.text.y_label, {.size = label_size, .colour = soft_ink});
+  const double inner = (chart_width - 36 - 6 - gap * static_cast<double>(columns - 1)) /
+                       static_cast<double>(columns);
+  for (std::size_t i = 0; i < chart.panels.size(); ++i) {
+    const std::size_t row = i / columns, column = i % columns;
+    const double left = 36 + static_cast<double>(column) * (inner + gap);
+    const double panel_top = top + panel_height * static_cast<double>(row) + 16;
+    const Frame frame{left,           panel_top,     left + inner, panel_top + panel_height - 32,
+                      x.padded(0.02), y.padded(0.05)};
+    Ticks ticks = ticks_of(frame, columns == 1 ? 8 : 4, 4, true);
+    ticks.y_numbers = column == 0;
+    ticks.x_numbers = i + columns >= chart.panels.size();
+    draw_axes(svg, frame, ticks);
+    svg.text({left, panel_top - 4}, fitted(chart.panels[i].title, 11, inner),
+             {.size = 11, .bold = true});
+    for (const Series& one : chart.panels[i].series) draw_series(svg, frame, one, 0.75);
+  }
+  svg.text({chart_width / 2, svg.height() - 6}, chart.text.x_label,
+           {.size = label_size, .anchor = Anchor::middle, .colour = soft_ink});
+  return svg.str();
+}
+
+std::string scatter_plot(const Scatter& chart) {
+  Range x, y;
+  std::vector<Series> legend;
+  const auto colour_of = [&](const std::string& group) {
+    for (std::size_t i = 0; i < legend.size(); ++i)
+      if (legend[i].label == group) return palette(i);
+    legend.push_back({.label = group, .x = {}, .y = {}, .colour = palette(legend.size())});
+    return legend.back().colour;
+  };
+  for (const ScatterPoint& point : chart.points) {
+    colour_of(point.group);
+    if (!std::isfinite(point.x) || !std::isfinite(point.y)) continue;
+    x.see(point.x);
+    y.see(point.y);
+  }
+  y.see(0);
+  const double top = 15.0 * legend_rows(legend, 4, chart_width) + 24;
+  Svg svg(chart_width, top + 210, chart.text.id, chart.text.title, chart.text.description);
+  const Frame frame{38, top, chart_width - 14, top + 174, x.padded(0.08), y.padded(0.08)};
+  draw_legend(svg, legend, 4, chart_width, 11);
+  draw_axes(svg, frame, ticks_of(frame, 7, 6));
+  draw_axis_names(svg, frame, chart.text);
+  svg.line(frame.at(frame.x_range.low, 0), frame.at(frame.x_range.high, 0), {.stroke = "#666"});
+  for (const ScatterPoint& point : chart.points) {
+    if (!std::isfinite(point.x) || !std::isfinite(point.y)) continue;
+    const Point at = frame.at(point.x, point.y);
+    svg.circle(at, 4, {.fill = colour_of(point.group), .opacity = 0.85},
+               cat(point.label, ", ", point.group, ": ", short_number(point.x, 1), ", ",
+                   short_number(point.y, 2)));
+    const bool at_edge = at.x + 8 + text_width(point.label, 9.5) > chart_width;
+    svg.text({at.x + (at_edge ? -6 : 6), at.y + 3}, point.label,
+             {.size = 9.5,
+              .anchor = at_edge ? Anchor::end : Anchor::start,
+              .colour = soft_ink,
+              .halo = true});
+  }
+  return svg.str();
+}
+
+}  // namespace ramoe
