@@ -1,6 +1,7 @@
 #include "ch05_training/trainer.h"
 
 #include <cmath>
+#include <set>
 
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
@@ -153,6 +154,17 @@ void Trainer::load_checkpoint(const std::string& path) {
     m.push_back(&optimiser_.m(i));
     v.push_back(&optimiser_.v(i));
   }
+  // What is missing is found by reading; what is too much, as of a deeper model, by its name.
+  std::set<std::string> wanted;
+  for (const StoredTensor& t : stored_tensors(model_)) {
+    wanted.insert(t.name);
+    if (m[t.parameter]->empty()) continue;
+    wanted.insert("adamw.m." + t.name);
+    wanted.insert("adamw.v." + t.name);
+  }
+  for (const std::string& name : file.names())
+    check(wanted.contains(name), path, ": the tensor ", name,
+          " belongs to no trained part of this model; is it the checkpoint of another one?");
   read_tensors(file, model_, "", values);
   read_tensors(file, model_, "adamw.m.", m);
   read_tensors(file, model_, "adamw.v.", v);

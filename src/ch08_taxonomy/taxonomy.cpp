@@ -92,7 +92,10 @@ std::vector<ClassifiedPair> read_taxonomy(const std::string& path) {
     }
     pair.english_output = text("english_output");
     pair.target_output = text("target_output");
-    pair.local = json.value("local", false);
+    const auto local = json.find("local");
+    check(local == json.end() || local->is_boolean(), path, ", line ", number,
+          ": the key \"local\" must be true or false; `ramoe taxonomy` writes this file.");
+    pair.local = local != json.end() && local->get<bool>();
     pairs.push_back(std::move(pair));
   }
   return pairs;

@@ -45,8 +45,11 @@ TaskExperts select_experts(const std::string& task, const ExpertRule& rule, cons
   TaskExperts result{task, usage, {}};
   for (std::size_t l = 0; l < usage.size(); ++l) {
     std::vector<double>& score = result.score[l];
-    if (difference)
-      for (std::size_t e = 0; e < score.size(); ++e) score[e] -= reference[l].at(e);
+    if (difference) {
+      check(reference[l].size() == score.size(), "layer ", l, ": the usage of ", score.size(),
+            " experts is compared with that of ", reference[l].size(), " experts.");
+      for (std::size_t e = 0; e < score.size(); ++e) score[e] -= reference[l][e];
+    }
     std::vector<int> order = by_score(score);
     order.resize(chosen_count(rule, score, order));
     std::sort(order.begin(), order.end());
@@ -71,9 +74,11 @@ TaskExperts task_experts_from_json(const Json& json, const std::string& where, i
   }
   check(static_cast<int>(result.experts.size()) == layers, where, ": task experts of ",
         result.experts.size(), " layers; the model has ", layers, ".");
-  for (const std::vector<int>& layer : result.experts)
+  for (const std::vector<int>& layer : result.experts) {
+    check(!layer.empty(), where, ": a layer without task experts; every layer needs one.");
     for (const int e : layer)
       check(e >= 0 && e < experts, where, ": expert ", e, " is not one of the model's ", experts, ".");
+  }
   return result;
 }
 
