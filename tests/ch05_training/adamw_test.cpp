@@ -1,0 +1,179 @@
+#include "ch05_training/adamw.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ch01_tensor/parallel.h"
+#include "support/compare.h"
+
+namespace ramoe {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+/// w after updates with the given gradients, by the fast and by the plain function.
+template <bool plain>
+double updated(double w, const std::vector<double>& gradients, double lr, double decay,
+               const AdamWConfig& config) {
+  double m = 0, v = 0;
+  int t = 0;
+  for (double g : gradients) {
+    if (plain)
+      adamw_update_plain(&w, &g, &m, &v, 1, lr, decay, ++t, config);
+    else
+      adamw_update(&w, &g, &m, &v, 1, lr, decay, ++t, config);
+  }
+  return w;
+}
+
+void expect_both(double wanted, double w, const std::vector<double>& gradients, double decay,
+                 const AdamWConfig& config) {
+  EXPECT_NEAR(updated<true>(w, gradients, 0.1, decay, config), wanted, 1e-14);
+  EXPECT_NEAR(updated<false>(w, gradients, 0.1, decay, config), wanted, 1e-14);
+}
+
+TEST(AdamW, ByHand) {
+  const AdamWConfig exact{0.9, 0.95, 0, 0};
+  // m = 0.1 g, v = 0.05 g^2; corrected g and g^2: the first step is lr times the sign of g.
+  expect_both(0.9, 1, {0.5}, 0, exact);
+  expect_both(1.1, 1, {-2}, 0, exact);
+  // eps 0.5: 0.5 / (0.5 + 0.5).
+  expect_both(0.95, 1, {0.5}, 0, {0.9, 0.95, 0.5, 0});
+  // Decay acts on the old weight, beside the step: 1 - 0.1 (1 + 0.2 * 1).
+  expect_both(0.88, 1, {0.5}, 0.2, exact);
+  // Second step with g = -1: m = 0.9*0.05 - 0.1 = -0.055, v = 0.95*0.0125 + 0.05 = 0.061875,
+  // corrected by 1 - 0.81 and 1 - 0.9025.
+  const double second = (-0.055 / 0.19) / std::sqrt(0.061875 / 0.0975);
+  expect_both(0.9 - 0.1 * second, 1, {0.5, -1}, 0, exact);
+}
+
+template <class T>
+void compare_fast_with_plain(std::size_t n, double tolerance) {
+  const AdamWConfig config;
+  const std::vector<T> w0 = random_values<T>(n, 1), zero(n);
+  std::vector<T> w = w0, m = zero, v = zero;
+  Fenced<T> fast_w(n), fast_m(n, T(0)), fast_v(n, T(0)), fast_g(n);
+  std::copy(w0.begin(), w0.end(), fast_w.data());
+  for (int t = 1; t <= 4; ++t) {
+    const std::vector<T> g = random_values<T>(n, 10 + unsigned(t), std::pow(10.0, t - 3));
+    std::copy(g.begin(), g.end(), fast_g.data());
+    adamw_update_plain(w.data(), g.data(), m.data(), v.data(), n, 0.02, 0.1, t, config);
+    adamw_update(fast_w.data(), fast_g.data(), fast_m.data(), fast_v.data(), n, 0.02, 0.1, t,
+                 config);
+    EXPECT_EQ(difference(fast_g, zero, 0, 0), "") << "the gradient is set to zero";
+  }
+  EXPECT_EQ(difference(fast_w, w, tolerance, tolerance), "") << n;
+  EXPECT_EQ(difference(fast_m, m, tolerance, tolerance), "") << n;
+  EXPECT_EQ(difference(fast_v, v, tolerance, tolerance), "") << n;
+}
+
+TEST(AdamW, FastEqualsPlain) {
+  for (const std::size_t n : {1, 7, 33, 16384, 16385, 40001}) {
+    compare_fast_with_plain<float>(n, 1e-6);  // a few roundings of 6e-8 in another order
+    compare_fast_with_plain<double>(n, 1e-14);
+  }
+}
+
+TEST(AdamW, SameBitsOnAnyNumberOfThreads) {
+  const std::size_t n = 50000;
+  std::vector<std::vector<float>> results;
+  for (const int threads : {1, 2, 3}) {
+    ThreadPool pool(threads);
+    const PoolScope scope(pool);
+    std::vector<float> w = random_values<float>(n, 1), g = random_values<float>(n, 2), m(n), v(n);
+    adamw_update(w.data(), g.data(), m.data(), v.data(), n, 0.1, 0.1, 1, {});
+    results.push_back(w);
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+/// A matrix, a vector, the embedding and a block of experts, all 1 with gradient 0.
+AdamW::Parameters some_parameters() {
+  AdamW::Parameters p;
+  p.push_back(std::make_unique<Parameter<float>>("layers.0.q_proj", Shape{2, 3}));
+  p.push_back(std::make_unique<Parameter<float>>("layers.0.q_bias", Shape{3}));
+  p.push_back(std::make_unique<Parameter<float>>("embed_tokens", Shape{4, 2}));
+  p.push_back(std::make_unique<Parameter<float>>("layers.0.experts.down", Shape{2, 1, 2}));
+  for (const auto& parameter : p) parameter->value.assign(parameter->value.size(), 1.0f);
+  return p;
+}
+
+TEST(AdamW, OnlyMatricesDecay) {
+  const AdamW::Parameters p = some_parameters();
+  AdamW optimiser(p, {0.9, 0.95, 1e-8, 0.5});
+  EXPECT_EQ(optimiser.step(0.5, 1, 1), 0);  // no gradient: only decay moves anything
+  for (const std::size_t i : {0u, 3u})
+    for (const float w : p[i]->value) EXPECT_EQ(w, 0.75f) << p[i]->name;
+  for (const std::size_t i : {1u, 2u})
+    for (const float w : p[i]->value) EXPECT_EQ(w, 1.0f) << p[i]->name;
+  EXPECT_EQ(optimiser.steps_done(), 1);
+}
+
+TEST(AdamW, ClipsByTheGlobalNorm) {
+  struct Case {
+    double scale, clip, norm, factor;
+  };
+  // Gradients 3 and 4 in two parameters: norm 5 in all.
+  for (const Case c : {Case{1, 0, 5, 1},
+                       {1, 10, 5, 1},
+                       {1, 1, 5, 0.2},
+                       {0.5, 0, 2.5, 0.5},
+                       {0.5, 2.5, 2.5, 0.5},
+                       {0.5, 1.25, 2.5, 0.25}}) {
+    const AdamW::Parameters p = some_parameters();
+    AdamW optimiser(p, {0.9, 0.95, 1e-8, 0});
+    p[0]->gradient[2] = 3;
+    p[1]->gradient[0] = -4;
+    EXPECT_NEAR(optimiser.step(0.1, c.scale, c.clip), c.norm, 1e-12);
+    EXPECT_NEAR(optimiser.m(0)[2], 0.1 * 3 * c.factor, 1e-7);
+    EXPECT_NEAR(optimiser.m(1)[0], -0.1 * 4 * c.factor, 1e-7);
+    EXPECT_NEAR(optimiser.v(1)[0], 0.05 * 16 * c.factor * c.factor, 1e-6);
+    for (const auto& parameter : p)
+      EXPECT_EQ(parameter->gradient, std::vector<float>(parameter->gradient.size()));
+  }
+}
+
+TEST(AdamW, FrozenParametersAreNeitherReadNorWritten) {
+  const AdamW::Parameters p = some_parameters();
+  p[0]->trainable = false;
+  AdamW optimiser(p, {});
+  EXPECT_TRUE(optimiser.m(0).empty());
+  EXPECT_TRUE(optimiser.v(0).empty());
+  p[0]->gradient[0] = float(kNan);  // would spoil the norm
+  p[1]->gradient[1] = 2;
+  EXPECT_EQ(optimiser.step(0.1, 1, 1), 2);
+  EXPECT_EQ(p[0]->value, std::vector<float>(6, 1.0f));
+  EXPECT_NEAR(p[1]->value[1], 0.9, 1e-6);
+}
+
+TEST(AdamW, ANormThatIsNotFiniteUpdatesNothing) {
+  for (const double bad : {kNan, double(INFINITY), -double(INFINITY)}) {
+    const AdamW::Parameters p = some_parameters();
+    AdamW optimiser(p, {});
+    p[1]->gradient[0] = 1;
+    optimiser.step(0.1, 1, 1);
+    const std::vector<float> w = p[1]->value, m = optimiser.m(1), v = optimiser.v(1);
+    p[1]->gradient[0] = 1;
+    p[3]->gradient[1] = float(bad);
+    EXPECT_FALSE(std::isfinite(optimiser.step(0.1, 1, 1)));
+    EXPECT_EQ(p[1]->value, w);
+    EXPECT_EQ(optimiser.m(1), m);
+    EXPECT_EQ(optimiser.v(1), v);
+    EXPECT_EQ(optimiser.steps_done(), 1);
+  }
+}
+
+TEST(AdamW, TheStepNumberEntersTheCorrection) {
+  const AdamW::Parameters p = some_parameters();
+  AdamW optimiser(p, {0.9, 0.95, 0, 0});
+  optimiser.set_steps_done(1);  // as after a resume, with moments that are still zero
+  for (const auto& parameter : p) parameter->gradient.assign(parameter->gradient.size(), 1.0f);
+  optimiser.step(0.1, 1, 0);
+  EXPECT_NEAR(p[1]->value[0], 1 - 0.1 * (0.1 / 0.19) / std::sqrt(0.05 / 0.0975), 1e-6);
+  EXPECT_EQ(optimiser.steps_done(), 2);
+}
+
+}  // namespace
+}  // namespace ramoe

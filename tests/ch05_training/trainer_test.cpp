@@ -1,0 +1,349 @@
+#include "ch05_training/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "ch01_tensor/parallel.h"
+#include "ch04_moe/tiny_model.h"
+#include "support/scratch_folder.h"
+
+namespace ramoe {
+namespace {
+
+constexpr int kPad = 2, kBos = 0;
+
+TrainConfig quick() {
+  TrainConfig config;
+  config.steps = 6;
+  config.learning_rate = 0.02;
+  return config;
+}
+
+/// Sequences of 3 to 7 tokens that depend on the number.
+TrainingBatch numbered_batch(int number) {
+  std::vector<TrainingSequence> sequences;
+  Random random(7, static_cast<std::uint64_t>(number));
+  for (int b = 0; b < 3; ++b) {
+    std::vector<int> tokens{kBos};
+    for (std::uint32_t t = 2 + random.below(5); t > 0; --t)
+      tokens.push_back(3 + static_cast<int>(random.below(8)));
+    sequences.push_back({tokens, 1, -1});
+  }
+  return make_training_batch(sequences, kPad, kBos);
+}
+
+/// Steps until `until` are done; the batches follow the step number.
+void train(Trainer& trainer, const TrainConfig& config, int until, ExtraLoss* extra = nullptr) {
+  while (trainer.steps_done() < until) {
+    const int step = trainer.steps_done();
+    trainer.step([&](int micro) { return numbered_batch(step * config.accumulate + micro); },
+                 extra);
+  }
+}
+
+/// Weights, moments and step number as bytes.
+std::string state_of(const Trainer& trainer) {
+  const ScratchFolder folder;
+  trainer.save_checkpoint(folder.file("state"));
+  return read_file(folder.file("state"));
+}
+
+TEST(TrainingBatch, OnlyTheAnswerIsATarget) {
+  //                       bos  question    answer eos
+  const TrainingBatch batch = make_training_batch(
+      {{{0, 5, 6, 7, 8, 1}, 4, 12}, {{0, 9, 1}, 1, -1}, {{0, 3, 4}, 3, 5}}, kPad, kBos);
+  // Row t-1 predicts token t: tokens 4 and 5 of the first sequence, all after BOS of the second,
+  // none of the third; T = 6.
+  EXPECT_EQ(batch.logit_rows, (std::vector<int>{3, 4, 6, 7}));
+  EXPECT_EQ(batch.target, (std::vector<int>{8, 1, 9, 1}));
+  EXPECT_EQ(batch.prompt, (std::vector<int>{4, 1, 3}));
+  EXPECT_EQ(batch.example, (std::vector<int>{12, -1, 5}));
+  EXPECT_EQ(batch.tokens.T, 6);
+  for (std::size_t i = 0; i < batch.target.size(); ++i) {
+    const std::size_t n = std::size_t(batch.logit_rows[i]);
+    EXPECT_TRUE(batch.tokens.real[n]) << "a row of padding predicts something";
+    EXPECT_TRUE(batch.tokens.real[n + 1]) << "padding is a target";
+    EXPECT_EQ(batch.tokens.token[n + 1], batch.target[i]);
+  }
+  EXPECT_TRUE(mentions(error_of([] {
+                         make_training_batch({{{0, 1}, 0, -1}}, kPad, kBos);
+                       }),
+                       "prompt"));
+}
+
+TEST(Trainer, LossFallsOnARepeatedBatch) {
+  for (const char* family : kFamilyNames) {
+    Model<float> model(tiny_config(family, true), 1);
+    TrainConfig config = quick();
+    config.steps = 60;
+    Trainer trainer(model, config);
+    const double first = trainer.step([](int) { return numbered_batch(1); }).loss;
+    double last = first;
+    while (trainer.steps_done() < 60)
+      last = trainer.step([](int) { return numbered_batch(1); }).loss;
+    EXPECT_LT(last, 0.3 * first) << family;
+  }
+}
+
+TEST(Trainer, ReportsWhatItDid) {
+  Model<float> model(tiny_config("olmoe", false), 1);
+  TrainConfig config = quick();
+  config.warmup_share = 0.5;
+  Trainer trainer(model, config);
+  for (int step = 0; step < 6; ++step) {
+    const TrainingBatch batch = numbered_batch(step);
+    const StepReport report = trainer.step([&](int) { return batch; });
+    EXPECT_EQ(report.rate, learning_rate(config.schedule(), step));
+    EXPECT_EQ(report.tokens, batch.tokens.token.size());
+    EXPECT_GT(report.balance, 1.9);  // K = 2 at perfect balance, nearly the least
+    EXPECT_GT(report.z_loss, 0);
+    EXPECT_EQ(report.extra, 0);
+    EXPECT_TRUE(report.gradient_norm > 0 && std::isfinite(report.gradient_norm));
+  }
+  EXPECT_EQ(trainer.steps_done(), 6);
+}
+
+TEST(Trainer, ResumedEqualsNeverStopped) {
+  const ScratchFolder folder;
+  TrainConfig config = quick();
+  config.accumulate = 2;
+  Model<float> straight(tiny_config("qwen2_moe", false), 1);
+  Trainer never_stopped(straight, config);
+  train(never_stopped, config, 6);
+
+  Model<float> before(tiny_config("qwen2_moe", false), 1);
+  Trainer stopped(before, config);
+  train(stopped, config, 3);
+  stopped.save_checkpoint(folder.file("checkpoint"));
+  Model<float> after(tiny_config("qwen2_moe", false), 99);  // other weights, to be replaced
+  Trainer resumed(after, config);
+  resumed.load_checkpoint(folder.file("checkpoint"));
+  EXPECT_EQ(resumed.steps_done(), 3);
+  EXPECT_NE(state_of(resumed), state_of(never_stopped));
+  train(resumed, config, 6);
+  EXPECT_EQ(state_of(resumed), state_of(never_stopped));
+}
+
+TEST(Trainer, SameBitsOnAnyNumberOfThreads) {
+  std::vector<std::string> states;
+  for (const int threads : {1, 2, 3}) {
+    ThreadPool pool(threads);
+    const PoolScope scope(pool);
+    ModelConfig large = tiny_config("olmoe", true);
+    large.hidden_size = 32;  // enough work for several blocks
+    large.num_attention_heads = large.num_key_value_heads = 4;
+    large.vocab_size = 301;
+    Model<float> model(large, 1);
+    Trainer trainer(model, quick());
+    train(trainer, quick(), 4);
+    states.push_back(state_of(trainer));
+  }
+  EXPECT_EQ(states[0], states[1]);
+  EXPECT_EQ(states[0], states[2]);
+}
+
+/// The first moments after one step, parameter by parameter.
+std::vector<float> first_moments(const Trainer& trainer, const Model<float>& model) {
+  const ScratchFolder folder;
+  trainer.save_checkpoint(folder.file("state"));
+  const SafetensorsFile file(folder.file("state"));
+  std::vector<float> all;
+  for (const StoredTensor& t : stored_tensors(model)) {
+    std::size_t count = 1;
+    for (const std::int64_t extent : t.shape) count *= std::size_t(extent);
+    std::vector<float> values(count);
+    file.read_f32("adamw.m." + t.name, t.shape, values.data());
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+TEST(Trainer, TwoHalvesEqualTheWhole) {
+  // Both halves have four targets. The router losses are not linear in the batch, so they are off.
+  const std::vector<TrainingSequence> one = {{{0, 3, 4, 5, 6}, 1, -1}},
+                                      two = {{{0, 7, 8}, 1, -1}, {{0, 9, 10, 1}, 2, -1}};
+  std::vector<TrainingSequence> both = one;
+  both.insert(both.end(), two.begin(), two.end());
+  TrainConfig config = quick();
+  config.balance = config.z_loss = config.clip = 0;
+  Model<float> a(tiny_config("qwen3_moe", false), 1), b(tiny_config("qwen3_moe", false), 1);
+  Trainer whole(a, config);
+  const StepReport report = whole.step([&](int) { return make_training_batch(both, kPad, kBos); });
+  config.accumulate = 2;
+  Trainer halves(b, config);
+  const StepReport parts =
+      halves.step([&](int micro) { return make_training_batch(micro ? two : one, kPad, kBos); });
+  EXPECT_NEAR(parts.loss, report.loss, 1e-6);
+  EXPECT_NEAR(parts.gradient_norm, report.gradient_norm, 1e-6 * report.gradient_norm);
+  // Sums of some twenty terms in another order.
+  EXPECT_EQ(difference(first_moments(halves, b), first_moments(whole, a), 1e-7, 1e-5), "");
+}
+
+/// sum of the final norm's weights, plus what `value` adds; its gradient is `slope`.
+class NormSum : public ExtraLoss {
+ public:
+  NormSum(Model<float>& model, float value, float slope)
+      : model_(model), value_(value), slope_(slope) {}
+  Tensor<float> add(Tape<float>& tape, const TrainingBatch&, const ForwardResult<float>&,
+                    int step) override {
+    steps.push_back(step);
+    const Tensor<float> x = tape.leaf(*model_.final_norm());
+    const Tensor<float> out = tape.output(Shape{}, x);
+    out.data[0] = value_;
+    tape.record(out, [&tape = tape, x, out, slope = slope_] {
+      for (std::size_t i = 0; i < x.count(); ++i) tape.grad(x)[i] += slope * tape.grad(out)[0];
+    });
+    return out;
+  }
+  std::vector<int> steps;
+
+ private:
+  Model<float>& model_;
+  float value_, slope_;
+};
+
+TEST(Trainer, TheExtraLossIsAddedAndReported) {
+  TrainConfig config = quick();
+  config.clip = 0;
+  Model<float> a(tiny_config("olmoe", true), 1), b(tiny_config("olmoe", true), 1);
+  Trainer plain(a, config), with(b, config);
+  NormSum extra(b, 2.5f, 3);
+  plain.step([](int) { return numbered_batch(0); });
+  const StepReport report = with.step([](int) { return numbered_batch(0); }, &extra);
+  EXPECT_EQ(report.extra, 2.5);
+  std::vector<float> wanted = first_moments(plain, a);
+  for (std::size_t i = wanted.size() - 8; i < wanted.size(); ++i) wanted[i] += 0.1f * 3;  // norm
+  EXPECT_EQ(difference(first_moments(with, b), wanted, 1e-6, 0), "");
+  with.step([](int) { return numbered_batch(1); }, &extra);
+  EXPECT_EQ(extra.steps, (std::vector<int>{0, 1}));
+}
+
+std::vector<std::vector<float>> values_of(const Model<float>& model) {
+  std::vector<std::vector<float>> values;
+  for (const auto& p : model.parameters()) values.push_back(p->value);
+  return values;
+}
+
+void expect_same_bits_and_no_gradient(const Model<float>& model,
+                                      const std::vector<std::vector<float>>& before) {
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const Parameter<float>& p = *model.parameters()[i];
+    EXPECT_EQ(std::memcmp(p.value.data(), before[i].data(), before[i].size() * 4), 0) << p.name;
+    EXPECT_EQ(p.gradient, std::vector<float>(p.gradient.size())) << p.name;
+  }
+}
+
+TEST(Trainer, ALossThatIsNotFiniteStopsBeforeTheWeights) {
+  TrainConfig config = quick();
+  config.accumulate = 2;
+  Model<float> model(tiny_config("olmoe", false), 1);
+  Trainer trainer(model, config);
+  train(trainer, config, 2);
+  const float good = model.layer(1).down->value[3];
+  model.layer(1).down->value[3] = std::nanf("");
+  const std::vector<std::vector<float>> before = values_of(model);
+  const std::string error =
+      error_of([&] { trainer.step([](int micro) { return numbered_batch(micro); }); });
+  EXPECT_TRUE(mentions(error, "step 3")) << error;
+  EXPECT_TRUE(mentions(error, "the loss is not finite")) << error;
+  expect_same_bits_and_no_gradient(model, before);
+  EXPECT_EQ(trainer.steps_done(), 2);
+
+  model.layer(1).down->value[3] = good;
+  NormSum spoiled(model, INFINITY, 0);
+  EXPECT_TRUE(
+      mentions(error_of([&] { trainer.step([](int m) { return numbered_batch(m); }, &spoiled); }),
+               "extra inf"));
+  NormSum steep(model, 0, INFINITY);  // a finite loss with an infinite slope
+  const std::vector<std::vector<float>> mended = values_of(model);
+  const std::string slope =
+      error_of([&] { trainer.step([](int m) { return numbered_batch(m); }, &steep); });
+  EXPECT_TRUE(mentions(slope, "the gradient norm is not finite")) << slope;
+  expect_same_bits_and_no_gradient(model, mended);
+  trainer.step([](int m) { return numbered_batch(m); });  // and it goes on
+  EXPECT_EQ(trainer.steps_done(), 3);
+}
+
+TEST(Trainer, FrozenParametersStayAndAreNotStoredAsMoments) {
+  Model<float> model(tiny_config("olmoe", false), 1);
+  for (const auto& p : model.parameters()) p->trainable = p.get() == model.layer(0).router;
+  const std::vector<std::vector<float>> before = values_of(model);
+  Trainer trainer(model, quick());
+  train(trainer, quick(), 2);
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const Parameter<float>& p = *model.parameters()[i];
+    EXPECT_EQ(p.value == before[i], !p.trainable) << p.name;
+  }
+  const ScratchFolder folder;
+  trainer.save_checkpoint(folder.file("c"));
+  int moments = 0;
+  const SafetensorsFile file(folder.file("c"));
+  for (const std::string& name : file.names()) moments += name.starts_with("adamw.");
+  EXPECT_EQ(moments, 2);
+}
+
+TEST(Trainer, ABatchWithoutTargetsTeachesNothing) {
+  Model<float> model(tiny_config("olmoe", false), 1);
+  TrainConfig config = quick();
+  config.balance = config.z_loss = config.weight_decay = 0;
+  Trainer trainer(model, config);
+  const std::vector<std::vector<float>> before = values_of(model);
+  const StepReport report = trainer.step([](int) {
+    return make_training_batch({{{0, 3, 4}, 3, -1}}, kPad, kBos);
+  });
+  EXPECT_EQ(report.loss, 0);
+  expect_same_bits_and_no_gradient(model, before);
+}
+
+/// What a tiny olmoe says to a checkpoint of another model.
+std::string error_of_loading(const ModelConfig& other, bool router_alone = false) {
+  const ScratchFolder folder;
+  Model<float> saved(other, 1), model(tiny_config("olmoe", false), 2);
+  if (router_alone)
+    for (const auto& p : saved.parameters()) p->trainable = p.get() == saved.layer(0).router;
+  Trainer(saved, quick()).save_checkpoint(folder.file("c"));
+  Trainer trainer(model, quick());
+  return error_of([&] { trainer.load_checkpoint(folder.file("c")); });
+}
+
+TEST(Trainer, TheCheckpointOfAnotherModelIsAnError) {
+  ModelConfig other = tiny_config("olmoe", false);
+  EXPECT_EQ(error_of_loading(other), "no error");
+  other.moe_intermediate_size = 7;
+  std::string error = error_of_loading(other);
+  EXPECT_TRUE(mentions(error, "experts.0.gate_proj.weight") && mentions(error, "(7,8)") &&
+              mentions(error, "(5,8)"))
+      << error;
+  other = tiny_config("olmoe", false);
+  other.num_hidden_layers = 1;
+  EXPECT_TRUE(mentions(error_of_loading(other), "model.layers.1."));
+  other.num_hidden_layers = 3;  // all that is asked for is there, and more
+  EXPECT_TRUE(mentions(error_of_loading(other), "model.layers.2."));
+  EXPECT_TRUE(mentions(error_of_loading(tiny_config("qwen2_moe", false)), "self_attn"));
+  EXPECT_TRUE(mentions(error_of_loading(tiny_config("olmoe", true)), "lm_head.weight"));
+  EXPECT_TRUE(mentions(error_of_loading(tiny_config("olmoe", false), true), "adamw.m."));
+}
+
+TEST(Trainer, WhatIsNoCheckpointIsAnError) {
+  const ScratchFolder folder;
+  Model<float> model(tiny_config("olmoe", false), 2);
+  Trainer trainer(model, quick());
+  save_model(model, folder.path());
+  const std::string no_step =
+      error_of([&] { trainer.load_checkpoint(folder.file("model.safetensors")); });
+  EXPECT_TRUE(mentions(no_step, "\"step\"") && mentions(no_step, "model.safetensors")) << no_step;
+  for (const char* step : {"", "-1", "3x", "99999999999"}) {
+    write_safetensors(folder.file("c"), {}, {{"step", step}});
+    EXPECT_TRUE(mentions(error_of([&] { trainer.load_checkpoint(folder.file("c")); }), "step"));
+  }
+  trainer.save_checkpoint(folder.file("c"));
+  const std::string whole = read_file(folder.file("c"));
+  write_file(folder.file("c"), whole.substr(0, whole.size() - 5));
+  EXPECT_TRUE(
+      mentions(error_of([&] { trainer.load_checkpoint(folder.file("c")); }), folder.file("c")));
+}
+
+}  // namespace
+}  // namespace ramoe
