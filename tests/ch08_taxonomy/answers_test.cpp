@@ -1,0 +1,67 @@
+#include "ch08_taxonomy/answers.h"
+
+#include <gtest/gtest.h>
+
+#include "ch08_taxonomy/small_world.h"
+#include "support/compare.h"
+
+namespace ramoe {
+namespace {
+
+/// The outputs for questions the model was taught these answers to.
+std::vector<Answer> answers_of_taught(const std::vector<Example>& taught,
+                                      const std::vector<Example>& asked) {
+  Model<float> model(small_model_config(), 1);
+  teach(model, taught);
+  return answer_questions(model, small_tokenizer(), asked);
+}
+
+TEST(Answers, ComeInTheOrderOfTheQuestions) {
+  // Lengths differ, so that the batches are formed in another order.
+  const std::vector<Example> examples = {
+      small_example("a", "en", "one two three four five ?", "one"),
+      small_example("b", "en", "two ?", "three four"),
+      small_example("c", "en", "moja mbili tatu ?", "tano")};
+  const std::vector<Answer> answers = answers_of_taught(examples, examples);
+  ASSERT_EQ(answers.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(answers[i].id, examples[i].id);
+    EXPECT_TRUE(answers[i].correct) << answers[i].output;
+    // The output keeps the blank between question and answer.
+    EXPECT_EQ(answers[i].output, " " + examples[i].answer);
+  }
+  EXPECT_EQ(accuracy(answers), 1);
+}
+
+TEST(Answers, AreComparedAfterNormalisation) {
+  // Taught: decomposed e + U+0301, capitals, two blanks. Expected: composed, lower case, one blank.
+  const std::vector<Example> taught = {small_example("a", "es", "one ?", "Cafe\xcc\x81  TWO")};
+  const auto asked = [](const std::string& answer) {
+    return small_example("a", "es", "one ?", answer);
+  };
+  const std::vector<Answer> answers =
+      answers_of_taught(taught, {asked("caf\xc3\xa9 two"), asked(" CAF\xc3\x89\ttwo "),
+                                 asked("cafe two"), asked("caf\xc3\xa9two"), asked("")});
+  std::vector<bool> correct;
+  for (const Answer& answer : answers) correct.push_back(answer.correct);
+  EXPECT_EQ(correct, (std::vector<bool>{true, true, false, false, false})) << answers[0].output;
+  EXPECT_NEAR(accuracy(answers), 0.4, 1e-12);
+}
+
+TEST(Answers, LengthIsLimitedAndNoneIsNoError) {
+  Model<float> model(small_model_config(), 1);
+  const std::vector<Example> taught = {
+      small_example("a", "en", "one ?", "one two three four five")};
+  teach(model, taught);
+  const Answer cut = answer_questions(model, small_tokenizer(), taught, 2)[0];
+  EXPECT_FALSE(cut.correct);
+  EXPECT_TRUE(taught[0].answer.starts_with(cut.output.substr(1))) << cut.output;
+  EXPECT_TRUE(answer_questions(model, small_tokenizer(), taught, 24)[0].correct);
+  EXPECT_TRUE(answer_questions(model, small_tokenizer(), {}).empty());
+  EXPECT_EQ(accuracy({}), 0);
+  // 64 positions: what would not fit is refused, not cut.
+  EXPECT_NE(error_of([&] { answer_questions(model, small_tokenizer(), taught, 64); }), "no error");
+}
+
+}  // namespace
+}  // namespace ramoe
