@@ -1,0 +1,27 @@
+// Chapter 12.6 - the report: what a demo found, as one page and as one table
+//
+// The page is a single HTML file: style and drawings inside, no script, nothing fetched. All
+// numbers come from `results` (docs: the keys are those of comparison.h), where shares are 0..1;
+// they are shown in per cent and percentage points. A number that was not measured is null there
+// and "n/a" here. A section that is not in `results` is replaced by a sentence that names the
+// command which makes it. Tests: tests/ch12_experiments/report_test.cpp
+#pragma once
+
+#include <string>
+
+#include "support/files.h"
+
+namespace ramoe {
+
+/// The page. Error: a section that is there but malformed, with its key, for instance
+/// "results: accuracy[2].difference.mean: ...".
+std::string report_html(const Json& results);
+
+/// report_html into a file; a failed write leaves the old file.
+void write_report(const std::string& path, const Json& results);
+
+/// For the terminal: a row per task and language with base, each method, the difference with its
+/// interval over seeds, and the ci share. Errors as report_html.
+std::string accuracy_table_text(const Json& results);
+
+}  // namespace ramoe
