@@ -1,0 +1,234 @@
+#include "ch10_alignment/alignment_loss.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ch02_autograd/gradcheck.h"
+#include "ch04_moe/tiny_model.h"
+
+namespace ramoe {
+namespace {
+
+constexpr int kE = 5, kLayers = 3, kPad = 2, kBos = 0;
+
+/// Three sequences of 5, 2 and 4 tokens with BOS, so T = 5 and N = 15.
+TokenBatch mixed_batch() {
+  return make_batch({{0, 3, 4, 5, 6}, {0, 7}, {0, 8, 9, 10}}, kPad, kBos);
+}
+
+/// Two aligned sequences that differ in span, English side and support. Layer 1 of the second
+/// compares all experts.
+struct Setting {
+  TokenBatch batch = mixed_batch();
+  std::vector<PerLayer> q_star;
+  std::vector<std::vector<std::vector<int>>> support = {{{0, 3}, {1}, {2, 4}},
+                                                        {{1}, {0, 1, 2, 3, 4}, {0, 1, 2}}};
+  std::vector<AlignedSequence> sequences;
+  Setting() {
+    for (unsigned s = 0; s < 2; ++s) {
+      PerLayer star;
+      for (unsigned l = 0; l < kLayers; ++l) {
+        std::vector<double> q = random_values<double>(kE, 10 * s + l);
+        double sum = 0;
+        for (double& value : q) sum += value = std::exp(value);
+        for (double& value : q) value /= sum;
+        star.push_back(q);
+      }
+      q_star.push_back(star);
+    }
+    sequences = {{0, {0, 3}, &q_star[0], &support[0]}, {2, {}, &q_star[1], &support[1]}};
+  }
+};
+// Tokens 1 and 2 of sequence 0 and 1, 2, 3 of sequence 2.
+const std::vector<int> kRows[2] = {{1, 2}, {11, 12, 13}};
+
+/// Routing of a layer with these logits.
+template <class T>
+Routing<T> routing_of(Tape<T>& tape, const Tensor<T>& z) {
+  Routing<T> r;
+  r.N = z.rows();
+  r.E = z.columns();
+  r.K = 2;
+  r.logits.z = z;
+  const typename Tape<T>::NoGrad no_grad(tape);
+  r.probabilities.p = softmax(tape, tape.detach(z)).data;
+  return r;
+}
+
+std::vector<CheckedInput> logits() {
+  return {random_input("z0", {15, kE}, 1), random_input("z1", {15, kE}, 2),
+          random_input("z2", {15, kE}, 3)};
+}
+
+TEST(AlignmentLoss, GradientOfEveryFormByFiniteDifferences) {
+  const Setting s;
+  for (const std::string& name : alignment_form_names())
+    for (const std::vector<int>& layers :
+         {std::vector<int>{1}, std::vector<int>{0, 2}, std::vector<int>{0, 1, 2}}) {
+      const AlignmentMeasure measure{parse_alignment_form(name), 0.6, 1.7};
+      const CheckedFunction loss = [&](Tape<double>& tape, const std::vector<Tensor<double>>& z) {
+        std::vector<Routing<double>> routing;
+        for (const Tensor<double>& layer : z) routing.push_back(routing_of(tape, layer));
+        return alignment_loss(tape, routing, s.batch, s.sequences, layers, measure);
+      };
+      EXPECT_EQ(gradient_error(loss, logits()), "") << name;
+    }
+}
+
+/// Loss and gradients of three layers of logits.
+struct Outcome {
+  double loss;
+  std::vector<std::vector<double>> dz;
+};
+Outcome outcome_of(const Setting& s, const std::vector<int>& layers) {
+  Arena arena;
+  Tape<double> tape(arena);
+  std::vector<CheckedInput> inputs = logits();
+  Outcome outcome;
+  outcome.dz.assign(kLayers, std::vector<double>(15 * kE));
+  std::vector<Routing<double>> routing;
+  for (std::size_t l = 0; l < kLayers; ++l)
+    routing.push_back(routing_of(
+        tape, tape.leaf(inputs[l].values.data(), outcome.dz[l].data(), inputs[l].shape)));
+  const Tensor<double> loss =
+      alignment_loss(tape, routing, s.batch, s.sequences, layers, AlignmentMeasure{});
+  outcome.loss = loss.data[0];
+  tape.backward(loss);
+  return outcome;
+}
+
+TEST(AlignmentLoss, IsTheMeanOverSequencesAndLayers) {
+  const Setting s;
+  const std::vector<CheckedInput> inputs = logits();
+  double total = 0;
+  for (std::size_t i = 0; i < 2; ++i)
+    for (const std::size_t l : {0u, 2u}) {
+      std::vector<double> q(kE), g;
+      for (const int n : kRows[i]) {
+        const double* z = row(inputs[l].values.data(), n, kE);
+        double sum = 0;
+        for (int e = 0; e < kE; ++e) sum += std::exp(z[e]);
+        for (int e = 0; e < kE; ++e)
+          q[std::size_t(e)] += std::exp(z[e]) / sum / double(kRows[i].size());
+      }
+      total += alignment_divergence({}, s.q_star[i][l], q, s.support[i][l], g);
+    }
+  EXPECT_NEAR(outcome_of(s, {0, 2}).loss, total / 4, 1e-12);
+}
+
+TEST(AlignmentLoss, OnlyAlignedTokensOfAlignedLayersFeelIt) {
+  const Outcome outcome = outcome_of(Setting(), {0, 2});
+  for (int l = 0; l < kLayers; ++l)
+    for (int n = 0; n < 15; ++n) {
+      bool felt = false;
+      for (int e = 0; e < kE; ++e)
+        felt = felt || row(outcome.dz[std::size_t(l)].data(), n, kE)[e] != 0;
+      const bool aligned = l != 1 && (n == 1 || n == 2 || (n >= 11 && n <= 13));
+      EXPECT_EQ(felt, aligned) << "layer " << l << ", row " << n;
+    }
+}
+
+TEST(AlignmentLoss, BackwardByHand) {
+  // p = (1/2, 1/2) and (1/4, 3/4), g = (2, -2), two rows, scale 3:
+  // sum p g = 0 and -1; dz = 3/2 * 1/2 * (2, -2) and 3/2 * (1/4 * 3, 3/4 * -1).
+  const std::vector<double> p = {9, 9, 0.5, 0.5, 0.25, 0.75}, g = {2, -2};
+  const int rows[] = {1, 2};
+  std::vector<double> dz(6, 10.0);
+  alignment_backward(dz.data(), p.data(), g.data(), rows, 2, 3.0, 2);
+  EXPECT_EQ(difference(dz, std::vector<double>{10, 10, 11.5, 8.5, 11.125, 8.875}, 1e-12, 0), "");
+}
+
+TEST(AlignmentLoss, AClampedRoutingGivesAFiniteGradient) {
+  Arena arena;
+  Tape<float> tape(arena);
+  std::vector<float> z(15 * kE), dz(15 * kE);
+  for (std::size_t n = 0; n < 15; ++n) z[n * kE + 4] = 200;  // p = 0 for all others, in fp32
+  Setting s;
+  s.q_star[0][0] = {0.5, 0.1, 0.1, 0.2, 0.1};
+  const std::vector<Routing<float>> routing(
+      3, routing_of(tape, tape.leaf(z.data(), dz.data(), {15, kE})));
+  const Tensor<float> loss = alignment_loss(tape, routing, s.batch, s.sequences, {0}, {});
+  EXPECT_TRUE(std::isfinite(loss.data[0]));
+  EXPECT_GT(loss.data[0], 1);
+  tape.backward(loss);
+  for (const float value : dz) EXPECT_TRUE(std::isfinite(value));
+}
+
+TEST(AlignmentLoss, NothingToAlignAndErrors) {
+  Setting s;
+  Arena arena;
+  Tape<double> tape(arena);
+  std::vector<double> z(15 * kE);
+  const std::vector<Routing<double>> routing(3,
+                                             routing_of(tape, tape.constant(z.data(), {15, kE})));
+  EXPECT_EQ(alignment_loss(tape, routing, s.batch, {}, {0}, {}).data, nullptr);
+  EXPECT_LT(alignment_loss(tape, routing, s.batch, s.sequences, {0}, {}).node, 0);
+  const auto error = [&](const std::vector<int>& layers) {
+    return error_of([&] { alignment_loss(tape, routing, s.batch, s.sequences, layers, {}); });
+  };
+  EXPECT_TRUE(mentions(error({}), "no layer"));
+  s.sequences[0].span = {0, 1};  // BOS alone
+  EXPECT_TRUE(mentions(error({0}), "sequence 0"));
+  s.sequences[0].span = {5, 9};
+  EXPECT_TRUE(mentions(error({0}), "sequence 0"));
+  s.sequences[0].span = {};
+  s.support[0].pop_back();
+  EXPECT_TRUE(mentions(error({0}), "2 of 3 layers"));
+}
+
+/// Cross-entropy + 0.7 alignment of a whole model; also which experts were chosen.
+struct Probe {
+  double loss;
+  std::vector<int> chosen;
+};
+
+TEST(AlignmentLoss, ThroughAWholeModelByFiniteDifferences) {
+  const std::vector<std::vector<int>> support = {{0, 2}, {3}};
+  const PerLayer star = {{0.7, 0.1, 0.1, 0.1}, {0.1, 0.2, 0.3, 0.4}};
+  const std::vector<AlignedSequence> sequences = {{0, {0, 4}, &star, &support},
+                                                  {2, {}, &star, &support}};
+  for (const char* family : kFamilyNames) {
+    Model<double> model(tiny_config(family, true), 3);
+    stir(model, 50);
+    const TokenBatch batch = mixed_batch();
+    const std::vector<int> target = next_tokens(batch);
+    Arena arena;
+    Tape<double> tape(arena);
+    const auto probe = [&](bool backward) {
+      tape.reset();
+      const auto forward = model.forward(tape, batch);
+      const Tensor<double> align =
+          alignment_loss(tape, forward.routing, batch, sequences, {0, 1}, {});
+      const Tensor<double> loss = weighted_sum<double>(
+          tape, {{cross_entropy(tape, forward.logits, target.data()), 1.0}, {align, 0.7}});
+      Probe result{loss.data[0], {}};
+      for (const auto& r : forward.routing)
+        result.chosen.insert(result.chosen.end(), r.chosen.expert, r.chosen.expert + r.N * r.K);
+      if (backward) tape.backward(loss);
+      return result;
+    };
+    const Probe base = probe(true);
+    Random random(1, 2);
+    int compared = 0;
+    for (const auto& p : model.parameters())
+      for (int sample = 0; sample < 6; ++sample) {
+        const std::size_t i = random.below(static_cast<std::uint32_t>(p->value.size()));
+        const double before = p->value[i], h = 1e-5;
+        p->value[i] = before + h;
+        const Probe above = probe(false);
+        p->value[i] = before - h;
+        const Probe below = probe(false);
+        p->value[i] = before;
+        if (above.chosen != base.chosen || below.chosen != base.chosen) continue;  // no derivative
+        const double slope = (above.loss - below.loss) / (2 * h);
+        // The third derivative times h^2, some 1e-9.
+        EXPECT_NEAR(p->gradient[i], slope, 1e-8 + 1e-6 * std::abs(slope)) << family << p->name;
+        ++compared;
+      }
+    EXPECT_GT(compared, 100);
+  }
+}
+
+}  // namespace
+}  // namespace ramoe

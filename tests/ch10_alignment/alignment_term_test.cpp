@@ -1,0 +1,306 @@
+#include "ch10_alignment/alignment_term.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "ch08_taxonomy/small_world.h"
+#include "ch10_alignment/finetune.h"
+#include "support/compare.h"
+
+namespace ramoe {
+namespace {
+
+using Sets = std::vector<std::vector<int>>;
+
+TEST(AlignmentOptions, Layers) {
+  const Zone zone{2, 4};
+  const auto layers = [&](const char* key, std::uint64_t seed = 1) {
+    return alignment_layers(key, zone, 8, seed);
+  };
+  EXPECT_EQ(layers("zone"), (std::vector<int>{2, 3, 4}));
+  EXPECT_EQ(layers("all"), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(layers("early"), (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(layers("late"), (std::vector<int>{5, 6, 7}));
+  const std::vector<int> random = layers("random");
+  EXPECT_EQ(random.size(), 3u);
+  EXPECT_TRUE(std::is_sorted(random.begin(), random.end()));
+  EXPECT_EQ(std::adjacent_find(random.begin(), random.end()), random.end());
+  EXPECT_EQ(layers("random"), random);
+  bool differs = false;
+  for (std::uint64_t seed = 2; seed < 6; ++seed)
+    differs = differs || layers("random", seed) != random;
+  EXPECT_TRUE(differs);
+  for (const Zone bad : {Zone{-1, 2}, Zone{3, 8}, Zone{3, 2}})
+    EXPECT_TRUE(mentions(error_of([&] { alignment_layers("zone", bad, 8, 1); }), "8 layers"));
+}
+
+TEST(AlignmentOptions, Support) {
+  const Sets task = {{1}, {0, 2, 5}, {3, 4}};
+  EXPECT_EQ(alignment_support("task", task, 6, 1), task);
+  EXPECT_EQ(alignment_support("all", task, 6, 1), Sets(3, {0, 1, 2, 3, 4, 5}));
+  const Sets random = alignment_support("random", task, 6, 1);
+  ASSERT_EQ(random.size(), 3u);
+  for (std::size_t l = 0; l < 3; ++l) {
+    EXPECT_EQ(random[l].size(), task[l].size());
+    EXPECT_TRUE(std::is_sorted(random[l].begin(), random[l].end()));
+    EXPECT_EQ(std::adjacent_find(random[l].begin(), random[l].end()), random[l].end());
+    for (const int e : random[l]) EXPECT_TRUE(e >= 0 && e < 6);
+  }
+  EXPECT_EQ(alignment_support("random", task, 6, 1), random);
+  EXPECT_NE(alignment_support("random", Sets(20, {0, 1, 2}), 6, 1),
+            alignment_support("random", Sets(20, {0, 1, 2}), 6, 2));
+}
+
+TEST(AlignmentOptions, Examples) {
+  std::vector<FinetuneExample> examples(12);
+  for (std::size_t i = 0; i < 12; ++i) examples[i].type = all_pair_types[i % 4];
+  const auto aligned = [&](const char* key, std::uint64_t seed = 1) {
+    std::vector<int> numbers;
+    const std::vector<bool> is = aligned_examples(key, examples, seed);
+    for (int i = 0; i < 12; ++i)
+      if (is[std::size_t(i)]) numbers.push_back(i);
+    return numbers;
+  };
+  EXPECT_EQ(aligned("ci"), (std::vector<int>{1, 5, 9}));
+  EXPECT_EQ(aligned("cc_ci"), (std::vector<int>{0, 1, 4, 5, 8, 9}));
+  EXPECT_EQ(aligned("all").size(), 12u);
+  EXPECT_EQ(aligned("random").size(), 3u);  // as many as there are ci
+  EXPECT_EQ(aligned("random"), aligned("random"));
+  bool other = false;
+  for (std::uint64_t seed = 1; seed < 6; ++seed)
+    other = other || aligned("random", seed) != aligned("ci");
+  EXPECT_TRUE(other);
+}
+
+TEST(AlignmentOptions, LambdaOverTheSteps) {
+  AlignmentConfig config;
+  config.lambda = 2;
+  for (const int step : {0, 5, 10}) EXPECT_EQ(lambda_at(config, step, 11), 2);
+  config.lambda_schedule = "warmup";  // to the full value at the middle
+  EXPECT_EQ(lambda_at(config, 0, 11), 0);
+  EXPECT_NEAR(lambda_at(config, 2, 11), 0.8, 1e-12);
+  EXPECT_EQ(lambda_at(config, 5, 11), 2);
+  EXPECT_EQ(lambda_at(config, 10, 11), 2);
+  config.lambda_schedule = "decay";
+  EXPECT_EQ(lambda_at(config, 0, 11), 2);
+  EXPECT_NEAR(lambda_at(config, 2, 11), 1.6, 1e-12);
+  EXPECT_EQ(lambda_at(config, 10, 11), 0);
+}
+
+TEST(AlignmentOptions, UnknownChoicesAreRefused) {
+  for (const char* key : {"lambda_schedule", "divergence", "support", "layers", "examples",
+                          "english_side", "span", "gradient_scope"}) {
+    AlignmentConfig config;
+    EXPECT_TRUE(mentions(error_of([&] {
+                           fields_of(config).read_json(Json{{key, "nonsense"}}, "x");
+                         }),
+                         key));
+  }
+}
+
+/// Four examples cc, ci, ic, ii of the small world with a base model and stages 1 and 2.
+struct World3 {
+  Model<float> model{small_model_config(), 1};
+  std::vector<FinetuneExample> examples;
+  StageResults stages{{1, 2}, {{"sums", {{0}, {0, 2}, {1, 3}}}}};
+  World3() {
+    CachedEncoder encoder(small_tokenizer());
+    int i = 0;
+    for (const ExamplePair& pair : small_pairs()) {
+      FinetuneExample e{pair.target.id, "sums", all_pair_types[std::size_t(i)], {}, {}};
+      e.target =
+          encode_example(encoder, small_tokenizer(), pair.target.question, pair.target.answer);
+      e.target.example = i++;
+      e.english =
+          encode_example(encoder, small_tokenizer(), pair.english.question, pair.english.answer);
+      examples.push_back(e);
+    }
+  }
+  TrainingBatch batch_of(const std::vector<int>& members) const {
+    std::vector<TrainingSequence> sequences;
+    for (const int i : members) sequences.push_back(examples[std::size_t(i)].target);
+    return make_training_batch(sequences, small_tokenizer().pad(), small_tokenizer().bos());
+  }
+  AlignmentTerm term(const AlignmentConfig& config, int steps = 10) {
+    return {model, config, stages, examples, steps, 1};
+  }
+};
+
+/// The weighted loss of a batch under the term; with backward if `tape` records.
+Tensor<float> add_term(Tape<float>& tape, AlignmentTerm& term, Model<float>& model,
+                       const TrainingBatch& batch, int step = 0) {
+  tape.reset();
+  return term.add(tape, batch, model.forward(tape, batch.tokens), step);
+}
+
+/// Mean D over examples and layers 1 and 2 by its definition, English side from `english`.
+double by_definition(Model<float>& english, World3& world, const std::vector<int>& members,
+                     const std::string& span) {
+  const auto span_in = [&](const TrainingSequence& s) {
+    return span == "both"     ? TokenSpan{}
+           : span == "prompt" ? TokenSpan{0, s.prompt}
+                              : TokenSpan{s.prompt, static_cast<int>(s.tokens.size())};
+  };
+  double total = 0;
+  for (const int i : members) {
+    const FinetuneExample& e = world.examples[std::size_t(i)];
+    const auto star = sequence_routing(english, {e.english.tokens}, {span_in(e.english)});
+    const auto target = sequence_routing(world.model, {e.target.tokens}, {span_in(e.target)});
+    std::vector<double> g;
+    for (const std::size_t l : {1u, 2u})
+      total += alignment_divergence({}, star[0].q[l], target[0].q[l],
+                                    world.stages.experts["sums"][l], g);
+  }
+  return total / (2 * double(members.size()));
+}
+
+TEST(AlignmentTerm, IsLambdaTimesTheMeanDivergence) {
+  for (const char* span : {"prompt", "answer", "both"}) {
+    World3 world;
+    Model<float> base(small_model_config(), 1);
+    AlignmentConfig config;
+    config.lambda = 3;
+    config.examples = "cc_ci";
+    config.span = span;
+    AlignmentTerm term = world.term(config);
+    EXPECT_EQ(term.aligned_count(), 2);
+    EXPECT_EQ(term.layers(), (std::vector<int>{1, 2}));
+    for (const auto& p : world.model.parameters())  // the model moves on; its base side stays
+      for (float& w : p->value) w *= 1.3f;
+    Arena arena;
+    Tape<float> tape(arena);
+    const Tensor<float> loss = add_term(tape, term, world.model, world.batch_of({3, 1, 0, 2}));
+    const double wanted = by_definition(base, world, {0, 1}, span);
+    EXPECT_NEAR(term.last_value(), wanted, 1e-5) << span;
+    EXPECT_NEAR(loss.data[0], 3 * wanted, 1e-4) << span;
+
+    config.english_side = "current";
+    AlignmentTerm current = world.term(config);
+    add_term(tape, current, world.model, world.batch_of({0, 1}));
+    const double present = by_definition(world.model, world, {0, 1}, span);
+    EXPECT_NEAR(current.last_value(), present, 1e-5) << span;
+    EXPECT_GT(std::abs(present - wanted), 1e-4) << "the test could not tell them apart";
+  }
+}
+
+TEST(AlignmentTerm, WithoutAlignedExamplesThereIsNone) {
+  World3 world;
+  AlignmentTerm term = world.term({});
+  Arena arena;
+  Tape<float> tape(arena);
+  EXPECT_NE(add_term(tape, term, world.model, world.batch_of({0, 1})).data, nullptr);
+  EXPECT_GT(term.last_value(), 0);
+  EXPECT_EQ(add_term(tape, term, world.model, world.batch_of({0, 2, 3})).data, nullptr);
+  EXPECT_EQ(term.last_value(), 0);
+  world.examples[1].target.example = -1;  // a sequence that is nobody's example
+  EXPECT_EQ(add_term(tape, term, world.model, world.batch_of({1})).data, nullptr);
+}
+
+TEST(AlignmentTerm, FollowsTheSchedule) {
+  World3 world;
+  AlignmentConfig config;
+  config.lambda = 2;
+  config.lambda_schedule = "decay";
+  AlignmentTerm term = world.term(config, 11);
+  Arena arena;
+  Tape<float> tape(arena);
+  const auto weighted = [&](int step) {
+    return add_term(tape, term, world.model, world.batch_of({1}), step);
+  };
+  const double first = weighted(0).data[0], D = term.last_value();
+  EXPECT_NEAR(first, 2 * D, 1e-6);
+  EXPECT_NEAR(weighted(5).data[0], D, 1e-6);
+  EXPECT_EQ(weighted(10).data, nullptr);
+}
+
+/// Names of the parameters with a gradient after the term alone.
+std::vector<std::string> moved_by(World3& world, const AlignmentConfig& config) {
+  AlignmentTerm term = world.term(config);
+  Arena arena;
+  Tape<float> tape(arena);
+  for (const auto& p : world.model.parameters())
+    std::fill(p->gradient.begin(), p->gradient.end(), 0.f);
+  tape.backward(add_term(tape, term, world.model, world.batch_of({1})));
+  std::vector<std::string> names;
+  for (const auto& p : world.model.parameters())
+    if (std::any_of(p->gradient.begin(), p->gradient.end(), [](float g) { return g != 0; }))
+      names.push_back(p->name);
+  return names;
+}
+
+TEST(AlignmentTerm, GradientScopeRouterReachesOnlyTheRouters) {
+  World3 world;
+  AlignmentConfig config;
+  config.layers = "early";  // layers 0 and 1
+  EXPECT_GT(moved_by(world, config).size(), 8u);
+  const std::vector<float> all = world.model.layer(0).router->gradient;
+  config.gradient_scope = "router";
+  EXPECT_EQ(moved_by(world, config),
+            (std::vector<std::string>{"layers.0.router", "layers.1.router"}));
+  // Layer 0's router reads nothing that a later layer's loss goes through; its own part is that of
+  // scope all less what reaches it through layer 1.
+  EXPECT_NE(world.model.layer(0).router->gradient, all);
+  config.layers = "zone";
+  world.stages.zone = {2, 2};
+  moved_by(world, config);
+  const std::vector<float> last = world.model.layer(2).router->gradient;
+  config.gradient_scope = "all";
+  moved_by(world, config);
+  EXPECT_EQ(difference(last, world.model.layer(2).router->gradient, 1e-8, 1e-5), "");
+}
+
+std::vector<std::vector<float>> trained(const AlignmentConfig* config, double* last_D = nullptr) {
+  World3 world;
+  TrainConfig train;
+  train.steps = 25;
+  train.learning_rate = 0.01;
+  Trainer trainer(world.model, train);
+  std::unique_ptr<AlignmentTerm> term;
+  if (config)
+    term =
+        std::make_unique<AlignmentTerm>(world.model, *config, world.stages, world.examples, 25, 1);
+  while (trainer.steps_done() < 25)
+    trainer.step([&](int) { return world.batch_of({0, 1, 2, 3}); }, term.get());
+  std::vector<std::vector<float>> values;
+  for (const auto& p : world.model.parameters()) values.push_back(p->value);
+  if (last_D) {
+    Model<float> base(small_model_config(), 1);
+    *last_D = by_definition(base, world, {1}, "prompt");
+  }
+  return values;
+}
+
+TEST(AlignmentTerm, LambdaZeroIsSftToTheLastBit) {
+  AlignmentConfig zero, one;
+  zero.lambda = 0;
+  const auto sft = trained(nullptr);
+  EXPECT_EQ(trained(&zero), sft);
+  EXPECT_NE(trained(&one), sft);
+}
+
+TEST(AlignmentTerm, TrainingBringsTheRoutingsTogether) {
+  World3 world;
+  Model<float> base(small_model_config(), 1);
+  const double before = by_definition(base, world, {1}, "prompt");
+  for (const std::string& form : alignment_form_names()) {
+    AlignmentConfig config;
+    config.divergence = form;
+    config.lambda = form == "mse" ? 100 : 10;  // D of mse is a tenth of the others'
+    double with = 0, without = 0;
+    trained(&config, &with);
+    trained(nullptr, &without);
+    EXPECT_LT(with, 0.2 * before) << form;
+    EXPECT_LT(with, 0.2 * without) << form;
+  }
+}
+
+TEST(AlignmentTerm, AnotherTaskThanStage2FoundIsAnError) {
+  World3 world;
+  world.examples[2].task = "facts";
+  const std::string error = error_of([&] { world.term({}); });
+  EXPECT_TRUE(mentions(error, "facts") && mentions(error, "ramoe experts")) << error;
+}
+
+}  // namespace
+}  // namespace ramoe
