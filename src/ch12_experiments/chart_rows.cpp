@@ -40,7 +40,7 @@ std::string tint(std::array<int, 3> colour, double share) {
 /// Vermillion for positive, blue for negative, white at 0, grey for what is not known.
 std::string diverging(double value, double largest) {
   if (!std::isfinite(value)) return "#ddd";
-  const double share = largest > 0 ? std::min(1.0, std::abs(value) / largest) : 0;
+  const double share = largest > 0 ? 0.85 * std::min(1.0, std::abs(value) / largest) : 0;
   return value >= 0 ? tint({213, 94, 0}, share) : tint({0, 114, 178}, share);
 }
 

@@ -68,6 +68,43 @@ void draw_end_labels(Svg& svg, const Frame& frame, const std::vector<Series>& se
   }
 }
 
+/// Names beside their points: to the right, left, above or below, where the fewest other points and
+/// names are in the way.
+void draw_point_labels(Svg& svg, const std::vector<ScatterPoint>& points,
+                       const std::vector<Point>& centres) {
+  struct Box {
+    double left, top, right, bottom;
+    bool meets(const Box& o) const {
+      return left < o.right && o.left < right && top < o.bottom && o.top < bottom;
+    }
+  };
+  std::vector<Box> taken;
+  for (const Point& c : centres)
+    if (std::isfinite(c.x) && std::isfinite(c.y))
+      taken.push_back({c.x - 4, c.y - 4, c.x + 4, c.y + 4});
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double w = text_width(points[i].label, 9.5), x = centres[i].x, y = centres[i].y;
+    if (!std::isfinite(x) || !std::isfinite(y)) continue;
+    const Box places[] = {{x + 6, y - 5, x + 6 + w, y + 4},
+                          {x - 6 - w, y - 5, x - 6, y + 4},
+                          {x - w / 2, y - 15, x + w / 2, y - 6},
+                          {x - w / 2, y + 6, x + w / 2, y + 15}};
+    const Box* best = places;
+    std::ptrdiff_t fewest = 1 << 20;
+    for (const Box& place : places) {
+      std::ptrdiff_t met = std::count_if(taken.begin(), taken.end(),
+                                         [&](const Box& box) { return place.meets(box); });
+      if (place.left < 0 || place.right > svg.width()) met += 100;
+      if (met < fewest) {
+        fewest = met;
+        best = &place;
+      }
+    }
+    taken.push_back(*best);
+    svg.text({best->left, best->bottom - 1}, points[i].label, {.size = 9.5, .colour = soft_ink});
+  }
+}
+
 }  // namespace
 
 std::string line_chart(const LineChart& chart) {
@@ -112,11 +149,11 @@ std::string panel_chart(const PanelChart& chart) {
       std::min<std::size_t>(2, std::max<std::size_t>(1, chart.panels.size()));
   const std::size_t rows = (chart.panels.size() + columns - 1) / columns;
   const double legend = 15.0 * legend_rows(chart.legend, 4, chart_width);
-  const double top = legend + 20, bottom = 34;
+  const double top = legend + 24, bottom = 20;
   Svg svg(chart_width, top + panel_height * static_cast<double>(rows) + bottom, chart.text.id,
           chart.text.title, chart.text.description);
   draw_legend(svg, chart.legend, 4, chart_width, 11);
-  svg.text({2, legend + 11}, chart.text.y_label, {.size = label_size, .colour = soft_ink});
+  svg.text({2, legend + 15}, chart.text.y_label, {.size = label_size, .colour = soft_ink});
   const double inner = (chart_width - 36 - 6 - gap * static_cast<double>(columns - 1)) /
                        static_cast<double>(columns);
   for (std::size_t i = 0; i < chart.panels.size(); ++i) {
@@ -161,18 +198,14 @@ std::string scatter_plot(const Scatter& chart) {
   draw_axes(svg, frame, ticks_of(frame, 7, 6));
   draw_axis_names(svg, frame, chart.text);
   svg.line(frame.at(frame.x_range.low, 0), frame.at(frame.x_range.high, 0), {.stroke = "#666"});
-  for (const ScatterPoint& point : chart.points) {
-    if (!std::isfinite(point.x) || !std::isfinite(point.y)) continue;
-    const Point at = frame.at(point.x, point.y);
-    svg.circle(at, 4, {.fill = colour_of(point.group), .opacity = 0.85},
+  std::vector<Point> centres;
+  for (const ScatterPoint& point : chart.points) centres.push_back(frame.at(point.x, point.y));
+  draw_point_labels(svg, chart.points, centres);
+  for (std::size_t i = 0; i < centres.size(); ++i) {
+    const ScatterPoint& point = chart.points[i];
+    svg.circle(centres[i], 4, {.fill = colour_of(point.group), .opacity = 0.85},
                cat(point.label, ", ", point.group, ": ", short_number(point.x, 1), ", ",
                    short_number(point.y, 2)));
-    const bool at_edge = at.x + 8 + text_width(point.label, 9.5) > chart_width;
-    svg.text({at.x + (at_edge ? -6 : 6), at.y + 3}, point.label,
-             {.size = 9.5,
-              .anchor = at_edge ? Anchor::end : Anchor::start,
-              .colour = soft_ink,
-              .halo = true});
   }
   return svg.str();
 }

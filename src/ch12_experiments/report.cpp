@@ -22,7 +22,7 @@ h3 { font-size: 1rem; margin: 1rem 0 0.25rem; }
 p, li { max-width: 40rem; overflow-wrap: anywhere; }
 .lead li { margin: 0.35rem 0; }
 figure { margin: 1rem 0; }
-svg { display: block; width: 100%; max-width: 40rem; height: auto; }
+svg { display: block; width: 100%; max-width: 34rem; height: auto; }
 svg text { font-family: inherit; }
 figcaption { font-size: 0.9rem; color: #333; }
 figcaption p { margin: 0.35rem 0; }
@@ -34,6 +34,7 @@ figcaption p { margin: 0.35rem 0; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-size: 0.9rem; color: #555; padding-bottom: 0.3rem; }
+caption span { display: inline-block; max-width: min(40rem, calc(100vw - 4rem)); }
 th, td { padding: 0.25rem 0.6rem; text-align: left; vertical-align: top; }
 thead th { border-bottom: 2px solid #888; }
 tbody tr { border-bottom: 1px solid #e5e5e5; }
@@ -41,6 +42,7 @@ tbody th { font-weight: 600; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 small { color: #555; }
 details { margin: 1rem 0; border: 1px solid #ddd; border-radius: 0.3rem; padding: 0.4rem 0.8rem; }
+@media (max-width: 32rem) { th, td { padding: 0.25rem 0.35rem; } table { font-size: 0.85rem; } }
 summary { cursor: pointer; padding: 0.35rem 0; font-weight: 600; }
 )";
 
@@ -183,18 +185,15 @@ std::string making_section(const Results& results) {
 
 /// Cells of UTF-8 text padded to columns; the first two to the left, the others to the right.
 std::string aligned(const std::vector<std::vector<std::string>>& rows) {
-  const auto columns = [](const std::string& text) {
-    return static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xc0) != 0x80; }));
-  };
   std::vector<std::size_t> widths(rows[0].size(), 0);
   for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], terminal_columns(row[i]));
   std::string text;
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string space(widths[i] - columns(row[i]), ' ');
+      const std::string space(widths[i] - terminal_columns(row[i]), ' ');
       line += (i == 0 ? "" : "  ") + (i < 2 ? row[i] + space : space + row[i]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
@@ -214,8 +213,8 @@ std::string html_table(const std::string& caption, const std::vector<std::string
   const auto kind = [&](std::size_t i) {
     return static_cast<int>(i) < text_columns ? "" : " class=\"number\"";
   };
-  std::string html = cat("<div class=\"scroll\" tabindex=\"0\">\n<table>\n<caption>", caption,
-                         "</caption>\n<thead><tr>");
+  std::string html = cat("<div class=\"scroll\" tabindex=\"0\">\n<table>\n<caption><span>", caption,
+                         "</span></caption>\n<thead><tr>");
   for (std::size_t i = 0; i < head.size(); ++i)
     html += cat("<th scope=\"col\"", kind(i), ">", head[i], "</th>");
   html += "</tr></thead>\n<tbody>\n";

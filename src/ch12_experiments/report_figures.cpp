@@ -296,8 +296,10 @@ std::string experts_section(const Results& results) {
   return html +
          cat("<figcaption>\n<p><b>Look for</b> the few experts that the task uses far more than "
              "other text does.</p>\n<p><b>How to read it</b> orange: used more on the task, blue: "
-             "less; a black edge marks the set S_l, an orange bar at the side the alignment zone. "
-             "The score is the rule's, by default usage Δ_l[e].</p>\n<p class=\"source\">",
+             "less; a black edge marks the set S<sub>l</sub>, an orange bar at the side the "
+             "alignment zone. "
+             "The score is the rule's, by default usage Δ<sub>l</sub>[e].</p>\n<p "
+             "class=\"source\">",
              paper_tag, "task-relevant experts are identified in the middle layers. ", choice_tag,
              "which rule and threshold does it; chapter 9.</p>\n</figcaption>\n</figure>\n",
              "</section>\n");
@@ -309,18 +311,18 @@ std::string curves_section(const Results& results) {
   if (loss.empty())
     html += missing_section("curves of fine-tuning", "ramoe demo");
   else
-    html +=
-        figure(loss, "two methods that fall alike: alignment should not cost training loss.",
-               "a thin line per seed; both methods see the same examples in the same order.",
-               cat(paper_tag, "L = L_SFT + λ · L_align. ", choice_tag,
-                   "the form of L_align, a KL over the task experts and the rest; chapter 10."));
+    html += figure(
+        loss, "two methods that fall alike: alignment should not cost training loss.",
+        "a thin line per seed; both methods see the same examples in the same order.",
+        cat(paper_tag, "L = L<sub>SFT</sub> + λ L<sub>align</sub>. ", choice_tag,
+            "the form of L<sub>align</sub>, a KL over the task experts and the rest; chapter 10."));
   const std::string alignment = finetune_chart(results, true);
   if (!alignment.empty())
     html += folded("Alignment loss",
                    figure(alignment, "a fall: routing on ci examples comes to follow English.",
                           "0: same mass on the task experts and same shares among them. Batches "
                           "without a ci example have none.",
-                          "Mean of D_l over the zone M; chapter 10.2."));
+                          "Mean of D<sub>l</sub> over the zone M; chapter 10.2."));
   if (results.pretrain.steps.empty())
     return html + missing_section("curve of pre-training", "ramoe pretrain") + "</section>\n";
   LineChart chart;

@@ -3,12 +3,21 @@
 #include <cmath>
 #include <limits>
 
+#include "ch12_experiments/svg.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
 
 const Json null_json;
+
+/// 12345678 as 12,345,678; numbers of up to four digits stay.
+std::string grouped(std::string digits) {
+  const std::size_t sign = digits[0] == '-' ? 1 : 0;
+  if (digits.size() - sign <= 4) return digits;
+  for (std::size_t i = digits.size(); i > sign + 3;) digits.insert(i -= 3, ",");
+  return digits;
+}
 
 /// A value of the results and the path to it.
 class Node {
@@ -79,6 +88,8 @@ class Node {
   }
   /// Any scalar as a reader would write it; lists and objects as JSON.
   std::string shown() const {
+    if (value_->is_number_integer()) return grouped(value_->dump());
+    if (value_->is_number_float()) return short_number(value_->get<double>(), 4);
     return value_->is_string() ? value_->get<std::string>()
                                : value_->dump(-1, ' ', false, Json::error_handler_t::replace);
   }

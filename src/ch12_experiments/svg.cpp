@@ -39,8 +39,9 @@ double em(std::uint32_t point) {
     return low <= point && point <= high;
   };
   const bool combining = in(0x300, 0x36f) || in(0x610, 0x61a) || in(0x64b, 0x65f) ||
-                         in(0x93a, 0x94d) || in(0xe31, 0xe31) || in(0xe34, 0xe3a) ||
-                         in(0xe47, 0xe4e) || in(0x200b, 0x200f) || in(0xfe00, 0xfe0f);
+                         point == 0x93c || in(0x941, 0x948) || point == 0x94d || in(0xe31, 0xe31) ||
+                         in(0xe34, 0xe3a) || in(0xe47, 0xe4e) || in(0x200b, 0x200f) ||
+                         in(0xfe00, 0xfe0f);
   if (combining) return 0;
   if (in(0x1100, 0x115f) || in(0x2e80, 0xd7a3) || in(0xf900, 0xfaff) || point >= 0x1f000) return 1;
   if (point == 'i' || point == 'l' || point == 'j' || point == ' ' || point == '.') return 0.3;
@@ -129,6 +130,18 @@ double text_width(const std::string& text, double size) {
     i += length == 0 ? 1 : length;
   }
   return width * size;
+}
+
+std::size_t terminal_columns(const std::string& text) {
+  std::size_t columns = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    std::uint32_t point = 0;
+    const std::size_t length = decode(text, i, point);
+    const double width = em(length == 0 ? replacement : point);
+    columns += width >= 1 ? 2 : width > 0 ? 1 : 0;
+    i += length == 0 ? 1 : length;
+  }
+  return columns;
 }
 
 std::string fitted(const std::string& text, double size, double width) {

@@ -24,6 +24,8 @@ std::string fixed_number(double value, int decimals);
 
 /// About how wide a sans-serif renders the text: wide for CJK, none for combining marks.
 double text_width(const std::string& text, double size);
+/// Columns of a terminal that the text takes: 2 for CJK, none for combining marks.
+std::size_t terminal_columns(const std::string& text);
 /// The text, or its beginning with an ellipsis that fits.
 std::string fitted(const std::string& text, double size, double width);
 
