@@ -1,7 +1,7 @@
 // Chapter 12.6 - the report: what a demo found, as one page and as one table
 //
 // The page is a single HTML file: style and drawings inside, no script, nothing fetched. All
-// numbers come from `results` (docs: the keys are those of comparison.h), where shares are 0..1;
+// numbers come from `results`, where shares are 0..1;
 // they are shown in per cent and percentage points. A number that was not measured is null there
 // and "n/a" here. A section that is not in `results` is replaced by a sentence that names the
 // command which makes it. Tests: tests/ch12_experiments/report_test.cpp
