@@ -11,7 +11,8 @@
 
 namespace ramoe {
 
-/// Seconds of a clock that never goes back.
+/// Seconds of a clock that never goes back: of this thread's processor time with one thread, so
+/// that what others take from a shared machine is not counted, and of the wall with several.
 double now_seconds();
 
 /// GFLOP/s of independent multiply-adds in registers, on all threads of the pool, for about

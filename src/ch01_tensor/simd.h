@@ -11,8 +11,7 @@
 #include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define RAMOE_SIMD \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define RAMOE_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define RAMOE_SIMD
 #endif
@@ -32,6 +31,22 @@ RAMOE_INLINE void load_lanes(typename Lanes<T>::Vector& v, const T* from) {
   std::memcpy(&v, from, sizeof v);
 }
 
+/// Sum of the lanes: lane l and lane l + half, until one is left.
+template <class T>
+RAMOE_INLINE T sum_of_lanes(typename Lanes<T>::Vector v) {
+  if constexpr (sizeof(T) == 4) {
+    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  } else {
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+    v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+  }
+  return v[0];
+}
+
 /// Sum of a[i] * b[i]. Order: lane i mod count first, then the lanes in pairs, then the tail.
 template <class T>
 RAMOE_INLINE T dot(const T* a, const T* b, int n) {
@@ -43,9 +58,7 @@ RAMOE_INLINE T dot(const T* a, const T* b, int n) {
     load_lanes(y, b + i);
     sum += x * y;
   }
-  T total = 0;
-  if (i > 0)
-    for (int lane = 0; lane < W; ++lane) total += sum[lane];
+  T total = i > 0 ? sum_of_lanes<T>(sum) : T(0);
   for (; i < n; ++i) total += a[i] * b[i];
   return total;
 }
@@ -60,9 +73,7 @@ RAMOE_INLINE T sum(const T* a, int n) {
     load_lanes(x, a + i);
     lanes += x;
   }
-  T total = 0;
-  if (i > 0)
-    for (int lane = 0; lane < W; ++lane) total += lanes[lane];
+  T total = i > 0 ? sum_of_lanes<T>(lanes) : T(0);
   for (; i < n; ++i) total += a[i];
   return total;
 }
@@ -116,7 +127,9 @@ RAMOE_INLINE float exp_of(float x) {
   y = x > 88.7f ? __builtin_inff() : y;
   return x != x ? x : y;
 }
-RAMOE_INLINE double exp_of(double x) { return std::exp(x); }
+RAMOE_INLINE double exp_of(double x) {
+  return std::exp(x);
+}
 
 /// 1 / (1 + e^-x).
 template <class T>

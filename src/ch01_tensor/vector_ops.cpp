@@ -13,7 +13,9 @@ namespace {
 
 constexpr int kBlock = 16384;  // elements of work worth a thread's attention
 
-int rows_per_block(int C) { return std::max(1, kBlock / std::max(1, C)); }
+int rows_per_block(int C) {
+  return std::max(1, kBlock / std::max(1, C));
+}
 
 /// parallel_for over [0, n) elements in blocks of kBlock.
 template <class Body>
@@ -32,14 +34,20 @@ RAMOE_INLINE void add_body(T* out, const T* a, const T* b, int n) {
 RAMOE_SIMD void add_block(float* out, const float* a, const float* b, int n) {
   add_body(out, a, b, n);
 }
-void add_block(double* out, const double* a, const double* b, int n) { add_body(out, a, b, n); }
+void add_block(double* out, const double* a, const double* b, int n) {
+  add_body(out, a, b, n);
+}
 
 template <class T>
 RAMOE_INLINE void axpy_body(T* y, T a, const T* x, int n) {
   for (int i = 0; i < n; ++i) y[i] += a * x[i];
 }
-RAMOE_SIMD void axpy_block(float* y, float a, const float* x, int n) { axpy_body(y, a, x, n); }
-void axpy_block(double* y, double a, const double* x, int n) { axpy_body(y, a, x, n); }
+RAMOE_SIMD void axpy_block(float* y, float a, const float* x, int n) {
+  axpy_body(y, a, x, n);
+}
+void axpy_block(double* y, double a, const double* x, int n) {
+  axpy_body(y, a, x, n);
+}
 
 template <class T>
 RAMOE_INLINE void softmax_body(T* p, const T* z, int rows, int E) {
@@ -53,7 +61,9 @@ RAMOE_INLINE void softmax_body(T* p, const T* z, int rows, int E) {
 RAMOE_SIMD void softmax_rows(float* p, const float* z, int rows, int E) {
   softmax_body(p, z, rows, E);
 }
-void softmax_rows(double* p, const double* z, int rows, int E) { softmax_body(p, z, rows, E); }
+void softmax_rows(double* p, const double* z, int rows, int E) {
+  softmax_body(p, z, rows, E);
+}
 
 template <class T>
 RAMOE_INLINE void softmax_backward_body(T* dz, const T* p, const T* dp, int rows, int E) {
@@ -69,11 +79,33 @@ void softmax_backward_rows(double* dz, const double* p, const double* dp, int ro
   softmax_backward_body(dz, p, dp, rows, E);
 }
 
+template <class T>
+RAMOE_INLINE double squares_body(const T* x, int n) {
+  double lane[16] = {}, tail = 0;
+  int i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int l = 0; l < 16; ++l) lane[l] += double(x[i + l]) * double(x[i + l]);
+  for (; i < n; ++i) tail += double(x[i]) * double(x[i]);
+  for (const double value : lane) tail += value;
+  return tail;
+}
+RAMOE_SIMD double squares_block(const float* x, int n) {
+  return squares_body(x, n);
+}
+double squares_block(const double* x, int n) {
+  return squares_body(x, n);
+}
+
 }  // namespace
 
 template <class T>
 void add_forward(T* out, const T* a, const T* b, std::size_t n) {
   for_elements(n, [&](std::size_t i, int m) { add_block(out + i, a + i, b + i, m); });
+}
+
+template <class T>
+void copy_values(T* y, const T* x, std::size_t n) {
+  for_elements(n, [&](std::size_t i, int m) { std::copy_n(x + i, m, y + i); });
 }
 
 template <class T>
@@ -122,18 +154,12 @@ void softmax_backward(T* dz, const T* p, const T* dp, int N, int E) {
 template <class T>
 double sum_of_squares(const T* x, std::size_t n) {
   const std::size_t blocks = (n + kBlock - 1) / kBlock;
+  thread_local std::vector<double> of_block;
+  of_block.resize(blocks);
+  double* const sums = of_block.data();
+  for_elements(n, [&](std::size_t i, int m) { sums[i / kBlock] = squares_block(x + i, m); });
   double total = 0;
-  for (std::size_t block = 0; block < blocks; ++block) {
-    const T* begin = x + block * kBlock;
-    const int m = static_cast<int>(std::min<std::size_t>(kBlock, n - block * kBlock));
-    double lane[8] = {}, tail = 0;
-    int i = 0;
-    for (; i + 8 <= m; i += 8)
-      for (int l = 0; l < 8; ++l) lane[l] += double(begin[i + l]) * double(begin[i + l]);
-    for (; i < m; ++i) tail += double(begin[i]) * double(begin[i]);
-    for (const double value : lane) tail += value;
-    total += tail;
-  }
+  for (std::size_t block = 0; block < blocks; ++block) total += sums[block];
   return total;
 }
 
@@ -144,15 +170,16 @@ bool all_finite(const T* x, std::size_t n) {
   return true;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                     \
-  template void add_forward(T*, const T*, const T*, std::size_t);                \
-  template void axpy(T*, T, const T*, std::size_t);                              \
-  template void add_bias_forward(T*, const T*, int, int);                        \
-  template void add_bias_backward(T*, const T*, int, int);                       \
-  template void softmax_forward(T*, const T*, int, int);                         \
-  template void softmax_forward_plain(T*, const T*, int, int);                   \
-  template void softmax_backward(T*, const T*, const T*, int, int);              \
-  template double sum_of_squares(const T*, std::size_t);                         \
+#define RAMOE_INSTANTIATE(T)                                        \
+  template void add_forward(T*, const T*, const T*, std::size_t);   \
+  template void copy_values(T*, const T*, std::size_t);             \
+  template void axpy(T*, T, const T*, std::size_t);                 \
+  template void add_bias_forward(T*, const T*, int, int);           \
+  template void add_bias_backward(T*, const T*, int, int);          \
+  template void softmax_forward(T*, const T*, int, int);            \
+  template void softmax_forward_plain(T*, const T*, int, int);      \
+  template void softmax_backward(T*, const T*, const T*, int, int); \
+  template double sum_of_squares(const T*, std::size_t);            \
   template bool all_finite(const T*, std::size_t);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)

@@ -13,6 +13,10 @@ namespace ramoe {
 template <class T>
 void add_forward(T* out, const T* a, const T* b, std::size_t n);
 
+/// y[i] = x[i]
+template <class T>
+void copy_values(T* y, const T* x, std::size_t n);
+
 /// y[i] += a * x[i]; the backward of every sum.
 template <class T>
 void axpy(T* y, T a, const T* x, std::size_t n);

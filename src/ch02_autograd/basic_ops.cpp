@@ -15,8 +15,15 @@ Tensor<T> add(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b) {
   tape.record(out, [&tape = tape, out, a, b] {
     // out = a + b:  da += dout, db += dout
     const T* dout = tape.grad(out);
+    bool fresh;
+    if (T* db = tape.grad(b, fresh)) {
+      if (fresh)
+        copy_values(db, dout, out.count());
+      else
+        axpy(db, T(1), dout, out.count());
+    }
+    if (tape.hand_over(out, a)) return;
     if (T* da = tape.grad(a)) axpy(da, T(1), dout, out.count());
-    if (T* db = tape.grad(b)) axpy(db, T(1), dout, out.count());
   });
   return out;
 }
@@ -37,7 +44,9 @@ Tensor<T> linear(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, const Te
     // dw += x^T dy
     if (T* dw = tape.grad(w)) gemm(Gemm<T>{GemmForm::TN, I, O, N, x.data, I, dy, O, dw, O, true});
     // dx += dy w^T
-    if (T* dx = tape.grad(x)) gemm(Gemm<T>{GemmForm::NT, N, I, O, dy, O, w.data, O, dx, I, true});
+    bool fresh;
+    if (T* dx = tape.grad(x, fresh))
+      gemm(Gemm<T>{GemmForm::NT, N, I, O, dy, O, w.data, O, dx, I, !fresh});
   });
   return y;
 }
@@ -54,7 +63,9 @@ Tensor<T> linear_transposed(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& 
     const T* dy = tape.grad(y);
     // y = x w^T:  dw += dy^T x,  dx += dy w
     if (T* dw = tape.grad(w)) gemm(Gemm<T>{GemmForm::TN, O, I, N, dy, O, x.data, I, dw, I, true});
-    if (T* dx = tape.grad(x)) gemm(Gemm<T>{GemmForm::NN, N, I, O, dy, O, w.data, I, dx, I, true});
+    bool fresh;
+    if (T* dx = tape.grad(x, fresh))
+      gemm(Gemm<T>{GemmForm::NN, N, I, O, dy, O, w.data, I, dx, I, !fresh});
   });
   return y;
 }
@@ -74,7 +85,8 @@ Tensor<T> softmax(Tape<T>& tape, const Tensor<T>& z) {
 template <class T>
 Tensor<T> weighted_sum(Tape<T>& tape, std::initializer_list<WeightedTerm<T>> terms) {
   constexpr std::size_t kMost = 8;
-  check(terms.size() <= kMost, "weighted_sum takes at most 8 terms; ", terms.size(), " were given.");
+  check(terms.size() <= kMost, "weighted_sum takes at most 8 terms; ", terms.size(),
+        " were given.");
   std::array<WeightedTerm<T>, kMost> kept{};
   std::size_t count = 0;
   Tensor<T> any_gradient;
@@ -97,11 +109,11 @@ Tensor<T> weighted_sum(Tape<T>& tape, std::initializer_list<WeightedTerm<T>> ter
   return out;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                  \
-  template Tensor<T> add(Tape<T>&, const Tensor<T>&, const Tensor<T>&);                       \
-  template Tensor<T> linear(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&);  \
-  template Tensor<T> linear_transposed(Tape<T>&, const Tensor<T>&, const Tensor<T>&);         \
-  template Tensor<T> softmax(Tape<T>&, const Tensor<T>&);                                     \
+#define RAMOE_INSTANTIATE(T)                                                                 \
+  template Tensor<T> add(Tape<T>&, const Tensor<T>&, const Tensor<T>&);                      \
+  template Tensor<T> linear(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&); \
+  template Tensor<T> linear_transposed(Tape<T>&, const Tensor<T>&, const Tensor<T>&);        \
+  template Tensor<T> softmax(Tape<T>&, const Tensor<T>&);                                    \
   template Tensor<T> weighted_sum(Tape<T>&, std::initializer_list<WeightedTerm<T>>);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)

@@ -1,6 +1,7 @@
 #include "ch02_autograd/tape.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ramoe {
 
@@ -32,7 +33,8 @@ Tensor<T> Tape<T>::reshape(const Tensor<T>& x, const Shape& shape) const {
 
 template <class T>
 T* Tape<T>::take_gradient(std::size_t count) {
-  // The smallest free block that is not wastefully large, the latest first: it is still in the cache.
+  // The smallest free block that is not wastefully large, the latest first: it is still in the
+  // cache.
   std::size_t best = free_.size();
   for (std::size_t i = free_.size(); i-- > 0;)
     if (free_[i].count >= count && free_[i].count <= 2 * count + 64 &&
@@ -45,23 +47,43 @@ T* Tape<T>::take_gradient(std::size_t count) {
   } else {
     memory = arena_.take<T>(count);
   }
-  std::fill_n(memory, count, T(0));
   return memory;
 }
 
 template <class T>
 T* Tape<T>::grad(const Tensor<T>& tensor) {
   if (tensor.node < 0) return nullptr;
+  bool fresh;
+  T* gradient = grad(tensor, fresh);
+  if (fresh) std::fill_n(gradient, tensor.count(), T(0));
+  return gradient;
+}
+
+template <class T>
+T* Tape<T>::grad(const Tensor<T>& tensor, bool& fresh) {
+  fresh = false;
+  if (tensor.node < 0) return nullptr;
   Node& node = nodes_[static_cast<std::size_t>(tensor.node)];
-  if (node.gradient == nullptr) node.gradient = take_gradient(node.count);
+  fresh = node.gradient == nullptr;
+  if (fresh) node.gradient = take_gradient(node.count);
   return node.gradient;
 }
 
 template <class T>
+bool Tape<T>::hand_over(const Tensor<T>& out, const Tensor<T>& to) {
+  if (to.node < 0) return false;
+  Node& from = nodes_[static_cast<std::size_t>(out.node)];
+  Node& node = nodes_[static_cast<std::size_t>(to.node)];
+  if (from.leaf || node.gradient != nullptr || node.count != from.count) return false;
+  std::swap(from.gradient, node.gradient);
+  return true;
+}
+
+template <class T>
 void Tape<T>::backward(const Tensor<T>& loss) {
-  check(loss.count() == 1, "backward starts from one value; the loss has shape ",
-        loss.shape, ".");
-  check(loss.node >= 0, "the loss does not depend on any trainable parameter, or was computed in "
+  check(loss.count() == 1, "backward starts from one value; the loss has shape ", loss.shape, ".");
+  check(loss.node >= 0,
+        "the loss does not depend on any trainable parameter, or was computed in "
         "no-grad mode; there is nothing to differentiate.");
   grad(loss)[0] += T(1);
   for (std::size_t s = steps_.size(); s-- > 0;) {
@@ -69,7 +91,7 @@ void Tape<T>::backward(const Tensor<T>& loss) {
     Node& out = nodes_[static_cast<std::size_t>(step.out)];
     if (out.gradient == nullptr) continue;  // nothing that led to the loss read it
     step.play(step.closure);
-    if (!out.leaf) {
+    if (!out.leaf && out.gradient != nullptr) {  // it may have been handed over
       free_.push_back({out.gradient, out.count});
       out.gradient = nullptr;
     }

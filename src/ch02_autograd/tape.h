@@ -1,9 +1,9 @@
 // Chapter 2.1 - reverse-mode differentiation with a tape
 //
-// Every operation computes its output at once and records how to undo itself: a small closure that adds
-// to the gradients of its inputs, given the gradient of its output. backward() plays the closures in
-// reverse order. By the time an operation's closure runs, all its readers have run, so the gradient of
-// its output is complete, is used once, and its memory goes back to a free list.
+// Every operation computes its output at once and records how to undo itself: a small closure that
+// adds to the gradients of its inputs, given the gradient of its output. backward() plays the
+// closures in reverse order. By the time an operation's closure runs, all its readers have run, so
+// the gradient of its output is complete, is used once, and its memory goes back to a free list.
 //
 //   Tape<float> tape(arena);
 //   Tensor<float> y = linear(tape, x, w);       // forward, recorded
@@ -56,20 +56,27 @@ class Tape {
     return arena_.take<Value>(count);
   }
 
-  /// Records how to undo the operation that made `out`. `backward()` reads grad(out) and adds to the
-  /// gradients of its inputs; it must capture by value only what can be copied as bytes.
+  /// Records how to undo the operation that made `out`. `backward()` reads grad(out) and adds to
+  /// the gradients of its inputs; it must capture by value only what can be copied as bytes.
   template <class Backward>
   void record(const Tensor<T>& out, const Backward& backward) {
     static_assert(std::is_trivially_copyable_v<Backward> &&
                   std::is_trivially_destructible_v<Backward>);
     if (out.node < 0) return;
     Backward* closure = new (arena_.take<Backward>(1)) Backward(backward);
-    steps_.push_back({[](const void* c) { (*static_cast<const Backward*>(c))(); }, closure,
-                      out.node});
+    steps_.push_back(
+        {[](const void* c) { (*static_cast<const Backward*>(c))(); }, closure, out.node});
   }
 
-  /// The gradient of a tensor, all zero at first touch; nullptr if none is wanted. Always add to it.
+  /// The gradient of a tensor, all zero at first touch; nullptr if none is wanted. Always add to
+  /// it.
   T* grad(const Tensor<T>& tensor);
+  /// The same for an operation that writes the whole gradient: if `fresh`, the memory holds nothing
+  /// yet and must be overwritten, which spares zeroing it and reading it back; otherwise add to it.
+  T* grad(const Tensor<T>& tensor, bool& fresh);
+  /// Gives the gradient of `out`, which its closure has done with, to `to` if that has none yet.
+  /// False: nothing happened, add to grad(to) instead. For tensors of equal count.
+  bool hand_over(const Tensor<T>& out, const Tensor<T>& to);
 
   /// Adds d loss / d x to the gradient of every leaf. Error if loss is not one recorded value.
   void backward(const Tensor<T>& loss);

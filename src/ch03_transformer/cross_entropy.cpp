@@ -10,7 +10,9 @@
 namespace ramoe {
 namespace {
 
-int rows_per_block(int V) { return std::max(1, 16384 / std::max(1, V)); }
+int rows_per_block(int V) {
+  return std::max(1, 16384 / std::max(1, V));
+}
 
 template <class T>
 RAMOE_INLINE void loss_body(T* loss, T* lse, const T* z, const int* target, int rows, int V) {
@@ -40,8 +42,10 @@ void loss_rows(double* loss, double* lse, const double* z, const int* target, in
 
 template <class T>
 RAMOE_INLINE void loss_backward_body(T* dz, const T* z, const T* lse, const int* target, T scale,
-                                     int rows, int V) {
+                                     int rows, int V, bool add) {
   for (int n = 0; n < rows; ++n, z += V, dz += V) {
+    if (!add)
+      for (int v = 0; v < V; ++v) dz[v] = 0;
     if (target[n] == kIgnore) continue;
     const T lse_n = lse[n];
     for (int v = 0; v < V; ++v) dz[v] += scale * exp_of(z[v] - lse_n);
@@ -49,12 +53,12 @@ RAMOE_INLINE void loss_backward_body(T* dz, const T* z, const T* lse, const int*
   }
 }
 RAMOE_SIMD void loss_backward_rows(float* dz, const float* z, const float* lse, const int* target,
-                                   float scale, int rows, int V) {
-  loss_backward_body(dz, z, lse, target, scale, rows, V);
+                                   float scale, int rows, int V, bool add) {
+  loss_backward_body(dz, z, lse, target, scale, rows, V, add);
 }
 void loss_backward_rows(double* dz, const double* z, const double* lse, const int* target,
-                        double scale, int rows, int V) {
-  loss_backward_body(dz, z, lse, target, scale, rows, V);
+                        double scale, int rows, int V, bool add) {
+  loss_backward_body(dz, z, lse, target, scale, rows, V, add);
 }
 
 }  // namespace
@@ -82,17 +86,17 @@ void cross_entropy_forward_plain(T* loss, T* lse, const T* z, const int* target,
 
 template <class T>
 void cross_entropy_backward(T* dz, const T* z, const T* lse, const int* target, T scale, int N,
-                            int V) {
+                            int V, bool accumulate) {
   parallel_for(N, rows_per_block(V), [&](int begin, int end) {
     loss_backward_rows(row(dz, begin, V), row(z, begin, V), lse + begin, target + begin, scale,
-                       end - begin, V);
+                       end - begin, V, accumulate);
   });
 }
 
-#define RAMOE_INSTANTIATE(T)                                                               \
-  template void cross_entropy_forward(T*, T*, const T*, const int*, int, int);             \
-  template void cross_entropy_forward_plain(T*, T*, const T*, const int*, int, int);       \
-  template void cross_entropy_backward(T*, const T*, const T*, const int*, T, int, int);
+#define RAMOE_INSTANTIATE(T)                                                         \
+  template void cross_entropy_forward(T*, T*, const T*, const int*, int, int);       \
+  template void cross_entropy_forward_plain(T*, T*, const T*, const int*, int, int); \
+  template void cross_entropy_backward(T*, const T*, const T*, const int*, T, int, int, bool);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)
 #undef RAMOE_INSTANTIATE

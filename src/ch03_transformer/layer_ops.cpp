@@ -11,14 +11,20 @@
 namespace ramoe {
 namespace {
 
-int rows_per_block(int C) { return std::max(1, 16384 / std::max(1, C)); }
+int rows_per_block(int C) {
+  return std::max(1, 16384 / std::max(1, C));
+}
 
 template <class T>
 RAMOE_INLINE void add_row_body(T* y, const T* x, int C) {
   for (int c = 0; c < C; ++c) y[c] += x[c];
 }
-RAMOE_SIMD void add_row(float* y, const float* x, int C) { add_row_body(y, x, C); }
-void add_row(double* y, const double* x, int C) { add_row_body(y, x, C); }
+RAMOE_SIMD void add_row(float* y, const float* x, int C) {
+  add_row_body(y, x, C);
+}
+void add_row(double* y, const double* x, int C) {
+  add_row_body(y, x, C);
+}
 
 }  // namespace
 
@@ -69,7 +75,7 @@ void rmsnorm_rows(double* out, double* rstd, const double* x, const double* w, i
 // dx and dw of a block of rows; scaled (C) is scratch for g = dout * w.
 template <class T>
 RAMOE_INLINE void rmsnorm_backward_body(T* dx, T* dw, T* scaled, const T* x, const T* w,
-                                        const T* rstd, const T* dout, int rows, int C) {
+                                        const T* rstd, const T* dout, int rows, int C, bool add) {
   for (int n = 0; n < rows; ++n, x += C, dout += C) {
     const T r = rstd[n];
     if (dw != nullptr)
@@ -78,18 +84,20 @@ RAMOE_INLINE void rmsnorm_backward_body(T* dx, T* dw, T* scaled, const T* x, con
     for (int c = 0; c < C; ++c) scaled[c] = dout[c] * w[c];
     const T mean = dot(scaled, x, C) / T(C) * r * r * r;
     T* dx_n = dx + static_cast<std::size_t>(n) * static_cast<std::size_t>(C);
-    for (int c = 0; c < C; ++c) dx_n[c] += r * scaled[c] - mean * x[c];
+    if (add)
+      for (int c = 0; c < C; ++c) dx_n[c] += r * scaled[c] - mean * x[c];
+    else
+      for (int c = 0; c < C; ++c) dx_n[c] = r * scaled[c] - mean * x[c];
   }
 }
 RAMOE_SIMD void rmsnorm_backward_rows(float* dx, float* dw, float* scaled, const float* x,
                                       const float* w, const float* rstd, const float* dout,
-                                      int rows, int C) {
-  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C);
+                                      int rows, int C, bool add) {
+  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C, add);
 }
-void rmsnorm_backward_rows(double* dx, double* dw, double* scaled, const double* x,
-                           const double* w, const double* rstd, const double* dout, int rows,
-                           int C) {
-  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C);
+void rmsnorm_backward_rows(double* dx, double* dw, double* scaled, const double* x, const double* w,
+                           const double* rstd, const double* dout, int rows, int C, bool add) {
+  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C, add);
 }
 
 }  // namespace
@@ -113,7 +121,7 @@ void rmsnorm_forward_plain(T* out, T* rstd, const T* x, const T* w, int N, int C
 
 template <class T>
 void rmsnorm_backward(T* dx, T* dw, const T* x, const T* w, const T* rstd, const T* dout, int N,
-                      int C) {
+                      int C, bool accumulate) {
   // dw is summed per block of rows and then over blocks in order, whatever the number of threads.
   const int grain = rows_per_block(C), blocks = (N + grain - 1) / grain;
   thread_local std::vector<T> partial;
@@ -122,7 +130,8 @@ void rmsnorm_backward(T* dx, T* dw, const T* x, const T* w, const T* rstd, const
   parallel_for(N, grain, [&](int begin, int end) {
     T* dw_block = row(sums, 2 * (begin / grain), C);
     rmsnorm_backward_rows(dx ? row(dx, begin, C) : nullptr, dw ? dw_block : nullptr, dw_block + C,
-                          row(x, begin, C), w, rstd + begin, row(dout, begin, C), end - begin, C);
+                          row(x, begin, C), w, rstd + begin, row(dout, begin, C), end - begin, C,
+                          accumulate);
   });
   if (dw)
     for (int block = 0; block < blocks; ++block) add_row(dw, row(sums, 2 * block, C), C);
@@ -141,10 +150,17 @@ struct RotationTable {
     cosine.resize(static_cast<std::size_t>(positions) * std::size_t(half));
     sine.resize(cosine.size());
     for (int i = 0; i < half; ++i) {
+      // Position t is one turn further than t - 1. In double, thousands of turns stay far below the
+      // rounding of float.
       const double frequency = std::pow(theta, -2.0 * i / HS);
+      const double c = std::cos(frequency), s = std::sin(frequency);
+      double c_t = 1, s_t = 0;
       for (int t = 0; t < positions; ++t) {
-        row(cosine.data(), t, half)[i] = static_cast<T>(std::cos(t * frequency));
-        row(sine.data(), t, half)[i] = static_cast<T>(std::sin(t * frequency));
+        row(cosine.data(), t, half)[i] = static_cast<T>(c_t);
+        row(sine.data(), t, half)[i] = static_cast<T>(s_t);
+        const double next = c_t * c - s_t * s;
+        s_t = s_t * c + c_t * s;
+        c_t = next;
       }
     }
   }
@@ -152,25 +168,35 @@ struct RotationTable {
   std::vector<T> cosine, sine;
 };
 
-// Rotates every head of the rows [begin, end) by sign * angle; accumulates if add.
+// Rotates the heads of one row by sign * angle; accumulates if add. c and s: the row's angles.
+template <class T>
+RAMOE_INLINE void rotate_body(T* __restrict o, const T* __restrict a, const T* __restrict c,
+                              const T* __restrict s, int half, int heads, T sign, bool add) {
+  for (int head = 0; head < heads; ++head, a += 2 * half, o += 2 * half) {
+    if (!add)
+      for (int i = 0; i < 2 * half; ++i) o[i] = 0;
+    for (int i = 0; i < half; ++i) {
+      o[i] += a[i] * c[i] - a[i + half] * sign * s[i];
+      o[i + half] += a[i + half] * c[i] + a[i] * sign * s[i];
+    }
+  }
+}
+RAMOE_SIMD void rotate_row(float* o, const float* a, const float* c, const float* s, int half,
+                           int heads, float sign, bool add) {
+  rotate_body(o, a, c, s, half, heads, sign, add);
+}
+void rotate_row(double* o, const double* a, const double* c, const double* s, int half, int heads,
+                double sign, bool add) {
+  rotate_body(o, a, c, s, half, heads, sign, add);
+}
+
 template <class T>
 void rotate_rows(T* out, const T* x, const RotationTable<T>& table, const int* position, int begin,
                  int end, int heads, T sign, bool add) {
-  const int half = table.half, HS = 2 * half;
-  for (int n = begin; n < end; ++n) {
-    const T* c = row(table.cosine.data(), position[n], half);
-    const T* s = row(table.sine.data(), position[n], half);
-    for (int head = 0; head < heads; ++head) {
-      const T* a = row(x, n, heads * HS) + head * HS;
-      T* o = row(out, n, heads * HS) + head * HS;
-      for (int i = 0; i < half; ++i) {
-        const T low = a[i] * c[i] - a[i + half] * sign * s[i];
-        const T high = a[i + half] * c[i] + a[i] * sign * s[i];
-        o[i] = add ? o[i] + low : low;
-        o[i + half] = add ? o[i + half] + high : high;
-      }
-    }
-  }
+  const int half = table.half, C = heads * 2 * half;
+  for (int n = begin; n < end; ++n)
+    rotate_row(row(out, n, C), row(x, n, C), row(table.cosine.data(), position[n], half),
+               row(table.sine.data(), position[n], half), half, heads, sign, add);
 }
 
 }  // namespace
@@ -185,10 +211,10 @@ void rope_forward(T* out, const T* x, const int* position, int N, int heads, int
 
 template <class T>
 void rope_backward(T* dx, const int* position, const T* dout, int N, int heads, int HS,
-                   double theta) {
+                   double theta, bool accumulate) {
   const RotationTable<T> table(position, N, HS, theta);
   parallel_for(N, rows_per_block(heads * HS), [&](int begin, int end) {
-    rotate_rows(dx, dout, table, position, begin, end, heads, T(-1), true);
+    rotate_rows(dx, dout, table, position, begin, end, heads, T(-1), accumulate);
   });
 }
 
@@ -204,23 +230,30 @@ RAMOE_INLINE void swiglu_body(T* out, const T* gu, int rows, int H) {
 RAMOE_SIMD void swiglu_rows(float* out, const float* gu, int rows, int H) {
   swiglu_body(out, gu, rows, H);
 }
-void swiglu_rows(double* out, const double* gu, int rows, int H) { swiglu_body(out, gu, rows, H); }
+void swiglu_rows(double* out, const double* gu, int rows, int H) {
+  swiglu_body(out, gu, rows, H);
+}
 
 template <class T>
-RAMOE_INLINE void swiglu_backward_body(T* dgu, const T* gu, const T* dout, int rows, int H) {
-  for (int n = 0; n < rows; ++n, dgu += 2 * H, gu += 2 * H, dout += H)
+RAMOE_INLINE void swiglu_backward_body(T* dgu, const T* gu, const T* dout, int rows, int H,
+                                       bool add) {
+  for (int n = 0; n < rows; ++n, dgu += 2 * H, gu += 2 * H, dout += H) {
+    if (!add)  // a choice inside the loop below would keep it from vectorising
+      for (int h = 0; h < 2 * H; ++h) dgu[h] = 0;
     for (int h = 0; h < H; ++h) {
       const T gate = gu[h], up = gu[H + h], s = sigmoid(gate);
       dgu[h] += dout[h] * up * s * (T(1) + gate * (T(1) - s));
       dgu[H + h] += dout[h] * gate * s;
     }
+  }
 }
 RAMOE_SIMD void swiglu_backward_rows(float* dgu, const float* gu, const float* dout, int rows,
-                                     int H) {
-  swiglu_backward_body(dgu, gu, dout, rows, H);
+                                     int H, bool add) {
+  swiglu_backward_body(dgu, gu, dout, rows, H, add);
 }
-void swiglu_backward_rows(double* dgu, const double* gu, const double* dout, int rows, int H) {
-  swiglu_backward_body(dgu, gu, dout, rows, H);
+void swiglu_backward_rows(double* dgu, const double* gu, const double* dout, int rows, int H,
+                          bool add) {
+  swiglu_backward_body(dgu, gu, dout, rows, H, add);
 }
 
 }  // namespace
@@ -242,26 +275,26 @@ void swiglu_forward_plain(T* out, const T* gu, int N, int H) {
 }
 
 template <class T>
-void swiglu_backward(T* dgu, const T* gu, const T* dout, int N, int H) {
+void swiglu_backward(T* dgu, const T* gu, const T* dout, int N, int H, bool accumulate) {
   parallel_for(N, rows_per_block(4 * H), [&](int begin, int end) {
     swiglu_backward_rows(row(dgu, begin, 2 * H), row(gu, begin, 2 * H), row(dout, begin, H),
-                         end - begin, H);
+                         end - begin, H, accumulate);
   });
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                   \
-  template void embedding_forward(T*, const T*, const int*, int, int);                         \
-  template void embedding_backward(T*, const int*, const T*, int, int);                        \
-  template void gather_rows_forward(T*, const T*, const int*, int, int);                       \
-  template void gather_rows_backward(T*, const int*, const T*, int, int);                      \
-  template void rmsnorm_forward(T*, T*, const T*, const T*, int, int, double);                 \
-  template void rmsnorm_forward_plain(T*, T*, const T*, const T*, int, int, double);           \
-  template void rmsnorm_backward(T*, T*, const T*, const T*, const T*, const T*, int, int);    \
-  template void rope_forward(T*, const T*, const int*, int, int, int, double);                 \
-  template void rope_backward(T*, const int*, const T*, int, int, int, double);                \
-  template void swiglu_forward(T*, const T*, int, int);                                        \
-  template void swiglu_forward_plain(T*, const T*, int, int);                                  \
-  template void swiglu_backward(T*, const T*, const T*, int, int);
+#define RAMOE_INSTANTIATE(T)                                                                      \
+  template void embedding_forward(T*, const T*, const int*, int, int);                            \
+  template void embedding_backward(T*, const int*, const T*, int, int);                           \
+  template void gather_rows_forward(T*, const T*, const int*, int, int);                          \
+  template void gather_rows_backward(T*, const int*, const T*, int, int);                         \
+  template void rmsnorm_forward(T*, T*, const T*, const T*, int, int, double);                    \
+  template void rmsnorm_forward_plain(T*, T*, const T*, const T*, int, int, double);              \
+  template void rmsnorm_backward(T*, T*, const T*, const T*, const T*, const T*, int, int, bool); \
+  template void rope_forward(T*, const T*, const int*, int, int, int, double);                    \
+  template void rope_backward(T*, const int*, const T*, int, int, int, double, bool);             \
+  template void swiglu_forward(T*, const T*, int, int);                                           \
+  template void swiglu_forward_plain(T*, const T*, int, int);                                     \
+  template void swiglu_backward(T*, const T*, const T*, int, int, bool);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)
 #undef RAMOE_INSTANTIATE

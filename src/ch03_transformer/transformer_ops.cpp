@@ -7,7 +7,8 @@ Tensor<T> embedding(Tape<T>& tape, const Tensor<T>& table, const int* token, int
   const int V = table.rows(), C = table.columns();
   for (int n = 0; n < N; ++n)
     check(token[n] >= 0 && token[n] < V, "token ", token[n], " at place ", n,
-          " is outside the vocabulary of ", V, "; was the text encoded with this model's tokenizer?");
+          " is outside the vocabulary of ", V,
+          "; was the text encoded with this model's tokenizer?");
   const Tensor<T> out = tape.output({N, C}, table);
   embedding_forward(out.data, table.data, token, N, C);
   tape.record(out, [&tape = tape, table, token, out, N, C] {
@@ -38,7 +39,9 @@ Tensor<T> rmsnorm(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, double 
   T* rstd = tape.template keep<T>(static_cast<std::size_t>(N));
   rmsnorm_forward(out.data, rstd, x.data, w.data, N, C, eps);
   tape.record(out, [&tape = tape, x, w, rstd, out, N, C] {
-    rmsnorm_backward(tape.grad(x), tape.grad(w), x.data, w.data, rstd, tape.grad(out), N, C);
+    bool fresh;
+    T* dx = tape.grad(x, fresh);
+    rmsnorm_backward(dx, tape.grad(w), x.data, w.data, rstd, tape.grad(out), N, C, !fresh);
   });
   return out;
 }
@@ -60,7 +63,9 @@ Tensor<T> rope(Tape<T>& tape, const Tensor<T>& x, const int* position, int HS, d
   const Tensor<T> out = tape.output(x.shape, x);
   rope_forward(out.data, x.data, position, N, heads, HS, theta);
   tape.record(out, [&tape = tape, x, position, out, N, heads, HS, theta] {
-    rope_backward(tape.grad(x), position, tape.grad(out), N, heads, HS, theta);
+    bool fresh;
+    T* dx = tape.grad(x, fresh);
+    rope_backward(dx, position, tape.grad(out), N, heads, HS, theta, !fresh);
   });
   return out;
 }
@@ -94,7 +99,9 @@ Tensor<T> swiglu(Tape<T>& tape, const Tensor<T>& gu) {
   const Tensor<T> out = tape.output({N, H}, gu);
   swiglu_forward(out.data, gu.data, N, H);
   tape.record(out, [&tape = tape, gu, out, N, H] {
-    swiglu_backward(tape.grad(gu), gu.data, tape.grad(out), N, H);
+    bool fresh;
+    T* dgu = tape.grad(gu, fresh);
+    swiglu_backward(dgu, gu.data, tape.grad(out), N, H, !fresh);
   });
   return out;
 }
@@ -119,20 +126,22 @@ Tensor<T> cross_entropy(Tape<T>& tape, const Tensor<T>& z, const int* target) {
     // loss = mean over counted rows:  every row's share is dloss / counted
     if (counted == 0) return;
     const T scale = tape.grad(loss)[0] / static_cast<T>(counted);
-    cross_entropy_backward(tape.grad(z), z.data, lse, target, scale, N, V);
+    bool fresh;
+    T* dz = tape.grad(z, fresh);
+    cross_entropy_backward(dz, z.data, lse, target, scale, N, V, !fresh);
   });
   return loss;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                    \
-  template Tensor<T> embedding(Tape<T>&, const Tensor<T>&, const int*, int);                    \
-  template Tensor<T> gather_rows(Tape<T>&, const Tensor<T>&, const int*, int);                  \
-  template Tensor<T> rmsnorm(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);             \
-  template Tensor<T> rmsnorm_heads(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);       \
-  template Tensor<T> rope(Tape<T>&, const Tensor<T>&, const int*, int, double);                 \
-  template Tensor<T> attention(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&,  \
-                               const int*, const AttentionDims&);                               \
-  template Tensor<T> swiglu(Tape<T>&, const Tensor<T>&);                                        \
+#define RAMOE_INSTANTIATE(T)                                                                   \
+  template Tensor<T> embedding(Tape<T>&, const Tensor<T>&, const int*, int);                   \
+  template Tensor<T> gather_rows(Tape<T>&, const Tensor<T>&, const int*, int);                 \
+  template Tensor<T> rmsnorm(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);            \
+  template Tensor<T> rmsnorm_heads(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);      \
+  template Tensor<T> rope(Tape<T>&, const Tensor<T>&, const int*, int, double);                \
+  template Tensor<T> attention(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, \
+                               const int*, const AttentionDims&);                              \
+  template Tensor<T> swiglu(Tape<T>&, const Tensor<T>&);                                       \
   template Tensor<T> cross_entropy(Tape<T>&, const Tensor<T>&, const int*);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)

@@ -7,6 +7,7 @@
 #include "ch01_tensor/gemm.h"
 #include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
+#include "ch01_tensor/vector_ops.h"
 #include "ch03_transformer/layer_ops.h"
 
 namespace ramoe {
@@ -57,27 +58,34 @@ void combine_rows(double* out, const double* y, const double* gate, const int* s
 }
 
 template <class T>
-RAMOE_INLINE void combine_backward_body(T* dy, T* dgate, const T* y, const T* gate,
-                                        const int* slot, const T* dout, int rows, int K, int C) {
+RAMOE_INLINE void combine_backward_body(T* dy, T* dgate, const T* y, const T* gate, const int* slot,
+                                        const T* dout, int rows, int K, int C, bool add) {
   for (int n = 0; n < rows; ++n, dout += C, gate += K, slot += K)
     for (int k = 0; k < K; ++k) {
       if (slot[k] < 0) continue;
       const std::size_t at = std::size_t(slot[k]) * std::size_t(C);
       const T weight = gate[k];
-      for (int c = 0; c < C; ++c) dy[at + std::size_t(c)] += weight * dout[c];
+      T* dy_k = dy + at;
+      if (add)
+        for (int c = 0; c < C; ++c) dy_k[c] += weight * dout[c];
+      else
+        for (int c = 0; c < C; ++c) dy_k[c] = weight * dout[c];
       if (dgate != nullptr) dgate[n * K + k] += dot(dout, y + at, C);
     }
 }
 RAMOE_SIMD void combine_backward_rows(float* dy, float* dgate, const float* y, const float* gate,
-                                      const int* slot, const float* dout, int rows, int K, int C) {
-  combine_backward_body(dy, dgate, y, gate, slot, dout, rows, K, C);
+                                      const int* slot, const float* dout, int rows, int K, int C,
+                                      bool add) {
+  combine_backward_body(dy, dgate, y, gate, slot, dout, rows, K, C, add);
 }
 void combine_backward_rows(double* dy, double* dgate, const double* y, const double* gate,
-                           const int* slot, const double* dout, int rows, int K, int C) {
-  combine_backward_body(dy, dgate, y, gate, slot, dout, rows, K, C);
+                           const int* slot, const double* dout, int rows, int K, int C, bool add) {
+  combine_backward_body(dy, dgate, y, gate, slot, dout, rows, K, C, add);
 }
 
-int rows_per_block(int C) { return std::max(1, 16384 / std::max(1, C)); }
+int rows_per_block(int C) {
+  return std::max(1, 16384 / std::max(1, C));
+}
 
 }  // namespace
 
@@ -92,11 +100,12 @@ void combine_forward(T* out, const T* y, const T* gate, const int* slot_from_cho
 
 template <class T>
 void combine_backward(T* dy, T* dgate, const T* y, const T* gate, const int* slot_from_choice,
-                      const T* dout, int N, int K, int C) {
+                      const T* dout, int N, int K, int C, bool accumulate) {
   // A slot belongs to one token, so blocks of tokens write apart.
   parallel_for(N, rows_per_block(C), [&](int begin, int end) {
     combine_backward_rows(dy, dgate ? row(dgate, begin, K) : nullptr, y, row(gate, begin, K),
-                          row(slot_from_choice, begin, K), row(dout, begin, C), end - begin, K, C);
+                          row(slot_from_choice, begin, K), row(dout, begin, C), end - begin, K, C,
+                          accumulate);
   });
 }
 
@@ -120,8 +129,7 @@ void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, 
       swiglu_forward_plain(act.data(), gu.data(), 1, H);
       for (int c = 0; c < C; ++c)
         for (int h = 0; h < H; ++h)
-          out_n[c] += row(gate, n, K)[k] * act[std::size_t(h)] *
-                      row(down + e * down_size, h, C)[c];
+          out_n[c] += row(gate, n, K)[k] * act[std::size_t(h)] * row(down + e * down_size, h, C)[c];
     }
   }
 }
@@ -134,7 +142,8 @@ namespace {
 template <class T>
 void expert_products(const DispatchPlan& plan, int E, const Gemm<T>& first, std::size_t a_stride,
                      std::size_t b_stride, std::size_t c_stride) {
-  // NN and NT: M rows of slots, B the expert's weight. TN: K runs over slots, C the expert's weight.
+  // NN and NT: M rows of slots, B the expert's weight. TN: K runs over slots, C the expert's
+  // weight.
   thread_local std::vector<Gemm<T>> products;
   products.clear();
   for (int e = 0; e < E; ++e) {
@@ -167,24 +176,23 @@ void experts_backward(Tape<T>& tape, const ExpertsSaved<T>& s, const Tensor<T>& 
   const int C = s.C, H = s.H, S = s.plan.slots;
   const std::size_t c = std::size_t(C), h = std::size_t(H), slots = std::size_t(S);
   // Gradients first: what is taken behind the mark is given back at the end.
-  T *dx = tape.grad(x), *dgate = tape.grad(gate), *dw = tape.grad(gate_up);
+  bool dx_fresh;
+  T *dx = tape.grad(x, dx_fresh), *dgate = tape.grad(gate), *dw = tape.grad(gate_up);
   T *ddown = tape.grad(down), *dout = tape.grad(out);
   const typename Arena::Mark mark = tape.arena().mark();
   T* dy = tape.template keep<T>(slots * c);
   T* dact = tape.template keep<T>(slots * h);
   T* dgu = tape.template keep<T>(slots * 2 * h);
-  std::fill_n(dy, slots * c, T(0));
-  std::fill_n(dgu, slots * 2 * h, T(0));
   // out = combine(y, gate)
-  combine_backward(dy, dgate, s.y, gate.data, s.plan.slot_from_choice, dout, s.N, s.K, C);
+  combine_backward(dy, dgate, s.y, gate.data, s.plan.slot_from_choice, dout, s.N, s.K, C, false);
   // y = act down:  ddown += act^T dy,  dact = dy down^T
   if (ddown)
-    expert_products(s.plan, s.E, Gemm<T>{GemmForm::TN, H, C, 0, s.act, H, dy, C, ddown, C, true},
-                    h, c, h * c);
+    expert_products(s.plan, s.E, Gemm<T>{GemmForm::TN, H, C, 0, s.act, H, dy, C, ddown, C, true}, h,
+                    c, h * c);
   expert_products(s.plan, s.E, Gemm<T>{GemmForm::NT, 0, H, C, dy, C, down.data, C, dact, H, false},
                   c, h * c, h);
   // act = swiglu(gu)
-  swiglu_backward(dgu, s.gu, dact, S, H);
+  swiglu_backward(dgu, s.gu, dact, S, H, false);
   // gu = xs gate_up:  dgate_up += xs^T dgu,  dxs = dgu gate_up^T (written over dy)
   if (dw)
     expert_products(s.plan, s.E,
@@ -198,9 +206,9 @@ void experts_backward(Tape<T>& tape, const ExpertsSaved<T>& s, const Tensor<T>& 
     // xs = rows of x:  dx[n] += sum_k dxs[slot of (n,k)]
     T* ones = tape.template keep<T>(std::size_t(s.N) * std::size_t(s.K));
     std::fill_n(ones, std::size_t(s.N) * std::size_t(s.K), T(1));
-    T* sum = tape.template keep<T>(std::size_t(s.N) * c);
+    T* sum = dx_fresh ? dx : tape.template keep<T>(std::size_t(s.N) * c);
     combine_forward(sum, dy, ones, s.plan.slot_from_choice, s.N, s.K, C);
-    for (std::size_t i = 0; i < std::size_t(s.N) * c; ++i) dx[i] += sum[i];
+    if (!dx_fresh) axpy(dx, T(1), sum, std::size_t(s.N) * c);
   }
   tape.arena().release(mark);
 }
@@ -267,8 +275,8 @@ Tensor<T> sigmoid_gate(Tape<T>& tape, const Tensor<T>& s, const Tensor<T>& y) {
 
 #define RAMOE_INSTANTIATE(T)                                                                      \
   template void combine_forward(T*, const T*, const T*, const int*, int, int, int);               \
-  template void combine_backward(T*, T*, const T*, const T*, const int*, const T*, int, int,      \
-                                 int);                                                            \
+  template void combine_backward(T*, T*, const T*, const T*, const int*, const T*, int, int, int, \
+                                 bool);                                                           \
   template void experts_forward_plain(T*, const T*, const T*, const T*, const T*, const int*,     \
                                       const unsigned char*, int, int, int, int);                  \
   template Tensor<T> experts(Tape<T>&, const Tensor<T>&, const Routing<T>&, const Tensor<T>&,     \

@@ -4,9 +4,9 @@
 //   experts  y = down( silu(x gate) * (x up) ) for the rows of each expert, as grouped GEMM
 //   combine  out[n] = sum_k gate[n,k] y[slot of (n,k)], summed in the order of k
 //
-// A slot is a place in the sorted order; names give the direction: token_from_slot, slot_from_choice.
-// Weights: gate_up (E,C,2H), gate in the first H columns; down (E,H,C).
-// Tests: tests/ch04_moe/experts_test.cpp
+// A slot is a place in the sorted order; names give the direction: token_from_slot,
+// slot_from_choice. Weights: gate_up (E,C,2H), gate in the first H columns; down (E,H,C). Tests:
+// tests/ch04_moe/experts_test.cpp
 #pragma once
 
 #include "ch04_moe/router.h"
@@ -15,8 +15,8 @@ namespace ramoe {
 
 /// Who goes where. Rows with real[n] == 0 (padding) visit no expert: their choices have slot -1.
 struct DispatchPlan {
-  int slots = 0;                // number of dispatched (token, choice) pairs
-  int* offset = nullptr;        // (E+1)  slots of expert e are [offset[e], offset[e+1])
+  int slots = 0;                    // number of dispatched (token, choice) pairs
+  int* offset = nullptr;            // (E+1)  slots of expert e are [offset[e], offset[e+1])
   int* token_from_slot = nullptr;   // (slots)
   int* slot_from_choice = nullptr;  // (N,K)
 };
@@ -29,12 +29,14 @@ void plan_dispatch(DispatchPlan& plan, const int* chosen, const unsigned char* r
 template <class T>
 void combine_forward(T* out, const T* y, const T* gate, const int* slot_from_choice, int N, int K,
                      int C);
-/// dy[slot] += gate dout[n];  dgate[n,k] += dout[n] . y[slot]
+/// dy[slot] += gate dout[n];  dgate[n,k] += dout[n] . y[slot]. Without `accumulate` dy is
+/// overwritten, every slot of it, for each belongs to a token; dgate accumulates all the same.
 template <class T>
 void combine_backward(T* dy, T* dgate, const T* y, const T* gate, const int* slot_from_choice,
-                      const T* dout, int N, int K, int C);
+                      const T* dout, int N, int K, int C, bool accumulate = true);
 
-/// The mixture by its definition, token by token: out[n] = sum_k gate[n,k] expert_{chosen[n,k]}(x[n]).
+/// The mixture by its definition, token by token: out[n] = sum_k gate[n,k]
+/// expert_{chosen[n,k]}(x[n]).
 template <class T>
 void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, const T* gate,
                            const int* chosen, const unsigned char* real, int N, int K, int C,

@@ -14,22 +14,25 @@ namespace {
 template <class T>
 struct Factors {
   T beta1, beta2, rate, root, eps, shrink;  // rate = lr / (1-b1^t), root = 1 / (1-b2^t)
+  T scale;                                  // of the gradient
 };
 template <class T>
-Factors<T> factors(double lr, double decay, int t, const AdamWConfig& c) {
+Factors<T> factors(double lr, double decay, int t, const AdamWConfig& c, double scale) {
   return {static_cast<T>(c.beta1),
           static_cast<T>(c.beta2),
           static_cast<T>(lr / (1 - std::pow(c.beta1, t))),
           static_cast<T>(1 / (1 - std::pow(c.beta2, t))),
           static_cast<T>(c.eps),
-          static_cast<T>(1 - lr * decay)};
+          static_cast<T>(1 - lr * decay),
+          static_cast<T>(scale)};
 }
 
 template <class T>
 RAMOE_INLINE void update_body(T* w, T* g, T* m, T* v, int n, const Factors<T>& f) {
   for (int i = 0; i < n; ++i) {
-    const T mi = f.beta1 * m[i] + (T(1) - f.beta1) * g[i];
-    const T vi = f.beta2 * v[i] + (T(1) - f.beta2) * g[i] * g[i];
+    const T gi = f.scale * g[i];
+    const T mi = f.beta1 * m[i] + (T(1) - f.beta1) * gi;
+    const T vi = f.beta2 * v[i] + (T(1) - f.beta2) * gi * gi;
     w[i] = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
     m[i] = mi;
     v[i] = vi;
@@ -48,12 +51,9 @@ bool decays(const Parameter<float>& parameter) {
   return parameter.shape.rank() > 1 && parameter.name != "embed_tokens";
 }
 
-}  // namespace
-
+/// adamw_update of scale * g.
 template <class T>
-void adamw_update(T* w, T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
-                  const AdamWConfig& config) {
-  const Factors<T> f = factors<T>(lr, decay, t, config);
+void update(T* w, T* g, T* m, T* v, std::size_t n, const Factors<T>& f) {
   constexpr std::size_t kBlock = 16384;
   const int blocks = static_cast<int>((n + kBlock - 1) / kBlock);
   parallel_for(blocks, 1, [&](int block, int) {
@@ -62,9 +62,17 @@ void adamw_update(T* w, T* g, T* m, T* v, std::size_t n, double lr, double decay
   });
 }
 
+}  // namespace
+
 template <class T>
-void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay,
-                        int t, const AdamWConfig& c) {
+void adamw_update(T* w, T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
+                  const AdamWConfig& config) {
+  update(w, g, m, v, n, factors<T>(lr, decay, t, config, 1));
+}
+
+template <class T>
+void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
+                        const AdamWConfig& c) {
   for (std::size_t i = 0; i < n; ++i) {
     m[i] = T(c.beta1) * m[i] + T(1 - c.beta1) * g[i];
     v[i] = T(c.beta2) * v[i] + T(1 - c.beta2) * g[i] * g[i];
@@ -95,18 +103,17 @@ double AdamW::step(double lr, double scale, double clip) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter<float>& p = *parameters_[i];
     if (!p.trainable) continue;
-    if (factor != 1.0)
-      for (float& g : p.gradient) g *= static_cast<float>(factor);
-    adamw_update(p.value.data(), p.gradient.data(), m_[i].data(), v_[i].data(), p.value.size(), lr,
-                 decays(p) ? config_.weight_decay : 0.0, steps_, config_);
+    const double decay = decays(p) ? config_.weight_decay : 0.0;
+    update(p.value.data(), p.gradient.data(), m_[i].data(), v_[i].data(), p.value.size(),
+           factors<float>(lr, decay, steps_, config_, factor));
   }
   return norm;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                    \
-  template void adamw_update(T*, T*, T*, T*, std::size_t, double, double, int,                  \
-                             const AdamWConfig&);                                               \
-  template void adamw_update_plain(T*, const T*, T*, T*, std::size_t, double, double, int,      \
+#define RAMOE_INSTANTIATE(T)                                                               \
+  template void adamw_update(T*, T*, T*, T*, std::size_t, double, double, int,             \
+                             const AdamWConfig&);                                          \
+  template void adamw_update_plain(T*, const T*, T*, T*, std::size_t, double, double, int, \
                                    const AdamWConfig&);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)
