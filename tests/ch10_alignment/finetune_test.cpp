@@ -100,8 +100,12 @@ TEST(Finetune, RunsToTheLastStepOrUntilToldToStop) {
   Trainer one(straight, config), two(halted, config);
   FinetuneBatches batches(examples, 3, pad, bos, 7), again(examples, 3, pad, bos, 7);
   std::vector<int> steps;
+  FinetuneBatches expected(examples, 3, pad, bos, 7);
   finetune(one, batches, config, nullptr, [&](int step, const StepReport& report) {
     EXPECT_EQ(report.extra, 0);
+    // Two batches a step, none of them twice.
+    EXPECT_EQ(report.tokens, expected.batch(2 * step - 2).tokens.token.size() +
+                                 expected.batch(2 * step - 1).tokens.token.size());
     steps.push_back(step);
     return true;
   });
