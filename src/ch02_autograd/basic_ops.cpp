@@ -7,10 +7,10 @@
 
 namespace ramoe {
 
+namespace {
+
 template <class T>
-Tensor<T> add(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b) {
-  expect_shape(b, a.shape, "the second operand of add");
-  const Tensor<T> out = tape.output(a.shape, a, b);
+Tensor<T> record_sum(Tape<T>& tape, const Tensor<T>& out, const Tensor<T>& a, const Tensor<T>& b) {
   add_forward(out.data, a.data, b.data, out.count());
   tape.record(out, [&tape = tape, out, a, b] {
     // out = a + b:  da += dout, db += dout
@@ -26,6 +26,20 @@ Tensor<T> add(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b) {
     if (T* da = tape.grad(a)) axpy(da, T(1), dout, out.count());
   });
   return out;
+}
+
+}  // namespace
+
+template <class T>
+Tensor<T> add(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b) {
+  expect_shape(b, a.shape, "the second operand of add");
+  return record_sum(tape, tape.output(a.shape, a, b), a, b);
+}
+
+template <class T>
+Tensor<T> add_over(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b) {
+  expect_shape(b, a.shape, "the second operand of add_over");
+  return record_sum(tape, tape.output_over(b, a, b), a, b);
 }
 
 template <class T>
@@ -111,6 +125,7 @@ Tensor<T> weighted_sum(Tape<T>& tape, std::initializer_list<WeightedTerm<T>> ter
 
 #define RAMOE_INSTANTIATE(T)                                                                 \
   template Tensor<T> add(Tape<T>&, const Tensor<T>&, const Tensor<T>&);                      \
+  template Tensor<T> add_over(Tape<T>&, const Tensor<T>&, const Tensor<T>&);                 \
   template Tensor<T> linear(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&); \
   template Tensor<T> linear_transposed(Tape<T>&, const Tensor<T>&, const Tensor<T>&);        \
   template Tensor<T> softmax(Tape<T>&, const Tensor<T>&);                                    \

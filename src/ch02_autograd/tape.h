@@ -50,6 +50,13 @@ class Tape {
     return {arena_.take<T>(shape.count()), shape, wanted ? add_node(shape.count()) : -1};
   }
 
+  /// An output in the memory of `x`, whose values are lost: only where no closure reads them.
+  template <class... Inputs>
+  Tensor<T> output_over(const Tensor<T>& x, const Inputs&... inputs) {
+    const bool wanted = recording_ && ((inputs.node >= 0) || ...);
+    return {x.data, x.shape, wanted ? add_node(x.count()) : -1};
+  }
+
   /// Memory for values that backward needs; lives until reset().
   template <class Value>
   Value* keep(std::size_t count) {

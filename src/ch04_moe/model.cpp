@@ -136,7 +136,7 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
     }
   }
   if (!mixed.data) mixed = attention(tape, q, k, v, batch.length.data(), dims);
-  return ramoe::add(tape, x, linear(tape, mixed, tape.leaf(*p.o)));
+  return add_over(tape, x, linear(tape, mixed, tape.leaf(*p.o)));
 }
 
 template <class T>
@@ -152,9 +152,9 @@ Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
   if (config_.shared_expert()) {
     const Tensor<T> act = swiglu(tape, linear(tape, h, tape.leaf(*p.shared_gate_up)));
     const Tensor<T> shared = linear(tape, act, tape.leaf(*p.shared_down));
-    y = ramoe::add(tape, y, sigmoid_gate(tape, linear(tape, h, tape.leaf(*p.shared_gate)), shared));
+    y = add_over(tape, y, sigmoid_gate(tape, linear(tape, h, tape.leaf(*p.shared_gate)), shared));
   }
-  return ramoe::add(tape, x, y);
+  return add_over(tape, x, y);
 }
 
 template <class T>
