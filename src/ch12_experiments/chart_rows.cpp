@@ -10,7 +10,7 @@
 namespace ramoe {
 namespace {
 
-constexpr double row_height = 19, heading_height = 21, label_size = 11;
+constexpr double row_height = 19, heading_height = 21, row_label_size = 11;
 
 /// Room at the left for labels, within reason.
 template <class Groups, class Rows>
@@ -18,13 +18,13 @@ double label_room(const Groups& groups, const Rows& rows_of) {
   double widest = 0;
   for (const auto& group : groups)
     for (const auto& row : rows_of(group))
-      widest = std::max(widest, text_width(row.label, label_size));
+      widest = std::max(widest, text_width(row.label, row_label_size));
   return std::clamp(widest + 8, 30.0, 120.0);
 }
 
 void draw_row_label(Svg& svg, double right, double middle, const std::string& label) {
-  svg.text({right - 6, middle + 4}, fitted(label, label_size, right - 6),
-           {.size = label_size, .anchor = Anchor::end});
+  svg.text({right - 6, middle + 4}, fitted(label, row_label_size, right - 6),
+           {.size = row_label_size, .anchor = Anchor::end});
 }
 
 /// White towards the colour by a share in [0,1].
@@ -98,7 +98,7 @@ std::string stacked_bars(const StackedBars& chart) {
            {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
   double y = top;
   for (const BarGroup& group : chart.groups) {
-    svg.text({left, y + 15}, group.label, {.size = label_size, .bold = true});
+    svg.text({left, y + 15}, group.label, {.size = row_label_size, .bold = true});
     y += heading_height;
     for (const Bar& bar : group.bars) {
       draw_row_label(svg, left, y + row_height / 2, bar.label);
@@ -186,7 +186,7 @@ std::string dot_plot(const DotPlot& chart) {
   double y = top;
   for (std::size_t g = 0; g < chart.groups.size(); ++g) {
     svg.text({left, y + 15}, chart.groups[g].label,
-             {.size = label_size, .bold = true, .halo = true});
+             {.size = row_label_size, .bold = true, .halo = true});
     y += heading_height;
     for (const DotRow& row : chart.groups[g].rows) {
       const double middle = y + row_height / 2;

@@ -1,0 +1,38 @@
+// The program as a user calls it: a command line in, exit code and both streams out.
+#pragma once
+
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <string>
+
+namespace ramoe {
+
+struct Outcome {
+  int code = -1;
+  std::string text;  // standard output and error together
+};
+
+/// Runs `ramoe <arguments>`, quoted as for a shell.
+inline Outcome run_cli(const std::string& arguments) {
+  Outcome outcome;
+  FILE* pipe = ::popen((std::string(RAMOE_BINARY) + " " + arguments + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return outcome;
+  char buffer[4096];
+  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, pipe))
+    outcome.text.append(buffer, n);
+  const int status = ::pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+/// Keys of a pre-training run that takes a second or two.
+inline std::string tiny_pretrain(const std::string& folder, const std::string& more = "") {
+  return "pretrain --data=" RAMOE_SOURCE_DIR "/data --run=" + folder +
+         " --languages=en,es,sw --tasks=facts --tokenizer_documents=300 --vocab_size=500"
+         " --hidden_size=16 --num_hidden_layers=2 --num_attention_heads=2 --num_key_value_heads=2"
+         " --num_experts=4 --moe_intermediate_size=8 --batch=8 --steps=12 --save_every=4 " +
+         more;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,73 @@
+// A tiny end-to-end run: every stage writes what the next one reads, and the numbers agree.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "app/cli.h"
+#include "ch05_training/metrics.h"
+#include "ch08_taxonomy/taxonomy.h"
+#include "support/files.h"
+#include "support/scratch.h"
+
+namespace ramoe {
+namespace {
+
+TEST(Demo, StagesProduceConsistentFiles) {
+  const ScratchFolder scratch;
+  const std::string run = scratch.file("demo");
+  const std::string command = "demo --tier=smoke --run=" + run;
+  const Outcome first = run_cli(command);
+  ASSERT_EQ(first.code, 0) << first.text;
+  EXPECT_NE(first.text.find("report.html"), std::string::npos) << first.text;
+
+  // The loss falls.
+  const std::vector<Json> metrics = read_metrics(run + "/base/metrics.jsonl");
+  ASSERT_GE(metrics.size(), 2u);
+  EXPECT_LT(metrics.back()["loss"].get<double>(), metrics.front()["loss"].get<double>());
+
+  // Stage 1 counts what it stored.
+  const Json results = read_json(run + "/results.json");
+  const std::vector<ClassifiedPair> pairs = read_taxonomy(run + "/taxonomy/taxonomy.jsonl");
+  for (const Json& row : results["taxonomy"]) {
+    std::vector<ClassifiedPair> mine;
+    for (const ClassifiedPair& pair : pairs)
+      if (pair.lang == row["lang"] && pair.task == row["task"]) mine.push_back(pair);
+    const TypeCounts counts = count_types(mine);
+    EXPECT_GT(counts.total(), 0);
+    for (const PairType type : all_pair_types)
+      EXPECT_EQ(counts.of(type), row[name_of(type)].get<int>());
+  }
+
+  // Stage 2 selects experts of the model in every layer; the zone lies within the model.
+  const int layers = results["model"]["layers"], experts = results["model"]["experts"];
+  for (const Json& task : results["experts"]) {
+    ASSERT_EQ(static_cast<int>(task["experts"].size()), layers);
+    for (const Json& layer : task["experts"]) {
+      EXPECT_FALSE(layer.empty());
+      for (const Json& e : layer) EXPECT_LT(e.get<int>(), experts);
+    }
+  }
+  EXPECT_LE(results["divergence"]["zone"]["first"], results["divergence"]["zone"]["last"]);
+  EXPECT_LT(results["divergence"]["zone"]["last"].get<int>(), layers);
+
+  // Stage 3: each difference is RA-MoE minus SFT of the same seed.
+  ASSERT_FALSE(results["accuracy"].empty());
+  for (const Json& row : results["accuracy"])
+    for (std::size_t s = 0; s < row["difference"]["per_seed"].size(); ++s)
+      EXPECT_NEAR(row["difference"]["per_seed"][s].get<double>(),
+                  row["methods"]["ramoe"]["accuracy"][s].get<double>() -
+                      row["methods"]["sft"]["accuracy"][s].get<double>(),
+                  1e-12);
+  EXPECT_FALSE(results["words"].empty());
+  EXPECT_TRUE(std::filesystem::exists(run + "/report.html"));
+
+  // Run again: everything is kept, the results are the same but for the time of day.
+  const Outcome second = run_cli(command);
+  ASSERT_EQ(second.code, 0) << second.text;
+  EXPECT_NE(second.text.find("finished before, kept"), std::string::npos) << second.text;
+  EXPECT_EQ(read_json(run + "/results.json")["accuracy"], results["accuracy"]);
+  EXPECT_EQ(run_cli("report " + run).code, 0);
+}
+
+}  // namespace
+}  // namespace ramoe
