@@ -32,6 +32,7 @@ struct LoadedModel {
 LoadedModel load_any_model(const std::string& path);
 
 /// The languages a command works on: those asked for, or all targets. Error: not in the corpus.
-std::vector<std::string> choose_targets(const Corpus& corpus, const std::vector<std::string>& asked);
+std::vector<std::string> choose_targets(const Corpus& corpus,
+                                        const std::vector<std::string>& asked);
 
 }  // namespace ramoe

@@ -21,14 +21,16 @@ const std::vector<Command>& commands() {
       {"generate", "continue a prompt", run_generate},
       {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect},
       {"report", "report.html from the results of a demo", run_report},
-      {"bench", "speed of the kernels and of a training step against the machine's peak", run_bench},
+      {"bench", "speed of the kernels and of a training step against the machine's peak",
+       run_bench},
   };
   return all;
 }
 
 void RunOptions::list(FieldList& f) {
   f.add("run", &run, "folder of this run");
-  f.add("threads", &threads, "threads; 0: as many as the machine has. Changes no result", {0, 1024});
+  f.add("threads", &threads, "threads; 0: as many as the machine has. Changes no result",
+        {0, 1024});
   f.add("resume", &resume, "go on with the run that the folder holds");
   f.add("overwrite", &overwrite, "remove the run that the folder holds");
 }

@@ -44,8 +44,8 @@ struct RunOptions {
   OnExisting existing() const;
 };
 
-/// Reads the arguments into the fields: first a config file, if one is named, then the flags in their
-/// order. `--help` prints the keys and ends the command: returns false.
+/// Reads the arguments into the fields: first a config file, if one is named, then the flags in
+/// their order. `--help` prints the keys and ends the command: returns false.
 bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command);
 
 /// The facts of a run for its folder, from its resolved fields. Run options never change a result.

@@ -1,5 +1,6 @@
-// ramoe demo: the whole paper in small. Pre-train, draw the divergence curve, classify, find experts,
-// fine-tune with SFT and with RA-MoE over several seeds, compare, and say in words what was seen.
+// ramoe demo: the whole paper in small. Pre-train, draw the divergence curve, classify, find
+// experts, fine-tune with SFT and with RA-MoE over several seeds, compare, and say in words what
+// was seen.
 #include <atomic>
 #include <iostream>
 #include <mutex>
@@ -134,7 +135,8 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
   work();
   for (std::thread& worker : workers) worker.join();
   if (error) std::rethrow_exception(error);
-  check(!interrupt.requested(), "interrupted; finished runs are kept. Run the same command again to "
+  check(!interrupt.requested(),
+        "interrupted; finished runs are kept. Run the same command again to "
         "go on.");
   progress.finish();
 }
@@ -152,9 +154,9 @@ Json curve(const std::string& folder, const std::vector<std::string>& keys) {
 
 Json model_facts(const ModelConfig& config) {
   const ParameterCount count = count_parameters(config);
-  return {{"family", config.model_type},        {"layers", config.num_hidden_layers},
-          {"experts", config.num_experts},      {"experts_per_token", config.num_experts_per_tok},
-          {"parameters", count.total},          {"active_parameters", count.active}};
+  return {{"family", config.model_type},   {"layers", config.num_hidden_layers},
+          {"experts", config.num_experts}, {"experts_per_token", config.num_experts_per_tok},
+          {"parameters", count.total},     {"active_parameters", count.active}};
 }
 
 Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs) {
@@ -188,12 +190,15 @@ Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs)
     r["finetune"].push_back(entry);
   }
   compare_methods(r, runs);
-  r["run"] = {{"command", "demo"}, {"finished", utc_now()},
+  r["run"] = {{"command", "demo"},
+              {"finished", utc_now()},
               {"build", read_run(plan.pretrain.run.run, "pretrain").record.value("build", Json())}};
   return r;
 }
 
-void say(const std::string& title) { std::cout << "\n== " << title << "\n" << std::flush; }
+void say(const std::string& title) {
+  std::cout << "\n== " << title << "\n" << std::flush;
+}
 
 }  // namespace
 
@@ -231,8 +236,7 @@ int run_demo(const Arguments& arguments) {
     write_report(folder.file("report.html"), results);
     say("accuracy on the test split");
     std::cout << accuracy_table_text(results) << "\n";
-    for (const Json& sentence : results["words"])
-      std::cout << sentence.get<std::string>() << "\n";
+    for (const Json& sentence : results["words"]) std::cout << sentence.get<std::string>() << "\n";
     folder.close();
   }
   std::cout << "\nThe report is " << o.run.run << "/report.html, the numbers are " << o.run.run

@@ -1,11 +1,12 @@
 // ramoe divergence: routing divergence by layer and language, and the alignment zone read off it.
+#include "ch07_divergence/divergence.h"
+
 #include <cmath>
 #include <cstdio>
 #include <iostream>
 
 #include "app/stages.h"
 #include "ch06_languages/batches.h"
-#include "ch07_divergence/divergence.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -23,7 +24,8 @@ void DivergenceOptions::list(FieldList& f) {
 
 namespace {
 
-/// The training pairs of a language and task, learning and validation part: what later stages may see.
+/// The training pairs of a language and task, learning and validation part: what later stages may
+/// see.
 std::vector<ExamplePair> adapt_pairs(const Corpus& corpus, const std::string& lang, Task task) {
   std::vector<ExamplePair> pairs = corpus.pairs(lang, task, Split::adapt_train);
   const std::vector<ExamplePair> more = corpus.pairs(lang, task, Split::adapt_valid);
@@ -74,7 +76,9 @@ double mean_over(const std::vector<double>& divergence, Zone zone, bool inside) 
   return count ? sum / count : std::nan("");
 }
 
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 void print_curve(const std::map<std::string, std::vector<double>>& by_language,
                  const std::vector<double>& mean, Zone zone) {
@@ -114,8 +118,8 @@ void divergence_stage(const DivergenceOptions& options) {
       gap_values.push_back(m.gap);
     }
   }
-  const Zone zone = o.zone == "curve" ? zone_from_curve(mean)
-                                      : zone_from_depth(L, o.zone_begin, o.zone_end);
+  const Zone zone =
+      o.zone == "curve" ? zone_from_curve(mean) : zone_from_depth(L, o.zone_begin, o.zone_end);
   std::vector<double> inside, outside;
   for (const std::vector<double>& curve : task_curves) {
     inside.push_back(mean_over(curve, zone, true));

@@ -32,17 +32,15 @@ Split parse_split(const std::string& name) {
   fail("split \"", name, "\" is unknown.");
 }
 
-void write_answers(const std::string& path, const std::vector<std::pair<Example, Answer>>& answers) {
+void write_answers(const std::string& path,
+                   const std::vector<std::pair<Example, Answer>>& answers) {
   std::string lines;
   for (const auto& [example, answer] : answers)
-    lines += Json{{"id", example.id},
-                  {"lang", example.lang},
-                  {"question", example.question},
-                  {"answer", example.answer},
-                  {"output", answer.output},
-                  {"correct", answer.correct}}
-                 .dump(-1, ' ', false, Json::error_handler_t::replace) +
-             "\n";
+    lines +=
+        Json{{"id", example.id},         {"lang", example.lang},    {"question", example.question},
+             {"answer", example.answer}, {"output", answer.output}, {"correct", answer.correct}}
+            .dump(-1, ' ', false, Json::error_handler_t::replace) +
+        "\n";
   write_file(path, lines);
 }
 

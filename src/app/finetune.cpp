@@ -1,4 +1,6 @@
 // ramoe finetune (stage 3): SFT with or without the alignment loss, and its evaluation on test.
+#include "ch10_alignment/finetune.h"
+
 #include <cstdio>
 #include <iostream>
 
@@ -7,7 +9,6 @@
 #include "ch05_training/metrics.h"
 #include "ch05_training/progress.h"
 #include "ch06_languages/tokenizer_json.h"
-#include "ch10_alignment/finetune.h"
 #include "ch11_baselines/method.h"
 #include "ch12_experiments/evaluation.h"
 #include "support/error.h"
@@ -63,9 +64,8 @@ Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInpu
                Split split) {
   Json scores = Json::array();
   const std::vector<Task> tasks = tasks_of(o, inputs.base.corpus);
-  for (const Score& score : evaluate(model, inputs.base.tokenizer, inputs.base.corpus,
-                                     {o.language}, split, inputs.english_correct,
-                                     o.max_new_tokens))
+  for (const Score& score : evaluate(model, inputs.base.tokenizer, inputs.base.corpus, {o.language},
+                                     split, inputs.english_correct, o.max_new_tokens))
     if (std::find(tasks.begin(), tasks.end(), parse_task(score.task)) != tasks.end())
       scores.push_back(to_json(score));
   return scores;
@@ -88,8 +88,8 @@ FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
   inputs.zone = {divergence["zone"]["first"].get<int>(), divergence["zone"]["last"].get<int>()};
   const std::string experts_path = require_file(o.experts_run, "experts.json", "experts");
   for (const Json& task : read_json(experts_path))
-    inputs.experts.push_back(task_experts_from_json(task, experts_path, config.num_hidden_layers,
-                                                    config.num_experts));
+    inputs.experts.push_back(
+        task_experts_from_json(task, experts_path, config.num_hidden_layers, config.num_experts));
   for (const Split split : {Split::adapt_valid, Split::test})
     inputs.english_correct.merge(correct_in_english(*inputs.base.model, inputs.base.tokenizer,
                                                     inputs.base.corpus, split, o.max_new_tokens));
@@ -115,8 +115,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   inputs.base.corpus.pack(o.language);
   check(o.language != english, "language = en: the target must be another language than English.");
   const std::unique_ptr<Method> method = make_method(o.method);
-  RunFolder folder(o.run.run,
-                   run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
+  RunFolder folder(o.run.run, run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
                    o.run.existing());
   std::vector<ExamplePair> pairs;
   for (const Task task : tasks_of(o, inputs.base.corpus))
@@ -136,8 +135,10 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   Trainer trainer(model, o.train);
   const std::string state = folder.file("training.safetensors");
   if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
-  FinetuneBatches batches(examples, o.train.batch, config.pad_token_id, config.bos_token_id, o.seed);
-  MetricsFile metrics(folder.file("metrics.jsonl"), trainer.steps_done() > 0 ? trainer.steps_done() : -1);
+  FinetuneBatches batches(examples, o.train.batch, config.pad_token_id, config.bos_token_id,
+                          o.seed);
+  MetricsFile metrics(folder.file("metrics.jsonl"),
+                      trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
   finetune(trainer, batches, o.train, extra.get(), [&](int step, const StepReport& report) {
@@ -182,14 +183,15 @@ int run_finetune(const Arguments& arguments) {
   Interrupt interrupt;
   const bool finished =
       finetune_stage(options, inputs, false, [&] { return interrupt.requested(); });
-  check(finished, "interrupted; everything is saved. Go on with: ramoe finetune ... --run=",
-        options.run.run, " --resume=true");
+  check(finished,
+        "interrupted; everything is saved. Go on with: ramoe finetune ... --run=", options.run.run,
+        " --resume=true");
   const Json results = read_json(options.run.run + "/results.json");
   for (const Json& score : results["test"])
-    std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n",
-                options.language.c_str(), score["task"].get<std::string>().c_str(),
-                score["accuracy"].get<double>(), score["n"].get<int>(),
-                score["given_english"].get<double>(), score["n_english_correct"].get<int>());
+    std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n", options.language.c_str(),
+                score["task"].get<std::string>().c_str(), score["accuracy"].get<double>(),
+                score["n"].get<int>(), score["given_english"].get<double>(),
+                score["n_english_correct"].get<int>());
   return 0;
 }
 

@@ -20,8 +20,9 @@ void inspect_model(const std::string& folder) {
   std::cout << "model         " << folder << "\n"
             << "family        " << c.model_type << "\n"
             << "layers        " << c.num_hidden_layers << "\n"
-            << "width         " << c.hidden_size << ", " << c.num_attention_heads << " query heads, "
-            << c.num_key_value_heads << " key/value heads of " << c.head_size() << "\n"
+            << "width         " << c.hidden_size << ", " << c.num_attention_heads
+            << " query heads, " << c.num_key_value_heads << " key/value heads of " << c.head_size()
+            << "\n"
             << "experts       " << c.num_experts << " of width " << c.moe_intermediate_size << ", "
             << c.num_experts_per_tok << " per token"
             << (c.shared_expert() ? ", and a shared one" : "") << "\n"
@@ -50,8 +51,9 @@ void inspect_run(const std::string& folder) {
   const Json record = read_json(folder + "/run.json");
   std::cout << "run           " << folder << "\n";
   for (const char* key : {"command", "status", "seed", "started", "finished"})
-    if (record.contains(key)) std::cout << key << std::string(14 - std::string(key).size(), ' ')
-                                        << record[key].dump() << "\n";
+    if (record.contains(key))
+      std::cout << key << std::string(14 - std::string(key).size(), ' ') << record[key].dump()
+                << "\n";
   std::cout << "config        " << record.value("config", Json::object()).dump() << "\n"
             << "build         " << record.value("build", Json::object()).dump() << "\n"
             << "data          " << record.value("data", Json::object()).dump() << "\n"
@@ -86,7 +88,8 @@ struct PathKey {
 
 /// The path given as the first plain argument or as --path=.
 bool read_path(PathKey& key, Arguments arguments, const char* command) {
-  if (!arguments.empty() && arguments[0].rfind("-", 0) != 0) arguments[0] = "--path=" + arguments[0];
+  if (!arguments.empty() && arguments[0].rfind("-", 0) != 0)
+    arguments[0] = "--path=" + arguments[0];
   FieldList fields = fields_of(key);
   if (!read_arguments(fields, arguments, command)) return false;
   check(!key.path.empty(), "ramoe ", command, " wants a path: ramoe ", command, " runs/base");
@@ -110,7 +113,8 @@ int run_inspect(const Arguments& arguments) {
       std::cout << file.info(name).dtype << " " << shape_text(file.info(name).shape) << "  " << name
                 << "\n";
   else
-    fail(key.path, " is neither a run folder (run.json), a model folder (config.json), a "
+    fail(key.path,
+         " is neither a run folder (run.json), a model folder (config.json), a "
          "safetensors file nor a language pack.");
   return 0;
 }

@@ -53,7 +53,8 @@ void pretrain_stage(PretrainOptions o) {
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
-  const std::string model_folder = folder.file("model"), state = folder.file("training.safetensors");
+  const std::string model_folder = folder.file("model"),
+                    state = folder.file("training.safetensors");
   std::cerr << "training the tokenizer\n";
   const Tokenizer tokenizer =
       train_bpe(tokenizer_lines(mixture, o.tokenizer_documents), o.model.vocab_size);
@@ -69,7 +70,8 @@ void pretrain_stage(PretrainOptions o) {
   Trainer trainer(model, o.train);
   if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.question_targets, o.seed);
-  MetricsFile metrics(folder.file("metrics.jsonl"), trainer.steps_done() > 0 ? trainer.steps_done() : -1);
+  MetricsFile metrics(folder.file("metrics.jsonl"),
+                      trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   Interrupt interrupt;
   double tokens_per_step = 0;
   Progress progress("pretrain", o.train.steps, trainer.steps_done());

@@ -83,13 +83,13 @@ struct FinetuneInputs {
   BaseRun base;
   std::vector<ClassifiedPair> taxonomy;
   Zone zone;
-  std::vector<TaskExperts> experts;          // one per task
+  std::vector<TaskExperts> experts;       // one per task
   std::set<std::string> english_correct;  // valid and test items that the base knows in English
 };
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
 
-/// One fine-tuning run with its evaluation on test. `quiet`: no progress of its own. Stops early, with
-/// status interrupted, when `stop()` says so. Returns whether it finished.
+/// One fine-tuning run with its evaluation on test. `quiet`: no progress of its own. Stops early,
+/// with status interrupted, when `stop()` says so. Returns whether it finished.
 bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs, bool quiet,
                     const std::function<bool()>& stop);
 

@@ -1,9 +1,10 @@
 // ramoe taxonomy (stage 1) and ramoe experts (stage 2).
+#include "ch08_taxonomy/taxonomy.h"
+
 #include <cstdio>
 
 #include "app/stages.h"
 #include "ch06_languages/batches.h"
-#include "ch08_taxonomy/taxonomy.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -76,17 +77,18 @@ PerLayer mean_usage(BaseRun& base, const std::vector<std::string>& texts) {
 }
 
 TaskExperts experts_of_task(BaseRun& base, Task task, const ExpertsOptions& o) {
-  const std::vector<Example> examples =
-      base.corpus.examples(english, task, Split::adapt_train);
+  const std::vector<Example> examples = base.corpus.examples(english, task, Split::adapt_train);
   std::vector<std::string> prompts, wrong;
   if (o.rule.rule == "contrast") {
     const std::vector<Answer> answers =
         answer_questions(*base.model, base.tokenizer, examples, o.max_new_tokens);
     for (std::size_t i = 0; i < examples.size(); ++i)
       (answers[i].correct ? prompts : wrong).push_back(examples[i].question);
-    check(!prompts.empty() && !wrong.empty(), "the rule contrast needs English prompts that are "
-          "answered correctly and wrongly; of ", name_of(task), " there are ", prompts.size(),
-          " and ", wrong.size(), ". Use rule=usage or rule=esft.");
+    check(!prompts.empty() && !wrong.empty(),
+          "the rule contrast needs English prompts that are "
+          "answered correctly and wrongly; of ",
+          name_of(task), " there are ", prompts.size(), " and ", wrong.size(),
+          ". Use rule=usage or rule=esft.");
   } else {
     for (const Example& example : examples) prompts.push_back(example.question);
   }

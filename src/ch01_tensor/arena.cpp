@@ -9,7 +9,9 @@ namespace ramoe {
 namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+std::size_t round_up(std::size_t value, std::size_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 }  // namespace
 
 Arena::~Arena() {
@@ -21,8 +23,7 @@ void Arena::add_block(std::size_t at_least) {
   // At least one page: an empty arena can be asked for no bytes.
   const std::size_t size =
       round_up(std::max({std::size_t{1}, at_least, bytes_reserved() / 2}), kHugePage);
-  void* memory =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   if (size >= 4 * kHugePage) ::madvise(memory, size, MADV_HUGEPAGE);  // a hint; failure is harmless
   blocks_.push_back({static_cast<std::byte*>(memory), size, 0});
@@ -33,8 +34,7 @@ void Arena::add_block(std::size_t at_least) {
 void* Arena::take_bytes(std::size_t bytes) {
   const std::size_t stagger = bytes >= 4096 ? 64 * (++taken_ % 8) : 0;
   const std::size_t needed = round_up(bytes + stagger, 64);
-  while (current_ < blocks_.size() &&
-         blocks_[current_].used + needed > blocks_[current_].size) {
+  while (current_ < blocks_.size() && blocks_[current_].used + needed > blocks_[current_].size) {
     if (current_ + 1 == blocks_.size()) break;
     blocks_[++current_].used = 0;
   }

@@ -13,8 +13,8 @@ namespace ramoe {
 /// a + b, equal shapes.
 template <class T>
 Tensor<T> add(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b);
-/// a + b in the memory of b, whose values are lost. For b out of an operation whose backward does not
-/// read its own output, such as linear, and that nothing else has read.
+/// a + b in the memory of b, whose values are lost. For b out of an operation whose backward does
+/// not read its own output, such as linear, and that nothing else has read.
 template <class T>
 Tensor<T> add_over(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b);
 

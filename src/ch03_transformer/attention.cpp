@@ -141,17 +141,17 @@ void attention_backward(T_* dq, T_* dk, T_* dv, const T_* p, const T_* q, const 
           gemm_serial(Gemm<T_>{GemmForm::TN, n, d.HS, n, p_bh, d.T, dout + at.query, qld,
                                dv + at.key, kld, true});
         if (!dq && !dk) continue;
-        gemm_serial(Gemm<T_>{GemmForm::NT, n, n, d.HS, dout + at.query, qld, v + at.key, kld, ds,
-                             n, false});
+        gemm_serial(Gemm<T_>{GemmForm::NT, n, n, d.HS, dout + at.query, qld, v + at.key, kld, ds, n,
+                             false});
         // p = softmax(scale q k^T)
         causal_softmax_backward(ds, p_bh, n, d.T, scale);
         // s = q k^T:  dq += ds k,  dk += ds^T q
         if (dq)
-          gemm_serial(Gemm<T_>{GemmForm::NN, n, d.HS, n, ds, n, k + at.key, kld, dq + at.query,
-                               qld, true});
+          gemm_serial(
+              Gemm<T_>{GemmForm::NN, n, d.HS, n, ds, n, k + at.key, kld, dq + at.query, qld, true});
         if (dk)
-          gemm_serial(Gemm<T_>{GemmForm::TN, n, d.HS, n, ds, n, q + at.query, qld, dk + at.key,
-                               kld, true});
+          gemm_serial(
+              Gemm<T_>{GemmForm::TN, n, d.HS, n, ds, n, q + at.query, qld, dk + at.key, kld, true});
       }
     }
   });
@@ -197,22 +197,22 @@ void attention_cached(T_* out, const T_* q, const T_* k, const T_* v, const int*
         const std::size_t at = static_cast<std::size_t>(b) * static_cast<std::size_t>(capacity) *
                                    static_cast<std::size_t>(ld) +
                                static_cast<std::size_t>(head / group * d.HS);
-        const std::size_t query = std::size_t(b) * std::size_t(d.NH * d.HS) +
-                                  std::size_t(head * d.HS);
+        const std::size_t query =
+            std::size_t(b) * std::size_t(d.NH * d.HS) + std::size_t(head * d.HS);
         cached_head(out + query, scratch.data(), q + query, k + at, v + at, length[b], ld, d.HS,
                     scale);
       }
   });
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                      \
-  template void attention_forward(T*, T*, const T*, const T*, const T*, const int*,               \
-                                  const AttentionDims&);                                          \
-  template void attention_forward_plain(T*, T*, const T*, const T*, const T*, const int*,         \
-                                        const AttentionDims&);                                    \
-  template void attention_backward(T*, T*, T*, const T*, const T*, const T*, const T*, const T*,  \
-                                   const int*, const AttentionDims&);                             \
-  template void attention_cached(T*, const T*, const T*, const T*, const int*, int,               \
+#define RAMOE_INSTANTIATE(T)                                                                     \
+  template void attention_forward(T*, T*, const T*, const T*, const T*, const int*,              \
+                                  const AttentionDims&);                                         \
+  template void attention_forward_plain(T*, T*, const T*, const T*, const T*, const int*,        \
+                                        const AttentionDims&);                                   \
+  template void attention_backward(T*, T*, T*, const T*, const T*, const T*, const T*, const T*, \
+                                   const int*, const AttentionDims&);                            \
+  template void attention_cached(T*, const T*, const T*, const T*, const int*, int,              \
                                  const AttentionDims&);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)

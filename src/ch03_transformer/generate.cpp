@@ -31,7 +31,8 @@ int sample_token(const float* logits, int V, const GenerateOptions& options, dou
   std::vector<double> weight;
   double total = 0;
   for (const int token : order) {
-    weight.push_back(std::exp((double(logits[token]) - double(logits[best])) / options.temperature));
+    weight.push_back(
+        std::exp((double(logits[token]) - double(logits[best])) / options.temperature));
     total += weight.back();
   }
   double kept = 0;
@@ -89,7 +90,8 @@ void generate_batch(CachedModel& model, const std::vector<std::vector<int>>& pro
 std::vector<std::vector<int>> generate(CachedModel& model,
                                        const std::vector<std::vector<int>>& prompts,
                                        const GenerateOptions& options) {
-  check(options.batch > 0, "generation needs a batch of at least 1; ", options.batch, " was given.");
+  check(options.batch > 0, "generation needs a batch of at least 1; ", options.batch,
+        " was given.");
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     check(!prompts[i].empty(), "prompt ", i, " is empty; give it at least the BOS token.");
     check(static_cast<int>(prompts[i].size()) + options.max_new_tokens <= model.max_length(),

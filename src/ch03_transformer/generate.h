@@ -40,16 +40,16 @@ class CachedModel {
 
 struct GenerateOptions {
   int max_new_tokens = 32;
-  int eos = -1;              // generation of a sequence ends with this token; -1: never
-  int batch = 64;            // prompts per batch; batches are formed from prompts of similar length
-  double temperature = 0;    // 0: greedy (ties to the lower token)
-  int top_k = 0;             // sample from the k likeliest; 0: from all
-  double top_p = 1;          // sample from the smallest set with this probability
-  std::uint64_t seed = 1;    // draws depend on (seed, prompt index, position) alone
+  int eos = -1;            // generation of a sequence ends with this token; -1: never
+  int batch = 64;          // prompts per batch; batches are formed from prompts of similar length
+  double temperature = 0;  // 0: greedy (ties to the lower token)
+  int top_k = 0;           // sample from the k likeliest; 0: from all
+  double top_p = 1;        // sample from the smallest set with this probability
+  std::uint64_t seed = 1;  // draws depend on (seed, prompt index, position) alone
 };
 
-/// The continuation of each prompt, without the prompt and without eos, in the order of the prompts.
-/// Error: an empty prompt, or prompt + max_new_tokens beyond the model's maximum length.
+/// The continuation of each prompt, without the prompt and without eos, in the order of the
+/// prompts. Error: an empty prompt, or prompt + max_new_tokens beyond the model's maximum length.
 std::vector<std::vector<int>> generate(CachedModel& model,
                                        const std::vector<std::vector<int>>& prompts,
                                        const GenerateOptions& options);

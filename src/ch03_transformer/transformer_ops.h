@@ -1,8 +1,8 @@
 // Chapter 3.4 - the layers of a transformer on the tape
 //
-// Each function checks its shapes, computes, and records its backward. Index arrays (tokens, positions,
-// lengths, targets) are read again in backward and must outlive the tape's step.
-// Tests: tests/ch03_transformer/transformer_ops_test.cpp
+// Each function checks its shapes, computes, and records its backward. Index arrays (tokens,
+// positions, lengths, targets) are read again in backward and must outlive the tape's step. Tests:
+// tests/ch03_transformer/transformer_ops_test.cpp
 #pragma once
 
 #include "ch02_autograd/tape.h"
@@ -40,8 +40,8 @@ Tensor<T> attention(Tape<T>& tape, const Tensor<T>& q, const Tensor<T>& k, const
 template <class T>
 Tensor<T> swiglu(Tape<T>& tape, const Tensor<T>& gu);
 
-/// Mean over the rows that count of -log softmax(z)[target], z (N,V); a scalar. With no row that counts
-/// the loss is 0 and has no gradient.
+/// Mean over the rows that count of -log softmax(z)[target], z (N,V); a scalar. With no row that
+/// counts the loss is 0 and has no gradient.
 template <class T>
 Tensor<T> cross_entropy(Tape<T>& tape, const Tensor<T>& z, const int* target);
 

@@ -17,8 +17,7 @@ const float* CachedMoe::start(const std::vector<std::vector<int>>& prompts, int 
   cache_ = std::make_unique<KvCache>(c.num_hidden_layers, batch.B, std::max(capacity, batch.T),
                                      c.num_key_value_heads * c.head_size());
   std::vector<int> last;
-  for (int b = 0; b < batch.B; ++b)
-    last.push_back(b * batch.T + batch.length[std::size_t(b)] - 1);
+  for (int b = 0; b < batch.B; ++b) last.push_back(b * batch.T + batch.length[std::size_t(b)] - 1);
   return run(batch, last);
 }
 
@@ -70,9 +69,11 @@ ParameterCount count_parameters(const ModelConfig& c) {
   if (c.qk_norm_whole()) layer += query + key;
   if (c.qk_norm_heads()) layer += 2 * HS;
   if (c.shared_expert())
-    layer += 3 * C * std::size_t(c.shared_expert_intermediate_size > 0
-                                     ? c.shared_expert_intermediate_size
-                                     : c.num_experts_per_tok * c.moe_intermediate_size) + C;
+    layer += 3 * C *
+                 std::size_t(c.shared_expert_intermediate_size > 0
+                                 ? c.shared_expert_intermediate_size
+                                 : c.num_experts_per_tok * c.moe_intermediate_size) +
+             C;
   const std::size_t outside = V * C * (c.tie_word_embeddings ? 1 : 2) + C;
   const std::size_t L = std::size_t(c.num_hidden_layers);
   return {outside + L * (layer + E * expert),

@@ -101,9 +101,9 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
   const double eps = config_.rms_norm_eps;
   const auto bias = [&](Parameter<T>* b) { return b ? tape.leaf(*b) : Tensor<T>{}; };
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm1), eps);
-  Tensor<T> q = linear(tape, h, tape.leaf(*p.q), bias(p.q_bias));             // (N,NH*HS)
-  Tensor<T> k = linear(tape, h, tape.leaf(*p.k), bias(p.k_bias));             // (N,NKV*HS)
-  const Tensor<T> v = linear(tape, h, tape.leaf(*p.v), bias(p.v_bias));       // (N,NKV*HS)
+  Tensor<T> q = linear(tape, h, tape.leaf(*p.q), bias(p.q_bias));        // (N,NH*HS)
+  Tensor<T> k = linear(tape, h, tape.leaf(*p.k), bias(p.k_bias));        // (N,NKV*HS)
+  const Tensor<T> v = linear(tape, h, tape.leaf(*p.v), bias(p.v_bias));  // (N,NKV*HS)
   if (config_.qk_norm_whole()) {
     q = rmsnorm(tape, q, tape.leaf(*p.q_norm), eps);
     k = rmsnorm(tape, k, tape.leaf(*p.k_norm), eps);
@@ -140,15 +140,15 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
 }
 
 template <class T>
-Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
-                                  const TokenBatch& batch, Routing<T>& routing) {
+Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
+                                  Routing<T>& routing) {
   const LayerParameters<T>& p = layers_[std::size_t(l)];
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm2), config_.rms_norm_eps);
-  routing = route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok,
-                  config_.norm_topk_prob);
+  routing =
+      route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok, config_.norm_topk_prob);
   routing.layer = l;
-  Tensor<T> y = experts(tape, h, routing, tape.leaf(*p.gate_up), tape.leaf(*p.down),
-                        batch.real.data());
+  Tensor<T> y =
+      experts(tape, h, routing, tape.leaf(*p.gate_up), tape.leaf(*p.down), batch.real.data());
   if (config_.shared_expert()) {
     const Tensor<T> act = swiglu(tape, linear(tape, h, tape.leaf(*p.shared_gate_up)));
     const Tensor<T> shared = linear(tape, act, tape.leaf(*p.shared_down));
@@ -191,8 +191,8 @@ template <class T>
 void Model<T>::copy_values(const Model& other) {
   check(parameters_.size() == other.parameters_.size(), "copy_values: the models differ.");
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    check(parameters_[i]->shape == other.parameters_[i]->shape, "copy_values: ",
-          parameters_[i]->name, " has shapes ", parameters_[i]->shape, " and ",
+    check(parameters_[i]->shape == other.parameters_[i]->shape,
+          "copy_values: ", parameters_[i]->name, " has shapes ", parameters_[i]->shape, " and ",
           other.parameters_[i]->shape, ".");
     parameters_[i]->value = other.parameters_[i]->value;
   }

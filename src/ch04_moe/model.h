@@ -4,8 +4,8 @@
 //   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))
 //   logits = lm_head(norm(x))
 //
-// Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files hold
-// them as (out,in), the way Hugging Face names and shapes them (chapter 5.3 turns them).
+// Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files
+// hold them as (out,in), the way Hugging Face names and shapes them (chapter 5.3 turns them).
 // Tests: tests/ch04_moe/model_test.cpp
 #pragma once
 
@@ -22,8 +22,8 @@ namespace ramoe {
 /// `counts` marks what enters routing statistics and losses: real tokens except BOS.
 struct TokenBatch {
   int B = 0, T = 0;
-  std::vector<int> token, position, length;   // (N), (N), (B)
-  std::vector<unsigned char> real, counts;     // (N): not padding; neither padding nor BOS
+  std::vector<int> token, position, length;  // (N), (N), (B)
+  std::vector<unsigned char> real, counts;   // (N): not padding; neither padding nor BOS
 };
 /// Pads the sequences with `pad`. Error: an empty sequence.
 TokenBatch make_batch(const std::vector<std::vector<int>>& sequences, int pad, int bos);
@@ -42,14 +42,15 @@ struct ForwardOptions {
   const std::vector<int>* logit_rows = nullptr;
   /// No logits at all: only the routing is wanted.
   bool routing_only = false;
-  /// Reads and extends this cache: the first call fills it, later ones bring one token per sequence.
+  /// Reads and extends this cache: the first call fills it, later ones bring one token per
+  /// sequence.
   KvCache* cache = nullptr;
 };
 
 template <class T>
 struct ForwardResult {
-  Tensor<T> logits;                  // (R,V); no data if routing_only
-  std::vector<Routing<T>> routing;   // one per layer
+  Tensor<T> logits;                 // (R,V); no data if routing_only
+  std::vector<Routing<T>> routing;  // one per layer
 };
 
 template <class T>
@@ -69,8 +70,8 @@ class Model {
   /// nullptr if tied to the embedding.
   Parameter<T>* lm_head() const { return lm_head_; }
 
-  /// The batch must outlive the tape's step. Error: a token outside the vocabulary, a sequence longer
-  /// than max_position_embeddings.
+  /// The batch must outlive the tape's step. Error: a token outside the vocabulary, a sequence
+  /// longer than max_position_embeddings.
   ForwardResult<T> forward(Tape<T>& tape, const TokenBatch& batch,
                            const ForwardOptions& options = {});
 

@@ -41,10 +41,12 @@ void ModelConfig::set_family_defaults() {
 
 void ModelConfig::validate() const {
   check(num_experts_per_tok <= num_experts, "num_experts_per_tok = ", num_experts_per_tok,
-        " (K) exceeds num_experts = ", num_experts, " (E); a token cannot visit more experts than "
+        " (K) exceeds num_experts = ", num_experts,
+        " (E); a token cannot visit more experts than "
         "there are. Lower K or raise E.");
-  check(num_attention_heads % num_key_value_heads == 0, "num_attention_heads = ",
-        num_attention_heads, " is not a multiple of num_key_value_heads = ", num_key_value_heads,
+  check(num_attention_heads % num_key_value_heads == 0,
+        "num_attention_heads = ", num_attention_heads,
+        " is not a multiple of num_key_value_heads = ", num_key_value_heads,
         "; each key/value head serves an equal group of query heads.");
   check(head_dim > 0 || hidden_size % num_attention_heads == 0, "hidden_size = ", hidden_size,
         " does not divide into num_attention_heads = ", num_attention_heads, "; set head_dim.");
@@ -77,18 +79,25 @@ const FamilyName& family(const std::string& type, const std::string& where) {
 
 /// Keys of config.json that are fixed for a family: any other value could not be honoured.
 Json fixed_keys(const ModelConfig& config) {
-  return {{"hidden_act", "silu"},          {"rope_scaling", nullptr}, {"sliding_window", nullptr},
-          {"use_sliding_window", false},   {"clip_qkv", nullptr},     {"decoder_sparse_step", 1},
-          {"mlp_only_layers", Json::array()}, {"attention_dropout", 0.0},
-          {"attention_bias", false},       {"qkv_bias", config.qkv_bias()}};
+  return {{"hidden_act", "silu"},
+          {"rope_scaling", nullptr},
+          {"sliding_window", nullptr},
+          {"use_sliding_window", false},
+          {"clip_qkv", nullptr},
+          {"decoder_sparse_step", 1},
+          {"mlp_only_layers", Json::array()},
+          {"attention_dropout", 0.0},
+          {"attention_bias", false},
+          {"qkv_bias", config.qkv_bias()}};
 }
 
 /// Keys that change nothing in the numbers computed here.
 bool harmless(const std::string& key) {
   static constexpr std::array<const char*, 10> kKeys = {
-      "architectures", "torch_dtype",       "dtype",        "transformers_version",
-      "use_cache",     "output_router_logits", "router_aux_loss_coef", "_name_or_path",
-      "max_window_layers", "intermediate_size"};
+      "architectures",        "torch_dtype",   "dtype",
+      "transformers_version", "use_cache",     "output_router_logits",
+      "router_aux_loss_coef", "_name_or_path", "max_window_layers",
+      "intermediate_size"};
   for (const char* known : kKeys)
     if (key == known) return true;
   return false;

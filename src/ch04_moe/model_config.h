@@ -3,9 +3,10 @@
 // The keys are those of Hugging Face's config.json, so that a folder written here opens there.
 //
 //   family        router                               shared expert            attention
-//   olmoe         softmax -> top-K, not renormalised   none                     QK-norm over all heads
-//   qwen3_moe     softmax -> top-K -> renormalised     none                     QK-norm per head
-//   qwen2_moe     softmax -> top-K, not renormalised   one, with sigmoid gate   bias on q, k, v
+//   olmoe         softmax -> top-K, not renormalised   none                     QK-norm over all
+//   heads qwen3_moe     softmax -> top-K -> renormalised     none                     QK-norm per
+//   head qwen2_moe     softmax -> top-K, not renormalised   one, with sigmoid gate   bias on q, k,
+//   v
 //
 // Renormalising is a key of its own (norm_topk_prob); the table gives the families' defaults.
 // Tests: tests/ch04_moe/model_config_test.cpp
@@ -19,19 +20,19 @@ namespace ramoe {
 
 struct ModelConfig {
   std::string model_type = "olmoe";
-  int vocab_size = 2048;               // V
-  int hidden_size = 64;                // C
-  int num_hidden_layers = 6;           // L
-  int num_attention_heads = 4;         // NH
-  int num_key_value_heads = 4;         // NKV
-  int head_dim = 0;                    // HS; 0: hidden_size / num_attention_heads
-  int num_experts = 8;                 // E
-  int num_experts_per_tok = 2;         // K
-  int moe_intermediate_size = 64;      // H (olmoe's config.json calls it intermediate_size)
+  int vocab_size = 2048;                    // V
+  int hidden_size = 64;                     // C
+  int num_hidden_layers = 6;                // L
+  int num_attention_heads = 4;              // NH
+  int num_key_value_heads = 4;              // NKV
+  int head_dim = 0;                         // HS; 0: hidden_size / num_attention_heads
+  int num_experts = 8;                      // E
+  int num_experts_per_tok = 2;              // K
+  int moe_intermediate_size = 64;           // H (olmoe's config.json calls it intermediate_size)
   int shared_expert_intermediate_size = 0;  // qwen2_moe's shared expert
   bool norm_topk_prob = false;
   bool tie_word_embeddings = false;
-  int max_position_embeddings = 128;   // longest sequence
+  int max_position_embeddings = 128;  // longest sequence
   double rope_theta = 10000;
   double rms_norm_eps = 1e-6;
   double initializer_range = 0.02;
@@ -51,8 +52,9 @@ struct ModelConfig {
   void set_family_defaults();
 };
 
-/// config.json as Hugging Face writes it for the family, and back. Reading an unknown key, or a value
-/// this model cannot honour (another activation, rope scaling, ...), is an Error that names the key.
+/// config.json as Hugging Face writes it for the family, and back. Reading an unknown key, or a
+/// value this model cannot honour (another activation, rope scaling, ...), is an Error that names
+/// the key.
 Json to_hugging_face(const ModelConfig& config);
 ModelConfig from_hugging_face(const Json& json, const std::string& where);
 

@@ -53,7 +53,8 @@ void route_backward(T* dz, const T* p, const int* chosen, const T* gate, const T
 
 namespace {
 int count_rows(const unsigned char* counts, int N) {
-  return static_cast<int>(std::count_if(counts, counts + N, [](unsigned char c) { return c != 0; }));
+  return static_cast<int>(
+      std::count_if(counts, counts + N, [](unsigned char c) { return c != 0; }));
 }
 }  // namespace
 
@@ -169,17 +170,15 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts
   return loss;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                     \
-  template void route_forward(int*, T*, const T*, bool, int, int, int);                          \
-  template void route_backward(T*, const T*, const int*, const T*, const T*, bool, int, int,     \
-                               int);                                                             \
-  template double balance_forward(T*, const T*, const int*, const unsigned char*, int, int,      \
-                                  int);                                                          \
-  template void balance_backward(T*, const T*, const T*, const unsigned char*, T, int, int);     \
-  template double z_loss_forward(T*, const T*, const unsigned char*, int, int);                  \
-  template void z_loss_backward(T*, const T*, const T*, const unsigned char*, T, int, int);      \
-  template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool);            \
-  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const unsigned char*);            \
+#define RAMOE_INSTANTIATE(T)                                                                       \
+  template void route_forward(int*, T*, const T*, bool, int, int, int);                            \
+  template void route_backward(T*, const T*, const int*, const T*, const T*, bool, int, int, int); \
+  template double balance_forward(T*, const T*, const int*, const unsigned char*, int, int, int);  \
+  template void balance_backward(T*, const T*, const T*, const unsigned char*, T, int, int);       \
+  template double z_loss_forward(T*, const T*, const unsigned char*, int, int);                    \
+  template void z_loss_backward(T*, const T*, const T*, const unsigned char*, T, int, int);        \
+  template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool);              \
+  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const unsigned char*);              \
   template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const unsigned char*);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)

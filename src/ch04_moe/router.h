@@ -5,9 +5,9 @@
 //        chosen (N,K)  the K largest p of a row, largest first, ties to the lower expert
 //        gate (N,K)    p of the chosen experts; renormalised to sum 1 if the family says so
 //
-// Logits, probabilities and choices are distinct types: a statistic over p can not be computed over z by
-// mistake. Two losses keep the router healthy; their gradients go to z directly.
-// Tests: tests/ch04_moe/router_test.cpp
+// Logits, probabilities and choices are distinct types: a statistic over p can not be computed over
+// z by mistake. Two losses keep the router healthy; their gradients go to z directly. Tests:
+// tests/ch04_moe/router_test.cpp
 #pragma once
 
 #include "ch02_autograd/tape.h"
@@ -38,9 +38,10 @@ void route_backward(T* dz, const T* p, const int* chosen, const T* gate, const T
                     bool renormalise, int N, int E, int K);
 
 /// Balance loss of one layer over the rows with counts[n] != 0 (M of them):
-///   L = E * sum_e f[e] P[e],   f[e] = share of (token, choice) pairs on e times K,  P[e] = mean p[n,e]
-/// f sums to K, as in Hugging Face's implementation, so L = K at perfect balance (f = K/E, P = 1/E).
-/// f (E) is kept for backward, where it counts as constant (choices have no derivative).
+///   L = E * sum_e f[e] P[e],   f[e] = share of (token, choice) pairs on e times K,  P[e] = mean
+///   p[n,e]
+/// f sums to K, as in Hugging Face's implementation, so L = K at perfect balance (f = K/E, P =
+/// 1/E). f (E) is kept for backward, where it counts as constant (choices have no derivative).
 template <class T>
 double balance_forward(T* f, const T* p, const int* chosen, const unsigned char* counts, int N,
                        int E, int K);

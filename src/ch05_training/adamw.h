@@ -3,9 +3,9 @@
 //   m = b1 m + (1-b1) g        v = b2 v + (1-b2) g^2
 //   w = w - lr ( (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay w )
 //
-// Source: Loshchilov and Hutter (arXiv 1711.05101). Decay is for matrices alone: norms, biases and the
-// embedding are left out (our choice, and the usual one). State: 16 bytes per parameter (w, g, m, v).
-// Tests: tests/ch05_training/adamw_test.cpp
+// Source: Loshchilov and Hutter (arXiv 1711.05101). Decay is for matrices alone: norms, biases and
+// the embedding are left out (our choice, and the usual one). State: 16 bytes per parameter (w, g,
+// m, v). Tests: tests/ch05_training/adamw_test.cpp
 #pragma once
 
 #include <memory>
@@ -25,8 +25,8 @@ void adamw_update(T* w, T* g, T* m, T* v, std::size_t n, double lr, double decay
                   const AdamWConfig& config);
 /// The definition; g stays.
 template <class T>
-void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay,
-                        int t, const AdamWConfig& config);
+void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
+                        const AdamWConfig& config);
 
 class AdamW {
  public:

@@ -100,17 +100,18 @@ std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std
   for (const StoredTensor& t : stored_tensors(model)) {
     const std::vector<float>* array = arrays[t.parameter];
     if (array->empty()) continue;
-    result.push_back({prefix + t.name, "F32", t.shape, nullptr, [t, array](const WriteBytes& write) {
-                        std::vector<float> buffer;
-                        each_element(t, [&](std::size_t at) { buffer.push_back((*array)[at]); });
-                        write(buffer.data(), buffer.size() * sizeof(float));
-                      }});
+    result.push_back(
+        {prefix + t.name, "F32", t.shape, nullptr, [t, array](const WriteBytes& write) {
+           std::vector<float> buffer;
+           each_element(t, [&](std::size_t at) { buffer.push_back((*array)[at]); });
+           write(buffer.data(), buffer.size() * sizeof(float));
+         }});
   }
   return result;
 }
 
-void read_tensors(const SafetensorsFile& file, const Model<float>& model,
-                  const std::string& prefix, const std::vector<std::vector<float>*>& arrays) {
+void read_tensors(const SafetensorsFile& file, const Model<float>& model, const std::string& prefix,
+                  const std::vector<std::vector<float>*>& arrays) {
   std::vector<float> buffer;
   for (const StoredTensor& t : stored_tensors(model)) {
     std::vector<float>* array = arrays[t.parameter];
@@ -143,8 +144,9 @@ std::unique_ptr<Model<float>> load_model(const std::string& folder) {
   std::set<std::string> wanted;
   for (const StoredTensor& t : stored_tensors(*model)) wanted.insert(t.name);
   for (const std::string& name : file.names())
-    check(wanted.contains(name), path, ": the tensor ", name, " belongs to no part of the model in ",
-          config_path, "; is it the config of another model?");
+    check(wanted.contains(name), path, ": the tensor ", name,
+          " belongs to no part of the model in ", config_path,
+          "; is it the config of another model?");
   return model;
 }
 

@@ -1,4 +1,5 @@
-// Chapter 5.3 - a model as files: config.json and model.safetensors, Hugging Face's names and shapes
+// Chapter 5.3 - a model as files: config.json and model.safetensors, Hugging Face's names and
+// shapes
 //
 //   ours                         file
 //   q_proj (C,NH*HS)             model.layers.0.self_attn.q_proj.weight (NH*HS,C)
@@ -34,8 +35,8 @@ std::vector<StoredTensor> stored_tensors(const Model<float>& model);
 std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std::string& prefix,
                                             const std::vector<const std::vector<float>*>& arrays);
 /// Reads such entries back. Error: missing tensors or other shapes, named.
-void read_tensors(const SafetensorsFile& file, const Model<float>& model,
-                  const std::string& prefix, const std::vector<std::vector<float>*>& arrays);
+void read_tensors(const SafetensorsFile& file, const Model<float>& model, const std::string& prefix,
+                  const std::vector<std::vector<float>*>& arrays);
 
 /// Writes folder/config.json and folder/model.safetensors.
 void save_model(const Model<float>& model, const std::string& folder);

@@ -75,7 +75,9 @@ Tensor<float> mean_over_layers(Tape<float>& tape, const std::vector<Routing<floa
   return total;
 }
 
-double value_of(const Tensor<float>& scalar) { return scalar.data ? double(scalar.data[0]) : 0.0; }
+double value_of(const Tensor<float>& scalar) {
+  return scalar.data ? double(scalar.data[0]) : 0.0;
+}
 
 }  // namespace
 
@@ -117,7 +119,8 @@ StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, Ex
     finite = std::isfinite(report.gradient_norm);
   }
   if (!finite) {
-    for (const auto& p : model_.parameters()) std::fill(p->gradient.begin(), p->gradient.end(), 0.f);
+    for (const auto& p : model_.parameters())
+      std::fill(p->gradient.begin(), p->gradient.end(), 0.f);
     fail("step ", step + 1, ": ",
          std::isfinite(report.loss + report.extra + report.balance + report.z_loss)
              ? "the gradient norm"
@@ -138,7 +141,8 @@ void Trainer::save_checkpoint(const std::string& path) const {
   }
   std::vector<TensorToWrite> tensors = tensors_to_write(model_, "", values);
   for (const auto& [prefix, arrays] : {std::pair{"adamw.m.", &m}, std::pair{"adamw.v.", &v}})
-    for (TensorToWrite& t : tensors_to_write(model_, prefix, *arrays)) tensors.push_back(std::move(t));
+    for (TensorToWrite& t : tensors_to_write(model_, prefix, *arrays))
+      tensors.push_back(std::move(t));
   write_safetensors(path, tensors, {{"step", std::to_string(optimiser_.steps_done())}});
 }
 

@@ -2,10 +2,10 @@
 //
 //   L = L_CE (mean over the targets of the batch) + balance * L_balance + z * L_z + extra losses
 //
-// Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss (the
-// alignment term of chapter 10). A step is a pure function of the weights, the optimiser's state and
-// the step number, so a resumed run gives the same bits as one that never stopped.
-// Tests: tests/ch05_training/trainer_test.cpp
+// Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss
+// (the alignment term of chapter 10). A step is a pure function of the weights, the optimiser's
+// state and the step number, so a resumed run gives the same bits as one that never stopped. Tests:
+// tests/ch05_training/trainer_test.cpp
 #pragma once
 
 #include <functional>
@@ -45,8 +45,8 @@ struct TrainingBatch {
   std::vector<int> example;  // (B) number of each sequence's example, for extra losses; or -1
 };
 
-/// Sequences with the number of leading tokens that are prompt: targets are the tokens from `prompt`
-/// on (prompt >= 1; 1 trains on everything after BOS).
+/// Sequences with the number of leading tokens that are prompt: targets are the tokens from
+/// `prompt` on (prompt >= 1; 1 trains on everything after BOS).
 struct TrainingSequence {
   std::vector<int> tokens;
   int prompt = 1;
@@ -54,7 +54,8 @@ struct TrainingSequence {
 };
 TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences, int pad, int bos);
 
-/// A loss beside cross-entropy. Returns a scalar already weighted, or a tensor without data for none.
+/// A loss beside cross-entropy. Returns a scalar already weighted, or a tensor without data for
+/// none.
 class ExtraLoss {
  public:
   virtual ~ExtraLoss() = default;

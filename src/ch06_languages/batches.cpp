@@ -28,9 +28,8 @@ TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokeniz
 
 std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
                                                             int batch, std::uint64_t seed) {
-  std::stable_sort(sequences.begin(), sequences.end(), [](const auto& a, const auto& b) {
-    return a.tokens.size() < b.tokens.size();
-  });
+  std::stable_sort(sequences.begin(), sequences.end(),
+                   [](const auto& a, const auto& b) { return a.tokens.size() < b.tokens.size(); });
   std::vector<std::vector<TrainingSequence>> batches;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     if (i % static_cast<std::size_t>(batch) == 0) batches.emplace_back();

@@ -2,9 +2,9 @@
 //
 //   <|bos|> question answer <|eos|>
 //
-// The documents of eight steps are drawn together, sorted by length and cut into eight batches, which
-// are then shuffled: rows of a batch have similar lengths, so little padding is computed. The batch of
-// step s is a pure function of (seed, s). Tests: tests/ch06_languages/batches_test.cpp
+// The documents of eight steps are drawn together, sorted by length and cut into eight batches,
+// which are then shuffled: rows of a batch have similar lengths, so little padding is computed. The
+// batch of step s is a pure function of (seed, s). Tests: tests/ch06_languages/batches_test.cpp
 #pragma once
 
 #include <cstdint>

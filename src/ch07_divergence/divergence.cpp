@@ -32,8 +32,8 @@ std::vector<double> mean_divergence(const std::vector<SequenceRouting>& english,
   std::vector<double> mean(english[0].q.size(), 0.0);
   for (std::size_t i = 0; i < english.size(); ++i)
     for (std::size_t l = 0; l < mean.size(); ++l)
-      mean[l] += routing_divergence(english[i].q[l], target[i].q[l]) /
-                 static_cast<double>(english.size());
+      mean[l] +=
+          routing_divergence(english[i].q[l], target[i].q[l]) / static_cast<double>(english.size());
   return mean;
 }
 

@@ -3,10 +3,10 @@
 //   D(q,q') = [ H((q+q')/2) - (H(q)+H(q'))/2 ] / [ log E - (H(q)+H(q'))/2 ]      in [0,1]
 //   Div_l(lang) = mean over parallel pairs of D(q_l(x_en), q_l(x_lang))
 //
-// H is the entropy with natural logarithm: a Jensen-Shannon divergence, divided by the largest value
-// it could have between distributions of these entropies. Source: Multilingual Routing in
-// Mixture-of-Experts (arXiv 2510.04694). Its published shape is a U over depth. That the zone M is the
-// longest run of layers whose mean Div is under the mid-point between the curve's minimum and
+// H is the entropy with natural logarithm: a Jensen-Shannon divergence, divided by the largest
+// value it could have between distributions of these entropies. Source: Multilingual Routing in
+// Mixture-of-Experts (arXiv 2510.04694). Its published shape is a U over depth. That the zone M is
+// the longest run of layers whose mean Div is under the mid-point between the curve's minimum and
 // maximum is our choice. Tests: tests/ch07_divergence/divergence_test.cpp
 #pragma once
 
@@ -37,8 +37,8 @@ struct Zone {
 /// Read off the curve: the longest run under the mid-point; of equals the one with the lower mean.
 Zone zone_from_curve(const std::vector<double>& divergence);
 
-/// By depth: the layers whose centre (l + 0.5) / L lies in [begin, end]; the published default range
-/// is 0.2 to 0.7. At least one layer. Error: not 0 <= begin < end <= 1.
+/// By depth: the layers whose centre (l + 0.5) / L lies in [begin, end]; the published default
+/// range is 0.2 to 0.7. At least one layer. Error: not 0 <= begin < end <= 1.
 Zone zone_from_depth(int layers, double begin, double end);
 
 /// Whether the curve falls and rises again: both ends lie above the zone's mean by more than the

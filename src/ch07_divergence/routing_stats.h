@@ -30,8 +30,8 @@ struct TokenSpan {
 int mean_routing(std::vector<double>& q, const Routing<float>& routing, const TokenBatch& batch,
                  int b, TokenSpan span);
 
-/// The routing of each sequence (BOS + text), in order. `spans`: one per sequence, or empty for all.
-/// Error: a sequence without any counted token.
+/// The routing of each sequence (BOS + text), in order. `spans`: one per sequence, or empty for
+/// all. Error: a sequence without any counted token.
 std::vector<SequenceRouting> sequence_routing(Model<float>& model,
                                               const std::vector<std::vector<int>>& sequences,
                                               const std::vector<TokenSpan>& spans = {});

@@ -1,7 +1,7 @@
 // Chapter 8.1 - asking a model questions: greedy answers and exact match
 //
-// correct = the output equals the expected answer after normalisation (NFC, lower case, white space).
-// Tests: tests/ch08_taxonomy/answers_test.cpp
+// correct = the output equals the expected answer after normalisation (NFC, lower case, white
+// space). Tests: tests/ch08_taxonomy/answers_test.cpp
 #pragma once
 
 #include <string>
@@ -20,8 +20,7 @@ struct Answer {
 
 /// Greedy answers to all examples, in their order, of at most max_new_tokens tokens.
 std::vector<Answer> answer_questions(Model<float>& model, const Tokenizer& tokenizer,
-                                     const std::vector<Example>& examples,
-                                     int max_new_tokens = 24);
+                                     const std::vector<Example>& examples, int max_new_tokens = 24);
 
 /// Share of correct answers; 0 of none.
 double accuracy(const std::vector<Answer>& answers);

@@ -77,8 +77,9 @@ std::vector<ClassifiedPair> read_taxonomy(const std::string& path) {
     ++number;
     const Json json = Json::parse(line, nullptr, false);
     const auto text = [&](const char* key) {
-      check(json.is_object() && json.contains(key) && json[key].is_string(), path, ", line ", number,
-            ": the key \"", key, "\" is missing or no text; `ramoe taxonomy` writes this file.");
+      check(json.is_object() && json.contains(key) && json[key].is_string(), path, ", line ",
+            number, ": the key \"", key,
+            "\" is missing or no text; `ramoe taxonomy` writes this file.");
       return json[key].get<std::string>();
     };
     ClassifiedPair pair;

@@ -8,8 +8,8 @@
 //
 //   rho_ci = N_ci / N
 //
-// The four types are the paper's; greedy decoding and exact match after normalisation are our choice.
-// Tests: tests/ch08_taxonomy/taxonomy_test.cpp
+// The four types are the paper's; greedy decoding and exact match after normalisation are our
+// choice. Tests: tests/ch08_taxonomy/taxonomy_test.cpp
 #pragma once
 
 #include <array>

@@ -77,7 +77,8 @@ TaskExperts task_experts_from_json(const Json& json, const std::string& where, i
   for (const std::vector<int>& layer : result.experts) {
     check(!layer.empty(), where, ": a layer without task experts; every layer needs one.");
     for (const int e : layer)
-      check(e >= 0 && e < experts, where, ": expert ", e, " is not one of the model's ", experts, ".");
+      check(e >= 0 && e < experts, where, ": expert ", e, " is not one of the model's ", experts,
+            ".");
   }
   return result;
 }

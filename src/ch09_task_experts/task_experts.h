@@ -2,15 +2,18 @@
 //
 // That task-relevant experts are identified in the middle layers is the paper's; the rules are:
 //
-//   usage      Delta_l[e] = mean over English task prompts of u_l[e] - mean over general English text
-//              of u_l[e];   S_l = { e : Delta_l[e] > tau }          (arXiv 2510.04694; tau is a key)
-//   esft       the fewest experts whose token-selection ratios sum to at least p of the layer's total
+//   usage      Delta_l[e] = mean over English task prompts of u_l[e] - mean over general English
+//   text
+//              of u_l[e];   S_l = { e : Delta_l[e] > tau }          (arXiv 2510.04694; tau is a
+//              key)
+//   esft       the fewest experts whose token-selection ratios sum to at least p of the layer's
+//   total
 //              (Wang et al., ESFT, arXiv 2407.01906; normalised per layer)
 //   contrast   the rule of `usage` on prompts answered correctly minus prompts answered wrongly
 //
-// If a rule gives no expert in a layer, the n with the largest score are taken (our choice); it never
-// gives all experts: the E-1 largest at most, since a set of all experts has no mass to compare.
-// Tests: tests/ch09_task_experts/task_experts_test.cpp
+// If a rule gives no expert in a layer, the n with the largest score are taken (our choice); it
+// never gives all experts: the E-1 largest at most, since a set of all experts has no mass to
+// compare. Tests: tests/ch09_task_experts/task_experts_test.cpp
 #pragma once
 
 #include <string>
@@ -31,7 +34,7 @@ struct ExpertRule {
 /// Scores and selected experts of every layer.
 struct TaskExperts {
   std::string task;
-  PerLayer score;                      // (L,E)
+  PerLayer score;                         // (L,E)
   std::vector<std::vector<int>> experts;  // S_l, ascending
 };
 

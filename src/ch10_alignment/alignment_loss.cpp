@@ -31,7 +31,8 @@ struct Part {
 std::vector<int> counted_rows(const TokenBatch& batch, const AlignedSequence& sequence) {
   std::vector<int> rows;
   for (int t = std::max(0, sequence.span.begin); t < std::min(batch.T, sequence.span.end); ++t)
-    if (batch.counts[std::size_t(sequence.b * batch.T + t)]) rows.push_back(sequence.b * batch.T + t);
+    if (batch.counts[std::size_t(sequence.b * batch.T + t)])
+      rows.push_back(sequence.b * batch.T + t);
   check(!rows.empty(), "sequence ", sequence.b,
         " of the batch has no token to align in its span; is the question empty?");
   return rows;
@@ -90,9 +91,9 @@ Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
   return loss;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                     \
-  template void alignment_backward(T*, const T*, const T*, const int*, int, T, int);             \
-  template Tensor<T> alignment_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&, \
+#define RAMOE_INSTANTIATE(T)                                                                      \
+  template void alignment_backward(T*, const T*, const T*, const int*, int, T, int);              \
+  template Tensor<T> alignment_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&,  \
                                     const std::vector<AlignedSequence>&, const std::vector<int>&, \
                                     const AlignmentMeasure&);
 RAMOE_INSTANTIATE(float)

@@ -20,9 +20,9 @@ void alignment_backward(T* dz, const T* p, const T* g, const int* rows, int coun
 
 /// One row of the batch to be aligned.
 struct AlignedSequence {
-  int b = 0;       // row of the batch
-  TokenSpan span;  // its tokens that are compared
-  const PerLayer* q_star = nullptr;  // (L,E) the English side
+  int b = 0;                                               // row of the batch
+  TokenSpan span;                                          // its tokens that are compared
+  const PerLayer* q_star = nullptr;                        // (L,E) the English side
   const std::vector<std::vector<int>>* support = nullptr;  // S_l of its task, for every layer
 };
 

@@ -154,8 +154,7 @@ Tensor<float> AlignmentTerm::add(Tape<float>& tape, const TrainingBatch& batch,
     const int i = batch.example[std::size_t(b)];
     if (i < 0 || !aligned_[std::size_t(i)]) continue;
     sequences.push_back({b, span_of(config_.span, batch.prompt[std::size_t(b)]),
-                         &q_star_[std::size_t(i)],
-                         &support_.at(examples_[std::size_t(i)].task)});
+                         &q_star_[std::size_t(i)], &support_.at(examples_[std::size_t(i)].task)});
     members.push_back(i);
   }
   if (sequences.empty() || lambda == 0) return {};

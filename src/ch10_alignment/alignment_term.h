@@ -2,9 +2,9 @@
 //
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
-// Every choice of the method is one key here, so that an ablation changes one key. The defaults follow
-// the facts: ci examples, the alignment zone, the task experts, the frozen base model's English side.
-// Tests: tests/ch10_alignment/alignment_term_test.cpp
+// Every choice of the method is one key here, so that an ablation changes one key. The defaults
+// follow the facts: ci examples, the alignment zone, the task experts, the frozen base model's
+// English side. Tests: tests/ch10_alignment/alignment_term_test.cpp
 #pragma once
 
 #include <map>
@@ -63,8 +63,8 @@ double lambda_at(const AlignmentConfig& config, int step, int steps);
 
 class AlignmentTerm : public ExtraLoss {
  public:
-  /// `model` must be the base model still: its routing of the English sides is computed here and kept.
-  /// TrainingSequence::example of a batch is the number of its example.
+  /// `model` must be the base model still: its routing of the English sides is computed here and
+  /// kept. TrainingSequence::example of a batch is the number of its example.
   AlignmentTerm(Model<float>& model, const AlignmentConfig& config, const StageResults& stages,
                 const std::vector<FinetuneExample>& examples, int steps, std::uint64_t seed);
 

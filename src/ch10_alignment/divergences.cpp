@@ -13,7 +13,9 @@ namespace {
 constexpr std::array<const char*, 5> kNames = {"lumped", "mass_allocation", "js", "mse",
                                                "reverse_kl"};
 
-double clamped(double value) { return std::clamp(value, kAlignmentClamp, 1 - kAlignmentClamp); }
+double clamped(double value) {
+  return std::clamp(value, kAlignmentClamp, 1 - kAlignmentClamp);
+}
 
 /// What one outcome adds to D, and the derivative of that by a, for target a_star.
 struct Term {
@@ -37,21 +39,26 @@ Term outcome(AlignmentForm form, double a_star, double a) {
 
 }  // namespace
 
-std::vector<std::string> alignment_form_names() { return {kNames.begin(), kNames.end()}; }
+std::vector<std::string> alignment_form_names() {
+  return {kNames.begin(), kNames.end()};
+}
 
 AlignmentForm parse_alignment_form(const std::string& name) {
   for (std::size_t i = 0; i < kNames.size(); ++i)
     if (name == kNames[i]) return static_cast<AlignmentForm>(i);
   const std::string nearest = nearest_word(name, alignment_form_names());
-  fail("alignment form \"", name, "\" is unknown; there are lumped, mass_allocation, js, mse and "
-       "reverse_kl", nearest.empty() ? "." : "; did you mean " + nearest + "?");
+  fail("alignment form \"", name,
+       "\" is unknown; there are lumped, mass_allocation, js, mse and "
+       "reverse_kl",
+       nearest.empty() ? "." : "; did you mean " + nearest + "?");
 }
 
 double alignment_divergence(const AlignmentMeasure& measure, const std::vector<double>& q_star,
                             const std::vector<double>& q, const std::vector<int>& support,
                             std::vector<double>& g) {
   check(q.size() == q_star.size() && !support.empty(), "alignment of ", q.size(), " experts with ",
-        q_star.size(), " over a support of ", support.size(), "; wanted equal numbers and a support.");
+        q_star.size(), " over a support of ", support.size(),
+        "; wanted equal numbers and a support.");
   double m = 0, m_star = 0;
   for (const int k : support) {
     check(k >= 0 && k < static_cast<int>(q.size()), "support expert ", k, " is not one of ",
@@ -80,8 +87,8 @@ double alignment_divergence(const AlignmentMeasure& measure, const std::vector<d
   D = rest.value;
   g.assign(q.size(), rest.derivative);
   for (const int k : support) {
-    const Term term = outcome(measure.form, clamped(q_star[std::size_t(k)]),
-                              clamped(q[std::size_t(k)]));
+    const Term term =
+        outcome(measure.form, clamped(q_star[std::size_t(k)]), clamped(q[std::size_t(k)]));
     D += term.value;
     g[std::size_t(k)] = term.derivative;
   }

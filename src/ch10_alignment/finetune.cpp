@@ -19,8 +19,7 @@ std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& p
     check(type != types.end(), "the taxonomy does not hold ", pair.target.id, " in ",
           pair.target.lang, "; run `ramoe taxonomy` with the same data, languages and tasks.");
     FinetuneExample example{pair.target.id, name_of(pair.target.task), type->second, {}, {}};
-    example.target =
-        encode_example(encoder, tokenizer, pair.target.question, pair.target.answer);
+    example.target = encode_example(encoder, tokenizer, pair.target.question, pair.target.answer);
     example.target.example = static_cast<int>(examples.size());
     example.english =
         encode_example(encoder, tokenizer, pair.english.question, pair.english.answer);

@@ -30,7 +30,9 @@ std::unique_ptr<ExtraLoss> Method::extra_loss(Model<float>&, const MethodContext
   return nullptr;
 }
 
-std::vector<std::string> method_names() { return {"sft", "ramoe"}; }
+std::vector<std::string> method_names() {
+  return {"sft", "ramoe"};
+}
 
 std::unique_ptr<Method> make_method(const std::string& name) {
   if (name == "sft") return std::make_unique<Sft>();

@@ -11,7 +11,9 @@
 namespace ramoe {
 namespace {
 
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 Json estimate(double mean, const Interval& interval) {
   return {{"mean", number(mean)}, {"low", number(interval.low)}, {"high", number(interval.high)}};
@@ -77,7 +79,8 @@ void compare_methods(Json& results, const std::vector<Json>& runs) {
       const std::string task = name.get<std::string>();
       const Json* base = find_row(results.at("base_accuracy"), lang, task);
       const Json* types = find_row(results.at("taxonomy"), lang, task);
-      check(base && types, "the comparison lacks base accuracy or taxonomy of ", lang, " ", task, ".");
+      check(base && types, "the comparison lacks base accuracy or taxonomy of ", lang, " ", task,
+            ".");
       Json row = {{"lang", lang},
                   {"task", task},
                   {"n", base->at("n")},
@@ -130,23 +133,25 @@ std::string base_sentence(const Json& results, const std::string& task) {
   }
   std::stable_sort(targets.begin(), targets.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
-  std::string sentence = "Before fine-tuning, " + task + " on test: English " + text("%.2f", english);
+  std::string sentence =
+      "Before fine-tuning, " + task + " on test: English " + text("%.2f", english);
   for (const auto& [accuracy, lang] : targets) sentence += ", " + lang + text(" %.2f", accuracy);
   return sentence + ".";
 }
 
 std::string divergence_sentence(const Json& d) {
   const int first = d.at("zone").at("first").get<int>(), last = d.at("zone").at("last").get<int>();
-  std::string sentence = cat("Routing divergence from English is lowest in layers ", first, " to ",
-                             last, ", the alignment zone; over depth it ",
-                             d.at("u_shaped").get<bool>()
-                                 ? "has the U shape that was published for large models."
-                                 : "does not have the U shape that was published for large models.");
+  std::string sentence =
+      cat("Routing divergence from English is lowest in layers ", first, " to ", last,
+          ", the alignment zone; over depth it ",
+          d.at("u_shaped").get<bool>()
+              ? "has the U shape that was published for large models."
+              : "does not have the U shape that was published for large models.");
   const Json& r = d.at("correlation");
   if (r.at("zone").is_number())
-    sentence += cat(" Its correlation with the accuracy gap to English over ",
-                    r.at("points").get<int>(), " language-task pairs is ",
-                    text("%+.2f", r.at("zone").get<double>()), " in the zone");
+    sentence +=
+        cat(" Its correlation with the accuracy gap to English over ", r.at("points").get<int>(),
+            " language-task pairs is ", text("%+.2f", r.at("zone").get<double>()), " in the zone");
   if (r.at("zone").is_number() && r.at("outside").is_number())
     sentence += text(" and %+.2f outside", r.at("outside").get<double>());
   return r.at("zone").is_number() ? sentence + "." : sentence;

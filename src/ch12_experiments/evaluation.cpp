@@ -22,10 +22,10 @@ std::vector<Score> evaluate(Model<float>& model, const Tokenizer& tokenizer, con
         score.n_english += known;
         correct += given[i].correct;
         correct_english += known && given[i].correct;
-        verified += task == Task::follow ? follows(parse_instruction(given[i].id), given[i].output,
-                                                   corpus.pack(lang))
-                                               .ok
-                                         : given[i].correct;
+        verified +=
+            task == Task::follow
+                ? follows(parse_instruction(given[i].id), given[i].output, corpus.pack(lang)).ok
+                : given[i].correct;
         if (answers) answers->emplace_back(examples[i], given[i]);
       }
       score.accuracy = static_cast<double>(correct) / std::max(1, score.n);
@@ -40,16 +40,19 @@ std::set<std::string> correct_in_english(Model<float>& model, const Tokenizer& t
                                          const Corpus& corpus, Split split, int max_new_tokens) {
   std::set<std::string> ids;
   for (const Task task : corpus.tasks())
-    for (const Answer& answer : answer_questions(
-             model, tokenizer, corpus.examples(english, task, split), max_new_tokens))
+    for (const Answer& answer :
+         answer_questions(model, tokenizer, corpus.examples(english, task, split), max_new_tokens))
       if (answer.correct) ids.insert(answer.id);
   return ids;
 }
 
 Json to_json(const Score& s) {
-  return {{"lang", s.lang},         {"task", s.task},
-          {"n", s.n},               {"n_english_correct", s.n_english},
-          {"accuracy", s.accuracy}, {"given_english", s.given_english},
+  return {{"lang", s.lang},
+          {"task", s.task},
+          {"n", s.n},
+          {"n_english_correct", s.n_english},
+          {"accuracy", s.accuracy},
+          {"given_english", s.given_english},
           {"verified", s.verified}};
 }
 

@@ -1,8 +1,8 @@
 // Chapter 12.1 - evaluation: accuracy on the test split, and on what English knows
 //
-// Accuracy is exact match on test, which no target language has seen at any stage. `given_english` is
-// the accuracy on the test items that the base model answers correctly in English: the transfer that
-// alignment claims to help. Tests: tests/ch12_experiments/evaluation_test.cpp
+// Accuracy is exact match on test, which no target language has seen at any stage. `given_english`
+// is the accuracy on the test items that the base model answers correctly in English: the transfer
+// that alignment claims to help. Tests: tests/ch12_experiments/evaluation_test.cpp
 #pragma once
 
 #include <map>
@@ -10,17 +10,18 @@
 #include <string>
 #include <vector>
 
-#include "ch08_taxonomy/answers.h"
 #include "ch06_languages/corpus.h"
+#include "ch08_taxonomy/answers.h"
 
 namespace ramoe {
 
 /// Accuracy of one language and task.
 struct Score {
   std::string lang, task;
-  int n = 0, n_english = 0;            // items; items that the base model knows in English
+  int n = 0, n_english = 0;  // items; items that the base model knows in English
   double accuracy = 0, given_english = 0;
-  /// Share of outputs that follow the instruction by the verifier (task follow; otherwise accuracy).
+  /// Share of outputs that follow the instruction by the verifier (task follow; otherwise
+  /// accuracy).
   double verified = 0;
 };
 
