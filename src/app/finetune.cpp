@@ -18,7 +18,7 @@ namespace ramoe {
 FinetuneOptions::FinetuneOptions() {
   train.steps = 120;
   train.batch = 32;
-  train.learning_rate = 1e-3;
+  train.learning_rate = 5e-4;  // by SFT on adapt_valid: docs/log.md
   train.balance = 0.01;
   train.z_loss = 0;
   train.weight_decay = 0.01;

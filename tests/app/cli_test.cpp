@@ -5,7 +5,6 @@
 
 #include <filesystem>
 
-#include "app/command.h"
 #include "support/files.h"
 #include "support/scratch.h"
 
@@ -29,11 +28,13 @@ void expect_error(const std::string& arguments, const std::vector<std::string>& 
 TEST(Cli, HelpListsCommandsAndKeys) {
   const Outcome usage = run_cli("--help");
   EXPECT_EQ(usage.code, 0);
-  for (const Command& command : commands()) {
-    EXPECT_NE(usage.text.find(command.name), std::string::npos);
-    const Outcome help = run_cli(std::string(command.name) + " --help");
+  for (const std::string command :
+       {"demo", "pretrain", "divergence", "taxonomy", "experts", "finetune", "evaluate", "generate",
+        "inspect", "report", "bench"}) {
+    EXPECT_NE(usage.text.find("\n  " + command), std::string::npos) << command;
+    const Outcome help = run_cli(command + " --help");
     EXPECT_EQ(help.code, 0) << help.text;
-    EXPECT_NE(help.text.find("--"), std::string::npos) << command.name;
+    EXPECT_NE(help.text.find("--"), std::string::npos) << command;
   }
   EXPECT_EQ(run_cli("").code, 2);
 }

@@ -100,6 +100,39 @@ TEST(BasicOps, LinearByHand) {
   EXPECT_EQ(difference(z.data, std::vector<float>{17, 23, 39, 53}.data(), 4, 0, 0), "");
 }
 
+TEST(BasicOps, SumsOfSharedOperands) {
+  // The gradient of a sum is handed to an operand that has none yet; it must still reach the other,
+  // also where both are the same tensor or the operand is read once more.
+  const std::vector<CheckedInput> inputs = {random_input("x", {3, 5}, 1),
+                                            random_input("y", {3, 5}, 2)};
+  using Tensors = std::vector<Tensor<double>>;
+  EXPECT_EQ(
+      gradient_error([](Tape<double>& tape, const Tensors& in) { return add(tape, in[0], in[0]); },
+                     {inputs[0]}),
+      "");
+  EXPECT_EQ(gradient_error(
+                [](Tape<double>& tape, const Tensors& in) {
+                  const Tensor<double> p = softmax(tape, in[0]), q = softmax(tape, in[1]);
+                  const Tensor<double> twice = add(tape, p, p);
+                  return add(tape, add(tape, twice, q), add(tape, q, p));
+                },
+                inputs),
+            "");
+}
+
+TEST(BasicOps, SumWrittenOverAnOperand) {
+  using Tensors = std::vector<Tensor<double>>;
+  EXPECT_EQ(gradient_error(
+                [](Tape<double>& tape, const Tensors& in) {
+                  const Tensor<double> y = linear(tape, in[0], in[1]);
+                  const Tensor<double> sum = add_over(tape, in[0], y);
+                  EXPECT_EQ(sum.data, y.data);
+                  return add_over(tape, sum, linear(tape, sum, in[1]));
+                },
+                {random_input("x", {4, 3}, 3), random_input("w", {3, 3}, 4)}),
+            "");
+}
+
 TEST(BasicOps, ShapesThatDoNotFitAreNamed) {
   Arena arena;
   Tape<float> tape(arena);

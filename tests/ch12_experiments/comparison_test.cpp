@@ -1,0 +1,101 @@
+// Chapter 12.2: differences by seed, worked by hand.
+#include "ch12_experiments/comparison.h"
+
+#include <gtest/gtest.h>
+
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+Json run_of(const std::string& lang, const std::string& method, int seed, double accuracy) {
+  return {{"language", lang},
+          {"method", method},
+          {"seed", seed},
+          {"test", {{{"task", "facts"}, {"accuracy", accuracy}, {"given_english", accuracy / 2}}}}};
+}
+
+/// Two targets, one task, two seeds.
+Json before_comparison() {
+  const auto base = [](const std::string& lang, double accuracy) {
+    return Json{{"lang", lang},           {"task", "facts"},      {"n", 10},
+                {"n_english_correct", 8}, {"accuracy", accuracy}, {"given_english", accuracy}};
+  };
+  const auto types = [](const std::string& lang, double rho) {
+    return Json{{"lang", lang}, {"task", "facts"}, {"rho_ci", rho}};
+  };
+  return {{"languages", {"en", "es", "sw"}},
+          {"tasks", {"facts"}},
+          {"seeds", {1, 2}},
+          {"base_accuracy", {base("en", 0.9), base("es", 0.3), base("sw", 0.1)}},
+          {"taxonomy", {types("es", 0.5), types("sw", 0.8)}},
+          {"divergence",
+           {{"zone", {{"first", 2}, {"last", 3}}},
+            {"u_shaped", false},
+            {"correlation", {{"zone", nullptr}, {"outside", nullptr}, {"points", 2}}}}}};
+}
+
+std::vector<Json> four_times_two() {
+  return {run_of("es", "sft", 1, 0.50),   run_of("es", "ramoe", 1, 0.54),
+          run_of("es", "sft", 2, 0.40),   run_of("es", "ramoe", 2, 0.42),
+          run_of("sw", "sft", 1, 0.20),   run_of("sw", "ramoe", 1, 0.21),
+          run_of("sw", "ramoe", 2, 0.20), run_of("sw", "sft", 2, 0.21)};
+}
+
+TEST(Comparison, DifferencesArePairedBySeed) {
+  Json results = before_comparison();
+  compare_methods(results, four_times_two());
+  ASSERT_EQ(results["accuracy"].size(), 2u);
+  const Json& es = results["accuracy"][0];
+  EXPECT_EQ(es["lang"], "es");
+  EXPECT_NEAR(es["difference"]["per_seed"][0].get<double>(), 0.04, 1e-12);
+  EXPECT_NEAR(es["difference"]["per_seed"][1].get<double>(), 0.02, 1e-12);
+  EXPECT_NEAR(es["difference"]["mean"].get<double>(), 0.03, 1e-12);
+  // Two values: s = 0.02 / sqrt 2, t(0.975, 1) = 12.706, so mean +- 12.706 * 0.01.
+  EXPECT_NEAR(es["difference"]["low"].get<double>(), 0.03 - 0.12706, 1e-5);
+  EXPECT_NEAR(es["difference"]["high"].get<double>(), 0.03 + 0.12706, 1e-5);
+  EXPECT_EQ(es["methods"]["sft"]["accuracy"], Json({0.50, 0.40}));
+  EXPECT_EQ(es["methods"]["ramoe"]["given_english"], Json({0.27, 0.21}));
+  EXPECT_EQ(es["ci_share"], 0.5);
+  // Swahili's seeds cancel: +0.01 and -0.01.
+  EXPECT_NEAR(results["accuracy"][1]["difference"]["mean"].get<double>(), 0.0, 1e-12);
+  EXPECT_NEAR(results["overall"]["difference"]["mean"].get<double>(), 0.015, 1e-12);
+}
+
+TEST(Comparison, WordsSayWhenADifferenceIsWithinNoise) {
+  Json results = before_comparison();
+  compare_methods(results, four_times_two());
+  std::string all;
+  for (const Json& sentence : results["words"]) all += sentence.get<std::string>() + "\n";
+  EXPECT_NE(all.find("English 0.90, es 0.30, sw 0.10"), std::string::npos) << all;
+  EXPECT_NE(all.find("layers 2 to 3"), std::string::npos) << all;
+  EXPECT_NE(all.find("does not have the U shape"), std::string::npos) << all;
+  EXPECT_EQ(all.find("nan"), std::string::npos) << all;
+  Json& difference = results["overall"]["difference"];
+  const auto overall = [&](double low, double high) {
+    difference["low"] = low;
+    difference["high"] = high;
+    std::string text;
+    for (const std::string& sentence : sentences(results)) text += sentence + "\n";
+    return text;
+  };
+  EXPECT_NE(overall(-0.01, 0.04).find("within noise"), std::string::npos);
+  EXPECT_NE(overall(0.01, 0.02).find("alignment helped"), std::string::npos);
+  difference["mean"] = -0.015;
+  EXPECT_NE(overall(-0.02, -0.01).find("alignment hurt"), std::string::npos);
+}
+
+TEST(Comparison, MissingRunsAreNamed) {
+  Json results = before_comparison();
+  std::vector<Json> runs = four_times_two();
+  runs.pop_back();
+  try {
+    compare_methods(results, runs);
+    FAIL() << "an Error was expected";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("sw/sft/2"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace ramoe
