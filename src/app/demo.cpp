@@ -19,7 +19,7 @@ namespace {
 
 struct DemoOptions {
   RunOptions run{"runs/demo"};
-  std::string tier = "small";
+  std::string tier = "small", data = "data";
   std::string model_type = "olmoe";
   std::vector<std::string> tasks = {"facts", "follow"};
   int seeds = 3;
@@ -30,6 +30,7 @@ struct DemoOptions {
     run.list(f);
     f.add("tier", &tier, "small: minutes, the real demo; smoke: seconds, only shows that all works",
           {.choices = {"small", "smoke"}});
+    f.add("data", &data, "folder of the language packs");
     f.add("model_type", &model_type, "router family of the base model",
           {.choices = {"olmoe", "qwen3_moe", "qwen2_moe"}});
     f.add("tasks", &tasks, "tasks; sums takes far longer to learn (make base-models)");
@@ -59,6 +60,7 @@ DemoPlan plan(const DemoOptions& o) {
   place(p.pretrain.run, "base");
   p.pretrain.model.model_type = o.model_type;
   p.pretrain.model.set_family_defaults();
+  p.pretrain.corpus.data = o.data;
   p.pretrain.corpus.tasks = o.tasks;
   p.pretrain.mixture.qa_share = 0.7;
   p.pretrain.mixture.lexicon_share = 0.25;
@@ -215,7 +217,7 @@ int run_demo(const Arguments& arguments) {
       existing = OnExisting::resume;
     RunFolder folder(o.run.run, run_facts("demo", fields_of(o), 1, corpus), existing);
     const int threads = [&] { return Workers(o.run.threads).threads(); }();
-    say("pre-training a base model on seven languages by web share");
+    say("pre-training a base model on several languages by web share");
     run_or_keep("pretrain", p.pretrain, p.pretrain.seed, corpus, pretrain_stage);
     say("routing divergence from English by layer (chapter 7)");
     const Json facts = load_base(p.pretrain.run.run).facts();

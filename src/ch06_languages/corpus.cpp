@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "ch01_tensor/philox.h"
 #include "support/error.h"
@@ -248,6 +249,8 @@ std::string Corpus::checksum() const {
 }
 
 Corpus load_corpus(const CorpusConfig& config) {
+  check(std::filesystem::is_directory(config.data), "there is no folder ", config.data,
+        " with language packs; run in the root of the repository or give --data=FOLDER.");
   World world = load_world(config.data + "/world.json");
   std::vector<LanguagePack> packs = load_packs(config.data, config.languages, world);
   return Corpus(std::move(packs), std::move(world), config);

@@ -13,10 +13,13 @@ struct Outcome {
   std::string text;  // standard output and error together
 };
 
-/// Runs `ramoe <arguments>`, quoted as for a shell.
+/// Runs `ramoe <arguments>`, quoted as for a shell, in the root of the repository.
 inline Outcome run_cli(const std::string& arguments) {
   Outcome outcome;
-  FILE* pipe = ::popen((std::string(RAMOE_BINARY) + " " + arguments + " 2>&1").c_str(), "r");
+  FILE* pipe =
+      ::popen(("exec 2>&1; cd " RAMOE_SOURCE_DIR "; " + std::string(RAMOE_BINARY) + " " + arguments)
+                  .c_str(),
+              "r");
   if (pipe == nullptr) return outcome;
   char buffer[4096];
   while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, pipe))
