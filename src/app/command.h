@@ -48,6 +48,15 @@ struct RunOptions {
 /// their order. `--help` prints the keys and ends the command: returns false.
 bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command);
 
+/// A command that is one stage: reads the options and calls the stage with them.
+template <class Options, class Stage>
+int run_stage(const Arguments& arguments, const std::string& command, const Stage& stage) {
+  Options options;
+  FieldList fields = fields_of(options);
+  if (read_arguments(fields, arguments, command)) stage(options);
+  return 0;
+}
+
 /// The facts of a run for its folder, from its resolved fields. Run options never change a result.
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
                    const Json& data);

@@ -143,11 +143,7 @@ void divergence_stage(const DivergenceOptions& options) {
 }
 
 int run_divergence(const Arguments& arguments) {
-  DivergenceOptions options;
-  FieldList fields = fields_of(options);
-  if (!read_arguments(fields, arguments, "divergence")) return 0;
-  divergence_stage(options);
-  return 0;
+  return run_stage<DivergenceOptions>(arguments, "divergence", divergence_stage);
 }
 
 }  // namespace ramoe

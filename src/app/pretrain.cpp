@@ -105,12 +105,12 @@ void pretrain_stage(PretrainOptions o) {
 }
 
 int run_pretrain(const Arguments& arguments) {
-  PretrainOptions options;
-  FieldList fields = fields_of(options);
-  if (!read_arguments(fields, arguments, "pretrain")) return 0;
-  pretrain_stage(options);
-  std::cout << "The base model is in " << options.run.run << "/model.\n";
-  return 0;
+  return run_stage<PretrainOptions>(arguments, "pretrain", [](const PretrainOptions& options) {
+    pretrain_stage(options);
+    std::cout << "The base model is in " << options.run.run
+              << "/model.
+                 ";
+  });
 }
 
 }  // namespace ramoe

@@ -45,11 +45,7 @@ void taxonomy_stage(const TaxonomyOptions& options) {
 }
 
 int run_taxonomy(const Arguments& arguments) {
-  TaxonomyOptions options;
-  FieldList fields = fields_of(options);
-  if (!read_arguments(fields, arguments, "taxonomy")) return 0;
-  taxonomy_stage(options);
-  return 0;
+  return run_stage<TaxonomyOptions>(arguments, "taxonomy", taxonomy_stage);
 }
 
 // ---- Stage 2 ------------------------------------------------------------------------------------
@@ -126,11 +122,7 @@ void experts_stage(const ExpertsOptions& options) {
 }
 
 int run_experts(const Arguments& arguments) {
-  ExpertsOptions options;
-  FieldList fields = fields_of(options);
-  if (!read_arguments(fields, arguments, "experts")) return 0;
-  experts_stage(options);
-  return 0;
+  return run_stage<ExpertsOptions>(arguments, "experts", experts_stage);
 }
 
 }  // namespace ramoe

@@ -4,27 +4,11 @@
 
 #include <set>
 
+#include "ch06_languages/small_corpus.h"
 #include "support/scratch.h"
 
 namespace ramoe {
 namespace {
-
-const std::string kData = std::string(RAMOE_SOURCE_DIR) + "/data";
-
-CorpusConfig small_config() {
-  CorpusConfig config;
-  config.data = kData;
-  config.follow_base = 300;
-  config.follow_adapt = 60;
-  config.follow_valid = 20;
-  config.follow_test = 70;
-  return config;
-}
-
-const Corpus& corpus() {
-  static const Corpus shared = load_corpus(small_config());
-  return shared;
-}
 
 constexpr int kDraws = 20000;
 
