@@ -107,9 +107,7 @@ void pretrain_stage(PretrainOptions o) {
 int run_pretrain(const Arguments& arguments) {
   return run_stage<PretrainOptions>(arguments, "pretrain", [](const PretrainOptions& options) {
     pretrain_stage(options);
-    std::cout << "The base model is in " << options.run.run
-              << "/model.
-                 ";
+    std::cout << "The base model is in " << options.run.run << "/model.\n";
   });
 }
 
