@@ -66,7 +66,7 @@ DemoPlan plan(const DemoOptions& o) {
   p.pretrain.mixture.lexicon_share = 0.25;
   p.pretrain.mixture.names_share = 0.05;
   p.pretrain.mixture.sums_share = 1;
-  p.pretrain.train.steps = o.steps > 0 ? o.steps : smoke ? 30 : 2600;
+  p.pretrain.train.steps = o.steps > 0 ? o.steps : smoke ? 30 : 2300;
   p.pretrain.train.batch = smoke ? 16 : 64;
   if (smoke) p.pretrain.corpus.languages = {"en", "es", "sw"};
   place(p.divergence.run, "divergence");
@@ -88,7 +88,7 @@ DemoPlan plan(const DemoOptions& o) {
         f.method = method;
         f.seed = static_cast<std::uint64_t>(seed);
         f.keep_model = false;
-        f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : smoke ? 6 : 120;
+        f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : smoke ? 6 : 100;
         f.train.log_every = smoke ? 1 : 10;
         f.alignment.lambda = o.lambda;
         p.finetune.push_back(f);
