@@ -41,6 +41,11 @@ struct DemoOptions {
   }
 };
 
+/// Fine-tuning seeds 1 to this number.
+int seed_count(const DemoOptions& o) {
+  return o.tier == "smoke" ? 1 : o.seeds;
+}
+
 /// The options of every stage, in subfolders of the demo's folder.
 struct DemoPlan {
   PretrainOptions pretrain;
@@ -75,7 +80,7 @@ DemoPlan plan(const DemoOptions& o) {
   const std::string base = p.pretrain.run.run;
   p.divergence.base = p.taxonomy.base = p.experts.base = base;
   for (const std::string& lang : p.pretrain.corpus.languages)
-    for (int seed = 1; lang != english && seed <= (smoke ? 1 : o.seeds); ++seed)
+    for (int seed = 1; lang != english && seed <= seed_count(o); ++seed)
       for (const char* method : {"sft", "ramoe"}) {
         FinetuneOptions f;
         place(f.run, cat("finetune-", lang, "-", method, "-", seed));
@@ -172,7 +177,7 @@ Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs)
   }
   r["languages"] = languages;
   r["tasks"] = o.tasks;
-  for (int seed = 1; seed <= (o.tier == "smoke" ? 1 : o.seeds); ++seed) r["seeds"].push_back(seed);
+  for (int seed = 1; seed <= seed_count(o); ++seed) r["seeds"].push_back(seed);
   r["base_accuracy"] = Json::array();
   for (const Score& score :
        evaluate(*inputs.base.model, inputs.base.tokenizer, corpus, languages, Split::test,

@@ -76,10 +76,6 @@ double mean_over(const std::vector<double>& divergence, Zone zone, bool inside) 
   return count ? sum / count : std::nan("");
 }
 
-Json number_or_null(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
-
 void print_curve(const std::map<std::string, std::vector<double>>& by_language,
                  const std::vector<double>& mean, Zone zone) {
   std::printf("%-8s", "layer");

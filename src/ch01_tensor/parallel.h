@@ -88,4 +88,11 @@ void parallel_for(int n, int grain, const Body& body) {
       [](const void* b, int begin, int end) { (*static_cast<const Body*>(b))(begin, end); }, &body);
 }
 
+/// Rows of C elements that are worth a thread's attention together: the grain of loops over rows.
+inline int rows_per_block(int C) {
+  constexpr int kElements = 16384;
+  const int rows = kElements / (C > 1 ? C : 1);
+  return rows > 1 ? rows : 1;
+}
+
 }  // namespace ramoe

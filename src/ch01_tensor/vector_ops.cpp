@@ -13,10 +13,6 @@ namespace {
 
 constexpr int kBlock = 16384;  // elements of work worth a thread's attention
 
-int rows_per_block(int C) {
-  return std::max(1, kBlock / std::max(1, C));
-}
-
 /// parallel_for over [0, n) elements in blocks of kBlock.
 template <class Body>
 void for_elements(std::size_t n, const Body& body) {

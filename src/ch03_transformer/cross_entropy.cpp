@@ -10,10 +10,6 @@
 namespace ramoe {
 namespace {
 
-int rows_per_block(int V) {
-  return std::max(1, 16384 / std::max(1, V));
-}
-
 template <class T>
 RAMOE_INLINE void loss_body(T* loss, T* lse, const T* z, const int* target, int rows, int V) {
   constexpr int kPiece = 64;  // exponentials are summed in pieces that stay in registers

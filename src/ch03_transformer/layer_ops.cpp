@@ -11,10 +11,6 @@
 namespace ramoe {
 namespace {
 
-int rows_per_block(int C) {
-  return std::max(1, 16384 / std::max(1, C));
-}
-
 template <class T>
 RAMOE_INLINE void add_row_body(T* y, const T* x, int C) {
   for (int c = 0; c < C; ++c) y[c] += x[c];

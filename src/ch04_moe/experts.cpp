@@ -83,10 +83,6 @@ void combine_backward_rows(double* dy, double* dgate, const double* y, const dou
   combine_backward_body(dy, dgate, y, gate, slot, dout, rows, K, C, add);
 }
 
-int rows_per_block(int C) {
-  return std::max(1, 16384 / std::max(1, C));
-}
-
 }  // namespace
 
 template <class T>

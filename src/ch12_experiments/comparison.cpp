@@ -11,12 +11,10 @@
 namespace ramoe {
 namespace {
 
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
-
 Json estimate(double mean, const Interval& interval) {
-  return {{"mean", number(mean)}, {"low", number(interval.low)}, {"high", number(interval.high)}};
+  return {{"mean", number_or_null(mean)},
+          {"low", number_or_null(interval.low)},
+          {"high", number_or_null(interval.high)}};
 }
 
 /// The test score of one run for a task.
@@ -110,9 +108,9 @@ void compare_methods(Json& results, const std::vector<Json>& runs) {
   results["accuracy"] = std::move(table);
   results["overall"] = {{"difference", estimate(grand.mean, grand.interval)},
                         {"ci_gain_correlation",
-                         {{"r", number(r.r)},
-                          {"low", number(r.interval.low)},
-                          {"high", number(r.interval.high)},
+                         {{"r", number_or_null(r.r)},
+                          {"low", number_or_null(r.interval.low)},
+                          {"high", number_or_null(r.interval.high)},
                           {"points", r.points}}}};
   results["words"] = sentences(results);
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -113,6 +114,10 @@ void write_json(const std::string& path, const Json& value) {
     fail(path, " cannot be written as JSON: a text in it is not UTF-8.");
   }
   write_file(path, text);
+}
+
+Json number_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
 void make_folder(const std::string& path) {

@@ -30,6 +30,9 @@ void write_file(const std::string& path,
 /// write_file of the value as indented JSON with a final newline.
 void write_json(const std::string& path, const Json& value);
 
+/// The number, or null if it is not finite: JSON has neither NaN nor infinity.
+Json number_or_null(double value);
+
 /// Creates the folder and its parents. Error if that cannot be done or a file is in the way.
 void make_folder(const std::string& path);
 
