@@ -88,8 +88,8 @@ FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
   inputs.zone = {divergence["zone"]["first"].get<int>(), divergence["zone"]["last"].get<int>()};
   const std::string experts_path = require_file(o.experts_run, "experts.json", "experts");
   for (const Json& task : read_json(experts_path))
-    inputs.experts.push_back(
-        task_experts_from_json(task, experts_path, config.num_hidden_layers, config.num_experts));
+    inputs.experts.push_back(task_experts_from_json(
+        task, experts_path, static_cast<int>(config.moe_layers().size()), config.num_experts));
   for (const Split split : {Split::adapt_valid, Split::test})
     inputs.english_correct.merge(correct_in_english(*inputs.base.model, inputs.base.tokenizer,
                                                     inputs.base.corpus, split, o.max_new_tokens));
@@ -127,7 +127,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   for (const TaskExperts& task : inputs.experts) stages.experts[task.task] = task.experts;
 
   const ModelConfig& config = inputs.base.model->config();
-  Model<float> model(config, 0);
+  Model<float> model(config);
   model.copy_values(*inputs.base.model);
   method->prepare(model);
   const std::unique_ptr<ExtraLoss> extra =

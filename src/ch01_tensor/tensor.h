@@ -63,11 +63,17 @@ T* row(T* matrix, int n, int C) {
   return matrix + static_cast<std::size_t>(n) * static_cast<std::size_t>(C);
 }
 
-/// A trained tensor: owned value and gradient, and whether the optimiser may change it.
+/// A trained tensor: owned value and gradient, and whether the optimiser may change it. The
+/// gradient is empty until something is differentiated: a model that only answers is its weights.
 template <class T>
 struct Parameter {
   Parameter(std::string name_, Shape shape_)
-      : name(std::move(name_)), shape(shape_), value(shape_.count()), gradient(shape_.count()) {}
+      : name(std::move(name_)), shape(shape_), value(shape_.count()) {}
+  /// The gradient, zero at first.
+  T* want_gradient() {
+    if (gradient.empty()) gradient.resize(value.size());
+    return gradient.data();
+  }
   std::string name;
   Shape shape;
   std::vector<T> value, gradient;

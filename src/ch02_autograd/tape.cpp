@@ -13,8 +13,8 @@ int Tape<T>::add_node(std::size_t count) {
 
 template <class T>
 Tensor<T> Tape<T>::leaf(Parameter<T>& parameter) {
-  if (!parameter.trainable) return constant(parameter.value.data(), parameter.shape);
-  return leaf(parameter.value.data(), parameter.gradient.data(), parameter.shape);
+  if (!parameter.trainable || !recording_) return constant(parameter.value.data(), parameter.shape);
+  return leaf(parameter.value.data(), parameter.want_gradient(), parameter.shape);
 }
 
 template <class T>

@@ -214,6 +214,19 @@ void rope_backward(T* dx, const int* position, const T* dout, int N, int heads, 
   });
 }
 
+// ---- Clipping ---------------------------------------------------------------------------------
+
+template <class T>
+void clip_forward(T* out, const T* x, T limit, int n) {
+  for (int i = 0; i < n; ++i) out[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
+}
+
+template <class T>
+void clip_backward(T* dx, const T* x, T limit, const T* dout, int n) {
+  for (int i = 0; i < n; ++i)
+    if (std::abs(x[i]) <= limit) dx[i] += dout[i];
+}
+
 // ---- SwiGLU -------------------------------------------------------------------------------------
 
 namespace {
@@ -288,6 +301,8 @@ void swiglu_backward(T* dgu, const T* gu, const T* dout, int N, int H, bool accu
   template void rmsnorm_backward(T*, T*, const T*, const T*, const T*, const T*, int, int, bool); \
   template void rope_forward(T*, const T*, const int*, int, int, int, double);                    \
   template void rope_backward(T*, const int*, const T*, int, int, int, double, bool);             \
+  template void clip_forward(T*, const T*, T, int);                                               \
+  template void clip_backward(T*, const T*, T, const T*, int);                                    \
   template void swiglu_forward(T*, const T*, int, int);                                           \
   template void swiglu_forward_plain(T*, const T*, int, int);                                     \
   template void swiglu_backward(T*, const T*, const T*, int, int, bool);

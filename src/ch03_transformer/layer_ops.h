@@ -49,6 +49,13 @@ template <class T>
 void rope_backward(T* dx, const int* position, const T* dout, int N, int heads, int HS,
                    double theta, bool accumulate = true);
 
+/// out[i] = x[i], but at most `limit` > 0 in size (OLMoE's clip_qkv). NaN stays NaN.
+template <class T>
+void clip_forward(T* out, const T* x, T limit, int n);
+/// dx[i] += dout[i] where |x[i]| <= limit
+template <class T>
+void clip_backward(T* dx, const T* x, T limit, const T* dout, int n);
+
 /// SwiGLU (Shazeer, arXiv 2002.05202): out[n,h] = silu(gu[n,h]) * gu[n,H+h], silu(a) = a
 /// sigmoid(a). gu (N,2H): gate in the first half of a row, up in the second.
 template <class T>

@@ -71,6 +71,18 @@ Tensor<T> rope(Tape<T>& tape, const Tensor<T>& x, const int* position, int HS, d
 }
 
 template <class T>
+Tensor<T> clip(Tape<T>& tape, const Tensor<T>& x, double limit) {
+  check(limit > 0, "clip: the limit is ", limit, "; it must be positive.");
+  const int n = static_cast<int>(x.count());
+  const Tensor<T> out = tape.output(x.shape, x);
+  clip_forward(out.data, x.data, T(limit), n);
+  tape.record(out, [&tape = tape, x, out, limit, n] {
+    clip_backward(tape.grad(x), x.data, T(limit), tape.grad(out), n);
+  });
+  return out;
+}
+
+template <class T>
 Tensor<T> attention(Tape<T>& tape, const Tensor<T>& q, const Tensor<T>& k, const Tensor<T>& v,
                     const int* length, const AttentionDims& d) {
   check(d.NKV > 0 && d.NH % d.NKV == 0, "attention: ", d.NH, " query heads do not group over ",
@@ -139,6 +151,7 @@ Tensor<T> cross_entropy(Tape<T>& tape, const Tensor<T>& z, const int* target) {
   template Tensor<T> rmsnorm(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);            \
   template Tensor<T> rmsnorm_heads(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);      \
   template Tensor<T> rope(Tape<T>&, const Tensor<T>&, const int*, int, double);                \
+  template Tensor<T> clip(Tape<T>&, const Tensor<T>&, double);                                 \
   template Tensor<T> attention(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, \
                                const int*, const AttentionDims&);                              \
   template Tensor<T> swiglu(Tape<T>&, const Tensor<T>&);                                       \

@@ -31,6 +31,10 @@ Tensor<T> rmsnorm_heads(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, d
 template <class T>
 Tensor<T> rope(Tape<T>& tape, const Tensor<T>& x, const int* position, int HS, double theta);
 
+/// x with every value clipped to [-limit, limit], limit > 0.
+template <class T>
+Tensor<T> clip(Tape<T>& tape, const Tensor<T>& x, double limit);
+
 /// Causal attention of q (N,NH*HS) over k, v (N,NKV*HS) -> (N,NH*HS).
 template <class T>
 Tensor<T> attention(Tape<T>& tape, const Tensor<T>& q, const Tensor<T>& k, const Tensor<T>& v,

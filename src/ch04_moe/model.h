@@ -1,7 +1,7 @@
 // Chapter 4.4 - the model: embedding, L pre-norm blocks of attention and experts, output layer
 //
 //   x = embed(tokens)
-//   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))
+//   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))  (or a dense SwiGLU)
 //   logits = lm_head(norm(x))
 //
 // Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "ch03_transformer/generate.h"
@@ -25,7 +26,8 @@ struct TokenBatch {
   std::vector<int> token, position, length;  // (N), (N), (B)
   std::vector<unsigned char> real, counts;   // (N): not padding; neither padding nor BOS
 };
-/// Pads the sequences with `pad`. Error: an empty sequence.
+/// Pads the sequences with `pad` (-1, none: with token 0, which nothing reads). `bos` is -1 if
+/// there is none. Error: an empty sequence.
 TokenBatch make_batch(const std::vector<std::vector<int>>& sequences, int pad, int bos);
 
 template <class T>
@@ -33,8 +35,10 @@ struct LayerParameters {
   Parameter<T>*norm1, *q, *k, *v, *o;
   Parameter<T>*q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
   Parameter<T>*q_norm = nullptr, *k_norm = nullptr;
-  Parameter<T>*norm2, *router, *gate_up, *down;
+  Parameter<T>* norm2;
+  Parameter<T>*router = nullptr, *gate_up = nullptr, *down = nullptr;  // of the experts
   Parameter<T>*shared_gate_up = nullptr, *shared_down = nullptr, *shared_gate = nullptr;
+  Parameter<T>*dense_gate_up = nullptr, *dense_down = nullptr;  // of a layer without experts
 };
 
 struct ForwardOptions {
@@ -50,7 +54,7 @@ struct ForwardOptions {
 template <class T>
 struct ForwardResult {
   Tensor<T> logits;                 // (R,V); no data if routing_only
-  std::vector<Routing<T>> routing;  // one per layer
+  std::vector<Routing<T>> routing;  // one per MoE layer, in order
 };
 
 template <class T>
@@ -59,6 +63,8 @@ class Model {
   /// Random weights: normal with deviation initializer_range from `seed`; norms 1, biases 0; the
   /// projections back into the residual stream (o, down) scaled by 1/sqrt(2L).
   Model(const ModelConfig& config, std::uint64_t seed);
+  /// All weights zero, norms too: to be filled from a file or another model.
+  explicit Model(const ModelConfig& config);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
@@ -79,11 +85,14 @@ class Model {
   void copy_values(const Model& other);
 
  private:
-  Parameter<T>* add(std::string name, const Shape& shape, double deviation, std::uint64_t seed);
+  using Seed = std::optional<std::uint64_t>;
+  Model(const ModelConfig& config, Seed seed);
+  void add_layer(int l, Seed seed);
+  Parameter<T>* add(std::string name, const Shape& shape, double deviation, Seed seed);
   Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
                             KvCache* cache);
   Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
-                          Routing<T>& routing);
+                          std::vector<Routing<T>>& routing);
 
   ModelConfig config_;
   std::vector<std::unique_ptr<Parameter<T>>> parameters_;

@@ -2,17 +2,19 @@
 //
 // The keys are those of Hugging Face's config.json, so that a folder written here opens there.
 //
-//   family        router                               shared expert            attention
-//   olmoe         softmax -> top-K, not renormalised   none                     QK-norm over all
-//   heads qwen3_moe     softmax -> top-K -> renormalised     none                     QK-norm per
-//   head qwen2_moe     softmax -> top-K, not renormalised   one, with sigmoid gate   bias on q, k,
-//   v
+//   family      router                     shared expert           attention
+//   olmoe       softmax, top-K             none                    QK-norm over all heads, clip_qkv
+//   qwen3_moe   softmax, top-K, to sum 1   none                    QK-norm per head
+//   qwen2_moe   softmax, top-K             one, with sigmoid gate  bias on q, k, v
 //
-// Renormalising is a key of its own (norm_topk_prob); the table gives the families' defaults.
+// Renormalising is a key of its own (norm_topk_prob); the table gives the families' published
+// settings. The two Qwen families may have dense layers among their MoE layers: layer l has experts
+// if mlp_only_layers does not list it and decoder_sparse_step divides l + 1.
 // Tests: tests/ch04_moe/model_config_test.cpp
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "support/config.h"
 
@@ -30,13 +32,17 @@ struct ModelConfig {
   int num_experts_per_tok = 2;              // K
   int moe_intermediate_size = 64;           // H (olmoe's config.json calls it intermediate_size)
   int shared_expert_intermediate_size = 0;  // qwen2_moe's shared expert
+  int intermediate_size = 0;                // hidden width of dense layers
+  int decoder_sparse_step = 1;
+  std::vector<int> mlp_only_layers;
   bool norm_topk_prob = false;
   bool tie_word_embeddings = false;
   int max_position_embeddings = 128;  // longest sequence
   double rope_theta = 10000;
   double rms_norm_eps = 1e-6;
+  double clip_qkv = 0;  // largest size of a query, key or value; 0: no limit
   double initializer_range = 0.02;
-  int bos_token_id = 0, eos_token_id = 1, pad_token_id = 2;
+  int bos_token_id = 0, eos_token_id = 1, pad_token_id = 2;  // -1: there is none
 
   void list(FieldList& fields);
 
@@ -45,16 +51,22 @@ struct ModelConfig {
   bool qk_norm_heads() const { return model_type == "qwen3_moe"; }
   bool qkv_bias() const { return model_type == "qwen2_moe"; }
   bool shared_expert() const { return model_type == "qwen2_moe"; }
+  bool is_moe_layer(int l) const;
+  /// The layers with experts, in order. Routing statistics have one entry for each of them.
+  std::vector<int> moe_layers() const;
 
   /// Error naming the keys that do not fit together (K > E, heads that do not group, ...).
   void validate() const;
-  /// The defaults that belong to a family: renormalisation, shared expert.
+  /// The published settings of a family: renormalisation, shared expert.
   void set_family_defaults();
+  /// Replaces widths of 0 (shared expert, dense layers) by K * H.
+  void resolve_widths();
 };
 
-/// config.json as Hugging Face writes it for the family, and back. Reading an unknown key, or a
-/// value this model cannot honour (another activation, rope scaling, ...), is an Error that names
-/// the key.
+/// config.json as Hugging Face writes it for the family, and back. Keys that are left out have the
+/// default of transformers 5. Error, naming the key: one that is missing and has no sensible
+/// default, an unknown one that is not null, a value this model cannot honour (another activation,
+/// scaled rotary positions, a sliding window shorter than the longest sequence, quantised weights).
 Json to_hugging_face(const ModelConfig& config);
 ModelConfig from_hugging_face(const Json& json, const std::string& where);
 

@@ -58,24 +58,39 @@ int count_rows(const unsigned char* counts, int N) {
 }
 }  // namespace
 
+namespace {
+/// f[e] += rows that count and chose e;  P[e] += sum of their p[n,e].
 template <class T>
-double balance_forward(T* f, const T* p, const int* chosen, const unsigned char* counts, int N,
-                       int E, int K) {
-  const int M = count_rows(counts, N);
-  std::vector<double> P(static_cast<std::size_t>(E), 0.0);
-  std::fill_n(f, E, T(0));
-  if (M == 0) return 0;
+void add_choices(T* f, double* P, const T* p, const int* chosen, const unsigned char* counts, int N,
+                 int E, int K) {
   for (int n = 0; n < N; ++n) {
     if (!counts[n]) continue;
     for (int k = 0; k < K; ++k) f[row(chosen, n, K)[k]] += T(1);
-    for (int e = 0; e < E; ++e) P[std::size_t(e)] += double(row(p, n, E)[e]);
+    for (int e = 0; e < E; ++e) P[e] += double(row(p, n, E)[e]);
   }
+}
+}  // namespace
+
+template <class T>
+double pooled_balance_forward(T* f, const T* const* p, const int* const* chosen,
+                              const unsigned char* counts, int L, int N, int E, int K) {
+  const double M = double(L) * count_rows(counts, N);
+  std::vector<double> P(static_cast<std::size_t>(E), 0.0);
+  std::fill_n(f, E, T(0));
+  if (M == 0) return 0;
+  for (int l = 0; l < L; ++l) add_choices(f, P.data(), p[l], chosen[l], counts, N, E, K);
   double loss = 0;
   for (int e = 0; e < E; ++e) {
     f[e] /= static_cast<T>(M);
     loss += double(f[e]) * P[std::size_t(e)] / M;
   }
   return E * loss;
+}
+
+template <class T>
+double balance_forward(T* f, const T* p, const int* chosen, const unsigned char* counts, int N,
+                       int E, int K) {
+  return pooled_balance_forward(f, &p, &chosen, counts, 1, N, E, K);
 }
 
 template <class T>
@@ -159,6 +174,37 @@ Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* 
 }
 
 template <class T>
+Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
+                              const unsigned char* counts) {
+  check(!layers.empty(), "the balance loss needs the routing of at least one layer.");
+  const Routing<T>& r = layers[0];
+  const int L = static_cast<int>(layers.size());
+  Tensor<T> loss = tape.output(Shape{});
+  T* f = tape.template keep<T>(static_cast<std::size_t>(r.E));
+  std::vector<const T*> p;
+  std::vector<const int*> chosen;
+  for (const Routing<T>& layer : layers) {
+    p.push_back(layer.probabilities.p);
+    chosen.push_back(layer.chosen.expert);
+  }
+  loss.data[0] =
+      static_cast<T>(pooled_balance_forward(f, p.data(), chosen.data(), counts, L, r.N, r.E, r.K));
+  // Backward needs no values but f: one small tensor per layer, whose sum is the loss.
+  Tensor<T> total;
+  for (const Routing<T>& layer : layers) {
+    const Tensor<T> z = layer.logits.z, share = tape.output(Shape{}, z);
+    share.data[0] = loss.data[0] / static_cast<T>(L);
+    const T* p_l = layer.probabilities.p;
+    tape.record(share, [&tape = tape, z, share, f, p_l, counts, L] {
+      balance_backward(tape.grad(z), p_l, f, counts, tape.grad(share)[0] / static_cast<T>(L),
+                       z.rows(), z.columns());
+    });
+    total = weighted_sum<T>(tape, {{total, 1.0}, {share, 1.0}});
+  }
+  return total;
+}
+
+template <class T>
 Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts) {
   const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
   T* lse = tape.template keep<T>(static_cast<std::size_t>(r.N));
@@ -175,6 +221,10 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts
   template void route_backward(T*, const T*, const int*, const T*, const T*, bool, int, int, int); \
   template double balance_forward(T*, const T*, const int*, const unsigned char*, int, int, int);  \
   template void balance_backward(T*, const T*, const T*, const unsigned char*, T, int, int);       \
+  template double pooled_balance_forward(T*, const T* const*, const int* const*,                   \
+                                         const unsigned char*, int, int, int, int);                \
+  template Tensor<T> pooled_balance_loss(Tape<T>&, const std::vector<Routing<T>>&,                 \
+                                         const unsigned char*);                                    \
   template double z_loss_forward(T*, const T*, const unsigned char*, int, int);                    \
   template void z_loss_backward(T*, const T*, const T*, const unsigned char*, T, int, int);        \
   template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool);              \

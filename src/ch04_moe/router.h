@@ -10,6 +10,8 @@
 // tests/ch04_moe/router_test.cpp
 #pragma once
 
+#include <vector>
+
 #include "ch02_autograd/tape.h"
 
 namespace ramoe {
@@ -50,6 +52,13 @@ template <class T>
 void balance_backward(T* dz, const T* p, const T* f, const unsigned char* counts, T scale, int N,
                       int E);
 
+/// The same with f and P taken over the rows of all L layers at once, as Hugging Face's
+/// load_balancing_loss_func does: f = mean of the layers' f, P = mean of their P. One layer that
+/// favours an expert may so be offset by another that avoids it. p and chosen are (L) pointers.
+template <class T>
+double pooled_balance_forward(T* f, const T* const* p, const int* const* chosen,
+                              const unsigned char* counts, int L, int N, int E, int K);
+
 /// z-loss (Zoph et al., arXiv 2202.08906) over the rows that count: mean of logsumexp_e(z[n,e])^2.
 /// lse (N) is kept for backward.
 template <class T>
@@ -74,10 +83,13 @@ struct Routing {
 template <class T>
 Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise);
 
-/// The two losses on the tape, scalars. counts (N) is 1 for tokens that enter statistics: neither
-/// padding nor BOS. Both are 0 without such tokens.
+/// The losses on the tape, scalars. counts (N) is 1 for tokens that enter statistics: neither
+/// padding nor BOS. All are 0 without such tokens.
 template <class T>
 Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& routing, const unsigned char* counts);
+template <class T>
+Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
+                              const unsigned char* counts);
 template <class T>
 Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& routing, const unsigned char* counts);
 

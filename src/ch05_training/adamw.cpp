@@ -86,6 +86,7 @@ AdamW::AdamW(const Parameters& parameters, const AdamWConfig& config)
     : parameters_(parameters), config_(config), m_(parameters.size()), v_(parameters.size()) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!parameters[i]->trainable) continue;
+    parameters[i]->want_gradient();
     m_[i].resize(parameters[i]->value.size());
     v_[i].resize(parameters[i]->value.size());
   }

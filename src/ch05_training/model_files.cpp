@@ -57,6 +57,13 @@ void list_layer(Lister& list, const ModelConfig& c, const LayerParameters<float>
   list.vector(p.q_norm, attn + "q_norm.weight");
   list.vector(p.k_norm, attn + "k_norm.weight");
   list.vector(p.norm2, at + "post_attention_layernorm.weight");
+  if (p.dense_gate_up) {
+    const int I = c.intermediate_size;
+    list.matrix(p.dense_gate_up, mlp + "gate_proj.weight", 0, 0, I);
+    list.matrix(p.dense_gate_up, mlp + "up_proj.weight", 0, I, I);
+    list.matrix(p.dense_down, mlp + "down_proj.weight");
+    return;
+  }
   list.matrix(p.router, mlp + "gate.weight");
   for (int e = 0; e < c.num_experts; ++e) {
     const std::string expert = mlp + "experts." + std::to_string(e) + ".";
@@ -136,7 +143,7 @@ void save_model(const Model<float>& model, const std::string& folder) {
 std::unique_ptr<Model<float>> load_model(const std::string& folder) {
   const std::string config_path = folder + "/config.json", path = folder + "/model.safetensors";
   const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
-  auto model = std::make_unique<Model<float>>(config, 0);
+  auto model = std::make_unique<Model<float>>(config);
   const SafetensorsFile file(path);
   std::vector<std::vector<float>*> values;
   for (const auto& p : model->parameters()) values.push_back(&p->value);

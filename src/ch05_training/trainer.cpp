@@ -21,6 +21,9 @@ void TrainConfig::list(FieldList& f) {
   f.add("adam_eps", &adam_eps, "AdamW's epsilon", {0, 1});
   f.add("clip", &clip, "largest global gradient norm; 0: no limit", {0, 1e9});
   f.add("balance", &balance, "alpha, weight of the balance loss (mean over layers)", {0, 100});
+  f.add("balance_form", &balance_form,
+        "f and P of the balance loss: of each layer, or pooled over layers as in transformers",
+        {.choices = {"layer", "pooled"}});
   f.add("z_loss", &z_loss, "weight of the router z-loss (mean over layers)", {0, 100});
   f.add("log_every", &log_every, "steps between lines of metrics.jsonl", {1, 1e9});
   f.add("save_every", &save_every, "steps between checkpoints", {1, 1e9});
@@ -88,8 +91,11 @@ double Trainer::accumulate(const TrainingBatch& batch, ExtraLoss* extra, StepRep
   const unsigned char* counts = batch.tokens.counts.data();
   const Tensor<float> ce = cross_entropy(tape_, forward.logits, batch.target.data());
   const Tensor<float> balance =
-      mean_over_layers(tape_, forward.routing, config_.balance,
-                       [&](const Routing<float>& r) { return balance_loss(tape_, r, counts); });
+      config_.balance > 0 && config_.balance_form == "pooled"
+          ? pooled_balance_loss(tape_, forward.routing, counts)
+          : mean_over_layers(tape_, forward.routing, config_.balance, [&](const Routing<float>& r) {
+              return balance_loss(tape_, r, counts);
+            });
   const Tensor<float> z =
       mean_over_layers(tape_, forward.routing, config_.z_loss,
                        [&](const Routing<float>& r) { return ramoe::z_loss(tape_, r, counts); });

@@ -29,6 +29,7 @@ struct TrainConfig {
   double beta1 = 0.9, beta2 = 0.95, adam_eps = 1e-8;
   double clip = 1.0;
   double balance = 0.01;
+  std::string balance_form = "layer";
   double z_loss = 0.001;
   int log_every = 20;
   int save_every = 500;

@@ -54,6 +54,26 @@ TEST(TransformerOps, RmsNormHeadsNormalisesEachHead) {
   EXPECT_EQ(y.shape, (Shape{1, 4}));
 }
 
+TEST(TransformerOps, GradientOfClip) {
+  for (const Shape& shape : kShapes)
+    EXPECT_EQ(gradient_error([](DTape& t, const Tensors& in) { return clip(t, in[0], 0.7); },
+                             {random_input("x", shape, 1)}),
+              "")
+        << shape;
+}
+
+TEST(TransformerOps, ClipByHand) {
+  Arena arena;
+  Tape<double> tape(arena);
+  double x[] = {-3, -2, 0.5, 2, 2.5, std::nan("")}, dx[6] = {};
+  const Tensor<double> y = clip(tape, tape.leaf(x, dx, {1, 6}), 2);
+  EXPECT_EQ(difference(y.data, std::vector<double>{-2, -2, 0.5, 2, 2}.data(), 5, 0, 0), "");
+  EXPECT_TRUE(std::isnan(y.data[5]));
+  clip_backward(dx, x, 2.0, std::vector<double>{1, 2, 3, 4, 5, 6}.data(), 6);
+  EXPECT_EQ(std::vector<double>(dx, dx + 6), (std::vector<double>{0, 2, 3, 4, 0, 0}));
+  EXPECT_TRUE(mentions(error_of([&] { clip(tape, y, 0); }), "positive"));
+}
+
 TEST(TransformerOps, GradientOfRope) {
   const std::vector<int> position = {0, 3, 3, 100};
   for (const int HS : {2, 6})

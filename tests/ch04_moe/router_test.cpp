@@ -172,6 +172,36 @@ TEST(Router, GradientOfGatesAndLosses) {
       }
 }
 
+// Two layers, two tokens that count, E = 2, K = 1. Layer 0: both tokens on expert 0, p = (.75,
+// .25); layer 1: both on expert 1, p = (.25, .75). Each layer is out of balance: 2 (1*.75 + 0*.25)
+// = 1.5. Pooled, f = P = (.5, .5), and the loss is that of perfect balance, K = 1.
+TEST(RoutingLosses, PooledBalanceByHand) {
+  const Doubles first = {.75, .25, .75, .25, 9, 9}, second = {.25, .75, .25, .75, 9, 9};
+  const int zeros[] = {0, 0, 0}, ones[] = {1, 1, 1};
+  const double* p[] = {first.data(), second.data()};
+  const int* chosen[] = {zeros, ones};
+  const Bytes counts = {1, 1, 0};
+  double f[2];
+  EXPECT_DOUBLE_EQ(pooled_balance_forward(f, p, chosen, counts.data(), 2, 3, 2, 1), 1.0);
+  EXPECT_DOUBLE_EQ(f[0], 0.5);
+  EXPECT_DOUBLE_EQ(pooled_balance_forward(f, p, chosen, counts.data(), 1, 3, 2, 1), 1.5);
+  EXPECT_DOUBLE_EQ(balance_forward(f, p[0], chosen[0], counts.data(), 3, 2, 1), 1.5);
+  EXPECT_EQ(pooled_balance_forward(f, p, chosen, Bytes(3, 0).data(), 2, 3, 2, 1), 0);
+}
+
+TEST(Router, GradientOfPooledBalance) {
+  Bytes counts = {1, 0, 1, 1, 1};
+  EXPECT_EQ(gradient_error(
+                [&](Tape<double>& t, const Tensors& in) {
+                  return pooled_balance_loss<double>(
+                      t, {route(t, in[0], in[1], 2, true), route(t, in[0], in[2], 2, false)},
+                      counts.data());
+                },
+                {random_input("x", {5, 3}, 3), random_input("w", {3, 4}, 4),
+                 random_input("w2", {3, 4}, 5)}),
+            "");
+}
+
 TEST(Router, KBeyondEIsAnError) {
   Arena arena;
   Tape<float> tape(arena);

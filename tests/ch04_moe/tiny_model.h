@@ -31,6 +31,17 @@ inline ModelConfig tiny_config(const std::string& family, bool tied) {
   return c;
 }
 
+/// Five layers of which 1 and 3 have experts, and the dense ones a width of 7: layer 2 is dense by
+/// decoder_sparse_step, layer 4 too, and 0 by both.
+inline ModelConfig with_dense_layers(const std::string& family) {
+  ModelConfig c = tiny_config(family, false);
+  c.num_hidden_layers = 5;
+  c.decoder_sparse_step = 2;
+  c.mlp_only_layers = {0};
+  c.intermediate_size = 7;
+  return c;
+}
+
 /// Moves every value by a little: norms away from 1, biases away from 0.
 template <class T>
 void stir(Model<T>& model, unsigned seed) {

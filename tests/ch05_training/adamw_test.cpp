@@ -141,7 +141,7 @@ TEST(AdamW, FrozenParametersAreNeitherReadNorWritten) {
   AdamW optimiser(p, {});
   EXPECT_TRUE(optimiser.m(0).empty());
   EXPECT_TRUE(optimiser.v(0).empty());
-  p[0]->gradient[0] = float(kNan);  // would spoil the norm
+  p[0]->want_gradient()[0] = float(kNan);  // would spoil the norm
   p[1]->gradient[1] = 2;
   EXPECT_EQ(optimiser.step(0.1, 1, 1), 2);
   EXPECT_EQ(p[0]->value, std::vector<float>(6, 1.0f));
