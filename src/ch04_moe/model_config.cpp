@@ -188,6 +188,7 @@ class Reader {
     require(config);
     const Json fixed = fixed_keys(config);
     for (const auto& [key, value] : json_.items()) take(key, value, fixed);
+    check(known_.contains("num_experts"), where_, ": num_experts is null; wanted a number.");
     if (!known_.contains("num_key_value_heads"))
       known_["num_key_value_heads"] = json_["num_attention_heads"];
     fields_of(config).read_json(known_, where_);
@@ -208,8 +209,8 @@ class Reader {
                         json_.value("mlp_only_layers", Json()).empty();
     if (!sparse) keys.push_back("intermediate_size");
     for (const std::string& key : keys)
-      check(json_.contains(key), where_, ": the key ", key, " is missing; a ", name_.type,
-            " model cannot be read without it.");
+      check(json_.contains(key) || (key == "num_experts" && json_.contains(kExpertsToo)), where_,
+            ": the key ", key, " is missing; a ", name_.type, " model cannot be read without it.");
   }
 
   void take(const std::string& key, const Json& value, const Json& fixed) {
@@ -218,7 +219,9 @@ class Reader {
     else if (key == "rope_parameters" || key == "rope_scaling")
       take_rope(key, value);
     else if (key == "rope_theta")
-      take_theta(key, value);
+      take_once("rope_theta", key, value);
+    else if (key == "num_experts" || key == kExpertsToo)
+      take_once("num_experts", key, value);
     else if (key == "layer_types")
       take_layer_types(value);
     else if (key.ends_with("_token_id"))
@@ -240,7 +243,7 @@ class Reader {
     for (const auto& [part, setting] : value.items()) {
       const std::string full = key + "." + part;
       if (part == "rope_theta")
-        take_theta(full, setting);
+        take_once("rope_theta", full, setting);
       else
         check(((part == "rope_type" || part == "type") && setting == "default") ||
                   (part == "partial_rotary_factor" && setting == Json(1.0)) || setting.is_null(),
@@ -250,13 +253,13 @@ class Reader {
     }
   }
 
-  /// Old files have rope_theta alone, new ones have it within rope_parameters, ours have both.
-  void take_theta(const std::string& key, const Json& value) {
+  /// A value that stands in several places. Old files have rope_theta alone, new ones have it
+  /// within rope_parameters, ours have both; transformers 5 calls Qwen3's experts "local".
+  void take_once(const char* name, const std::string& key, const Json& value) {
     if (value.is_null()) return;
-    check(!known_.contains("rope_theta") || known_["rope_theta"] == value, where_, ": ", key, " = ",
-          shown(value), " contradicts rope_theta = ", shown(known_.value("rope_theta", Json())),
-          ".");
-    known_["rope_theta"] = value;
+    check(!known_.contains(name) || known_[name] == value, where_, ": ", key, " = ", shown(value),
+          " contradicts ", name, " = ", shown(known_.value(name, Json())), ".");
+    known_[name] = value;
   }
 
   void take_layer_types(const Json& value) const {
@@ -284,6 +287,7 @@ class Reader {
           config.max_position_embeddings, ".");
   }
 
+  static constexpr const char* kExpertsToo = "num_local_experts";
   const Json& json_;
   const FamilyName& name_;
   const std::string& where_;

@@ -102,6 +102,7 @@ TEST(ModelConfig, WhatCannotBeHonouredIsNamed) {
       {"layer_types", {"full_attention", "sliding_attention"}},
       {"model_type", "mixtral"},
       {"num_experts_per_tok", 99},
+      {"num_local_experts", 5},
       {"vocab_size", "many"},
       {"eos_token_id", {1, 2}}};
   for (const auto& [key, value] : refused) {
@@ -124,15 +125,11 @@ TEST(ModelConfig, WhatChangesNothingIsAccepted) {
   for (const char* key : {"torch_dtype", "transformers_version", "use_cache", "_name_or_path"})
     EXPECT_EQ(reading_error("olmoe", key, "anything"), "no error") << key;
   const std::pair<const char*, Json> fine[] = {
-      {"rope_scaling", nullptr},
-      {"rope_scaling", {{"rope_type", "default"}}},
-      {"attention_dropout", 0},
-      {"attention_bias", false},
-      {"quantization_config", nullptr},
-      {"layer_types", {"full_attention", "full_attention"}},
-      {"decoder_sparse_step", 2},
-      {"mlp_only_layers", {1}},
-      {"eos_token_id", {1}},
+      {"rope_scaling", nullptr},        {"rope_scaling", {{"rope_type", "default"}}},
+      {"attention_dropout", 0},         {"attention_bias", false},
+      {"quantization_config", nullptr}, {"layer_types", {"full_attention", "full_attention"}},
+      {"decoder_sparse_step", 2},       {"mlp_only_layers", {1}},
+      {"num_local_experts", 4},         {"eos_token_id", {1}},
       {"bos_token_id", nullptr}};
   for (const auto& [key, value] : fine)
     EXPECT_EQ(reading_error("qwen3_moe", key, value), "no error") << key << " " << value;
