@@ -101,10 +101,10 @@ TEST(AlignmentOptions, UnknownChoicesAreRefused) {
 
 /// Four examples cc, ci, ic, ii of the small world with a base model and stages 1 and 2.
 struct World3 {
-  Model<float> model{small_model_config(), 1};
+  Model<float> model;
   std::vector<FinetuneExample> examples;
   StageResults stages{{1, 2}, {{"sums", {{0}, {0, 2}, {1, 3}}}}};
-  World3() {
+  explicit World3(const ModelConfig& config = small_model_config()) : model(config, 1) {
     CachedEncoder encoder(small_tokenizer());
     int i = 0;
     for (const ExamplePair& pair : small_pairs()) {
@@ -248,6 +248,20 @@ TEST(AlignmentTerm, GradientScopeRouterReachesOnlyTheRouters) {
   config.gradient_scope = "all";
   moved_by(world, config);
   EXPECT_EQ(difference(last, world.model.layer(2).router->gradient, 1e-8, 1e-5), "");
+}
+
+// Statistics number the layers that have experts; the weights are those of the layer itself.
+TEST(AlignmentTerm, DenseLayersAreNoneOfTheLayers) {
+  ModelConfig config = small_model_config();
+  config.model_type = "qwen3_moe";
+  config.num_hidden_layers = 4;
+  config.mlp_only_layers = {0};
+  World3 world(config);
+  AlignmentConfig alignment;
+  alignment.layers = "early";  // the first two of three
+  alignment.gradient_scope = "router";
+  EXPECT_EQ(moved_by(world, alignment),
+            (std::vector<std::string>{"layers.1.router", "layers.2.router"}));
 }
 
 std::vector<std::vector<float>> trained(const AlignmentConfig* config, double* last_D = nullptr) {
