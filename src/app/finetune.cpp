@@ -38,6 +38,7 @@ void FinetuneOptions::list(FieldList& f) {
   f.add("keep_model", &keep_model, "whether the fine-tuned model is saved");
   train.list(f);
   alignment.list(f);
+  method_keys.list(f);
 }
 
 namespace {
@@ -58,6 +59,23 @@ std::vector<Task> tasks_of(const FinetuneOptions& o, const Corpus& corpus) {
     corpus.ids(tasks.back(), Split::test);  // an Error if the base was made without it
   }
   return tasks;
+}
+
+/// How often each language's training prompts visit each expert of the base model.
+UsageByLanguage usage_by_language(Model<float>& model, const Tokenizer& tokenizer,
+                                  const Corpus& corpus, const std::vector<Task>& tasks) {
+  CachedEncoder encoder(tokenizer);
+  UsageByLanguage usage;
+  std::vector<std::string> languages = corpus.targets();
+  languages.push_back(english);
+  for (const std::string& lang : languages) {
+    std::vector<std::vector<int>> prompts;
+    for (const Task task : tasks)
+      for (const Example& example : corpus.examples(lang, task, Split::adapt_train))
+        prompts.push_back(encode_prompt(encoder, tokenizer, example.question));
+    usage[lang] = mean_of(sequence_routing(model, prompts), &SequenceRouting::u);
+  }
+  return usage;
 }
 
 Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
@@ -129,9 +147,13 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const ModelConfig& config = inputs.base.model->config();
   Model<float> model(config);
   model.copy_values(*inputs.base.model);
-  method->prepare(model);
-  const std::unique_ptr<ExtraLoss> extra =
-      method->extra_loss(model, {o.alignment, stages, examples, o.train.steps, o.seed});
+  const MethodContext context{
+      o.method_keys, o.alignment, stages, examples, o.train.steps, o.seed, o.language, [&] {
+        return usage_by_language(*inputs.base.model, inputs.base.tokenizer, inputs.base.corpus,
+                                 tasks_of(o, inputs.base.corpus));
+      }};
+  method->prepare(model, context);
+  const std::unique_ptr<ExtraLoss> extra = method->extra_loss(model, context);
   Trainer trainer(model, o.train);
   const std::string state = folder.file("training.safetensors");
   if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);

@@ -10,7 +10,7 @@
 #include "ch06_languages/mixture.h"
 #include "ch08_taxonomy/taxonomy.h"
 #include "ch09_task_experts/task_experts.h"
-#include "ch10_alignment/alignment_term.h"
+#include "ch11_baselines/method.h"
 
 namespace ramoe {
 
@@ -73,6 +73,7 @@ struct FinetuneOptions {
   bool keep_model = true;
   TrainConfig train;
   AlignmentConfig alignment;
+  MethodConfig method_keys;
 
   FinetuneOptions();
   void list(FieldList& fields);

@@ -78,6 +78,8 @@ struct Parameter {
   Shape shape;
   std::vector<T> value, gradient;
   bool trainable = true;
+  /// Which of the shape[0] blocks (experts, say) the optimiser changes; empty: all of them.
+  std::vector<unsigned char> trained_blocks;
 };
 
 /// Error unless the tensor has the shape; `what` names it in the message.

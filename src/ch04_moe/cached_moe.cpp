@@ -8,7 +8,8 @@ namespace ramoe {
 const float* CachedMoe::run(const TokenBatch& batch, const std::vector<int>& rows) {
   tape_.reset();
   const Tape<float>::NoGrad no_grad(tape_);
-  return model_.forward(tape_, batch, {.logit_rows = &rows, .cache = cache_.get()}).logits.data;
+  return model_.forward(tape_, batch, {.logit_rows = &rows, .cache = cache_.get(), .hook = hook_})
+      .logits.data;
 }
 
 const float* CachedMoe::start(const std::vector<std::vector<int>>& prompts, int capacity) {

@@ -162,15 +162,15 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
 
 template <class T>
 Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
-                                  std::vector<Routing<T>>& routing) {
+                                  const RouterHook* hook, std::vector<Routing<T>>& routing) {
   const LayerParameters<T>& p = layers_[std::size_t(l)];
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm2), config_.rms_norm_eps);
   const auto dense = [&](Parameter<T>& gate_up, Parameter<T>& down) {
     return linear(tape, swiglu(tape, linear(tape, h, tape.leaf(gate_up))), tape.leaf(down));
   };
   if (!p.router) return add_over(tape, x, dense(*p.dense_gate_up, *p.dense_down));
-  routing.push_back(
-      route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok, config_.norm_topk_prob));
+  routing.push_back(route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok,
+                          config_.norm_topk_prob, hook, static_cast<int>(routing.size())));
   routing.back().layer = l;
   Tensor<T> y = experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down),
                         batch.real.data());
@@ -196,7 +196,7 @@ ForwardResult<T> Model<T>::forward(Tape<T>& tape, const TokenBatch& batch,
   Tensor<T> x = ramoe::embedding(tape, tape.leaf(*embedding_), batch.token.data(), N);
   for (int l = 0; l < config_.num_hidden_layers; ++l) {
     x = attention_block(tape, x, l, batch, options.cache);
-    x = mixture_block(tape, x, l, batch, result.routing);
+    x = mixture_block(tape, x, l, batch, options.hook, result.routing);
   }
   if (options.cache)
     for (int b = 0; b < batch.B; ++b)

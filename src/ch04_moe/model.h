@@ -49,6 +49,8 @@ struct ForwardOptions {
   /// Reads and extends this cache: the first call fills it, later ones bring one token per
   /// sequence.
   KvCache* cache = nullptr;
+  /// Changes the router logits; inference alone.
+  const RouterHook* hook = nullptr;
 };
 
 template <class T>
@@ -92,7 +94,7 @@ class Model {
   Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
                             KvCache* cache);
   Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
-                          std::vector<Routing<T>>& routing);
+                          const RouterHook* hook, std::vector<Routing<T>>& routing);
 
   ModelConfig config_;
   std::vector<std::unique_ptr<Parameter<T>>> parameters_;
@@ -109,7 +111,8 @@ ParameterCount count_parameters(const ModelConfig& config);
 /// A model behind the interface of chapter 3.5. Holds an arena and a cache of its own.
 class CachedMoe : public CachedModel {
  public:
-  explicit CachedMoe(Model<float>& model) : model_(model), tape_(arena_) {}
+  explicit CachedMoe(Model<float>& model, const RouterHook* hook = nullptr)
+      : model_(model), hook_(hook), tape_(arena_) {}
   int vocabulary() const override { return model_.config().vocab_size; }
   int max_length() const override { return model_.config().max_position_embeddings; }
   const float* start(const std::vector<std::vector<int>>& prompts, int capacity) override;
@@ -119,6 +122,7 @@ class CachedMoe : public CachedModel {
  private:
   const float* run(const TokenBatch& batch, const std::vector<int>& rows);
   Model<float>& model_;
+  const RouterHook* hook_;
   Arena arena_;
   Tape<float> tape_;
   std::unique_ptr<KvCache> cache_;

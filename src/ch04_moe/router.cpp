@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "ch01_tensor/vector_ops.h"
@@ -136,7 +137,8 @@ void z_loss_backward(T* dz, const T* lse, const T* p, const unsigned char* count
 // ---- On the tape --------------------------------------------------------------------------------
 
 template <class T>
-Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise) {
+Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
+                 const RouterHook* hook, int i) {
   Routing<T> r;
   r.N = x.rows();
   r.E = w.columns();
@@ -145,6 +147,10 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
         " experts; num_experts_per_tok must be from 1 to num_experts.");
   r.input = x;
   r.logits.z = linear(tape, x, w);
+  if constexpr (std::is_same_v<T, float>) {
+    check(!hook || !tape.recording(), "router logits are changed by a hook in inference alone.");
+    if (hook) hook->change(r.logits.z.data, i, r.N, r.E);
+  }
   const std::size_t N = std::size_t(r.N);
   T* p = tape.template keep<T>(N * std::size_t(r.E));
   int* chosen = tape.template keep<int>(N * std::size_t(K));
@@ -227,7 +233,8 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts
                                          const unsigned char*);                                    \
   template double z_loss_forward(T*, const T*, const unsigned char*, int, int);                    \
   template void z_loss_backward(T*, const T*, const T*, const unsigned char*, T, int, int);        \
-  template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool);              \
+  template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool,               \
+                            const RouterHook*, int);                                               \
   template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const unsigned char*);              \
   template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const unsigned char*);
 RAMOE_INSTANTIATE(float)

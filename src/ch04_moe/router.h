@@ -79,9 +79,20 @@ struct Routing {
   Tensor<T> gate;  // (N,K)
 };
 
-/// The router of a layer on the tape: z = x w, probabilities, choices, gates.
+/// Changes router logits before the softmax, for inference alone: how a model is steered without
+/// training it (chapter 11).
+class RouterHook {
+ public:
+  virtual ~RouterHook() = default;
+  /// z (N,E) of MoE layer `i`, counted from 0.
+  virtual void change(float* z, int i, int N, int E) const = 0;
+};
+
+/// The router of a layer on the tape: z = x w, probabilities, choices, gates. `hook` sees the
+/// logits of MoE layer `i` first. Error: a hook on a tape that records.
 template <class T>
-Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise);
+Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
+                 const RouterHook* hook = nullptr, int i = 0);
 
 /// The losses on the tape, scalars. counts (N) is 1 for tokens that enter statistics: neither
 /// padding nor BOS. All are 0 without such tokens.

@@ -92,21 +92,36 @@ AdamW::AdamW(const Parameters& parameters, const AdamWConfig& config)
   }
 }
 
+namespace {
+/// Calls visit(begin, count) for the stretches of a parameter that are trained.
+template <class Visit>
+void each_trained(const Parameter<float>& p, const Visit& visit) {
+  if (!p.trainable) return;
+  if (p.trained_blocks.empty()) return visit(std::size_t(0), p.value.size());
+  const std::size_t block = p.value.size() / p.trained_blocks.size();
+  for (std::size_t b = 0; b < p.trained_blocks.size(); ++b)
+    if (p.trained_blocks[b]) visit(b * block, block);
+}
+}  // namespace
+
 double AdamW::step(double lr, double scale, double clip) {
   double squares = 0;
   for (const auto& parameter : parameters_)
-    if (parameter->trainable)
-      squares += sum_of_squares(parameter->gradient.data(), parameter->gradient.size());
+    each_trained(*parameter, [&](std::size_t begin, std::size_t count) {
+      squares += sum_of_squares(parameter->gradient.data() + begin, count);
+    });
   const double norm = std::sqrt(squares) * scale;
   if (!std::isfinite(norm)) return norm;
   const double factor = scale * (clip > 0 && norm > clip ? clip / norm : 1.0);
   ++steps_;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter<float>& p = *parameters_[i];
-    if (!p.trainable) continue;
     const double decay = decays(p) ? config_.weight_decay : 0.0;
-    update(p.value.data(), p.gradient.data(), m_[i].data(), v_[i].data(), p.value.size(),
-           factors<float>(lr, decay, steps_, config_, factor));
+    each_trained(p, [&](std::size_t begin, std::size_t count) {
+      update(p.value.data() + begin, p.gradient.data() + begin, m_[i].data() + begin,
+             v_[i].data() + begin, count, factors<float>(lr, decay, steps_, config_, factor));
+    });
+    if (!p.trained_blocks.empty()) std::fill(p.gradient.begin(), p.gradient.end(), 0.f);
   }
   return norm;
 }

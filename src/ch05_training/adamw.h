@@ -36,8 +36,9 @@ class AdamW {
   AdamW(const Parameters& parameters, const AdamWConfig& config);
 
   /// Scales the gradients by `scale`, then down to a global norm of at most `clip` (0: no limit),
-  /// updates every trainable parameter and sets its gradient to zero. Returns the norm before
-  /// clipping; if it is not finite nothing is updated.
+  /// updates every trainable parameter, or those of its blocks that are trained, and sets its
+  /// gradient to zero. Returns the norm before clipping, of what is trained; if it is not finite
+  /// nothing is updated.
   double step(double lr, double scale, double clip);
 
   int steps_done() const { return steps_; }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "ch08_taxonomy/small_world.h"
 #include "support/compare.h"
 
@@ -33,14 +36,22 @@ struct Stage3 {
         encode_example(encoder, small_tokenizer(), pair.english.question, pair.english.answer);
     examples.push_back(e);
   }
-  MethodContext context() const { return {alignment, stages, examples, 10, 1}; }
+  MethodConfig config;
+  MethodContext context() const {
+    return {config, alignment, stages, examples, 10, 1, "sw", [] {
+              const PerLayer even(3, {0.5, 0.5, 0.5, 0.5});
+              PerLayer uneven = even;
+              uneven[0] = {1.0, 0.2, 0.2, 0.6};  // expert 0 is the target's
+              return UsageByLanguage{{"en", even}, {"sw", uneven}};
+            }};
+  }
 };
 
-TEST(Method, SftAndRaMoeTrainEverything) {
-  for (const char* name : {"sft", "ramoe"}) {
+TEST(Method, AllButRiseTrainEverything) {
+  for (const char* name : {"sft", "ramoe", "sara"}) {
     Stage3 s;
     for (const auto& p : s.model.parameters()) p->trainable = false;
-    make_method(name)->prepare(s.model);
+    make_method(name)->prepare(s.model, s.context());
     for (const auto& p : s.model.parameters()) EXPECT_TRUE(p->trainable) << name << p->name;
   }
 }
@@ -61,6 +72,41 @@ TEST(Method, SftHasNoExtraLossAndRaMoeHasTheAlignment) {
   EXPECT_EQ(got, term.add(tape, batch, forward, 0).data[0]);
   EXPECT_NEAR(got, 4 * term.last_value(), 1e-6);
   EXPECT_GT(got, 0);
+}
+
+TEST(Method, RiseTrainsItsExpertsAlone) {
+  Stage3 s;
+  s.config.rise_share = 0.25;  // 3 of 12: one for each part of the depth
+  const auto rise = make_method("rise");
+  rise->prepare(s.model, s.context());
+  EXPECT_EQ(rise->extra_loss(s.model, s.context()), nullptr);
+  for (const auto& p : s.model.parameters()) {
+    const bool experts = p->name.find("experts.") != std::string::npos;
+    EXPECT_EQ(p->trainable, experts) << p->name;
+    EXPECT_EQ(std::count(p->trained_blocks.begin(), p->trained_blocks.end(), 1), experts) << p->name;
+  }
+  EXPECT_EQ(s.model.layer(0).gate_up->trained_blocks[0], 1);
+}
+
+// JS of two distributions over all experts, by its definition, of the one example in the one layer.
+TEST(Method, SaraIsTheDivergenceOfWholeRoutings) {
+  Stage3 s;
+  s.examples[0].type = PairType::cc;  // every example counts
+  const auto extra = make_method("sara")->extra_loss(s.model, s.context());
+  const TrainingBatch batch =
+      make_training_batch({s.examples[0].target}, small_tokenizer().pad(), small_tokenizer().bos());
+  Arena arena;
+  Tape<float> tape(arena);
+  const ForwardResult<float> forward = s.model.forward(tape, batch.tokens);
+  const auto routing =
+      sequence_routing(s.model, {s.examples[0].english.tokens, s.examples[0].target.tokens});
+  double js = 0;
+  for (std::size_t e = 0; e < 4; ++e) {
+    const double a = routing[0].q[1][e], b = routing[1].q[1][e], middle = (a + b) / 2;
+    js += (a * std::log(a / middle) + b * std::log(b / middle)) / 2;
+  }
+  EXPECT_GT(js, 1e-6);
+  EXPECT_NEAR(extra->add(tape, batch, forward, 0).data[0], 1.5 * js, 1e-6);
 }
 
 }  // namespace

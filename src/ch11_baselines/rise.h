@@ -1,0 +1,44 @@
+// Chapter 11.3 - RISE: train a few experts that serve the target language, freeze the rest
+//
+// Routing Isolation-guided Subnetwork Enhancement (arXiv 2604.03592). From the usage a[lang,e] of
+// each layer's experts (chapter 7.1), with mean and coefficient of variation CV over the languages:
+//
+//   specificity  S = a[target] / mean a          Spec = S (1 + 10 a[target])
+//   overlap      O = 1 / (1 + CV)                Ovlp = O (1 + 10 mean a)
+//
+//   depth of the layer     ranked by   share of the chosen experts
+//   0     to 37.5 %        Spec        .35
+//   37.5  to 62.5 %        Ovlp        .25
+//   62.5  to 100  %        Spec        .40
+//
+// Only the chosen experts are trained; routers, attention and the rest stay frozen. Ours: the depth
+// of layer i of L is (i + 1/2) / L, the experts of a part are ranked together, an expert that no
+// language uses scores 0, and the number chosen is a share of all experts. Tests:
+// tests/ch11_baselines/rise_test.cpp
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ch07_divergence/routing_stats.h"
+
+namespace ramoe {
+
+/// Usage by language: (L,E) each, of the same prompts.
+using UsageByLanguage = std::map<std::string, PerLayer>;
+
+struct RiseScores {
+  PerLayer specific, overlapping;  // (L,E)
+};
+/// Error: the target is not among the languages, or there is only one.
+RiseScores rise_scores(const UsageByLanguage& usage, const std::string& target);
+
+/// The chosen experts of every MoE layer, ascending; round(share * L * E) in all, at least one for
+/// each part of the depth that has layers.
+std::vector<std::vector<int>> rise_experts(const RiseScores& scores, double share);
+
+/// Freezes everything but the experts chosen, one list for each MoE layer.
+void train_only_experts(Model<float>& model, const std::vector<std::vector<int>>& experts);
+
+}  // namespace ramoe

@@ -1,0 +1,45 @@
+// Chapter 11.2 - Routing Steering: the task experts favoured at inference, nothing trained
+//
+// In the layers of the zone, before the softmax, on every token (arXiv 2510.04694):
+//
+//   soft   z'[e] = z[e] + strength * std(z)      for the task experts e of the layer
+//   hard   z'[e] = max(z) + 1e-6 noise[e]        so that they are chosen whatever z says
+//
+// The noise orders the forced experts; it is drawn once per layer and expert, so that an answer
+// does not depend on what else is in its batch (our choice). At most K experts of a layer are
+// steered: those with the largest score of stage 2. Tests: tests/ch11_baselines/steering_test.cpp
+#pragma once
+
+#include <string>
+
+#include "ch07_divergence/divergence.h"
+#include "ch09_task_experts/task_experts.h"
+
+namespace ramoe {
+
+struct SteeringConfig {
+  std::string form = "soft";  // soft | hard
+  double strength = 0.5;      // of soft, in standard deviations of a token's logits
+  std::uint64_t seed = 1;     // of hard's noise
+
+  void list(FieldList& fields);
+};
+
+class RoutingSteering : public RouterHook {
+ public:
+  /// Steers the layers of the zone towards at most K = `most` of their task experts.
+  RoutingSteering(const SteeringConfig& config, Zone zone, const TaskExperts& experts, int most);
+  void change(float* z, int i, int N, int E) const override;
+  /// The experts that are steered to, by MoE layer; none outside of the zone.
+  const std::vector<std::vector<int>>& experts() const { return experts_; }
+
+ private:
+  void push(float* z, const std::vector<int>& experts, int E) const;
+  void force(float* z, const std::vector<int>& experts, const std::vector<float>& noise,
+             int E) const;
+  SteeringConfig config_;
+  std::vector<std::vector<int>> experts_;
+  std::vector<std::vector<float>> noise_;  // of each expert in experts_
+};
+
+}  // namespace ramoe
