@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "ch06_languages/corpus.h"
 #include "ch06_languages/tokenizer_json.h"
 #include "support/error.h"
 
@@ -29,21 +30,25 @@ void check_fits(const Model<float>& model, const Tokenizer& tokenizer, const std
 }  // namespace
 
 Json BaseRun::facts() const {
-  return {{"corpus", corpus.checksum()},
-          {"base", checksum(read_file(record.path + "/model/model.safetensors"))}};
+  return {{"corpus", data->checksum()},
+          {"base", checksum(read_file(model_folder + "/model.safetensors"))}};
 }
 
 BaseRun load_base(const std::string& path) {
   RunRecord record = read_run(path, "pretrain");
   require_file(path, "model/model.safetensors", "pretrain");
-  Corpus corpus = load_corpus(part_of<CorpusConfig>(record.config, path + "/run.json"));
+  auto corpus = std::make_unique<Corpus>(
+      load_corpus(part_of<CorpusConfig>(record.config, path + "/run.json")));
   const std::string made_from = record.record.value("data", Json::object()).value("corpus", "");
-  check(made_from == corpus.checksum(), path, " was pre-trained on other data than ",
-        corpus.config().data, " holds now (checksum ", made_from, ", now ", corpus.checksum(),
+  check(made_from == corpus->checksum(), path, " was pre-trained on other data than ",
+        corpus->config().data, " holds now (checksum ", made_from, ", now ", corpus->checksum(),
         "); restore the data or pre-train again.");
-  BaseRun base{std::move(record), std::move(corpus), load_tokenizer(path + "/model"),
-               load_model(path + "/model")};
-  check_fits(*base.model, base.tokenizer, path);
+  const std::string folder = path + "/model";
+  auto tokenizer = std::make_unique<Tokenizer>(load_tokenizer(folder));
+  const Prompts prompts(*tokenizer);
+  BaseRun base{std::move(record),    std::move(corpus), folder,
+               std::move(tokenizer), prompts,           load_model(folder)};
+  check_fits(*base.model, *base.tokenizer, path);
   return base;
 }
 
@@ -57,12 +62,6 @@ LoadedModel load_any_model(const std::string& path) {
   LoadedModel loaded{load_model(folder), load_tokenizer(folder)};
   check_fits(*loaded.model, loaded.tokenizer, folder);
   return loaded;
-}
-
-std::vector<std::string> choose_targets(const Corpus& corpus,
-                                        const std::vector<std::string>& asked) {
-  for (const std::string& lang : asked) corpus.pack(lang);
-  return asked.empty() ? corpus.targets() : asked;
 }
 
 }  // namespace ramoe

@@ -1,4 +1,4 @@
-// A pre-training run as the later stages read it: model, tokenizer and the corpus it was made from.
+// A base model as the later stages read it: model, tokenizer, prompts and the data they work on.
 #pragma once
 
 #include <memory>
@@ -6,18 +6,20 @@
 
 #include "ch05_training/model_files.h"
 #include "ch05_training/run_folder.h"
-#include "ch06_languages/bpe.h"
-#include "ch06_languages/corpus.h"
+#include "ch06_languages/parallel_data.h"
+#include "ch06_languages/prompts.h"
 
 namespace ramoe {
 
 struct BaseRun {
   RunRecord record;
-  Corpus corpus;
-  Tokenizer tokenizer;
+  std::unique_ptr<ParallelData> data;
+  std::string model_folder;
+  std::unique_ptr<Tokenizer> tokenizer;  // prompts point to it
+  Prompts prompts;
   std::unique_ptr<Model<float>> model;
 
-  /// path -> checksum, for the run folder of a stage that builds on this run.
+  /// What -> checksum, for the run folder of a stage that builds on this run.
   Json facts() const;
 };
 
@@ -30,9 +32,5 @@ struct LoadedModel {
   Tokenizer tokenizer;
 };
 LoadedModel load_any_model(const std::string& path);
-
-/// The languages a command works on: those asked for, or all targets. Error: not in the corpus.
-std::vector<std::string> choose_targets(const Corpus& corpus,
-                                        const std::vector<std::string>& asked);
 
 }  // namespace ramoe

@@ -127,7 +127,9 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
         const FinetuneOptions& options = plan.finetune[i];
         run_or_keep("finetune", options, options.seed, inputs.base.facts(),
                     [&](const FinetuneOptions& o) {
-                      finetune_stage(o, inputs, true, [&] { return interrupt.requested(); });
+                      Model<float> model(inputs.base.model->config());
+                      model.copy_values(*inputs.base.model);
+                      finetune_stage(o, inputs, model, true, [&] { return interrupt.requested(); });
                     });
         const std::lock_guard lock(mutex);
         progress.update(++done, options.language + " " + options.method);
@@ -167,7 +169,7 @@ Json model_facts(const ModelConfig& config) {
 }
 
 Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs) {
-  const Corpus& corpus = inputs.base.corpus;
+  const Corpus corpus = load_corpus(plan.pretrain.corpus);
   Json r = {{"title", "RA-MoE in small"}, {"model", model_facts(inputs.base.model->config())}};
   std::vector<std::string> languages;
   for (const LanguagePack& pack : corpus.packs()) {
@@ -180,8 +182,9 @@ Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs)
   for (int seed = 1; seed <= seed_count(o); ++seed) r["seeds"].push_back(seed);
   r["base_accuracy"] = Json::array();
   for (const Score& score :
-       evaluate(*inputs.base.model, inputs.base.tokenizer, corpus, languages, Split::test,
-                inputs.english_correct, plan.divergence.max_new_tokens))
+       evaluate(*inputs.base.model, inputs.base.prompts, corpus,
+                {languages, corpus.tasks_by_name(), Split::test, plan.divergence.answers},
+                inputs.english_correct))
     r["base_accuracy"].push_back(to_json(score));
   r["pretrain"] = curve(plan.pretrain.run.run, {"loss"});
   r["divergence"] = read_json(plan.divergence.run.run + "/results.json");

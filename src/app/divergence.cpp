@@ -6,7 +6,6 @@
 #include <iostream>
 
 #include "app/stages.h"
-#include "ch06_languages/batches.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -18,7 +17,7 @@ void DivergenceOptions::list(FieldList& f) {
   f.add("zone_begin", &zone_begin, "with zone=depth: where it begins, share of the depth", {0, 1});
   f.add("zone_end", &zone_end, "with zone=depth: where it ends, share of the depth", {0, 1});
   f.add("names", &names, "emoji names per line of the general parallel text", {1, 16});
-  f.add("max_new_tokens", &max_new_tokens, "longest answer", {1, 4096});
+  answers.list(f);
   f.add("seed", &seed, "kept with the run; divergence draws nothing");
 }
 
@@ -26,9 +25,10 @@ namespace {
 
 /// The training pairs of a language and task, learning and validation part: what later stages may
 /// see.
-std::vector<ExamplePair> adapt_pairs(const Corpus& corpus, const std::string& lang, Task task) {
-  std::vector<ExamplePair> pairs = corpus.pairs(lang, task, Split::adapt_train);
-  const std::vector<ExamplePair> more = corpus.pairs(lang, task, Split::adapt_valid);
+std::vector<ExamplePair> adapt_pairs(const ParallelData& data, const std::string& lang,
+                                     const std::string& task) {
+  std::vector<ExamplePair> pairs = data.pairs(lang, task, Split::adapt_train);
+  const std::vector<ExamplePair> more = data.pairs(lang, task, Split::adapt_valid);
   pairs.insert(pairs.end(), more.begin(), more.end());
   return pairs;
 }
@@ -39,18 +39,20 @@ struct Measured {
   double gap = 0;                  // English accuracy minus target accuracy on the same items
 };
 
-Measured measure_task(BaseRun& base, const std::string& lang, Task task, int max_new_tokens) {
-  CachedEncoder encoder(base.tokenizer);
+Measured measure_task(BaseRun& base, const std::string& lang, const std::string& task,
+                      AnswerOptions options) {
+  CachedEncoder encoder(*base.tokenizer);
   std::vector<std::vector<int>> english_prompts, target_prompts;
   std::vector<Example> english_side, target_side;
-  for (const ExamplePair& pair : adapt_pairs(base.corpus, lang, task)) {
-    english_prompts.push_back(encode_prompt(encoder, base.tokenizer, pair.english.question));
-    target_prompts.push_back(encode_prompt(encoder, base.tokenizer, pair.target.question));
+  for (const ExamplePair& pair : adapt_pairs(*base.data, lang, task)) {
+    english_prompts.push_back(base.prompts.prompt(encoder, pair.english.question));
+    target_prompts.push_back(base.prompts.prompt(encoder, pair.target.question));
     english_side.push_back(pair.english);
     target_side.push_back(pair.target);
   }
+  options.title = lang + " " + task;
   const auto score = [&](const std::vector<Example>& examples) {
-    return accuracy(answer_questions(*base.model, base.tokenizer, examples, max_new_tokens));
+    return accuracy(answer_questions(*base.model, base.prompts, examples, options));
   };
   return {mean_divergence(sequence_routing(*base.model, english_prompts),
                           sequence_routing(*base.model, target_prompts)),
@@ -58,11 +60,11 @@ Measured measure_task(BaseRun& base, const std::string& lang, Task task, int max
 }
 
 std::vector<double> measure_general(BaseRun& base, const std::string& lang, int names) {
-  CachedEncoder encoder(base.tokenizer);
+  CachedEncoder encoder(*base.tokenizer);
   std::vector<std::vector<int>> english_lines, target_lines;
-  for (const ParallelText& line : base.corpus.parallel_text(names)) {
-    english_lines.push_back(encode_prompt(encoder, base.tokenizer, line.text.at(english)));
-    target_lines.push_back(encode_prompt(encoder, base.tokenizer, line.text.at(lang)));
+  for (const TextPair& line : base.data->general_text(lang, names)) {
+    english_lines.push_back(base.prompts.text(encoder, line.english));
+    target_lines.push_back(base.prompts.text(encoder, line.target));
   }
   return mean_divergence(sequence_routing(*base.model, english_lines),
                          sequence_routing(*base.model, target_lines));
@@ -102,14 +104,14 @@ void divergence_stage(const DivergenceOptions& options) {
   Json by_task = Json::object(), gaps = Json::array();
   std::vector<double> mean(std::size_t(L), 0.0), gap_values;
   std::vector<std::vector<double>> task_curves;
-  const std::vector<std::string> targets = base.corpus.targets();
+  const std::vector<std::string> targets = base.data->targets();
   for (const std::string& lang : targets) {
     std::vector<double>& curve = by_language[lang] = measure_general(base, lang, o.names);
     for (std::size_t l = 0; l < mean.size(); ++l) mean[l] += curve[l] / double(targets.size());
-    for (const Task task : base.corpus.tasks()) {
-      const Measured m = measure_task(base, lang, task, o.max_new_tokens);
-      by_task[name_of(task)][lang] = m.divergence;
-      gaps.push_back({{"lang", lang}, {"task", name_of(task)}, {"gap", m.gap}});
+    for (const std::string& task : base.data->tasks_by_name()) {
+      const Measured m = measure_task(base, lang, task, o.answers);
+      by_task[task][lang] = m.divergence;
+      gaps.push_back({{"lang", lang}, {"task", task}, {"gap", m.gap}});
       task_curves.push_back(m.divergence);
       gap_values.push_back(m.gap);
     }

@@ -3,7 +3,6 @@
 #include <iostream>
 
 #include "app/stages.h"
-#include "ch06_languages/batches.h"
 #include "ch12_experiments/evaluation.h"
 #include "support/error.h"
 
@@ -14,7 +13,7 @@ struct EvaluateOptions {
   RunOptions run{"runs/evaluate"};
   std::string model, base = "runs/base", split = "test";
   std::vector<std::string> on;
-  int max_new_tokens = 24;
+  AnswerOptions answers;
 
   void list(FieldList& f) {
     run.list(f);
@@ -22,15 +21,9 @@ struct EvaluateOptions {
     f.add("model", &model, "run or model folder to be evaluated; empty: the base model");
     f.add("on", &on, "languages; empty: all of the base model's");
     f.add("split", &split, "which examples", {.choices = {"adapt_valid", "adapt_train", "test"}});
-    f.add("max_new_tokens", &max_new_tokens, "longest answer", {1, 4096});
+    answers.list(f);
   }
 };
-
-Split parse_split(const std::string& name) {
-  for (const Split split : all_splits)
-    if (name == name_of(split)) return split;
-  fail("split \"", name, "\" is unknown.");
-}
 
 void write_answers(const std::string& path,
                    const std::vector<std::pair<Example, Answer>>& answers) {
@@ -52,23 +45,26 @@ int run_evaluate(const Arguments& arguments) {
   if (!read_arguments(fields, arguments, "evaluate")) return 0;
   const Workers workers(o.run.threads);
   BaseRun base = load_base(o.base);
-  LoadedModel loaded = load_any_model(o.model.empty() ? o.base : o.model);
-  check(loaded.tokenizer.parts().tokens == base.tokenizer.parts().tokens, o.model,
-        " has another tokenizer than ", o.base, "; evaluate it with the base model it came from.");
-  std::vector<std::string> languages = o.on;
-  if (languages.empty())
-    for (const LanguagePack& pack : base.corpus.packs()) languages.push_back(pack.code);
-  for (const std::string& lang : languages) base.corpus.pack(lang);
+  EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),
+                      parse_split(o.split), o.answers};
+  for (const std::string& lang : plan.languages) base.data->require_language(lang);
   RunFolder folder(o.run.run, run_facts("evaluate", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
-  const Split split = parse_split(o.split);
+  plan.answers.title = "evaluate";
   const std::set<std::string> known =
-      correct_in_english(*base.model, base.tokenizer, base.corpus, split, o.max_new_tokens);
+      correct_in_english(*base.model, base.prompts, *base.data, plan);
+  if (!o.model.empty()) {
+    base.model.reset();  // one model at a time in memory
+    LoadedModel loaded = load_any_model(o.model);
+    check(loaded.tokenizer.parts().tokens == base.tokenizer->parts().tokens, o.model,
+          " has another tokenizer than ", o.base,
+          "; evaluate it with the base model it came from.");
+    base.model = std::move(loaded.model);
+  }
   std::vector<std::pair<Example, Answer>> answers;
   Json results = Json::array();
   std::printf("%-6s %-8s %6s %9s %14s\n", "lang", "task", "n", "accuracy", "given English");
-  for (const Score& s : evaluate(*loaded.model, base.tokenizer, base.corpus, languages, split,
-                                 known, o.max_new_tokens, &answers)) {
+  for (const Score& s : evaluate(*base.model, base.prompts, *base.data, plan, known, &answers)) {
     std::printf("%-6s %-8s %6d %9.3f %14.3f\n", s.lang.c_str(), s.task.c_str(), s.n, s.accuracy,
                 s.given_english);
     results.push_back(to_json(s));
@@ -109,9 +105,11 @@ int run_generate(const Arguments& arguments) {
   const Workers workers(keys.threads);
   LoadedModel loaded = load_any_model(keys.model);
   CachedEncoder encoder(loaded.tokenizer);
-  keys.options.eos = loaded.tokenizer.eos();
+  const Prompts prompts(loaded.tokenizer);
+  keys.options.eos = prompts.format().eos;
+  keys.options.vocabulary = loaded.tokenizer.vocab_size();
   CachedMoe cached(*loaded.model);
-  const std::vector<int> prompt = encode_prompt(encoder, loaded.tokenizer, keys.prompt);
+  const std::vector<int> prompt = prompts.prompt(encoder, keys.prompt);
   const std::vector<std::vector<int>> output = generate(cached, {prompt}, keys.options);
   std::cout << keys.prompt << loaded.tokenizer.decode_text(output[0]) << "\n";
   return 0;

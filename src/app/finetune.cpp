@@ -34,7 +34,7 @@ void FinetuneOptions::list(FieldList& f) {
   f.add("method", &method, "how to fine-tune", {.choices = method_names()});
   f.add("train_tasks", &train_tasks, "tasks to train and test on; empty: all of the base model's");
   f.add("seed", &seed, "seed of the order of examples");
-  f.add("max_new_tokens", &max_new_tokens, "longest answer in evaluation", {1, 4096});
+  answers.list(f);
   f.add("keep_model", &keep_model, "whether the fine-tuned model is saved");
   train.list(f);
   alignment.list(f);
@@ -51,41 +51,36 @@ void check_same_base(const BaseRun& base, const RunRecord& record) {
         record.command, "` again with --base=", base.record.path, ".");
 }
 
-std::vector<Task> tasks_of(const FinetuneOptions& o, const Corpus& corpus) {
-  if (o.train_tasks.empty()) return corpus.tasks();
-  std::vector<Task> tasks;
-  for (const std::string& name : o.train_tasks) {
-    tasks.push_back(parse_task(name));
-    corpus.ids(tasks.back(), Split::test);  // an Error if the base was made without it
-  }
-  return tasks;
+std::vector<std::string> tasks_of(const FinetuneOptions& o, const ParallelData& data) {
+  for (const std::string& task : o.train_tasks) data.require_task(task);
+  return o.train_tasks.empty() ? data.tasks_by_name() : o.train_tasks;
 }
 
 /// How often each language's training prompts visit each expert of the base model.
-UsageByLanguage usage_by_language(Model<float>& model, const Tokenizer& tokenizer,
-                                  const Corpus& corpus, const std::vector<Task>& tasks) {
-  CachedEncoder encoder(tokenizer);
+UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
+                                  const ParallelData& data, const std::vector<std::string>& tasks) {
+  CachedEncoder encoder(prompts.tokenizer());
   UsageByLanguage usage;
-  std::vector<std::string> languages = corpus.targets();
+  std::vector<std::string> languages = data.targets();
   languages.push_back(english);
   for (const std::string& lang : languages) {
-    std::vector<std::vector<int>> prompts;
-    for (const Task task : tasks)
-      for (const Example& example : corpus.examples(lang, task, Split::adapt_train))
-        prompts.push_back(encode_prompt(encoder, tokenizer, example.question));
-    usage[lang] = mean_of(sequence_routing(model, prompts), &SequenceRouting::u);
+    std::vector<std::vector<int>> questions;
+    for (const std::string& task : tasks)
+      for (const Example& example : data.examples(lang, task, Split::adapt_train))
+        questions.push_back(prompts.prompt(encoder, example.question));
+    usage[lang] = mean_of(sequence_routing(model, questions), &SequenceRouting::u);
   }
   return usage;
 }
 
 Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
-               Split split) {
+               Split split, bool quiet) {
+  const BaseRun& base = inputs.base;
+  EvaluationPlan plan{{o.language}, tasks_of(o, *base.data), split, o.answers};
+  if (!quiet) plan.answers.title = name_of(split);
   Json scores = Json::array();
-  const std::vector<Task> tasks = tasks_of(o, inputs.base.corpus);
-  for (const Score& score : evaluate(model, inputs.base.tokenizer, inputs.base.corpus, {o.language},
-                                     split, inputs.english_correct, o.max_new_tokens))
-    if (std::find(tasks.begin(), tasks.end(), parse_task(score.task)) != tasks.end())
-      scores.push_back(to_json(score));
+  for (const Score& score : evaluate(model, base.prompts, *base.data, plan, inputs.english_correct))
+    scores.push_back(to_json(score));
   return scores;
 }
 
@@ -109,8 +104,9 @@ FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
     inputs.experts.push_back(task_experts_from_json(
         task, experts_path, static_cast<int>(config.moe_layers().size()), config.num_experts));
   for (const Split split : {Split::adapt_valid, Split::test})
-    inputs.english_correct.merge(correct_in_english(*inputs.base.model, inputs.base.tokenizer,
-                                                    inputs.base.corpus, split, o.max_new_tokens));
+    inputs.english_correct.merge(
+        correct_in_english(*inputs.base.model, inputs.base.prompts, *inputs.base.data,
+                           {{}, tasks_of(o, *inputs.base.data), split, o.answers}));
   return inputs;
 }
 
@@ -127,30 +123,29 @@ bool is_finished(const std::string& folder, const RunFacts& facts) {
   return true;
 }
 
-bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs, bool quiet,
-                    const std::function<bool()>& stop) {
+bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs,
+                    Model<float>& model, bool quiet, const std::function<bool()>& stop) {
   FinetuneOptions o = options;
-  inputs.base.corpus.pack(o.language);
+  const ParallelData& data = *inputs.base.data;
+  data.require_language(o.language);
   check(o.language != english, "language = en: the target must be another language than English.");
   const std::unique_ptr<Method> method = make_method(o.method);
   RunFolder folder(o.run.run, run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
                    o.run.existing());
   std::vector<ExamplePair> pairs;
-  for (const Task task : tasks_of(o, inputs.base.corpus))
-    for (const ExamplePair& pair : inputs.base.corpus.pairs(o.language, task, Split::adapt_train))
+  for (const std::string& task : tasks_of(o, data))
+    for (const ExamplePair& pair : data.pairs(o.language, task, Split::adapt_train))
       pairs.push_back(pair);
   const std::vector<FinetuneExample> examples =
-      finetune_examples(pairs, inputs.taxonomy, inputs.base.tokenizer);
+      finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts);
   StageResults stages{inputs.zone, {}};
   for (const TaskExperts& task : inputs.experts) stages.experts[task.task] = task.experts;
 
-  const ModelConfig& config = inputs.base.model->config();
-  Model<float> model(config);
-  model.copy_values(*inputs.base.model);
+  const ModelConfig& config = model.config();
+  // Until the first step the model is the base model.
   const MethodContext context{
       o.method_keys, o.alignment, stages, examples, o.train.steps, o.seed, o.language, [&] {
-        return usage_by_language(*inputs.base.model, inputs.base.tokenizer, inputs.base.corpus,
-                                 tasks_of(o, inputs.base.corpus));
+        return usage_by_language(model, inputs.base.prompts, data, tasks_of(o, data));
       }};
   method->prepare(model, context);
   const std::unique_ptr<ExtraLoss> extra = method->extra_loss(model, context);
@@ -184,14 +179,14 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   if (progress) progress->finish();
   if (o.keep_model) {
     save_model(model, folder.file("model"));
-    save_tokenizer(inputs.base.tokenizer, folder.file("model"));
+    save_tokenizer(*inputs.base.tokenizer, folder.file("model"));
   }
   folder.write_results({{"language", o.language},
                         {"method", o.method},
                         {"seed", o.seed},
                         {"examples", examples.size()},
-                        {"valid", scores_of(model, o, inputs, Split::adapt_valid)},
-                        {"test", scores_of(model, o, inputs, Split::test)}});
+                        {"valid", scores_of(model, o, inputs, Split::adapt_valid, quiet)},
+                        {"test", scores_of(model, o, inputs, Split::test, quiet)}});
   folder.close();
   return true;
 }
@@ -203,8 +198,8 @@ int run_finetune(const Arguments& arguments) {
   const Workers workers(options.run.threads);
   const FinetuneInputs inputs = load_finetune_inputs(options);
   Interrupt interrupt;
-  const bool finished =
-      finetune_stage(options, inputs, false, [&] { return interrupt.requested(); });
+  const bool finished = finetune_stage(options, inputs, *inputs.base.model, false,
+                                       [&] { return interrupt.requested(); });
   check(finished,
         "interrupted; everything is saved. Go on with: ramoe finetune ... --run=", options.run.run,
         " --resume=true");

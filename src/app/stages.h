@@ -8,6 +8,7 @@
 #include "app/base_run.h"
 #include "app/command.h"
 #include "ch06_languages/mixture.h"
+#include "ch08_taxonomy/answers.h"
 #include "ch08_taxonomy/taxonomy.h"
 #include "ch09_task_experts/task_experts.h"
 #include "ch11_baselines/method.h"
@@ -35,7 +36,7 @@ struct DivergenceOptions {
   std::string zone = "curve";
   double zone_begin = 0.2, zone_end = 0.7;
   int names = 3;
-  int max_new_tokens = 24;
+  AnswerOptions answers;
   std::uint64_t seed = 1;
 
   void list(FieldList& fields);
@@ -45,7 +46,7 @@ void divergence_stage(const DivergenceOptions& options);
 struct TaxonomyOptions {
   RunOptions run{"runs/taxonomy"};
   std::string base = "runs/base";
-  int max_new_tokens = 24;
+  AnswerOptions answers;
 
   void list(FieldList& fields);
 };
@@ -56,7 +57,7 @@ struct ExpertsOptions {
   std::string base = "runs/base";
   ExpertRule rule;
   int names = 3;
-  int max_new_tokens = 24;
+  AnswerOptions answers;
 
   void list(FieldList& fields);
 };
@@ -69,7 +70,7 @@ struct FinetuneOptions {
   std::string language = "es", method = "ramoe";
   std::vector<std::string> train_tasks;
   std::uint64_t seed = 1;
-  int max_new_tokens = 24;
+  AnswerOptions answers;
   bool keep_model = true;
   TrainConfig train;
   AlignmentConfig alignment;
@@ -89,10 +90,12 @@ struct FinetuneInputs {
 };
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
 
-/// One fine-tuning run with its evaluation on test. `quiet`: no progress of its own. Stops early,
-/// with status interrupted, when `stop()` says so. Returns whether it finished.
-bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs, bool quiet,
-                    const std::function<bool()>& stop);
+/// One fine-tuning run with its evaluation on test. Trains `model`, which holds the base model's
+/// values: the base model itself, if nothing needs it afterwards, or a copy of it. `quiet`: no
+/// progress of its own. Stops early, with status interrupted, when `stop()` says so. Returns
+/// whether it finished.
+bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs,
+                    Model<float>& model, bool quiet, const std::function<bool()>& stop);
 
 /// Whether the folder holds a finished run of the command with the same configuration.
 bool is_finished(const std::string& folder, const RunFacts& facts);

@@ -4,7 +4,6 @@
 #include <cstdio>
 
 #include "app/stages.h"
-#include "ch06_languages/batches.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -12,7 +11,7 @@ namespace ramoe {
 void TaxonomyOptions::list(FieldList& f) {
   run.list(f);
   f.add("base", &base, "run folder of the base model");
-  f.add("max_new_tokens", &max_new_tokens, "longest answer", {1, 4096});
+  answers.list(f);
 }
 
 void taxonomy_stage(const TaxonomyOptions& options) {
@@ -21,19 +20,20 @@ void taxonomy_stage(const TaxonomyOptions& options) {
   BaseRun base = load_base(o.base);
   RunFolder folder(o.run.run, run_facts("taxonomy", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
-  Classifier classifier(*base.model, base.tokenizer, o.max_new_tokens);
+  o.answers.title = "taxonomy";
+  Classifier classifier(*base.model, base.prompts, o.answers);
   std::vector<ClassifiedPair> all;
   Json table = Json::array();
   std::printf("%-6s %-8s %6s %6s %6s %6s %8s\n", "lang", "task", "cc", "ci", "ic", "ii", "rho_ci");
-  for (const std::string& lang : base.corpus.targets())
-    for (const Task task : base.corpus.tasks()) {
+  for (const std::string& lang : base.data->targets())
+    for (const std::string& task : base.data->tasks_by_name()) {
       const std::vector<ClassifiedPair> pairs =
-          classifier.classify(base.corpus.pairs(lang, task, Split::adapt_train));
+          classifier.classify(base.data->pairs(lang, task, Split::adapt_train));
       const TypeCounts counts = count_types(pairs);
-      Json row = {{"lang", lang}, {"task", name_of(task)}};
+      Json row = {{"lang", lang}, {"task", task}};
       for (const PairType type : all_pair_types) row[name_of(type)] = counts.of(type);
       row["rho_ci"] = counts.share(PairType::ci);
-      std::printf("%-6s %-8s %6d %6d %6d %6d %8.3f\n", lang.c_str(), name_of(task).c_str(),
+      std::printf("%-6s %-8s %6d %6d %6d %6d %8.3f\n", lang.c_str(), task.c_str(),
                   counts.of(PairType::cc), counts.of(PairType::ci), counts.of(PairType::ic),
                   counts.of(PairType::ii), counts.share(PairType::ci));
       table.push_back(std::move(row));
@@ -59,40 +59,43 @@ void ExpertsOptions::list(FieldList& f) {
   f.add("cumulative", &rule.cumulative, "esft: share of the selections to be covered", {0, 1});
   f.add("fallback", &rule.fallback, "experts taken in a layer where none passes", {1, 4096});
   f.add("names", &names, "emoji names per line of the general English text", {1, 16});
-  f.add("max_new_tokens", &max_new_tokens, "contrast: longest answer", {1, 4096});
+  answers.list(f);
 }
 
 namespace {
 
-PerLayer mean_usage(BaseRun& base, const std::vector<std::string>& texts) {
-  CachedEncoder encoder(base.tokenizer);
+/// Mean usage over texts, each encoded as a prompt or as plain text.
+template <class Encode>
+PerLayer mean_usage(BaseRun& base, const std::vector<std::string>& texts, const Encode& encode) {
   std::vector<std::vector<int>> sequences;
-  for (const std::string& text : texts)
-    sequences.push_back(encode_prompt(encoder, base.tokenizer, text));
+  for (const std::string& text : texts) sequences.push_back(encode(text));
   return mean_of(sequence_routing(*base.model, sequences), &SequenceRouting::u);
 }
 
-TaskExperts experts_of_task(BaseRun& base, Task task, const ExpertsOptions& o) {
-  const std::vector<Example> examples = base.corpus.examples(english, task, Split::adapt_train);
+TaskExperts experts_of_task(BaseRun& base, const std::string& task, const ExpertsOptions& o) {
+  const std::vector<Example> examples = base.data->examples(english, task, Split::adapt_train);
+  CachedEncoder encoder(*base.tokenizer);
+  const auto as_prompt = [&](const std::string& s) { return base.prompts.prompt(encoder, s); };
+  const auto as_text = [&](const std::string& s) { return base.prompts.text(encoder, s); };
   std::vector<std::string> prompts, wrong;
   if (o.rule.rule == "contrast") {
     const std::vector<Answer> answers =
-        answer_questions(*base.model, base.tokenizer, examples, o.max_new_tokens);
+        answer_questions(*base.model, base.prompts, examples, o.answers);
     for (std::size_t i = 0; i < examples.size(); ++i)
       (answers[i].correct ? prompts : wrong).push_back(examples[i].question);
     check(!prompts.empty() && !wrong.empty(),
           "the rule contrast needs English prompts that are "
           "answered correctly and wrongly; of ",
-          name_of(task), " there are ", prompts.size(), " and ", wrong.size(),
+          task, " there are ", prompts.size(), " and ", wrong.size(),
           ". Use rule=usage or rule=esft.");
   } else {
     for (const Example& example : examples) prompts.push_back(example.question);
   }
-  const PerLayer reference = o.rule.rule == "contrast" ? mean_usage(base, wrong)
+  const PerLayer reference = o.rule.rule == "contrast" ? mean_usage(base, wrong, as_prompt)
                              : o.rule.rule == "usage"
-                                 ? mean_usage(base, base.corpus.english_text(o.names))
+                                 ? mean_usage(base, base.data->english_text(o.names), as_text)
                                  : PerLayer{};
-  return select_experts(name_of(task), o.rule, mean_usage(base, prompts), reference);
+  return select_experts(task, o.rule, mean_usage(base, prompts, as_prompt), reference);
 }
 
 }  // namespace
@@ -104,9 +107,9 @@ void experts_stage(const ExpertsOptions& options) {
   RunFolder folder(o.run.run, run_facts("experts", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   Json results = Json::array();
-  for (const Task task : base.corpus.tasks()) {
+  for (const std::string& task : base.data->tasks_by_name()) {
     const TaskExperts found = experts_of_task(base, task, o);
-    std::printf("%-8s", name_of(task).c_str());
+    std::printf("%-8s", task.c_str());
     for (std::size_t l = 0; l < found.experts.size(); ++l) {
       std::printf("  %zu:{", l);
       for (std::size_t i = 0; i < found.experts[l].size(); ++i)

@@ -49,9 +49,9 @@ int sample_token(const float* logits, int V, const GenerateOptions& options, dou
 
 namespace {
 
-/// One batch: `members` are indices into prompts.
+/// One batch: `members` are indices into prompts; `done` prompts went before.
 void generate_batch(CachedModel& model, const std::vector<std::vector<int>>& prompts,
-                    std::vector<int> members, const GenerateOptions& options,
+                    std::vector<int> members, std::size_t done, const GenerateOptions& options,
                     std::vector<std::vector<int>>& results) {
   std::vector<std::vector<int>> batch;
   std::size_t longest = 0;
@@ -60,6 +60,9 @@ void generate_batch(CachedModel& model, const std::vector<std::vector<int>>& pro
     longest = std::max(longest, batch.back().size());
   }
   const int capacity = static_cast<int>(longest) + options.max_new_tokens;
+  const int V = options.vocabulary > 0 ? std::min(options.vocabulary, model.vocabulary())
+                                       : model.vocabulary();
+  const std::size_t before = done * std::size_t(options.max_new_tokens);
   const float* logits = model.start(batch, capacity);
   for (int position = 0; !members.empty(); ++position) {
     std::vector<int> next, alive;
@@ -68,14 +71,16 @@ void generate_batch(CachedModel& model, const std::vector<std::vector<int>>& pro
       Random random(options.seed, i);
       random.set_position(static_cast<std::uint64_t>(position) * 2);
       const float* row = logits + b * static_cast<std::size_t>(model.vocabulary());
-      const int token = sample_token(row, model.vocabulary(), options, random.uniform());
-      if (token == options.eos) continue;
+      const int token = sample_token(row, V, options, random.uniform());
+      if (std::find(options.eos.begin(), options.eos.end(), token) != options.eos.end()) continue;
       results[i].push_back(token);
       if (position + 1 >= options.max_new_tokens) continue;
+      if (options.has_stopped && options.has_stopped(results[i])) continue;
       alive.push_back(static_cast<int>(b));
       next.push_back(token);
     }
     if (next.empty()) return;
+    if (options.watch) options.watch(before + std::size_t(position + 1) * batch.size());
     if (alive.size() < members.size()) {
       model.keep(alive);
       for (std::size_t b = 0; b < alive.size(); ++b) members[b] = members[std::size_t(alive[b])];
@@ -83,6 +88,20 @@ void generate_batch(CachedModel& model, const std::vector<std::vector<int>>& pro
     }
     logits = model.step(next);
   }
+}
+
+/// Where the batch that begins at a place of the order ends. Lengths rise along the order, so the
+/// last prompt of a batch decides how long its rows are.
+std::size_t batch_end(const std::vector<std::vector<int>>& prompts, const std::vector<int>& order,
+                      std::size_t begin, const GenerateOptions& options) {
+  std::size_t end = begin + 1;
+  for (; end < order.size() && end - begin < std::size_t(options.batch); ++end) {
+    const std::size_t row =
+        prompts[std::size_t(order[end])].size() + std::size_t(options.max_new_tokens);
+    if (options.batch_tokens > 0 && (end - begin + 1) * row > std::size_t(options.batch_tokens))
+      break;
+  }
+  return end;
 }
 
 }  // namespace
@@ -107,11 +126,11 @@ std::vector<std::vector<int>> generate(CachedModel& model,
   });
   std::vector<std::vector<int>> results(prompts.size());
   if (options.max_new_tokens <= 0) return results;
-  const std::size_t batch = static_cast<std::size_t>(options.batch);
-  for (std::size_t begin = 0; begin < order.size(); begin += batch) {
-    const std::size_t end = std::min(order.size(), begin + batch);
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    end = batch_end(prompts, order, begin, options);
     const auto at = [&](std::size_t i) { return order.begin() + static_cast<std::ptrdiff_t>(i); };
-    generate_batch(model, prompts, {at(begin), at(end)}, options, results);
+    generate_batch(model, prompts, {at(begin), at(end)}, begin, options, results);
+    if (options.watch) options.watch(end * std::size_t(options.max_new_tokens));
   }
   return results;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace ramoe {
@@ -40,12 +41,19 @@ class CachedModel {
 
 struct GenerateOptions {
   int max_new_tokens = 32;
-  int eos = -1;            // generation of a sequence ends with this token; -1: never
-  int batch = 64;          // prompts per batch; batches are formed from prompts of similar length
+  std::vector<int> eos = {};  // each of these tokens ends a sequence; none: nothing but length does
+  int vocabulary = 0;         // tokens from here on are never chosen; 0: all of the model's may be
+  int batch = 64;        // prompts per batch; batches are formed from prompts of similar length
+  int batch_tokens = 0;  // most tokens of a batch, prompts and new ones, if one prompt fits; 0: any
   double temperature = 0;  // 0: greedy (ties to the lower token)
   int top_k = 0;           // sample from the k likeliest; 0: from all
   double top_p = 1;        // sample from the smallest set with this probability
   std::uint64_t seed = 1;  // draws depend on (seed, prompt index, position) alone
+  /// Ends a sequence too: asked after each new token with all new tokens of the sequence.
+  std::function<bool(const std::vector<int>& output)> has_stopped = {};
+  /// Called after each position of a batch: new tokens done, where an answer that ended early
+  /// counts as if it had all of them, of prompts * max_new_tokens.
+  std::function<void(std::size_t done)> watch = {};
 };
 
 /// The continuation of each prompt, without the prompt and without eos, in the order of the

@@ -6,26 +6,6 @@
 
 namespace ramoe {
 
-std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                               const std::string& question) {
-  std::vector<int> tokens{tokenizer.bos()};
-  const std::vector<int> ids = encoder.encode(question);
-  tokens.insert(tokens.end(), ids.begin(), ids.end());
-  return tokens;
-}
-
-TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                                const std::string& question, const std::string& answer) {
-  TrainingSequence sequence;
-  sequence.tokens = encode_prompt(encoder, tokenizer, question);
-  sequence.prompt = static_cast<int>(sequence.tokens.size());
-  // The blank belongs to the answer's first piece, so prompt and answer meet at a piece's edge.
-  const std::vector<int> ids = encoder.encode(question.empty() ? answer : " " + answer);
-  sequence.tokens.insert(sequence.tokens.end(), ids.begin(), ids.end());
-  sequence.tokens.push_back(tokenizer.eos());
-  return sequence;
-}
-
 std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
                                                             int batch, std::uint64_t seed) {
   std::stable_sort(sequences.begin(), sequences.end(),

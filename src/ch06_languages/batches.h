@@ -1,6 +1,4 @@
-// Chapter 6.10 - from documents to batches, with little padding
-//
-//   <|bos|> question answer <|eos|>
+// Chapter 6.13 - from documents to batches, with little padding
 //
 // The documents of eight steps are drawn together, sorted by length and cut into eight batches,
 // which are then shuffled: rows of a batch have similar lengths, so little padding is computed. The
@@ -15,15 +13,9 @@
 #include "ch05_training/trainer.h"
 #include "ch06_languages/bpe.h"
 #include "ch06_languages/mixture.h"
+#include "ch06_languages/prompts.h"
 
 namespace ramoe {
-
-/// BOS and the question: what the model reads before it answers.
-std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                               const std::string& question);
-/// BOS, question, answer, EOS; `prompt` counts the tokens up to the answer (1 without a question).
-TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                                const std::string& question, const std::string& answer);
 
 /// Cuts sequences into batches of at most `batch` of similar length, the batches in seeded order.
 std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,

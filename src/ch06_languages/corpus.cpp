@@ -23,11 +23,6 @@ void check_shares(const CorpusConfig& c) {
 
 }  // namespace
 
-std::string name_of(Split split) {
-  constexpr std::array names = {"base", "adapt_train", "adapt_valid", "test"};
-  return names[static_cast<std::size_t>(split)];
-}
-
 std::uint64_t seed_for(std::uint64_t seed, const std::string& purpose) {
   return std::stoull(ramoe::checksum(cat(purpose, "/", seed)), nullptr, 16);
 }
@@ -124,25 +119,16 @@ bool Corpus::is_foreign(const std::string& id) const {
   });
 }
 
-std::vector<std::string> Corpus::targets() const {
+std::vector<std::string> Corpus::languages() const {
   std::vector<std::string> codes;
-  for (const LanguagePack& pack : packs_)
-    if (pack.code != english) codes.push_back(pack.code);
+  for (const LanguagePack& pack : packs_) codes.push_back(pack.code);
   return codes;
 }
 
 const LanguagePack& Corpus::pack(const std::string& lang) const {
-  std::vector<std::string> codes;
-  std::string list;
-  for (const LanguagePack& pack : packs_) {
-    if (pack.code == lang) return pack;
-    codes.push_back(pack.code);
-    list += " " + pack.code;
-  }
-  const std::string nearest = nearest_word(lang, codes);
-  fail("the corpus has no language \"", lang, "\"",
-       nearest.empty() ? std::string(";") : "; did you mean \"" + nearest + "\"?",
-       " It was built with:", list, ".");
+  require_language(lang);
+  return *std::find_if(packs_.begin(), packs_.end(),
+                       [&](const LanguagePack& pack) { return pack.code == lang; });
 }
 
 double Corpus::weight(const std::string& lang) const {
@@ -213,17 +199,18 @@ std::vector<ExamplePair> Corpus::pairs(const std::string& lang, Task task, Split
   return found;
 }
 
-std::vector<ParallelText> Corpus::parallel_text(int names) const {
-  const int n = static_cast<int>(world_.emoji.size());
+std::vector<ParallelText> emoji_lines(const World& world, const std::vector<LanguagePack>& packs,
+                                      int names, std::uint64_t seed) {
+  const int n = static_cast<int>(world.emoji.size());
   check(names >= 1 && names <= n, "a text of ", names, " names was asked for; there are 1 to ", n,
         ".");
-  std::vector<std::string> order = world_.emoji;
-  Random(seed_for(config_.data_seed, "parallel_text")).shuffle(order);
+  std::vector<std::string> order = world.emoji;
+  Random(seed_for(seed, "parallel_text")).shuffle(order);
   std::vector<ParallelText> texts;
   for (int i = 0; i < n; ++i) {
     ParallelText text;
     text.id = cat("text/", names, "/", i);
-    for (const LanguagePack& pack : packs_) {
+    for (const LanguagePack& pack : packs) {
       std::vector<std::string> items;
       for (int k = 0; k < names; ++k)
         items.push_back(pack.name(Concept::emoji, order[static_cast<std::size_t>((i + k) % n)]));
@@ -234,10 +221,27 @@ std::vector<ParallelText> Corpus::parallel_text(int names) const {
   return texts;
 }
 
+std::vector<ParallelText> Corpus::parallel_text(int names) const {
+  return emoji_lines(world_, packs_, names, config_.data_seed);
+}
+
+std::vector<TextPair> Corpus::general_text(const std::string& lang, int names) const {
+  require_language(lang);
+  std::vector<TextPair> pairs;
+  for (const ParallelText& line : parallel_text(names))
+    pairs.push_back({line.text.at(english), line.text.at(lang)});
+  return pairs;
+}
+
 std::vector<std::string> Corpus::english_text(int names) const {
   std::vector<std::string> texts;
   for (ParallelText& text : parallel_text(names)) texts.push_back(std::move(text.text.at(english)));
   return texts;
+}
+
+bool Corpus::is_verified(const Example& example, const std::string& output) const {
+  if (example.task != name_of(Task::follow)) return ParallelData::is_verified(example, output);
+  return follows(parse_instruction(example.id), output, pack(example.lang)).ok;
 }
 
 std::string Corpus::checksum() const {

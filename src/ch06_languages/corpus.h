@@ -1,4 +1,4 @@
-// Chapter 6.8 - the corpus: which item is seen where
+// Chapter 6.10 - the corpus: which item is seen where
 //
 // The ids of each task are dealt by seed into four splits: base (pre-training), adapt_train and
 // adapt_valid (parallel examples for stages 1 to 3) and test. Adapt and test are exchangeable
@@ -31,13 +31,6 @@
 
 namespace ramoe {
 
-inline constexpr const char* english = "en";
-
-enum class Split { base, adapt_train, adapt_valid, test };
-inline constexpr std::array all_splits = {Split::base, Split::adapt_train, Split::adapt_valid,
-                                          Split::test};
-std::string name_of(Split split);
-
 struct CorpusConfig {
   std::string data = "data";
   std::vector<std::string> languages = {"en", "zh", "es", "ar", "th", "hi", "sw"};
@@ -60,14 +53,13 @@ struct ParallelText {
   std::string id;
   std::map<std::string, std::string> text;
 };
-
-/// One item in English and in a target language.
-struct ExamplePair {
-  Example english, target;
-};
+/// For each emoji the list of its name and the next names - 1 of a seeded order, in every language.
+/// Error: not 1 <= names <= number of emoji.
+std::vector<ParallelText> emoji_lines(const World& world, const std::vector<LanguagePack>& packs,
+                                      int names, std::uint64_t seed);
 
 /// Deterministic from its packs, world and config; constant after construction.
-class Corpus {
+class Corpus : public ParallelData {
  public:
   /// Packs in any order, English among them. Error: no English, a code twice, unknown or repeated
   /// task, shares that leave nothing for base, a pack that does not name the whole world.
@@ -77,8 +69,9 @@ class Corpus {
   const std::vector<LanguagePack>& packs() const { return packs_; }
   const World& world() const { return world_; }
   const std::vector<Task>& tasks() const { return tasks_; }
-  /// All but English, in the order of the packs.
-  std::vector<std::string> targets() const;
+  /// In the order of the packs.
+  std::vector<std::string> languages() const override;
+  std::vector<std::string> tasks_by_name() const override { return config_.tasks; }
   /// Error: not a language of this corpus, with the nearest.
   const LanguagePack& pack(const std::string& lang) const;
   /// (web share / English share) ^ mixture_exponent, at most 1.
@@ -97,15 +90,25 @@ class Corpus {
   std::vector<Example> examples(const std::string& lang, Task task, Split split) const;
   /// examples() of a target beside the same items in English.
   std::vector<ExamplePair> pairs(const std::string& lang, Task task, Split split) const;
+  std::vector<Example> examples(const std::string& lang, const std::string& task,
+                                Split split) const override {
+    return examples(lang, parse_task(task), split);
+  }
+  std::vector<ExamplePair> pairs(const std::string& lang, const std::string& task,
+                                 Split split) const override {
+    return pairs(lang, parse_task(task), split);
+  }
 
-  /// General parallel text, the part FLORES plays in the literature: for each emoji the list of it
-  /// and the next names - 1 of a seeded order, in every language. names >= 1.
+  /// General parallel text, the part FLORES plays in the literature: emoji_lines() of all packs.
   std::vector<ParallelText> parallel_text(int names = 1) const;
-  /// The English side of parallel_text(): the general text of stage 2.
-  std::vector<std::string> english_text(int names = 1) const;
+  std::vector<TextPair> general_text(const std::string& lang, int names) const override;
+  /// The English side of parallel_text().
+  std::vector<std::string> english_text(int names = 1) const override;
+  /// Of follow: whether the output follows the instruction (tasks.h).
+  bool is_verified(const Example& example, const std::string& output) const override;
 
   /// Changes with any byte of the packs and the world, and with any field of the config but `data`.
-  std::string checksum() const;
+  std::string checksum() const override;
 
  private:
   void deal(Task task);

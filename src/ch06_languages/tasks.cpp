@@ -230,13 +230,14 @@ std::vector<std::string> follow_ids(const World& world, int count, int longest_l
 Example make_example(const std::string& id, const LanguagePack& pack, const World& world) {
   Example example;
   example.id = id;
-  example.task = task_of(id);
+  const Task task = task_of(id);
+  example.task = name_of(task);
   example.lang = pack.code;
   const std::vector<std::string> parts = split(id, '/');
-  if (parts.size() != (example.task == Task::sums ? 2u : 3u)) bad_id(id);
-  if (example.task == Task::sums) fill_sum(parts[1], pack, example);
-  if (example.task == Task::facts) fill_fact(parts[1], parts[2], pack, world, example);
-  if (example.task == Task::follow) fill_follow(pack, example);
+  if (parts.size() != (task == Task::sums ? 2u : 3u)) bad_id(id);
+  if (task == Task::sums) fill_sum(parts[1], pack, example);
+  if (task == Task::facts) fill_fact(parts[1], parts[2], pack, world, example);
+  if (task == Task::follow) fill_follow(pack, example);
   return example;
 }
 

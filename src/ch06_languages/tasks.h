@@ -1,4 +1,4 @@
-// Chapter 6.7 - three tiny tasks: sums, facts and follow
+// Chapter 6.9 - three tiny tasks: sums, facts and follow
 //
 //   sums    twenty-seven plus twelve ?       -> thirty-nine
 //   facts   Kenya : currency ?               -> Kenyan Shilling
@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "ch06_languages/pack.h"
+#include "ch06_languages/parallel_data.h"
 
 namespace ramoe {
 
@@ -29,14 +30,6 @@ std::string name_of(Task task);
 std::vector<std::string> task_names();
 /// Error: unknown name, with the nearest.
 Task parse_task(const std::string& name);
-
-/// One item asked in one language.
-struct Example {
-  std::string id;
-  Task task = Task::sums;
-  std::string lang, question, answer;
-  bool local = false;  // a fact about a territory where lang is official
-};
 
 /// The task an id belongs to. Error: no task has such ids.
 Task task_of(const std::string& id);

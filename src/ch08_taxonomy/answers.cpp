@@ -1,25 +1,77 @@
 #include "ch08_taxonomy/answers.h"
 
-#include "ch06_languages/batches.h"
-#include "ch06_languages/unicode.h"
+#include <optional>
+
+#include "ch05_training/progress.h"
 
 namespace ramoe {
+namespace {
 
-std::vector<Answer> answer_questions(Model<float>& model, const Tokenizer& tokenizer,
-                                     const std::vector<Example>& examples, int max_new_tokens) {
-  CachedEncoder encoder(tokenizer);
-  std::vector<std::vector<int>> prompts;
-  for (const Example& example : examples)
-    prompts.push_back(encode_prompt(encoder, tokenizer, example.question));
+/// A progress that appears only once the work has taken some seconds.
+class LateProgress {
+ public:
+  LateProgress(const std::string& title, std::size_t total)
+      : title_(title), total_(static_cast<std::int64_t>(total)), output_(progress_on_stderr()) {
+    began_ = output_.clock();
+  }
+  void update(std::size_t done) {
+    constexpr double kSeconds = 5;
+    const auto step = static_cast<std::int64_t>(done);
+    if (title_.empty() || (!progress_ && output_.clock() - began_ < kSeconds)) return;
+    if (!progress_) progress_.emplace(title_ + " (tokens at most)", total_, step);
+    progress_->update(step);
+  }
+  void finish() {
+    if (progress_) progress_->finish();
+  }
+
+ private:
+  std::string title_;
+  std::int64_t total_;
+  ProgressOutput output_;
+  double began_;
+  std::optional<Progress> progress_;
+};
+
+}  // namespace
+
+void AnswerOptions::list(FieldList& f) {
+  f.add("max_new_tokens", &max_new_tokens, "longest answer in tokens", {1, 1 << 20});
+  f.add("answer_batch", &batch, "most questions answered together", {1, 1 << 16});
+  f.add("answer_tokens", &batch_tokens,
+        "most tokens of such a batch, prompts and answers; bounds the memory", {1, 1 << 30});
+}
+
+std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts,
+                                     const std::vector<Example>& examples,
+                                     const AnswerOptions& options) {
+  CachedEncoder encoder(prompts.tokenizer());
+  const int room = model.config().max_position_embeddings - options.max_new_tokens;
+  std::vector<std::vector<int>> inputs;
+  for (const Example& example : examples) {
+    inputs.push_back(prompts.prompt(encoder, example.question));
+    check(static_cast<int>(inputs.back().size()) <= room, "the prompt of ", example.id, " in ",
+          example.lang, " has ", inputs.back().size(), " tokens; with ", options.max_new_tokens,
+          " new ones it exceeds the model's maximum of ", model.config().max_position_embeddings,
+          " positions. Shorten it, or lower --max_new_tokens.");
+  }
   CachedMoe cached(model);
-  GenerateOptions options;
-  options.max_new_tokens = max_new_tokens;
-  options.eos = tokenizer.eos();
-  const std::vector<std::vector<int>> outputs = generate(cached, prompts, options);
+  GenerateOptions generation;
+  generation.max_new_tokens = options.max_new_tokens;
+  generation.batch = options.batch;
+  generation.batch_tokens = options.batch_tokens;
+  generation.eos = prompts.format().eos;
+  generation.vocabulary = prompts.tokenizer().vocab_size();
+  if (!prompts.format().stop.empty())
+    generation.has_stopped = [&](const auto& output) { return prompts.has_stopped(output); };
+  LateProgress progress(options.title, inputs.size() * std::size_t(options.max_new_tokens));
+  generation.watch = [&](std::size_t done) { progress.update(done); };
+  const std::vector<std::vector<int>> outputs = generate(cached, inputs, generation);
+  progress.finish();
   std::vector<Answer> answers;
   for (std::size_t i = 0; i < examples.size(); ++i) {
-    Answer answer{examples[i].id, tokenizer.decode_text(outputs[i]), false};
-    answer.correct = normalise_answer(answer.output) == normalise_answer(examples[i].answer);
+    Answer answer{examples[i].id, prompts.answer_text(outputs[i]), false};
+    answer.correct = examples[i].is_answered_by(answer.output);
     answers.push_back(std::move(answer));
   }
   return answers;

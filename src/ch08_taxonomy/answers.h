@@ -1,15 +1,17 @@
-// Chapter 8.1 - asking a model questions: greedy answers and exact match
+// Chapter 8.1 - asking a model questions: greedy answers, and which of them are correct
 //
-// correct = the output equals the expected answer after normalisation (NFC, lower case, white
-// space). Tests: tests/ch08_taxonomy/answers_test.cpp
+// correct = the output, up to EOS or the stop text, and the expected answer share a reading of the
+// example's extractor (chapter 6.7): for our own tasks the same text after normalisation (NFC,
+// lower case, white space). Tests: tests/ch08_taxonomy/answers_test.cpp
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "ch04_moe/model.h"
-#include "ch06_languages/bpe.h"
-#include "ch06_languages/tasks.h"
+#include "ch06_languages/parallel_data.h"
+#include "ch06_languages/prompts.h"
+#include "support/config.h"
 
 namespace ramoe {
 
@@ -18,9 +20,21 @@ struct Answer {
   bool correct = false;
 };
 
-/// Greedy answers to all examples, in their order, of at most max_new_tokens tokens.
-std::vector<Answer> answer_questions(Model<float>& model, const Tokenizer& tokenizer,
-                                     const std::vector<Example>& examples, int max_new_tokens = 24);
+struct AnswerOptions {
+  AnswerOptions(int max_new_tokens_ = 24) : max_new_tokens(max_new_tokens_) {}
+  int max_new_tokens;
+  int batch = 64;
+  int batch_tokens = 8192;
+  std::string title;  // of the progress shown on stderr when it takes long; empty: none
+
+  void list(FieldList& fields);
+};
+
+/// Greedy answers to all examples, in their order. Error: a prompt that leaves no room for
+/// max_new_tokens, with its id.
+std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts,
+                                     const std::vector<Example>& examples,
+                                     const AnswerOptions& options = {});
 
 /// Share of correct answers; 0 of none.
 double accuracy(const std::vector<Answer>& answers);

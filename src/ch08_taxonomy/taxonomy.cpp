@@ -33,15 +33,14 @@ std::vector<ClassifiedPair> Classifier::classify(const std::vector<ExamplePair>&
       new_english.push_back(pair.english);
     targets.push_back(pair.target);
   }
-  for (Answer& answer : answer_questions(model_, tokenizer_, new_english, max_new_tokens_))
+  for (Answer& answer : answer_questions(model_, prompts_, new_english, options_))
     english_[answer.id] = answer;
-  const std::vector<Answer> answers =
-      answer_questions(model_, tokenizer_, targets, max_new_tokens_);
+  const std::vector<Answer> answers = answer_questions(model_, prompts_, targets, options_);
   std::vector<ClassifiedPair> result;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const Answer& english = english_.at(pairs[i].english.id);
     const Example& target = pairs[i].target;
-    result.push_back({target.id, target.lang, name_of(target.task),
+    result.push_back({target.id, target.lang, target.task,
                       pair_type(english.correct, answers[i].correct), english.output,
                       answers[i].output, target.local});
   }

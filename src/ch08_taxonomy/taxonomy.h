@@ -13,10 +13,10 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "ch06_languages/corpus.h"
 #include "ch08_taxonomy/answers.h"
 
 namespace ramoe {
@@ -40,14 +40,14 @@ struct ClassifiedPair {
 /// same cache for all.
 class Classifier {
  public:
-  Classifier(Model<float>& model, const Tokenizer& tokenizer, int max_new_tokens)
-      : model_(model), tokenizer_(tokenizer), max_new_tokens_(max_new_tokens) {}
+  Classifier(Model<float>& model, const Prompts& prompts, const AnswerOptions& options)
+      : model_(model), prompts_(prompts), options_(options) {}
   std::vector<ClassifiedPair> classify(const std::vector<ExamplePair>& pairs);
 
  private:
   Model<float>& model_;
-  const Tokenizer& tokenizer_;
-  int max_new_tokens_;
+  Prompts prompts_;
+  AnswerOptions options_;
   std::map<std::string, Answer> english_;  // by id
 };
 

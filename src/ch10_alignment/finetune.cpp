@@ -9,20 +9,19 @@ namespace ramoe {
 
 std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& pairs,
                                                const std::vector<ClassifiedPair>& taxonomy,
-                                               const Tokenizer& tokenizer) {
+                                               const Prompts& prompts) {
   std::map<std::pair<std::string, std::string>, PairType> types;
   for (const ClassifiedPair& pair : taxonomy) types[{pair.lang, pair.id}] = pair.type;
-  CachedEncoder encoder(tokenizer);
+  CachedEncoder encoder(prompts.tokenizer());
   std::vector<FinetuneExample> examples;
   for (const ExamplePair& pair : pairs) {
     const auto type = types.find({pair.target.lang, pair.target.id});
     check(type != types.end(), "the taxonomy does not hold ", pair.target.id, " in ",
           pair.target.lang, "; run `ramoe taxonomy` with the same data, languages and tasks.");
-    FinetuneExample example{pair.target.id, name_of(pair.target.task), type->second, {}, {}};
-    example.target = encode_example(encoder, tokenizer, pair.target.question, pair.target.answer);
+    FinetuneExample example{pair.target.id, pair.target.task, type->second, {}, {}};
+    example.target = prompts.example(encoder, pair.target.question, pair.target.answer);
     example.target.example = static_cast<int>(examples.size());
-    example.english =
-        encode_example(encoder, tokenizer, pair.english.question, pair.english.answer);
+    example.english = prompts.example(encoder, pair.english.question, pair.english.answer);
     examples.push_back(std::move(example));
   }
   return examples;

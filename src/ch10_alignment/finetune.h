@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "ch06_languages/batches.h"
+#include "ch06_languages/prompts.h"
 #include "ch10_alignment/alignment_term.h"
 
 namespace ramoe {
@@ -15,7 +16,7 @@ namespace ramoe {
 /// Encodes pairs with their types. Error: a pair that the taxonomy does not hold.
 std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& pairs,
                                                const std::vector<ClassifiedPair>& taxonomy,
-                                               const Tokenizer& tokenizer);
+                                               const Prompts& prompts);
 
 /// The batches of an epoch, in order.
 class FinetuneBatches {

@@ -4,17 +4,16 @@
 
 namespace ramoe {
 
-std::vector<Score> evaluate(Model<float>& model, const Tokenizer& tokenizer, const Corpus& corpus,
-                            const std::vector<std::string>& languages, Split split,
-                            const std::set<std::string>& english_correct, int max_new_tokens,
+std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const ParallelData& data,
+                            const EvaluationPlan& plan,
+                            const std::set<std::string>& english_correct,
                             std::vector<std::pair<Example, Answer>>* answers) {
   std::vector<Score> scores;
-  for (const std::string& lang : languages)
-    for (const Task task : corpus.tasks()) {
-      const std::vector<Example> examples = corpus.examples(lang, task, split);
-      const std::vector<Answer> given =
-          answer_questions(model, tokenizer, examples, max_new_tokens);
-      Score score{lang, name_of(task)};
+  for (const std::string& lang : plan.languages)
+    for (const std::string& task : plan.tasks) {
+      const std::vector<Example> examples = data.examples(lang, task, plan.split);
+      const std::vector<Answer> given = answer_questions(model, prompts, examples, plan.answers);
+      Score score{lang, task};
       int correct = 0, correct_english = 0, verified = 0;
       for (std::size_t i = 0; i < given.size(); ++i) {
         const bool known = english_correct.contains(given[i].id);
@@ -22,10 +21,7 @@ std::vector<Score> evaluate(Model<float>& model, const Tokenizer& tokenizer, con
         score.n_english += known;
         correct += given[i].correct;
         correct_english += known && given[i].correct;
-        verified +=
-            task == Task::follow
-                ? follows(parse_instruction(given[i].id), given[i].output, corpus.pack(lang)).ok
-                : given[i].correct;
+        verified += data.is_verified(examples[i], given[i].output);
         if (answers) answers->emplace_back(examples[i], given[i]);
       }
       score.accuracy = static_cast<double>(correct) / std::max(1, score.n);
@@ -36,12 +32,12 @@ std::vector<Score> evaluate(Model<float>& model, const Tokenizer& tokenizer, con
   return scores;
 }
 
-std::set<std::string> correct_in_english(Model<float>& model, const Tokenizer& tokenizer,
-                                         const Corpus& corpus, Split split, int max_new_tokens) {
+std::set<std::string> correct_in_english(Model<float>& model, const Prompts& prompts,
+                                         const ParallelData& data, const EvaluationPlan& plan) {
   std::set<std::string> ids;
-  for (const Task task : corpus.tasks())
+  for (const std::string& task : plan.tasks)
     for (const Answer& answer :
-         answer_questions(model, tokenizer, corpus.examples(english, task, split), max_new_tokens))
+         answer_questions(model, prompts, data.examples(english, task, plan.split), plan.answers))
       if (answer.correct) ids.insert(answer.id);
   return ids;
 }

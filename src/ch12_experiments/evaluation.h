@@ -1,8 +1,9 @@
 // Chapter 12.1 - evaluation: accuracy on the test split, and on what English knows
 //
-// Accuracy is exact match on test, which no target language has seen at any stage. `given_english`
-// is the accuracy on the test items that the base model answers correctly in English: the transfer
-// that alignment claims to help. Tests: tests/ch12_experiments/evaluation_test.cpp
+// Accuracy is that of chapter 8.1 on test, which no target language has seen at any stage.
+// `given_english` is the accuracy on the test items that the base model answers correctly in
+// English: the transfer that alignment claims to help. Tests:
+// tests/ch12_experiments/evaluation_test.cpp
 #pragma once
 
 #include <map>
@@ -10,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "ch06_languages/corpus.h"
+#include "ch06_languages/parallel_data.h"
 #include "ch08_taxonomy/answers.h"
 
 namespace ramoe {
@@ -25,15 +26,22 @@ struct Score {
   double verified = 0;
 };
 
+/// What is evaluated: languages and tasks in the order of the scores.
+struct EvaluationPlan {
+  std::vector<std::string> languages, tasks;
+  Split split = Split::test;
+  AnswerOptions answers;
+};
+
 /// Scores of a model on a split. `english_correct` holds the ids that count for given_english.
-std::vector<Score> evaluate(Model<float>& model, const Tokenizer& tokenizer, const Corpus& corpus,
-                            const std::vector<std::string>& languages, Split split,
-                            const std::set<std::string>& english_correct, int max_new_tokens,
+std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const ParallelData& data,
+                            const EvaluationPlan& plan,
+                            const std::set<std::string>& english_correct,
                             std::vector<std::pair<Example, Answer>>* answers = nullptr);
 
-/// The ids of a split that the model answers correctly in English.
-std::set<std::string> correct_in_english(Model<float>& model, const Tokenizer& tokenizer,
-                                         const Corpus& corpus, Split split, int max_new_tokens);
+/// The ids of the split that the model answers correctly in English, in the plan's tasks.
+std::set<std::string> correct_in_english(Model<float>& model, const Prompts& prompts,
+                                         const ParallelData& data, const EvaluationPlan& plan);
 
 Json to_json(const Score& score);
 

@@ -55,7 +55,7 @@ const Prompts kPrompts = {{0, 3}, {0}, {0, 5, 5, 5, 1}, {0, 3}, {0, 7, 2}, {4, 4
 
 TEST(Generate, BatchesGiveWhatOneByOneGives) {
   for (const double temperature : {0.0, 1.0}) {
-    GenerateOptions options{.max_new_tokens = 20, .eos = 6, .batch = 1};
+    GenerateOptions options{.max_new_tokens = 20, .eos = {6}, .batch = 1};
     options.temperature = temperature;
     HashModel model;
     const Prompts wanted = generate(model, kPrompts, options);
@@ -113,6 +113,62 @@ TEST(Generate, CountsAndErrors) {
   });
   EXPECT_TRUE(mentions(message, "prompt 1 has 30 tokens; with 11 new ones")) << message;
   EXPECT_TRUE(mentions(error_of([&] { generate(model, {{1}}, {.batch = 0}); }), "at least 1"));
+}
+
+TEST(Generate, AnyEndTokenAndTheCallerMayEndASequence) {
+  HashModel model;
+  const Prompts all = generate(model, kPrompts, {.max_new_tokens = 20});
+  GenerateOptions options{.max_new_tokens = 20, .eos = {6, 2}};
+  const Prompts ended = generate(model, kPrompts, options);
+  // Ends with the first 3 that follows at least one other token; the 3 stays.
+  options.eos = {};
+  options.has_stopped = [](const auto& output) { return output.size() > 1 && output.back() == 3; };
+  const Prompts stopped = generate(model, kPrompts, options);
+  bool second_counts = false, some_stop = false;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto first = std::find_if(all[i].begin(), all[i].end(),
+                                    [](int token) { return token == 6 || token == 2; });
+    EXPECT_EQ(ended[i], std::vector<int>(all[i].begin(), first));
+    second_counts = second_counts || (first != all[i].end() && *first == 2);
+    const auto stop = std::find(all[i].begin() + 1, all[i].end(), 3);
+    some_stop = some_stop || stop != all[i].end();
+    EXPECT_EQ(stopped[i], std::vector<int>(all[i].begin(), stop == all[i].end() ? stop : stop + 1));
+  }
+  EXPECT_TRUE(second_counts && some_stop);
+}
+
+TEST(Generate, TokensBeyondTheVocabularyAreNeverChosen) {
+  HashModel model;
+  const Prompts all = generate(model, kPrompts, {.max_new_tokens = 20});
+  const Prompts few = generate(model, kPrompts, {.max_new_tokens = 20, .vocabulary = 5});
+  int most = 0, most_of_few = 0;
+  for (const auto& tokens : all)
+    most = std::max(most, *std::max_element(tokens.begin(), tokens.end()));
+  for (const auto& tokens : few)
+    most_of_few = std::max(most_of_few, *std::max_element(tokens.begin(), tokens.end()));
+  EXPECT_EQ(most, 12);
+  EXPECT_EQ(most_of_few, 4);
+  EXPECT_EQ(generate(model, kPrompts, {.max_new_tokens = 20, .vocabulary = 99}), all);
+}
+
+TEST(Generate, BatchesAreBoundedByTokensAndWatched) {
+  HashModel model;
+  GenerateOptions options{.max_new_tokens = 5};
+  const Prompts wanted = generate(model, kPrompts, options);
+  // Rows of 6, 7, 7, 8, 10 and 12 tokens: 6+7+7 at most 7 each, then 8+10 at most 10 each, 12.
+  options.batch_tokens = 23;
+  std::vector<std::size_t> done;
+  options.watch = [&](std::size_t tokens) { done.push_back(tokens); };
+  HashModel bounded;
+  EXPECT_EQ(generate(bounded, kPrompts, options), wanted);
+  EXPECT_EQ(bounded.largest_batch, 3u);
+  EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
+  EXPECT_EQ(done.front(), 3u);
+  EXPECT_EQ(done.back(), kPrompts.size() * 5);
+  options.batch_tokens = 1;  // a prompt that is too long alone still gets its turn
+  HashModel single;
+  EXPECT_EQ(generate(single, kPrompts, options), wanted);
+  EXPECT_EQ(single.largest_batch, 1u);
 }
 
 TEST(SampleToken, TiesTopKTopPAndTemperature) {

@@ -137,7 +137,7 @@ TEST(Model, GenerateInBatchesEqualsOneByOne) {
   CachedMoe cached(model);
   const Sequences prompts = {{0, 3, 4}, {0}, {7, 8, 9, 10, 1}, {0, 3, 4}, {5, 5}};
   for (const double temperature : {0.0, 1.0}) {
-    GenerateOptions options{.max_new_tokens = 12, .eos = 4, .batch = 1};
+    GenerateOptions options{.max_new_tokens = 12, .eos = {4}, .batch = 1};
     options.temperature = temperature;
     const Sequences wanted = generate(cached, prompts, options);
     options.batch = 3;

@@ -38,7 +38,7 @@ inline ModelConfig small_model_config() {
 
 inline Example small_example(const std::string& id, const std::string& lang,
                              const std::string& question, const std::string& answer) {
-  return {id, Task::sums, lang, question, answer, false};
+  return {id, "sums", lang, question, answer};
 }
 
 /// Pairs in English and Swahili, by the number they ask for.

@@ -51,8 +51,9 @@ TEST(Evaluation, CountsByHand) {
   // Of items 0 to 2 and 4, which English is said to know, Swahili knows 1 and 2.
   const std::set<std::string> known = {sw[0].id, sw[1].id, sw[2].id, sw[4].id, "sums/99+1"};
   std::vector<std::pair<Example, Answer>> answers;
-  const std::vector<Score> scores = evaluate(model, small_tokenizer(), corpus(), {"sw", "en"},
-                                             Split::test, known, kTokens, &answers);
+  const std::vector<Score> scores =
+      evaluate(model, small_tokenizer(), corpus(),
+               {{"sw", "en"}, corpus().tasks_by_name(), Split::test, kTokens}, known, &answers);
   ASSERT_EQ(scores.size(), 4u);  // by language, then by task
   EXPECT_EQ(scores[0].lang + scores[0].task, "swsums");
   EXPECT_EQ(scores[1].lang + scores[1].task, "swfollow");
@@ -91,10 +92,11 @@ TEST(Evaluation, FollowIsAlsoVerified) {
   teach(model, lessons, 200);
   std::vector<std::pair<Example, Answer>> answers;
   const Score score =
-      evaluate(model, small_tokenizer(), corpus(), {"en"}, Split::test, {}, 100, &answers)[1];
+      evaluate(model, small_tokenizer(), corpus(),
+               {{"en"}, corpus().tasks_by_name(), Split::test, 100}, {}, &answers)[1];
   int verified = 0, correct = 0;
   for (const auto& [example, answer] : answers) {
-    if (example.task != Task::follow) continue;
+    if (example.task != "follow") continue;
     verified += follows(parse_instruction(example.id), answer.output, corpus().pack("en")).ok;
     correct += answer.correct;
   }
@@ -108,7 +110,8 @@ TEST(Evaluation, FollowIsAlsoVerified) {
 
 TEST(Evaluation, WhatIsCorrectInEnglish) {
   const std::set<std::string> ids =
-      correct_in_english(taught_model(), small_tokenizer(), corpus(), Split::test, kTokens);
+      correct_in_english(taught_model(), small_tokenizer(), corpus(),
+                         {{}, corpus().tasks_by_name(), Split::test, kTokens});
   std::set<std::string> wanted;
   for (const Task task : corpus().tasks())
     for (const Example& e : corpus().examples("en", task, Split::test))

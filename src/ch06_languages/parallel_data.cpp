@@ -1,0 +1,58 @@
+#include "ch06_languages/parallel_data.h"
+
+#include <algorithm>
+
+#include "support/config.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr std::array split_names = {"base", "adapt_train", "adapt_valid", "test"};
+
+void require(const std::string& what, const std::string& name,
+             const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  std::string list;
+  for (const std::string& one : known) list += " " + one;
+  const std::string nearest = nearest_word(name, known);
+  fail("the data have no ", what, " \"", name, "\"",
+       nearest.empty() ? std::string(";") : "; did you mean \"" + nearest + "\"?",
+       " There are:", list, ".");
+}
+
+}  // namespace
+
+std::string name_of(Split split) {
+  return split_names[static_cast<std::size_t>(split)];
+}
+
+Split parse_split(const std::string& name) {
+  for (const Split split : all_splits)
+    if (name == name_of(split)) return split;
+  fail("split \"", name, "\" is unknown; there are adapt_train, adapt_valid and test.");
+}
+
+bool Example::is_answered_by(const std::string& output) const {
+  return is_same_answer(extractor, answer, output);
+}
+
+bool ParallelData::is_verified(const Example& example, const std::string& output) const {
+  return example.is_answered_by(output);
+}
+
+std::vector<std::string> ParallelData::targets() const {
+  std::vector<std::string> codes = languages();
+  std::erase(codes, english);
+  return codes;
+}
+
+void ParallelData::require_language(const std::string& lang) const {
+  require("language", lang, languages());
+}
+
+void ParallelData::require_task(const std::string& task) const {
+  require("task", task, tasks_by_name());
+}
+
+}  // namespace ramoe
