@@ -1,24 +1,31 @@
 #!/usr/bin/env python3
-"""Writes src/ch06_languages/unicode_tables.inc from Python's unicodedata.
+"""Writes src/ch06_languages/unicode_tables.inc from the PyPI package unicodedata2.
 
-    python3 data/make_unicode_tables.py                write the tables
-    python3 data/make_unicode_tables.py --fixture      write the test's expectations instead
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install unicodedata2==16.0.0
+    /tmp/venv/bin/python data/make_unicode_tables.py                write the tables
+    /tmp/venv/bin/python data/make_unicode_tables.py --fixture      write the test's expectations
 
-The tables are those of the Unicode version of the Python that runs this; the file names it. The
-White_Space property is not in unicodedata: the list below is PropList.txt's, unchanged since 6.3.
-Building and testing need neither Python nor this script.
+Unicode 16 because the regular expressions of `tokenizers` 0.23 classify by it; the file names the
+version. What unicodedata2 lacks is below: White_Space and the circled letters of Other_Alphabetic are
+PropList.txt's, and lower case is Python's own or, for letters newer than Python, read off the
+names. Building and testing need neither Python nor this script.
 """
 import json
 import os
 import random
 import sys
-import unicodedata as ud
+import unicodedata
+
+import unicodedata2 as ud
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TABLES = os.path.join(ROOT, "src/ch06_languages/unicode_tables.inc")
 FIXTURE = os.path.join(ROOT, "tests/ch06_languages/fixtures/unicode.json")
 WHITE_SPACE = {*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029,
                0x202F, 0x205F, 0x3000}
+# Letters to a regular expression's \\w, though symbols by category.
+CIRCLED = {*range(0x24B6, 0x24EA), *range(0x1F130, 0x1F14A), *range(0x1F150, 0x1F16A),
+           *range(0x1F170, 0x1F18A)}
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 
 
@@ -29,9 +36,16 @@ def char_class(c):
     return first if first in "LMN" else ""
 
 
+def joins_words(c):
+    """Whether \\w holds c although it is neither letter nor mark (Unicode TR 18, annex C)."""
+    return ud.category(chr(c)) in ("Nd", "Nl", "Pc") or c in CIRCLED or c in (0x200C, 0x200D)
+
+
 def simple_lower(c):
     """The one-character mapping. Only U+0130 has a longer full one; its simple one is 'i'."""
     low = chr(c).lower()
+    if low == chr(c) and ud.category(low) == "Lu" and unicodedata.category(low) == "Cn":
+        return ord(ud.lookup(ud.name(low).replace("CAPITAL", "SMALL")))
     return ord(low) if len(low) == 1 else ord("i")
 
 
@@ -101,6 +115,9 @@ def tables():
     out += "\n// first, last, class: Letter, Mark, Number, White_Space\n"
     out += wrap("kClasses", "ClassRange",
                 ["{0x%X, 0x%X, %s}" % (a, b, names[v]) for a, b, v in ranges(char_class)])
+    out += "\n// first, last, 1: joins words, but is neither Letter nor Mark\n"
+    out += wrap("kJoining", "CombiningRange",
+                ["{0x%X, 0x%X, %d}" % tuple(r) for r in ranges(lambda c: int(joins_words(c)))])
     out += "\n// first, last, canonical combining class (0 left out)\n"
     out += wrap("kCombining", "CombiningRange",
                 ["{0x%X, 0x%X, %d}" % tuple(r) for r in ranges(lambda c: ud.combining(chr(c)))])
@@ -152,6 +169,8 @@ def fixture():
         "nfc_among_marks": "".join(
             ud.normalize("NFC", "o" + chr(c) + "\u0301\u0323") + "\n" for c in CODE_POINTS),
         "lower": "".join(chr(simple_lower(c)) for c in CODE_POINTS),
+        "words": "".join("w" if joins_words(c) or char_class(c) in "LM" and char_class(c) else "-"
+                         for c in CODE_POINTS),
         "classes": "".join(char_class(c) or "-" for c in CODE_POINTS),
     }
     return {"unicode": ud.unidata_version,

@@ -19,6 +19,7 @@ const std::vector<Command>& commands() {
       {"finetune", "stage 3: SFT with or without the alignment loss", run_finetune},
       {"evaluate", "accuracy of a model on a split", run_evaluate},
       {"generate", "continue a prompt", run_generate},
+      {"tokenize", "text to token ids and back", run_tokenize},
       {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect},
       {"report", "report.html from the results of a demo", run_report},
       {"bench", "speed of the kernels and of a training step against the machine's peak",

@@ -29,6 +29,7 @@ int run_experts(const Arguments&);
 int run_finetune(const Arguments&);
 int run_evaluate(const Arguments&);
 int run_generate(const Arguments&);
+int run_tokenize(const Arguments&);
 int run_inspect(const Arguments&);
 int run_report(const Arguments&);
 int run_demo(const Arguments&);

@@ -1,5 +1,6 @@
 #include "ch06_languages/bpe.h"
 
+#include <algorithm>
 #include <bit>
 #include <queue>
 #include <utility>
@@ -12,6 +13,8 @@ namespace {
 
 constexpr std::uint64_t kFree = ~std::uint64_t{0};
 constexpr std::size_t kCacheLimit = 1 << 20;  // pieces; then the cache starts over
+constexpr std::size_t kCachedPiece = 256;     // bytes; longer pieces hardly come back
+constexpr std::string_view kReplacementBytes = "\uFFFD";
 
 std::uint64_t pair_key(int left, int right) {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
@@ -114,28 +117,52 @@ Tokenizer::Tokenizer(TokenizerParts parts)
     : parts_(std::move(parts)),
       merges_(parts_.merges),
       scanner_(find_scanner(parts_.pattern)),
-      special_(parts_.tokens.size(), 0) {
+      special_(parts_.tokens.size(), 0),
+      ordinary_(parts_.tokens.size(), 1) {
   id_from_byte_.fill(-1);
   check_parts();
-  std::vector<char> added(parts_.tokens.size(), 0);
+  index_added();
+  index_tokens();
+}
+
+void Tokenizer::index_added() {
+  std::vector<AddedTokenSet::Entry> raw, normalized;
+  for (const bool special : {true, false}) {  // special ones first: they win a tie
+    for (const AddedToken& a : parts_.added) {
+      if (a.special != special) continue;
+      const std::string& text = token(a.id);
+      const bool after = a.normalized && parts_.nfc;
+      (a.normalized ? normalized : raw).push_back({after ? to_nfc(text) : text, a});
+    }
+  }
+  raw_ = AddedTokenSet(std::move(raw));
+  normalized_ = AddedTokenSet(std::move(normalized));
   for (const AddedToken& a : parts_.added) {
     const auto id = static_cast<std::size_t>(a.id);
-    added[id] = 1;
     special_[id] = a.special;
-    added_starts_[static_cast<unsigned char>(parts_.tokens[id][0])] = true;
+    // model.vocab is in byte letters: only printable ASCII is spelled there as it is here.
+    const auto printable = [](char c) { return c > ' ' && c <= '~'; };
+    const std::string& text = parts_.tokens[id];
+    ordinary_[id] = a.in_vocab && std::all_of(text.begin(), text.end(), printable);
   }
-  for (int id = 0; id < vocab_size(); ++id) {
-    const std::string& bytes = parts_.tokens[static_cast<std::size_t>(id)];
-    const auto [other, fresh] = id_from_token_.emplace(bytes, id);
-    check(fresh, "tokens ", other->second, " and ", id, " are both '", bytes,
-          "'; tokens must be distinct");
-    if (bytes.size() == 1 && !added[static_cast<std::size_t>(id)]) {
-      id_from_byte_[static_cast<unsigned char>(bytes[0])] = id;
+}
+
+void Tokenizer::index_tokens() {
+  for (const bool ordinary : {true, false}) {
+    for (int id = 0; id < vocab_size(); ++id) {
+      const std::string& bytes = parts_.tokens[static_cast<std::size_t>(id)];
+      if (bytes.empty() || (ordinary_[static_cast<std::size_t>(id)] != 0) != ordinary) continue;
+      const auto [other, fresh] = id_from_token_.emplace(bytes, id);
+      const bool may_repeat = !ordinary && ordinary_[static_cast<std::size_t>(other->second)];
+      check(fresh || may_repeat, "tokens ", other->second, " and ", id, " are both '", bytes,
+            "'; tokens must be distinct");
+      if (ordinary && bytes.size() == 1) id_from_byte_[static_cast<unsigned char>(bytes[0])] = id;
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
-    check(id_from_byte_[static_cast<std::size_t>(byte)] >= 0, "byte ", byte,
-          " has no token; a byte-level vocabulary needs all 256");
+    const bool never_in_utf8 = byte == 0xC0 || byte == 0xC1 || byte > 0xF4;
+    check(never_in_utf8 || id_from_byte_[static_cast<std::size_t>(byte)] >= 0, "byte ", byte,
+          " has no token; a byte-level vocabulary needs all that UTF-8 uses");
   }
 }
 
@@ -143,37 +170,30 @@ void Tokenizer::check_parts() const {
   const int v = vocab_size();
   const auto check_id = [&](int id, const char* what, std::size_t where) {
     check(id >= 0 && id < v, what, " ", where, " names token ", id, ", but ids are 0..", v - 1);
+    check(!token(id).empty(), what, " ", where, " names token ", id, ", which is empty");
   };
-  for (std::size_t id = 0; id < parts_.tokens.size(); ++id) {
-    check(!parts_.tokens[id].empty(), "token ", id, " is empty; each token needs at least a byte");
-  }
+  std::vector<char> added(parts_.tokens.size(), 0);
   for (std::size_t i = 0; i < parts_.added.size(); ++i) {
     check_id(parts_.added[i].id, "added token", i);
+    char& seen = added[static_cast<std::size_t>(parts_.added[i].id)];
+    check(!seen, "added token ", i, " is '", token(parts_.added[i].id), "' for the second time");
+    seen = 1;
   }
   for (std::size_t rank = 0; rank < parts_.merges.size(); ++rank) {
     const Merge& m = parts_.merges[rank];
     for (const int id : {m.left, m.right, m.result}) check_id(id, "merge", rank);
-    check(token(m.left) + token(m.right) == token(m.result), "merge ", rank, " makes '",
-          token(m.result), "' of '", token(m.left), "' and '", token(m.right),
+    const std::string &left = token(m.left), &right = token(m.right), &result = token(m.result);
+    check(left.size() + right.size() == result.size() && result.starts_with(left) &&
+              result.ends_with(right),
+          "merge ", rank, " makes '", result, "' of '", left, "' and '", right,
           "'; the result must be the two joined");
   }
   for (const int id : {parts_.bos, parts_.eos, parts_.pad}) {
     if (id != -1) check_id(id, "bos, eos or pad:", 0);
   }
-}
-
-const AddedToken* Tokenizer::added_at(std::string_view text, std::size_t at,
-                                      SpecialText special) const {
-  if (!added_starts_[static_cast<unsigned char>(text[at])]) return nullptr;
-  const AddedToken* best = nullptr;  // the longest, as `tokenizers` does
-  for (const AddedToken& a : parts_.added) {
-    if (a.special && special == SpecialText::plain) continue;
-    if (text.substr(at).starts_with(token(a.id)) &&
-        (!best || token(a.id).size() > token(best->id).size())) {
-      best = &a;
-    }
+  for (const std::vector<int>* ids : {&parts_.before, &parts_.after}) {
+    for (std::size_t i = 0; i < ids->size(); ++i) check_id((*ids)[i], "template token", i);
   }
-  return best;
 }
 
 std::vector<int> Tokenizer::encode(std::string_view text, SpecialText special) const {
@@ -182,51 +202,76 @@ std::vector<int> Tokenizer::encode(std::string_view text, SpecialText special) c
 
 std::vector<int> Tokenizer::encode(std::string_view text, SpecialText special, Cache* cache) const {
   std::vector<int> ids;
-  std::size_t plain_from = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const AddedToken* added = added_at(text, at, special);
-    if (!added) {
-      ++at;
-      continue;
+  for (const AddedTokenSet::Part& part : raw_.split(text, special == SpecialText::tokens)) {
+    if (part.token) {
+      ids.push_back(part.token->id);
+    } else {
+      encode_plain(part.text, special, cache, ids);
     }
-    encode_plain(text.substr(plain_from, at - plain_from), cache, ids);
-    ids.push_back(added->id);
-    at += token(added->id).size();
-    plain_from = at;
   }
-  encode_plain(text.substr(plain_from), cache, ids);
   return ids;
 }
 
-void Tokenizer::encode_plain(std::string_view text, Cache* cache, std::vector<int>& ids) const {
+void Tokenizer::encode_plain(std::string_view text, SpecialText special, Cache* cache,
+                             std::vector<int>& ids) const {
   std::string normal;
   if (parts_.nfc) {
     normal = to_nfc(text);
     text = normal;
   }
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t bytes = scanner_(text, at);
-    encode_piece(text.substr(at, bytes), cache, ids);
-    at += bytes;
+  for (const AddedTokenSet::Part& part : normalized_.split(text, special == SpecialText::tokens)) {
+    if (part.token) {
+      ids.push_back(part.token->id);
+      continue;
+    }
+    for (std::size_t at = 0; at < part.text.size();) {
+      const std::size_t bytes = scanner_(part.text, at);
+      encode_piece(part.text.substr(at, bytes), cache, ids);
+      at += bytes;
+    }
   }
 }
 
 void Tokenizer::encode_piece(std::string_view piece, Cache* cache, std::vector<int>& ids) const {
-  if (cache) {
-    if (const auto known = cache->find(std::string(piece)); known != cache->end()) {
-      ids.insert(ids.end(), known->second.begin(), known->second.end());
-      return;
+  if (!cache || piece.size() > kCachedPiece) {
+    const std::vector<int> merged = merge_piece(piece);
+    ids.insert(ids.end(), merged.begin(), merged.end());
+    return;
+  }
+  const std::string key(piece);
+  auto known = cache->find(key);
+  if (known == cache->end()) {
+    if (cache->size() >= kCacheLimit) cache->clear();
+    known = cache->emplace(key, merge_piece(piece)).first;
+  }
+  ids.insert(ids.end(), known->second.begin(), known->second.end());
+}
+
+std::vector<int> Tokenizer::merge_piece(std::string_view piece) const {
+  if (parts_.ignore_merges) {
+    const int whole = find_token(std::string(piece));
+    if (whole >= 0 && ordinary_[static_cast<std::size_t>(whole)]) return {whole};
+  }
+  std::vector<int> ids;
+  ids.reserve(piece.size());
+  for (const char c : piece) {
+    const int id = id_from_byte_[static_cast<unsigned char>(c)];
+    if (id >= 0) {
+      ids.push_back(id);
+    } else {
+      for (const char r : kReplacementBytes) {
+        ids.push_back(id_from_byte_[static_cast<unsigned char>(r)]);
+      }
     }
   }
-  std::vector<int> merged;
-  merged.reserve(piece.size());
-  for (const char c : piece) merged.push_back(id_from_byte_[static_cast<unsigned char>(c)]);
-  merged = bpe_merge(merged, merges_);
-  ids.insert(ids.end(), merged.begin(), merged.end());
-  if (cache) {
-    if (cache->size() >= kCacheLimit) cache->clear();
-    cache->emplace(piece, std::move(merged));
-  }
+  return bpe_merge(ids, merges_);
+}
+
+std::vector<int> Tokenizer::with_specials(const std::vector<int>& ids) const {
+  std::vector<int> all = parts_.before;
+  all.insert(all.end(), ids.begin(), ids.end());
+  all.insert(all.end(), parts_.after.begin(), parts_.after.end());
+  return all;
 }
 
 std::string Tokenizer::decode(const std::vector<int>& ids) const {

@@ -3,9 +3,12 @@
 // A token is a string of bytes; every single byte is one, so nothing is unknown. Each piece of text
 // (pretokenize.h) starts as its bytes; the adjacent pair whose merge was learnt first (lowest rank,
 // leftmost on ties) becomes one token, until no merge applies.
-//   decode(encode(x)) == x for any bytes x, valid UTF-8 or not, unless the tokenizer normalises to
-//   NFC.
-// Same ids as the PyPI package `tokenizers` for any valid UTF-8 (tokenizer_json_test.cpp).
+//   decode(encode(x)) == x for any bytes x, valid UTF-8 or not
+// with three exceptions, all from real files: a tokenizer that normalises gives NFC(x), where
+// broken bytes are U+FFFD; a byte without a token (GPT-NeoX has none for the 13 that UTF-8 never
+// uses) is read as U+FFFD; white space that an added token strips is gone. Same ids as the PyPI
+// package `tokenizers` for valid UTF-8 (tokenizer_json_test.cpp), also for what Python makes of
+// broken bytes (errors="replace") if the tokenizer normalises.
 #pragma once
 
 #include <array>
@@ -16,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ch06_languages/added_tokens.h"
 #include "ch06_languages/pretokenize.h"
 
 namespace ramoe {
@@ -25,20 +29,19 @@ struct Merge {
   int left, right, result;
 };
 
-/// A token recognised in the text before anything else, so that merges never see it.
-struct AddedToken {
-  int id;
-  bool special;  ///< a control token: only matched if the caller asks, and skipped by decode_text
-};
-
 /// All that makes a tokenizer; plain data, what a tokenizer.json holds.
 struct TokenizerParts {
-  std::vector<std::string> tokens;  ///< (V) bytes of token id; distinct, none empty
+  /// (V) bytes of token id. Empty: a hole, an id that no token has. An added token may have the
+  /// bytes of an ordinary one ("  " in GPT-NeoX), otherwise they are distinct.
+  std::vector<std::string> tokens;
   std::vector<Merge> merges;
   std::vector<AddedToken> added;
   std::string pattern = kWordsPattern;
-  bool nfc = false;                  ///< bring text to NFC first
-  int bos = -1, eos = -1, pad = -1;  ///< -1: there is none
+  bool nfc = false;                     ///< bring text to NFC first
+  bool ignore_merges = false;           ///< a piece that is a token is that token, merges or not
+  int bos = -1, eos = -1, pad = -1;     ///< -1: there is none
+  std::vector<int> before, after;       ///< what with_specials puts around a text
+  std::string post_processor = "null";  ///< the JSON that says so, kept for saving
 };
 
 /// Ids of the special tokens of a tokenizer that we train (choice).
@@ -78,13 +81,17 @@ std::vector<int> bpe_merge(const std::vector<int>& ids, const MergeTable& merges
 /// Immutable once made; encode and decode may be called from several threads.
 class Tokenizer {
  public:
-  /// Error: a token twice or empty, an id out of range, a byte without a token, unknown pattern, a
-  /// merge whose result is not its two parts joined.
+  /// Error: a token twice, an id out of range or of a hole, a byte that UTF-8 uses without a token,
+  /// unknown pattern, a merge whose result is not its two parts joined.
   explicit Tokenizer(TokenizerParts parts);
 
-  /// No bos or eos is put around the ids; that is the caller's matter.
+  /// No bos or eos is put around the ids (add_special_tokens=False of `tokenizers`).
   std::vector<int> encode(std::string_view text, SpecialText special = SpecialText::plain) const;
-  /// The bytes of the tokens, special ones included. Error: an id outside 0..V-1.
+  /// The ids between those that the file's TemplateProcessing puts around a text, if it has one:
+  /// what add_special_tokens=True of `tokenizers` gives.
+  std::vector<int> with_specials(const std::vector<int>& ids) const;
+  /// The bytes of the tokens, special ones included; a hole has none. Error: an id outside 0..V-1,
+  /// such as a padded row of a model whose vocab_size is larger.
   std::string decode(const std::vector<int>& ids) const;
   /// The same without special tokens: what a reader should see.
   std::string decode_text(const std::vector<int>& ids) const;
@@ -97,7 +104,7 @@ class Tokenizer {
   bool is_special(int id) const;
   /// Bytes of a token. Error: an id outside 0..V-1.
   const std::string& token(int id) const;
-  /// Id of the token with exactly these bytes, or -1.
+  /// Id of the token with exactly these bytes, or -1. Ordinary tokens come before added ones.
   int find_token(const std::string& bytes) const;
   const TokenizerParts& parts() const { return parts_; }
 
@@ -105,18 +112,21 @@ class Tokenizer {
   friend class CachedEncoder;
   using Cache = std::unordered_map<std::string, std::vector<int>>;
   void check_parts() const;
+  void index_added();
+  void index_tokens();
   std::vector<int> encode(std::string_view text, SpecialText special, Cache* cache) const;
-  void encode_plain(std::string_view text, Cache* cache, std::vector<int>& ids) const;
+  void encode_plain(std::string_view text, SpecialText special, Cache* cache,
+                    std::vector<int>& ids) const;
   void encode_piece(std::string_view piece, Cache* cache, std::vector<int>& ids) const;
-  const AddedToken* added_at(std::string_view text, std::size_t at, SpecialText special) const;
+  std::vector<int> merge_piece(std::string_view piece) const;
 
   TokenizerParts parts_;
   MergeTable merges_;
   PieceScanner scanner_;
   std::unordered_map<std::string, int> id_from_token_;
-  std::vector<char> special_;                // (V)
-  std::array<int, 256> id_from_byte_;        // token of a single byte
-  std::array<bool, 256> added_starts_ = {};  // bytes that an added token begins with
+  std::vector<char> special_, ordinary_;  // (V) flags; ordinary: merges may make it
+  std::array<int, 256> id_from_byte_;     // token of a single byte, -1: none
+  AddedTokenSet raw_, normalized_;        // looked for before and after normalisation
 };
 
 /// Encodes many texts: remembers the ids of each piece it has met. One per thread; the tokenizer

@@ -8,6 +8,10 @@
 // together. Digits stand alone, so that a number is read place by place.
 //
 //   "Kenya : 12"  ->  "Kenya" " :" " 1" "2"
+//
+// Those of real models, so that their files load: GPT-2's (OLMoE), Qwen2's (Qwen1.5-MoE, Qwen3-MoE)
+// and Llama 3's. Classes are those of unicode.h, white space is the property White_Space; under
+// (?i:...) the long s U+017F is an s, and nothing else folds to the letters of the contractions.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +24,18 @@ namespace ramoe {
 
 inline constexpr char kWordsPattern[] =
     R"( ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+)";
+
+inline constexpr char kGpt2Pattern[] =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+inline constexpr char kQwen2Pattern[] =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
+    R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+/// As Qwen2's, but up to three digits together.
+inline constexpr char kLlama3Pattern[] =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+    R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 /// Length in bytes (at least 1) of the piece that starts at byte `at` < text.size().
 /// Broken UTF-8 counts as U+FFFD, that is, as punctuation; its bytes stay as they are.

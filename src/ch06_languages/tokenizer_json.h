@@ -1,9 +1,12 @@
 // Chapter 6.5 - tokenizers as files: tokenizer.json and tokenizer_config.json
 //
 // The format of the PyPI package `tokenizers`, version "1.0", so that Hugging Face tools read what
-// we write. We read the part of it that we can honour exactly: model BPE over bytes, pre-tokenizer
-// Split by a known pattern and then ByteLevel, normalizer NFC or none. Anything else is an Error
-// that names the key, never a tokenizer that almost agrees.
+// we write and we read the byte-level tokenizers of real models (OLMoE, Qwen, Llama 3; the forms
+// are those of tokenizer_steps.h). What we cannot honour exactly is an Error that names the key,
+// never a tokenizer that almost agrees.
+//
+// An id that the file names is the id the token gets. Ids may have holes: a hole encodes nothing
+// and decodes to nothing. The vocab_size of a real model is often larger than its tokenizer.
 #pragma once
 
 #include <string>
@@ -13,12 +16,16 @@
 
 namespace ramoe {
 
-/// Writes folder/tokenizer.json and folder/tokenizer_config.json; makes the folder if need be.
+/// Writes folder/tokenizer.json and folder/tokenizer_config.json; makes the folder if need be. A
+/// tokenizer that was loaded gives the same ids again, here and in `tokenizers`.
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder);
 
-/// Reads both files. Error: broken JSON, a key unknown, missing or with a value we cannot honour,
-/// ids with holes or duplicates, a merge of unknown tokens, a bos, eos or pad token that does not
-/// exist.
+/// Reads folder/tokenizer.json, and the names of bos, eos and pad from tokenizer_config.json or, if
+/// it does not name them, special_tokens_map.json; both may be missing, and what else they hold
+/// (chat_template and so on) is left alone. Error: broken JSON; a key of tokenizer.json unknown,
+/// missing or with a value we cannot honour; ids twice or far apart; a merge of unknown tokens; a
+/// bos, eos or pad token that does not exist; add_prefix_space; an added_tokens_decoder that
+/// tokenizer.json contradicts.
 Tokenizer load_tokenizer(const std::string& folder);
 
 /// Bytes as the printable characters that tokenizer.json writes for them (GPT-2's alphabet: a blank

@@ -216,6 +216,11 @@ CharClass char_class(char32_t c) {
   return range ? range->value : CharClass::other;
 }
 
+bool is_word(char32_t c) {
+  const CharClass value = char_class(c);
+  return value == CharClass::letter || value == CharClass::mark || find_range(kJoining, c);
+}
+
 char32_t to_lower(char32_t c) {
   const LowerRange* range = find_range(kLower, c);
   if (!range || (c - range->first) % range->step != 0) return c;

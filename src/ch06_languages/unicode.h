@@ -14,7 +14,7 @@
 
 namespace ramoe {
 
-/// "14.0.0" or so.
+/// "16.0.0" or so.
 std::string unicode_version();
 
 /// A character read from text, and the bytes it took (at least 1). Broken bytes: U+FFFD, !valid.
@@ -36,6 +36,10 @@ std::string encode_utf8(std::u32string_view text);
 /// General categories L*, M*, N*, the property White_Space, and all the rest. They do not overlap.
 enum class CharClass : std::uint8_t { other, letter, mark, number, white_space };
 CharClass char_class(char32_t c);
+
+/// Whether \w of a regular expression holds c: letters, marks, decimal and letter-like numbers,
+/// connectors such as '_', joiners (Unicode TR 18, annex C).
+bool is_word(char32_t c);
 
 /// Simple (one to one, language-independent) lower case; c itself if it has none.
 char32_t to_lower(char32_t c);

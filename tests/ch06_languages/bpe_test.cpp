@@ -104,6 +104,21 @@ TEST(Pretokenize, BrokenBytesArePunctuationAndAreKept) {
   }
 }
 
+TEST(Pretokenize, PatternsOfRealModels) {
+  const auto with = [](const char* pattern, std::string_view text) {
+    return pretokenize(text, find_scanner(pattern));
+  };
+  const std::string_view text = "I'LL don't 1234 x\u0301y  \r\n\n z.\n(a)";
+  EXPECT_EQ(with(kGpt2Pattern, text), (Pieces{"I", "'", "LL", " don", "'t", " 1234", " x", "\u0301",
+                                              "y", "  \r\n\n", " z", ".", "\n", "(", "a", ")"}));
+  EXPECT_EQ(with(kQwen2Pattern, text),
+            (Pieces{"I", "'LL", " don", "'t", " ", "1", "2", "3", "4", " x", "\u0301y", "  \r\n\n",
+                    " z", ".\n", "(a", ")"}));
+  EXPECT_EQ(with(kLlama3Pattern, "1234567\u0661x"), (Pieces{"123", "456", "7\u0661", "x"}));
+  EXPECT_EQ(with(kQwen2Pattern, "'\u017Fx"), (Pieces{"'\u017F", "x"}));
+  EXPECT_EQ(with(kQwen2Pattern, "'\uFB06x"), (Pieces{"'\uFB06x"}));
+}
+
 TEST(Pretokenize, UnknownPatternIsNamed) {
   const std::string what = error_of([] { find_scanner("\\w+"); });
   EXPECT_NE(what.find("\\w+"), std::string::npos) << what;
@@ -196,6 +211,42 @@ TEST(Tokenizer, LongestAddedTokenWinsAndPlainOnesAlwaysMatch) {
   EXPECT_EQ(Tokenizer(parts).encode("#####"), (std::vector<int>{two + 1, two}));
 }
 
+TEST(Tokenizer, AHoleEncodesAndDecodesNothing) {
+  TokenizerParts parts = small().parts();
+  const int hole = static_cast<int>(parts.tokens.size());
+  parts.tokens.push_back("");
+  parts.tokens.push_back("zz");
+  const Tokenizer tokenizer(parts);
+  EXPECT_EQ(tokenizer.decode({hole, hole + 1, hole}), "zz");
+  EXPECT_EQ(tokenizer.encode("hello"), small().encode("hello"));
+  EXPECT_EQ(tokenizer.find_token(""), -1);
+}
+
+TEST(Tokenizer, AnAddedTokenMayHaveTheBytesOfAnOrdinaryOne) {
+  TokenizerParts parts = small().parts();
+  const int ordinary = small().find_token("aa"), added = static_cast<int>(parts.tokens.size());
+  ASSERT_GE(ordinary, 0);
+  parts.added.push_back({.id = added, .special = true, .in_vocab = false});
+  parts.tokens.push_back("aa");
+  const Tokenizer tokenizer(parts);
+  EXPECT_EQ(tokenizer.find_token("aa"), ordinary);
+  EXPECT_EQ(tokenizer.encode("aa"), std::vector<int>{ordinary});
+  EXPECT_EQ(tokenizer.encode("aa", SpecialText::tokens), std::vector<int>{added});
+  EXPECT_EQ(tokenizer.decode({ordinary, added}), "aaaa");
+}
+
+TEST(Tokenizer, IgnoreMergesTakesAWholePieceThatIsAToken) {
+  TokenizerParts parts = small().parts();
+  const int whole = static_cast<int>(parts.tokens.size());
+  parts.tokens.push_back("zebra");  // no merge makes it
+  EXPECT_EQ(Tokenizer(parts).encode("zebra").size(), 5u);
+  parts.ignore_merges = true;
+  EXPECT_EQ(Tokenizer(parts).encode("zebra"), std::vector<int>{whole});
+  EXPECT_EQ(Tokenizer(parts).encode("zebras").size(), 6u);
+  parts.added.push_back({.id = whole, .special = true, .in_vocab = false});
+  EXPECT_EQ(Tokenizer(parts).encode("zebra").size(), 5u);  // not one of the vocabulary
+}
+
 TEST(Tokenizer, NfcWhereAsked) {
   TokenizerParts parts = small().parts();
   parts.nfc = true;
@@ -222,7 +273,14 @@ TEST(Tokenizer, BadPartsAreErrors) {
   EXPECT_EQ(error([](TokenizerParts&) {}), "");
   EXPECT_NE(error([](auto& p) { p.tokens[3 + 'q'] = "qq"; }).find("byte 113"), std::string::npos);
   EXPECT_NE(error([](auto& p) { p.tokens.back() = "<|bos|>"; }), "");
-  EXPECT_NE(error([](auto& p) { p.tokens.push_back(""); }).find("empty"), std::string::npos);
+  EXPECT_NE(error([](auto& p) {
+              p.eos = static_cast<int>(p.tokens.size());
+              p.tokens.push_back("");
+            }).find("empty"),
+            std::string::npos);
+  EXPECT_NE(error([](auto& p) { p.added.push_back(p.added[1]); }).find("second time"),
+            std::string::npos);
+  EXPECT_NE(error([](auto& p) { p.after = {9999}; }).find("template token 0"), std::string::npos);
   EXPECT_NE(error([](auto& p) { p.tokens.push_back("<|bos|>"); }).find("distinct"),
             std::string::npos);
   EXPECT_NE(error([](auto& p) { p.merges[0].right = 9999; }).find("9999"), std::string::npos);

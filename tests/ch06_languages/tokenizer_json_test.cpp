@@ -64,10 +64,17 @@ void expect_same(const TokenizerParts& a, const TokenizerParts& b) {
   }
   ASSERT_EQ(a.added.size(), b.added.size());
   for (std::size_t i = 0; i < a.added.size(); ++i) {
-    EXPECT_TRUE(a.added[i].id == b.added[i].id && a.added[i].special == b.added[i].special);
+    const AddedToken &x = a.added[i], &y = b.added[i];
+    EXPECT_TRUE(x.id == y.id && x.special == y.special && x.normalized == y.normalized &&
+                x.single_word == y.single_word && x.lstrip == y.lstrip && x.rstrip == y.rstrip &&
+                x.in_vocab == y.in_vocab);
   }
   EXPECT_EQ(a.pattern, b.pattern);
   EXPECT_EQ(a.nfc, b.nfc);
+  EXPECT_EQ(a.ignore_merges, b.ignore_merges);
+  EXPECT_EQ(a.before, b.before);
+  EXPECT_EQ(a.after, b.after);
+  EXPECT_EQ(a.post_processor, b.post_processor);
   EXPECT_TRUE(a.bos == b.bos && a.eos == b.eos && a.pad == b.pad);
 }
 
@@ -82,6 +89,18 @@ TEST_F(TokenizerJson, ByteLettersAreGpt2s) {
   EXPECT_FALSE(from_byte_letters("a b", back));
 }
 
+/// A post-processor that puts one token behind the text.
+nlohmann::json template_json(const char* name, int id) {
+  const nlohmann::json a = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+                       b = {{"Sequence", {{"id", "B"}, {"type_id", 1}}}},
+                       token = {{"SpecialToken", {{"id", name}, {"type_id", 0}}}};
+  return {{"type", "TemplateProcessing"},
+          {"single", nlohmann::json::array({a, token})},
+          {"pair", nlohmann::json::array({a, b, token})},
+          {"special_tokens",
+           {{name, {{"id", name}, {"ids", {id}}, {"tokens", nlohmann::json::array({name})}}}}}};
+}
+
 TEST_F(TokenizerJson, SavedAndLoadedIsTheSame) {
   save_tokenizer(small(), folder_);
   expect_same(load_tokenizer(folder_).parts(), small().parts());
@@ -90,6 +109,13 @@ TEST_F(TokenizerJson, SavedAndLoadedIsTheSame) {
   parts.bos = -1;
   parts.added.push_back({static_cast<int>(parts.tokens.size()), false});
   parts.tokens.push_back("two words \u4E2D");
+  parts.tokens.push_back("");  // a hole
+  parts.added.push_back(
+      {static_cast<int>(parts.tokens.size()), true, true, true, true, true, false});
+  parts.tokens.push_back("<x>");
+  parts.ignore_merges = true;
+  parts.after = {kEos};
+  parts.post_processor = template_json("<|eos|>", kEos).dump();
   save_tokenizer(Tokenizer(parts), folder_);
   expect_same(load_tokenizer(folder_).parts(), parts);
 }
@@ -125,21 +151,18 @@ TEST_F(TokenizerJson, WhatWeCannotHonourIsNamed) {
   EXPECT_NAMES(with(bytes + "/type", "Digits"), "pretokenizers[1].type");
   EXPECT_NAMES(with(bytes + "/use_regex", true), "use_regex");
   EXPECT_NAMES(with(bytes + "/add_prefix_space", true), "add_prefix_space");
-  EXPECT_NAMES(with("/post_processor", {{"type", "TemplateProcessing"}}), "post_processor");
+  EXPECT_NAMES(with("/post_processor", {{"type", "TemplateProcessing"}}),
+               "post_processor.special_tokens is missing");
+  EXPECT_NAMES(with("/post_processor", {{"type", "RobertaProcessing"}}), "post_processor.type");
   EXPECT_NAMES(with("/decoder/type", "WordPiece"), "decoder.type");
   EXPECT_NAMES(with("/model/type", "Unigram"), "model.type is \"Unigram\"");
   EXPECT_NAMES(with("/model/dropout", 0.1), "model.dropout");
   EXPECT_NAMES(with("/model/unk_token", "<unk>"), "model.unk_token");
   EXPECT_NAMES(with("/model/byte_fallback", true), "model.byte_fallback");
-  EXPECT_NAMES(with("/model/ignore_merges", true), "model.ignore_merges");
+  EXPECT_NAMES(with("/model/ignore_merges", 1), "model.ignore_merges");
   EXPECT_NAMES(with("/model/fuse_unk", true), "model.fuse_unk");
-  EXPECT_NAMES(error_after([](Json& json) {
-                 json["normalizer"] = {{"type", "NFC"}};
-                 json["added_tokens"][2]["normalized"] = true;
-               }),
-               "added_tokens[2].normalized");
   EXPECT_NAMES(with("/model/end_of_word_suffix", "</w>"), "model.end_of_word_suffix");
-  EXPECT_NAMES(with("/added_tokens/0/lstrip", true), "added_tokens[0].lstrip");
+  EXPECT_NAMES(with("/added_tokens/0/lstrip", "yes"), "added_tokens[0].lstrip");
   EXPECT_EQ(with("/post_processor", {{"type", "ByteLevel"}, {"trim_offsets", false}}), "");
 }
 
@@ -165,11 +188,15 @@ TEST_F(TokenizerJson, VocabularyFaultsAreNamed) {
     return error_after([&](Json& json) { change(json["model"]["vocab"]); });
   };
   EXPECT_NAMES(vocab([](Json& v) { v["Q"] = 5; }), "id 5 belongs to");
-  EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = 400; }), "none with id 264");
+  EXPECT_EQ(vocab([](Json& v) { v["QQ"] = 400; }), "");  // holes
+  EXPECT_EQ(load_tokenizer(folder_).vocab_size(), 401);
+  EXPECT_EQ(load_tokenizer(folder_).decode({300, 400}), "QQ");
+  EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = 99'999'999; }),
+               "model.vocab.QQ is 99999999; it leaves more holes");
   EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = -1; }), "model.vocab.QQ is -1");
   EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = 264.5; }), "model.vocab.QQ is 264.5");
   EXPECT_NAMES(vocab([](Json& v) { v["Q Q"] = 264; }), "model.vocab.Q Q");
-  EXPECT_NAMES(vocab([](Json& v) { v.erase("Q"); }), "none with id 84");
+  EXPECT_NAMES(vocab([](Json& v) { v.erase("Q"); }), "byte 81 has no token");
   EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = v["Q"], v.erase("Q"); }), "byte 81 has no token");
   EXPECT_NAMES(error_after([](Json& json) { json["added_tokens"][1]["id"] = 7; }),
                "'<|eos|>' is id 1 already");
@@ -202,7 +229,11 @@ TEST_F(TokenizerJson, BrokenFilesAreErrors) {
   write_file(path, whole);
   EXPECT_EQ(load_error(), "");
   std::filesystem::remove(folder_ + "/tokenizer_config.json");
-  EXPECT_NAMES(load_error(), "tokenizer_config.json");
+  EXPECT_THROW(load_tokenizer(folder_).eos(), Error);
+  write_json(folder_ + "/special_tokens_map.json", {{"eos_token", {{"content", "<|eos|>"}}}});
+  EXPECT_EQ(load_tokenizer(folder_).eos(), kEos);
+  write_json(folder_ + "/tokenizer_config.json", {{"eos_token", "<|pad|>"}});
+  EXPECT_EQ(load_tokenizer(folder_).eos(), kPad);
 }
 
 TEST_F(TokenizerJson, ConfigNamesTheSpecialTokens) {
@@ -213,6 +244,11 @@ TEST_F(TokenizerJson, ConfigNamesTheSpecialTokens) {
   EXPECT_NAMES(config("eos_token", 4), "eos_token is 4");
   EXPECT_EQ(config("pad_token", {{"content", "<|eos|>"}}), "");
   EXPECT_EQ(load_tokenizer(folder_).pad(), kEos);
+  EXPECT_EQ(config("chat_template", {{"name", "x"}}), "");
+  EXPECT_EQ(config("added_tokens_decoder", {{"1", {{"content", "<|eos|>"}}}}), "");
+  EXPECT_NAMES(config("added_tokens_decoder", {{"9", {{"content", "<|eos|>"}}}}),
+               "added_tokens_decoder.9.content");
+  EXPECT_NAMES(config("add_prefix_space", true), "add_prefix_space is true");
   EXPECT_EQ(config("bos_token", nullptr), "");
   EXPECT_THROW(load_tokenizer(folder_).bos(), Error);
 }

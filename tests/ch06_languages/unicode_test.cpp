@@ -92,12 +92,14 @@ TEST(Unicode, NfcOfEveryCodePoint) {
 }
 
 TEST(Unicode, LowerCaseAndClassesOfEveryCodePoint) {
-  std::string lower, classes;
+  std::string lower, classes, words;
   for_every_code_point([&](char32_t c) {
     append_utf8(lower, to_lower(c));
     classes += "-LMNS"[static_cast<int>(char_class(c))];
+    words += is_word(c) ? 'w' : '-';
   });
   const Json sums = expected()["every_code_point"];
+  EXPECT_EQ(checksum(words), sums["words"].get<std::string>());
   EXPECT_EQ(checksum(lower), sums["lower"].get<std::string>());
   EXPECT_EQ(checksum(classes), sums["classes"].get<std::string>());
 }

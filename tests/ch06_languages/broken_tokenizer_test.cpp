@@ -1,0 +1,177 @@
+// Every key of a tokenizer.json and a tokenizer_config.json, broken in every way: each ends in an
+// Error that names the key, or is listed here as harmless.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "ch06_languages/bpe_train.h"
+#include "ch06_languages/tokenizer_json.h"
+#include "support/files.h"
+#include "support/scratch.h"
+
+namespace ramoe {
+namespace {
+
+using Pointer = Json::json_pointer;
+
+/// What takes a value's place. "removed" and "surprise", a key too many, are done by hand.
+std::map<std::string, Json> replacements() {
+  Json deep = Json::array();
+  for (int i = 0; i < 3000; ++i) deep = Json::array({std::move(deep)});
+  return {{"null", nullptr},
+          {"true", true},
+          {"7", 7},
+          {"-1", -1},
+          {"2.5", 2.5},
+          {"1e300", 1e300},
+          {"2^31", 2147483648},
+          {"2^64-1", 18446744073709551615u},
+          {"text", "surprise"},
+          {"empty text", ""},
+          {"empty list", Json::array()},
+          {"empty object", Json::object()},
+          {"deep", std::move(deep)}};
+}
+
+void collect(const Json& value, const Pointer& at, std::vector<Pointer>& all) {
+  all.push_back(at);
+  if (value.is_object()) {
+    for (const auto& [key, inner] : value.items()) collect(inner, at / key, all);
+  }
+  if (value.is_array()) {
+    for (std::size_t i = 0; i < value.size(); ++i) collect(value[i], at / i, all);
+  }
+}
+
+bool is_index(const std::string& key) {
+  return !key.empty() && key.find_first_not_of("0123456789") == std::string::npos;
+}
+
+class BrokenTokenizer : public testing::Test {
+ protected:
+  BrokenTokenizer() {
+    save_tokenizer(train_bpe(std::vector<std::string>{"hello hello help"}, 261), folder_.path());
+  }
+
+  std::string load_error() const {
+    try {
+      load_tokenizer(folder_.path());
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  /// Writes the file with one fault and notes what comes of it.
+  void try_fault(const Json& broken, const Pointer& at, const std::string& fault) {
+    write_file(folder_.file(name_), broken.dump());
+    const std::string error = load_error();
+    std::string key = at.empty() ? "" : at.back();
+    // "/model/vocab/Q" is one of many alike, and "/added_tokens/3" too.
+    std::string place;
+    for (Pointer up = at; !up.empty(); up.pop_back()) {
+      const bool token = up.parent_pointer() == Pointer("/model/vocab");
+      place = "/" + (token || is_index(up.back()) ? "*" : up.back()) + place;
+      if (token) key = "model.vocab";
+    }
+    if (error.empty()) {
+      harmless_.insert(place + " " + fault);
+    } else if (is_index(key)) {
+      EXPECT_NE(error.find("[" + key + "]"), std::string::npos) << at << " " << fault << error;
+    } else {
+      EXPECT_NE(error.find(key), std::string::npos) << at << " " << fault << ": " << error;
+    }
+  }
+
+  /// All faults of the file `name`, which holds `whole`.
+  void try_all(const std::string& name, const Json& whole) {
+    name_ = name;
+    write_json(folder_.file(name), whole);
+    ASSERT_EQ(load_error(), "");
+    std::vector<Pointer> all;
+    collect(whole, Pointer(), all);
+    const std::map<std::string, Json> values = replacements();
+    for (const Pointer& at : all) {
+      Json broken = whole;
+      if (broken[at].is_object()) {
+        broken[at]["surprise"] = 1;
+        try_fault(broken, at / "surprise", "added");
+      }
+      for (const auto& [fault, value] : values) {
+        if (value == whole[at]) continue;
+        broken = whole;
+        broken[at] = value;
+        try_fault(broken, at, fault);
+      }
+      if (at.empty()) continue;
+      broken = whole;
+      Json& parent = broken[at.parent_pointer()];
+      if (parent.is_array()) {
+        parent.erase(parent.begin() + std::stol(at.back()));
+      } else {
+        parent.erase(at.back());
+      }
+      try_fault(broken, at, "removed");
+    }
+  }
+
+  ScratchFolder folder_;
+  std::string name_;
+  std::set<std::string> harmless_;
+};
+
+TEST_F(BrokenTokenizer, EveryKeyOfTokenizerJson) {
+  Json whole = read_json(folder_.file("tokenizer.json"));
+  whole["normalizer"] = {{"type", "NFC"}};
+  const Json a = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+             bos = {{"SpecialToken", {{"id", "<|bos|>"}, {"type_id", 0}}}};
+  const Json special = {{"id", "<|bos|>"}, {"ids", {0}}, {"tokens", Json::array({"<|bos|>"})}};
+  const Json level = {{"type", "ByteLevel"},
+                      {"add_prefix_space", true},
+                      {"trim_offsets", false},
+                      {"use_regex", true}};
+  const Json processor = {{"type", "TemplateProcessing"},
+                          {"single", Json::array({bos, a})},
+                          {"pair", Json::array({a, a})},
+                          {"special_tokens", {{"<|bos|>", special}}}};
+  whole["post_processor"] = {{"type", "Sequence"}, {"processors", Json::array({level, processor})}};
+  try_all("tokenizer.json", whole);
+  EXPECT_EQ(harmless_, (std::set<std::string>{}));
+}
+
+TEST_F(BrokenTokenizer, EveryKeyOfTokenizerConfig) {
+  Json whole = read_json(folder_.file("tokenizer_config.json"));
+  whole["add_prefix_space"] = false;
+  whole["pad_token"] = {{"content", "<|pad|>"}, {"lstrip", false}};
+  whole["added_tokens_decoder"] = {{"0", {{"content", "<|bos|>"}, {"special", true}}}};
+  whole["chat_template"] = "{{ messages }}";
+  try_all("tokenizer_config.json", whole);
+  EXPECT_EQ(harmless_, (std::set<std::string>{}));
+}
+
+TEST_F(BrokenTokenizer, CutAnywhere) {
+  for (const std::string name : {"tokenizer.json", "tokenizer_config.json"}) {
+    const std::string path = folder_.file(name), whole = read_file(path);
+    for (std::size_t bytes = 0; bytes + 2 <= whole.size(); bytes += bytes < 300 ? 1 : 41) {
+      write_file(path, whole.substr(0, bytes));
+      const std::string error = load_error();
+      ASSERT_NE(error.find(name + ": not JSON, or cut short"), std::string::npos) << error;
+    }
+    write_file(path, whole);
+    EXPECT_EQ(load_error(), "");
+  }
+}
+
+TEST_F(BrokenTokenizer, NumbersTooLargeAndDeepListsAreErrors) {
+  const std::string path = folder_.file("tokenizer.json");
+  write_file(path, "{\"version\": 1e999}");
+  expect_contains(load_error(), "tokenizer.json");
+  write_file(path, std::string(1 << 20, '['));
+  expect_contains(load_error(), "cut short");
+  write_file(path, std::string(200000, '[') + std::string(200000, ']'));
+  expect_contains(load_error(), "wanted an object");
+}
+
+}  // namespace
+}  // namespace ramoe
