@@ -152,8 +152,9 @@ void check_unknown(const JsonPlace& root, const Spelled& spelled) {
 /// The id of a token named in a configuration: a text, an object with `content`, or null.
 int read_named(const JsonPlace& at, const Spelled& spelled) {
   if (at.value.is_null()) return -1;
-  const int id = spelled.find(at.value.is_object() ? at["content"].text() : at.text());
-  if (id < 0) at.wrong("tokenizer.json has no such token");
+  const JsonPlace name = at.value.is_object() ? at["content"] : at;
+  const int id = spelled.find(name.text());
+  if (id < 0) name.wrong("tokenizer.json has no such token");
   return id;
 }
 

@@ -84,6 +84,7 @@ void read_template(const JsonPlace& at, const JsonPlace& specials, const Tokeniz
       ++sequences;
       continue;
     }
+    if (!specials.has(name)) item[kind]["id"].wrong("special_tokens has no such token");
     const JsonPlace ids = specials[name]["ids"];
     for (std::size_t k = 0; k < ids.list().size(); ++k) {
       const int id = ids[k].id();
@@ -111,8 +112,9 @@ void read_processor(const JsonPlace& at, TokenizerParts& parts, bool in_sequence
   const JsonPlace specials = at["special_tokens"];
   for (const auto& [name, unused] : specials.object().items()) {
     specials[name].only({"id", "ids", "tokens"});
-    specials[name]["id"].text();
-    const JsonPlace tokens = specials[name]["tokens"];
+    if (specials[name]["id"].text() != name) specials[name]["id"].wrong("wanted '", name, "'");
+    const JsonPlace tokens = specials[name]["tokens"], ids = specials[name]["ids"];
+    if (tokens.list().size() != ids.list().size()) tokens.wrong("wanted as many as ids");
     for (std::size_t i = 0; i < tokens.list().size(); ++i) tokens[i].text();
   }
   std::vector<int> unused;

