@@ -30,7 +30,7 @@ TEST(Cli, HelpListsCommandsAndKeys) {
   EXPECT_EQ(usage.code, 0);
   for (const std::string command :
        {"demo", "pretrain", "divergence", "taxonomy", "experts", "finetune", "evaluate", "generate",
-        "inspect", "report", "bench"}) {
+        "tokenize", "inspect", "report", "bench"}) {
     EXPECT_NE(usage.text.find("\n  " + command), std::string::npos) << command;
     const Outcome help = run_cli(command + " --help");
     EXPECT_EQ(help.code, 0) << help.text;
