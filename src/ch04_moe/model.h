@@ -5,7 +5,7 @@
 //   logits = lm_head(norm(x))
 //
 // Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files
-// hold them as (out,in), the way Hugging Face names and shapes them (chapter 5.3 turns them).
+// hold them as (out,in), the way Hugging Face names and shapes them (chapter 5.5 turns them).
 // Tests: tests/ch04_moe/model_test.cpp
 #pragma once
 

@@ -1,4 +1,4 @@
-// Chapter 5.7 - interruption: Ctrl-C asks training to save and stop
+// Chapter 5.8 - interruption: Ctrl-C asks training to save and stop
 //
 //   Interrupt interrupt;
 //   while (step < steps && !interrupt.requested()) ...

@@ -1,4 +1,4 @@
-// Chapter 5.5 - metrics: what training measured, one JSON object per line
+// Chapter 5.6 - metrics: what training measured, one JSON object per line
 //
 //   {"step":10,"loss":3.1, ...}\n
 //

@@ -1,7 +1,11 @@
 #include "ch05_training/model_files.h"
 
+#include <algorithm>
+#include <atomic>
+#include <bit>
 #include <set>
 
+#include "ch01_tensor/parallel.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -79,14 +83,86 @@ void list_layer(Lister& list, const ModelConfig& c, const LayerParameters<float>
   list.matrix(p.shared_gate, mlp + "shared_expert_gate.weight");
 }
 
-/// Calls visit(place in the parameter) for each element of the file's tensor, in the file's order.
-template <class Visit>
-void each_element(const StoredTensor& t, const Visit& visit) {
-  const std::size_t out = std::size_t(t.shape[0]);
-  const std::size_t in = t.shape.size() > 1 ? std::size_t(t.shape[1]) : 1;
-  for (std::size_t o = 0; o < out; ++o)
-    for (std::size_t i = 0; i < in; ++i)
-      visit(t.transposed ? t.begin + i * t.stride + o : t.begin + o * in + i);
+constexpr std::size_t kSquare = 32;                // a block that is turned at once
+constexpr std::size_t kBandBytes = 4 * (1 << 20);  // of the file, between two releases of its pages
+
+/// Rows of the file's tensor that make up a band.
+std::size_t band_rows(const StoredTensor& t, std::size_t element_bytes) {
+  const std::size_t rows = kBandBytes / std::max<std::size_t>(1, t.in() * element_bytes);
+  return std::max(kSquare, rows / kSquare * kSquare);
+}
+
+/// Calls act(o, i, count) for the squares of rows [o_begin, o_end): `count` elements from (o,i) on
+/// in the file, rows of one square after another. A tensor that is not turned is one row.
+template <class Act>
+void each_stretch(const StoredTensor& t, std::size_t o_begin, std::size_t o_end, const Act& act) {
+  if (!t.transposed) return act(o_begin, std::size_t(0), (o_end - o_begin) * t.in());
+  for (std::size_t i = 0; i < t.in(); i += kSquare)
+    for (std::size_t o = o_begin; o < o_end; ++o) act(o, i, std::min(kSquare, t.in() - i));
+}
+
+/// Rows [o_begin, o_end) of the file into the array; whether all are finite.
+template <class Element>
+bool read_rows(float* array, const unsigned char* from, const StoredTensor& t, std::size_t o_begin,
+               std::size_t o_end) {
+  constexpr std::uint32_t kExponent = 0x7f800000;
+  bool finite = true;
+  each_stretch(t, o_begin, o_end, [&](std::size_t o, std::size_t i, std::size_t count) {
+    const unsigned char* stretch = from + (o * t.in() + i) * Element::kBytes;
+    float* to = array + t.place(o, i);
+    const std::size_t step = t.transposed ? t.stride : 1;
+    for (std::size_t n = 0; n < count; ++n) {
+      const float value = Element::read(stretch + n * Element::kBytes);
+      finite &= (std::bit_cast<std::uint32_t>(value) & kExponent) != kExponent;
+      to[n * step] = value;
+    }
+  });
+  return finite;
+}
+
+/// One tensor, band by band, the rows of a band side by side on the pool's threads.
+void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const std::string& name,
+                 const StoredTensor& t) {
+  const std::string where = cat(file.path(), ", tensor ", name);
+  const unsigned char* from = file.bytes(name);
+  with_elements(file.info(name).dtype, where, [&](auto element) {
+    using Element = decltype(element);
+    const std::size_t rows = band_rows(t, Element::kBytes), row_bytes = t.in() * Element::kBytes;
+    std::atomic<bool> finite{true};
+    for (std::size_t o = 0; o < t.out(); o += rows) {
+      const std::size_t end = std::min(t.out(), o + rows);
+      parallel_for(static_cast<int>(end - o), kSquare, [&](int first, int last) {
+        if (!read_rows<Element>(array.data(), from, t, o + std::size_t(first),
+                                o + std::size_t(last)))
+          finite = false;
+      });
+      file.release(name, o * row_bytes, (end - o) * row_bytes);
+    }
+    check(finite, where,
+          ": it holds a value that is not finite; the file is damaged, or training "
+          "had diverged when it was saved.");
+  });
+}
+
+/// The same tensor from the array to a file.
+void write_tensor(const std::vector<float>& array, const StoredTensor& t, const WriteBytes& write) {
+  const std::size_t rows = band_rows(t, sizeof(float));
+  std::vector<float> band;
+  for (std::size_t o = 0; o < t.out(); o += rows) {
+    const std::size_t end = std::min(t.out(), o + rows);
+    band.resize((end - o) * t.in());
+    each_stretch(t, o, end, [&](std::size_t row, std::size_t i, std::size_t count) {
+      const float* from = array.data() + t.place(row, i);
+      const std::size_t step = t.transposed ? t.stride : 1;
+      for (std::size_t n = 0; n < count; ++n) band[(row - o) * t.in() + i + n] = from[n * step];
+    });
+    write(band.data(), band.size() * sizeof(float));
+  }
+}
+
+/// Tensors of old files that are computed here, not read.
+bool is_computed(const std::string& name) {
+  return name.ends_with(".rotary_emb.inv_freq");
 }
 
 }  // namespace
@@ -107,28 +183,29 @@ std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std
   for (const StoredTensor& t : stored_tensors(model)) {
     const std::vector<float>* array = arrays[t.parameter];
     if (array->empty()) continue;
-    result.push_back(
-        {prefix + t.name, "F32", t.shape, nullptr, [t, array](const WriteBytes& write) {
-           std::vector<float> buffer;
-           each_element(t, [&](std::size_t at) { buffer.push_back((*array)[at]); });
-           write(buffer.data(), buffer.size() * sizeof(float));
-         }});
+    result.push_back({prefix + t.name, "F32", t.shape, nullptr,
+                      [t, array](const WriteBytes& write) { write_tensor(*array, t, write); }});
   }
   return result;
 }
 
-void read_tensors(const SafetensorsFile& file, const Model<float>& model, const std::string& prefix,
-                  const std::vector<std::vector<float>*>& arrays) {
-  std::vector<float> buffer;
+void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+                   const std::vector<std::vector<float>*>& arrays) {
   for (const StoredTensor& t : stored_tensors(model)) {
-    std::vector<float>* array = arrays[t.parameter];
-    if (array->empty()) continue;
-    std::size_t count = 1, next = 0;
-    for (const std::int64_t extent : t.shape) count *= std::size_t(extent);
-    buffer.resize(count);
-    file.read_f32(prefix + t.name, t.shape, buffer.data());
-    each_element(t, [&](std::size_t at) { (*array)[at] = buffer[next++]; });
+    if (arrays[t.parameter]->empty()) continue;
+    const std::string name = prefix + t.name;
+    const SafetensorsFile& file = files.file_of(name);
+    file.expect(name, t.shape);
+    with_elements(file.info(name).dtype, cat(file.path(), ", tensor ", name), [](auto) {});
   }
+}
+
+void read_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+                  const std::vector<std::vector<float>*>& arrays) {
+  check_tensors(files, model, prefix, arrays);
+  for (const StoredTensor& t : stored_tensors(model))
+    if (std::vector<float>* array = arrays[t.parameter]; !array->empty())
+      read_tensor(*array, files.file_of(prefix + t.name), prefix + t.name, t);
 }
 
 void save_model(const Model<float>& model, const std::string& folder) {
@@ -141,19 +218,20 @@ void save_model(const Model<float>& model, const std::string& folder) {
 }
 
 std::unique_ptr<Model<float>> load_model(const std::string& folder) {
-  const std::string config_path = folder + "/config.json", path = folder + "/model.safetensors";
+  const std::string config_path = folder + "/config.json";
   const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  const WeightFiles files(folder);
   auto model = std::make_unique<Model<float>>(config);
-  const SafetensorsFile file(path);
-  std::vector<std::vector<float>*> values;
-  for (const auto& p : model->parameters()) values.push_back(&p->value);
-  read_tensors(file, *model, "", values);
   std::set<std::string> wanted;
   for (const StoredTensor& t : stored_tensors(*model)) wanted.insert(t.name);
-  for (const std::string& name : file.names())
-    check(wanted.contains(name), path, ": the tensor ", name,
-          " belongs to no part of the model in ", config_path,
+  std::vector<std::vector<float>*> values;
+  for (const auto& p : model->parameters()) values.push_back(&p->value);
+  check_tensors(files, *model, "", values);
+  for (const std::string& name : files.names())
+    check(wanted.contains(name) || is_computed(name), files.file_of(name).path(), ": the tensor ",
+          name, " belongs to no part of the model in ", config_path,
           "; is it the config of another model?");
+  read_tensors(files, *model, "", values);
   return model;
 }
 

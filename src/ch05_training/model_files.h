@@ -1,4 +1,4 @@
-// Chapter 5.3 - a model as files: config.json and model.safetensors, Hugging Face's names and
+// Chapter 5.5 - a model as files: config.json and model.safetensors, Hugging Face's names and
 // shapes
 //
 //   ours                         file
@@ -7,7 +7,8 @@
 //   experts.down (E,H,C)         model.layers.0.mlp.experts.3.down_proj.weight (C,H)
 //   router (C,E)                 model.layers.0.mlp.gate.weight (E,C)
 //
-// Tests: tests/ch05_training/model_files_test.cpp
+// Files hold (out,in), we keep (in,out): square blocks are turned at a time, so that both sides are
+// read and written by whole cache lines. Tests: tests/ch05_training/model_files_test.cpp
 #pragma once
 
 #include <memory>
@@ -15,7 +16,7 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
-#include "ch05_training/safetensors.h"
+#include "ch05_training/weight_files.h"
 
 namespace ramoe {
 
@@ -27,6 +28,13 @@ struct StoredTensor {
   std::size_t parameter;  // index into Model::parameters()
   std::size_t begin, stride;
   bool transposed;
+
+  std::size_t out() const { return static_cast<std::size_t>(shape[0]); }
+  std::size_t in() const { return shape.size() > 1 ? static_cast<std::size_t>(shape[1]) : 1; }
+  /// Where the file's element (o,i) lies: the definition that reading and writing are tested by.
+  std::size_t place(std::size_t o, std::size_t i) const {
+    return transposed ? begin + i * stride + o : begin + o * in() + i;
+  }
 };
 std::vector<StoredTensor> stored_tensors(const Model<float>& model);
 
@@ -34,13 +42,19 @@ std::vector<StoredTensor> stored_tensors(const Model<float>& model);
 /// `arrays[p]` belongs to parameter p; empty ones are left out. Must outlive the write.
 std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std::string& prefix,
                                             const std::vector<const std::vector<float>*>& arrays);
-/// Reads such entries back. Error: missing tensors or other shapes, named.
-void read_tensors(const SafetensorsFile& file, const Model<float>& model, const std::string& prefix,
+/// Reads such entries back, converted to fp32 and turned on the way from the mapped file: beside
+/// the arrays no tensor is held twice. Everything is checked before the first value is written.
+/// Error, named: a missing tensor, another shape or dtype, a value that is not finite.
+void read_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
                   const std::vector<std::vector<float>*>& arrays);
+/// The check alone. Error: as above, but for the values.
+void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+                   const std::vector<std::vector<float>*>& arrays);
 
 /// Writes folder/config.json and folder/model.safetensors.
 void save_model(const Model<float>& model, const std::string& folder);
-/// Reads such a folder. Error: whatever does not fit, naming file, key or tensor.
+/// Reads such a folder, or one by transformers: weights in one file or several, as F32, F16 or
+/// BF16. Error: whatever does not fit, naming file, key or tensor.
 std::unique_ptr<Model<float>> load_model(const std::string& folder);
 
 }  // namespace ramoe

@@ -1,4 +1,4 @@
-// Chapter 5.6 - progress: how far training is and how long it will still take
+// Chapter 5.7 - progress: how far training is and how long it will still take
 //
 //   pretrain  [=====>      ] 1200/4000  loss 1.23  11,200 tok/s  1m20s left
 //

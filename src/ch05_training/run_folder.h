@@ -1,4 +1,4 @@
-// Chapter 5.8 - run folders: what was run, with what, and how it ended
+// Chapter 5.9 - run folders: what was run, with what, and how it ended
 //
 //   runs/base/run.json      command, resolved configuration, seed, build, checksums of the data,
 //                           UTC times, status: running | finished | interrupted | failed

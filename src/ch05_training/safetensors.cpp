@@ -1,6 +1,7 @@
 #include "ch05_training/safetensors.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +48,7 @@ std::uint64_t tensor_bytes(const std::string& dtype, const TensorShape& shape,
                            const std::string& where) {
   std::uint64_t bytes = element_bytes(dtype);
   check(bytes != 0, where, ": unknown dtype \"", dtype,
-        "\"; known are F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL.");
+        "\"; known are F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL. Quantised weights are not read.");
   bool too_large = false;
   for (const std::int64_t size : shape) {
     check(size >= 0, where, ": shape ", shape_text(shape), " has a negative dimension.");
@@ -181,33 +182,41 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
     struct stat status {};
     check(::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode), path,
           " is not a file; a safetensors file was expected.");
-    read_header(static_cast<std::uint64_t>(status.st_size));
+    size_ = static_cast<std::uint64_t>(status.st_size);
+    check(size_ >= length_bytes, path_, ": ", size_,
+          " bytes are too few; the header's length alone takes 8.", remedy);
+    void* map = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor_, 0);
+    check(map != MAP_FAILED, path_, " cannot be mapped into memory: ", std::strerror(errno), ".");
+    map_ = static_cast<const unsigned char*>(map);
+    read_header();
   } catch (...) {
-    ::close(descriptor_);
+    close();
     throw;
   }
 }
 
 SafetensorsFile::~SafetensorsFile() {
+  close();
+}
+
+void SafetensorsFile::close() {
+  if (map_) ::munmap(const_cast<unsigned char*>(map_), size_);
   ::close(descriptor_);
 }
 
-void SafetensorsFile::read_header(std::uint64_t file_bytes) {
-  check(file_bytes >= length_bytes, path_, ": ", file_bytes,
-        " bytes are too few; the header's length alone takes 8.", remedy);
+void SafetensorsFile::read_header() {
   std::uint64_t header_bytes = 0;
-  read_at(0, &header_bytes, length_bytes, "the header's length");
+  std::memcpy(&header_bytes, map_, length_bytes);
   check(header_bytes <= most_header_bytes, path_, ": the header claims ", header_bytes,
         " bytes; at most ", most_header_bytes, " are allowed.", remedy);
-  check(header_bytes <= file_bytes - length_bytes, path_, ": the header claims ", header_bytes,
-        " bytes, but only ", file_bytes - length_bytes, " follow.", remedy);
-  std::string text(header_bytes, ' ');
-  read_at(length_bytes, text.data(), header_bytes, "the header");
+  check(header_bytes <= size_ - length_bytes, path_, ": the header claims ", header_bytes,
+        " bytes, but only ", size_ - length_bytes, " follow.", remedy);
+  const std::string text(reinterpret_cast<const char*>(map_) + length_bytes, header_bytes);
   const HeaderJson header = parse_header(text, path_);
   check(header.is_object(), path_, ": the header is not a JSON object.", remedy);
 
   const std::uint64_t data_begin = length_bytes + header_bytes;
-  const std::uint64_t data_bytes = file_bytes - data_begin;
+  const std::uint64_t data_bytes = size_ - data_begin;
   for (const auto& [name, entry] : header.items()) {
     if (name == metadata_key) {
       check(entry.is_object(), path_, ": __metadata__ is not a JSON object.", remedy);
@@ -269,43 +278,37 @@ void SafetensorsFile::read_raw(const std::string& name, const std::string& dtype
   const TensorInfo& tensor = expect(name, expected);
   check(tensor.dtype == dtype, path_, ", tensor ", name, ": its dtype is ", tensor.dtype, ", but ",
         dtype, " was expected.");
-  read_at(tensor.begin, out, tensor.bytes, "tensor " + name);
+  std::memcpy(out, bytes(name), tensor.bytes);
 }
 
 void SafetensorsFile::read_f32(const std::string& name, const TensorShape& expected,
                                float* out) const {
   const TensorInfo& tensor = expect(name, expected);
-  if (tensor.dtype == "F32") return read_raw(name, "F32", expected, out);
-  const bool half = tensor.dtype == "F16";
-  check(half || tensor.dtype == "BF16", path_, ", tensor ", name, ": its dtype is ", tensor.dtype,
-        ", but F32, F16 or BF16 was expected.");
-  std::array<std::uint16_t, 4096> piece;
-  for (std::uint64_t done = 0; done < tensor.bytes;) {
-    const std::uint64_t bytes = std::min<std::uint64_t>(sizeof piece, tensor.bytes - done);
-    read_at(tensor.begin + done, piece.data(), bytes, "tensor " + name);
-    for (std::uint64_t i = 0; i < bytes / 2; ++i)
-      *out++ = half ? f32_from_f16(piece[i]) : f32_from_bf16(piece[i]);
-    done += bytes;
-  }
+  const unsigned char* from = bytes(name);
+  with_elements(tensor.dtype, cat(path_, ", tensor ", name), [&](auto element) {
+    for (std::uint64_t i = 0; i < tensor.bytes / element.kBytes; ++i)
+      out[i] = element.read(from + i * element.kBytes);
+  });
 }
 
-/// Reads without moving a file position, and notices a file that shrank after it was opened.
-void SafetensorsFile::read_at(std::uint64_t begin, void* out, std::uint64_t bytes,
-                              const std::string& what) const {
-  char* next = static_cast<char*>(out);
-  while (bytes > 0) {
-    const ssize_t got = ::pread(descriptor_, next, bytes, static_cast<off_t>(begin));
-    if (got < 0 && errno == EINTR) continue;
-    check(got >= 0, path_, ", ", what, ": cannot be read: ", std::strerror(errno), ".");
-    check(got > 0, path_, ", ", what, ": the file ends too early.", remedy);
-    next += got;
-    begin += static_cast<std::uint64_t>(got);
-    bytes -= static_cast<std::uint64_t>(got);
-  }
+const unsigned char* SafetensorsFile::bytes(const std::string& name) const {
+  const TensorInfo& tensor = info(name);
+  struct stat status {};
+  check(::fstat(descriptor_, &status) == 0 &&
+            static_cast<std::uint64_t>(status.st_size) >= tensor.begin + tensor.bytes,
+        path_, ", tensor ", name, ": the file ends too early; it had ", size_,
+        " bytes when it was opened.", remedy);
+  return map_ + tensor.begin;
 }
 
-float f32_from_bf16(std::uint16_t brain) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
+void SafetensorsFile::release(const std::string& name, std::uint64_t begin,
+                              std::uint64_t count) const {
+  // Whole pages alone: those at the ends may hold other tensors' bytes.
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint64_t first = (info(name).begin + begin + page - 1) / page * page;
+  const std::uint64_t last = (info(name).begin + begin + count) / page * page;
+  if (first < last)
+    ::madvise(const_cast<unsigned char*>(map_) + first, last - first, MADV_DONTNEED);
 }
 
 float f32_from_f16(std::uint16_t half) {

@@ -1,4 +1,4 @@
-// Chapter 5.4 - safetensors: weights in the file format that other libraries read
+// Chapter 5.3 - safetensors: weights in the file format that other libraries read
 //
 //   8 bytes   length of the header, little-endian
 //   header    JSON {"name": {"dtype": "F32", "shape": [V,C], "data_offsets": [begin, end]}, ...,
@@ -11,12 +11,15 @@
 // Tests: tests/ch05_training/safetensors_test.cpp
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "support/error.h"
 #include "support/files.h"
 
 namespace ramoe {
@@ -52,8 +55,10 @@ struct TensorInfo {
   std::uint64_t begin = 0;  // from the start of the file
 };
 
-/// A file opened for reading. The constructor reads and checks the header alone; data is read when
-/// asked for. One object may be used by several threads.
+/// A file opened for reading, mapped into memory. The constructor reads and checks the header
+/// alone; data comes from the disk when it is looked at. A file that was cut short since it was
+/// opened is an Error at the next access to a tensor; one that is cut while a tensor is being read
+/// ends the process (SIGBUS), as for every mapped file. One object may be used by several threads.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
@@ -69,6 +74,15 @@ class SafetensorsFile {
   const TensorInfo& info(const std::string& name) const;
   const SafetensorsMetadata& metadata() const { return metadata_; }
 
+  /// info(name). Error: missing, or its shape is another.
+  const TensorInfo& expect(const std::string& name, const TensorShape& expected) const;
+  /// The bytes of a tensor where they are mapped, aligned for nothing. Error: missing, or the file
+  /// was cut short since.
+  const unsigned char* bytes(const std::string& name) const;
+  /// Says that [begin, begin + count) of bytes(name) will not be looked at soon: their pages go
+  /// back to the system, and would be read from the disk again.
+  void release(const std::string& name, std::uint64_t begin, std::uint64_t count) const;
+
   /// Reads F32, F16 or BF16 as fp32. Error: missing, another dtype, another shape than expected.
   void read_f32(const std::string& name, const TensorShape& expected, float* out) const;
   /// Reads any dtype as it stands in the file. Errors as read_f32.
@@ -76,13 +90,13 @@ class SafetensorsFile {
                 void* out) const;
 
  private:
-  void read_header(std::uint64_t file_bytes);
+  void close();
+  void read_header();
   void check_layout(std::uint64_t data_begin, std::uint64_t data_bytes);
-  const TensorInfo& expect(const std::string& name, const TensorShape& expected) const;
-  void read_at(std::uint64_t begin, void* out, std::uint64_t bytes, const std::string& what) const;
-
   std::string path_;
   int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+  const unsigned char* map_ = nullptr;
   std::vector<std::string> names_;
   std::map<std::string, TensorInfo> tensors_;
   SafetensorsMetadata metadata_;
@@ -90,6 +104,35 @@ class SafetensorsFile {
 
 /// IEEE half precision and bfloat16, exact, with subnormals, infinities and NaN.
 float f32_from_f16(std::uint16_t half);
-float f32_from_bf16(std::uint16_t brain);
+inline float f32_from_bf16(std::uint16_t brain) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
+}
+
+/// How an element of a stored tensor becomes fp32. Bytes may lie anywhere.
+struct StoredF32 {
+  static constexpr std::size_t kBytes = 4;
+  static float read(const unsigned char* from) {
+    float value;
+    std::memcpy(&value, from, kBytes);
+    return value;
+  }
+};
+template <float (*convert)(std::uint16_t)>
+struct StoredHalf {
+  static constexpr std::size_t kBytes = 2;
+  static float read(const unsigned char* from) {
+    std::uint16_t value;
+    std::memcpy(&value, from, kBytes);
+    return convert(value);
+  }
+};
+/// Calls action(StoredF32() or StoredHalf<...>()). Error, with `where` in front: another dtype.
+template <class Action>
+void with_elements(const std::string& dtype, const std::string& where, const Action& action) {
+  if (dtype == "F32") return action(StoredF32());
+  if (dtype == "F16") return action(StoredHalf<f32_from_f16>());
+  if (dtype == "BF16") return action(StoredHalf<f32_from_bf16>());
+  fail(where, ": its dtype is ", dtype, ", but F32, F16 or BF16 was expected.");
+}
 
 }  // namespace ramoe

@@ -153,7 +153,7 @@ void Trainer::save_checkpoint(const std::string& path) const {
 }
 
 void Trainer::load_checkpoint(const std::string& path) {
-  const SafetensorsFile file(path);
+  const WeightFiles file(path);
   const auto step = file.metadata().find("step");
   check(step != file.metadata().end() && !step->second.empty() && step->second.size() < 10 &&
             step->second.find_first_not_of("0123456789") == std::string::npos,
@@ -175,9 +175,13 @@ void Trainer::load_checkpoint(const std::string& path) {
   for (const std::string& name : file.names())
     check(wanted.contains(name), path, ": the tensor ", name,
           " belongs to no trained part of this model; is it the checkpoint of another one?");
-  read_tensors(file, model_, "", values);
-  read_tensors(file, model_, "adamw.m.", m);
-  read_tensors(file, model_, "adamw.v.", v);
+  // All is checked before anything is overwritten: a file that does not fit changes nothing.
+  const auto each = [&](const auto& act) {
+    act("", values), act("adamw.m.", m), act("adamw.v.", v);
+  };
+  each(
+      [&](const char* prefix, const auto& arrays) { check_tensors(file, model_, prefix, arrays); });
+  each([&](const char* prefix, const auto& arrays) { read_tensors(file, model_, prefix, arrays); });
   optimiser_.set_steps_done(std::stoi(step->second));
 }
 

@@ -1,4 +1,4 @@
-// Chapter 5.9 - the training step and the loop around it
+// Chapter 5.10 - the training step and the loop around it
 //
 //   L = L_CE (mean over the targets of the batch) + balance * L_balance + z * L_z + extra losses
 //

@@ -68,7 +68,7 @@ class Golden : public testing::TestWithParam<std::string> {
     std::vector<std::vector<float>*> arrays;
     for (const std::vector<float>& values : got) wanted.emplace_back(values.size());
     for (std::vector<float>& values : wanted) arrays.push_back(&values);
-    read_tensors(file_, *model_, prefix, arrays);
+    read_tensors(WeightFiles(file_.path()), *model_, prefix, arrays);
     for (std::size_t i = 0; i < got.size(); ++i) {
       const std::string& name = model_->parameters()[i]->name;
       double squares = 0, distance = 0;
@@ -185,17 +185,16 @@ TEST_P(Golden, GreedyGenerations) {
 TEST_P(Golden, SavedAgainItIsTheSameModel) {
   const ScratchFolder scratch;
   save_model(*model_, scratch.path());
-  const SafetensorsFile before(folder_ + "/model.safetensors"),
-      after(scratch.path() + "/model.safetensors");
+  const WeightFiles before(folder_), after(scratch.path());
   std::vector<std::string> a = before.names(), b = after.names();
   std::sort(a.begin(), a.end());
   std::sort(b.begin(), b.end());
   EXPECT_EQ(a, b);
   for (const std::string& name : a) {
     const TensorInfo& info = before.info(name);
-    std::vector<float> x(info.bytes / 4), y(x);
-    before.read_f32(name, info.shape, x.data());
-    after.read_f32(name, info.shape, y.data());
+    std::vector<float> x(info.bytes / (info.dtype == "F32" ? 4 : 2)), y(x);
+    before.file_of(name).read_f32(name, info.shape, x.data());
+    after.file_of(name).read_f32(name, info.shape, y.data());
     EXPECT_EQ(x, y) << name;
   }
   ModelConfig back = load_model(scratch.path())->config(), config = model_->config();

@@ -3,7 +3,7 @@
     python3 -m venv venv && venv/bin/pip install torch transformers
     venv/bin/python tests/ch05_training/make_golden.py
 
-Each folder of tests/ch05_training/golden is a model as `save_pretrained` writes it, in fp32, with
+Each folder of tests/ch05_training/golden is a model as `save_pretrained` writes it, with
 
     golden.json          token ids (rows padded on the right), greedy continuations, losses, versions
     golden.safetensors   logits (B,T,V); router.<i> (B,T,E) of the i-th MoE layer; for each tensor of
@@ -68,7 +68,11 @@ MODELS = {
                        rope_theta=1234.5),
     "qwen2-dense": qwen2(num_hidden_layers=3, mlp_only_layers=[1], tie_word_embeddings=True,
                          num_experts_per_tok=1, shared_expert_intermediate_size=5),
+    "olmoe-fp16-shards": olmoe(num_experts=3),
+    "qwen2-bf16-shards": qwen2(num_experts=4, rope_theta=50000.0),
 }
+# Stored as half precision in several files; what is computed starts from these weights in fp32.
+STORED = {"olmoe-fp16-shards": torch.float16, "qwen2-bf16-shards": torch.bfloat16}
 
 
 def as_stored(tensors):
@@ -122,9 +126,17 @@ def make(name, config):
     model.eval()
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder)
+    if name in STORED:
+        model.to(STORED[name]).save_pretrained(folder, max_shard_size="6KB")
+        assert len(list(folder.glob("*.safetensors"))) > 2
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **EAGER).eval()
+        model.config.router_aux_loss_coef = model.router_aux_loss_coef = AUX
+    else:
+        model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
-    stored = load_file(folder / "model.safetensors")
+    stored = {}
+    for file in folder.glob("model*.safetensors"):
+        stored |= load_file(file)
 
     T, V = max(LENGTHS), config.vocab_size
     ids = torch.zeros(len(LENGTHS), T, dtype=torch.long)
@@ -156,7 +168,7 @@ def make(name, config):
                       "balance": step_out.aux_loss.item(), "gradient_norm": norm.item()})
     golden |= {f"step3.{n}": p for n, p in parameters(model).items()}
 
-    fresh = AutoModelForCausalLM.from_pretrained(folder, **EAGER).eval()
+    fresh = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **EAGER).eval()
     left = torch.zeros_like(ids)
     left_mask = torch.zeros_like(mask)
     for b, row in enumerate(rows):
