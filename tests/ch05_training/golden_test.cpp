@@ -171,13 +171,13 @@ TEST_P(Golden, ThreeStepsOfAdamW) {
 
 TEST_P(Golden, GreedyGenerations) {
   const auto wanted = json_["generated"].get<std::vector<std::vector<int>>>();
-  const GenerateOptions options{.max_new_tokens = 8, .eos = model_->config().eos_token_id};
+  const GenerateOptions options{.max_new_tokens = 8, .eos = {model_->config().eos_token_id}};
   CachedMoe cached(*model_);
   auto together = generate(cached, rows_, options);
   for (std::size_t b = 0; b < rows_.size(); ++b) {
     EXPECT_EQ(together[b], generate(cached, {rows_[b]}, options)[0]) << b;
     // transformers ends with EOS, we leave it out
-    if (together[b].size() < wanted[b].size()) together[b].push_back(options.eos);
+    if (together[b].size() < wanted[b].size()) together[b].push_back(options.eos[0]);
     EXPECT_EQ(together[b], wanted[b]) << b;
   }
 }
