@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "app/stages.h"
+#include "ch05_training/model_identity.h"
 #include "ch06_languages/corpus.h"
 #include "ch06_languages/tokenizer_json.h"
 #include "support/error.h"
@@ -21,47 +23,110 @@ Config part_of(const Json& config, const std::string& where) {
   return result;
 }
 
-void check_fits(const Model<float>& model, const Tokenizer& tokenizer, const std::string& folder) {
-  check(model.config().vocab_size == tokenizer.vocab_size(), folder, ": the model knows ",
-        model.config().vocab_size, " tokens and the tokenizer ", tokenizer.vocab_size(),
-        "; they do not belong together.");
+/// Data, prompts and model folder as a run names them.
+struct BaseParts {
+  std::unique_ptr<ParallelData> data;
+  std::string model_folder;
+};
+
+BaseParts pretrained_parts(const RunRecord& record) {
+  require_file(record.path, "model/model.safetensors", "pretrain");
+  auto corpus = std::make_unique<Corpus>(
+      load_corpus(part_of<CorpusConfig>(record.config, record.path + "/run.json")));
+  const std::string made_from = record.record.value("data", Json::object()).value("corpus", "");
+  check(made_from == corpus->checksum(), record.path, " was pre-trained on other data than ",
+        corpus->config().data, " holds now (checksum ", made_from, ", now ", corpus->checksum(),
+        "); restore the data or pre-train again.");
+  return {std::move(corpus), record.path + "/model"};
+}
+
+BaseParts imported_parts(const RunRecord& record, const ImportOptions& options) {
+  const Json noted = record.record.value("data", Json::object());
+  check_identity(options.model, noted.value("model", Json::object()));
+  auto data = std::make_unique<JsonlData>(options.data);
+  check(noted.value("corpus", "") == data->checksum(), record.path,
+        " was imported with other data than its files hold now: of ",
+        Json(options.data.data).dump(),
+        ", the general text or the language packs something has changed. Restore it, or run "
+        "`ramoe import` again.");
+  return {std::move(data), options.model};
+}
+
+bool is_import(const std::string& path) {
+  const std::string place = path + "/run.json";
+  if (!std::filesystem::exists(place)) return false;
+  const Json record = read_json(place);
+  return record.is_object() && record.value("command", Json()) == "import";
+}
+
+/// The model folder that an import's run folder names; empty if the path is no such run.
+std::string imported_model(const std::string& path) {
+  const std::string place = path + "/run.json";
+  if (!is_import(path)) return "";
+  return part_of<ImportOptions>(read_run(path, "import").config, place).model;
+}
+
+/// What of an import's configuration changes what a model reads, or how it ends.
+Json prompt_keys(const Json& config) {
+  Json keys = Json::object();
+  for (const char* key : {"prompt", "answer_prefix", "stop", "bos"}) keys[key] = config[key];
+  return keys;
 }
 
 }  // namespace
 
 Json BaseRun::facts() const {
+  if (record.command == "import")
+    return {{"corpus", data->checksum()},
+            {"base", checksum(record.record.at("data").at("model").dump())},
+            {"prompt", checksum(prompt_keys(record.config).dump())}};
   return {{"corpus", data->checksum()},
           {"base", checksum(read_file(model_folder + "/model.safetensors"))}};
 }
 
+Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config) {
+  Tokenizer tokenizer = load_tokenizer(folder);
+  check(tokenizer.vocab_size() <= config.vocab_size, folder, ": the model knows ",
+        config.vocab_size, " tokens and the tokenizer ", tokenizer.vocab_size(),
+        "; they do not belong together.");
+  return tokenizer;
+}
+
+void copy_tokenizer(const std::string& from, const std::string& to) {
+  make_folder(to);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                           "generation_config.json"})
+    if (std::filesystem::exists(from + "/" + name))
+      write_file(to + "/" + name, read_file(from + "/" + name));
+}
+
 BaseRun load_base(const std::string& path) {
-  RunRecord record = read_run(path, "pretrain");
-  require_file(path, "model/model.safetensors", "pretrain");
-  auto corpus = std::make_unique<Corpus>(
-      load_corpus(part_of<CorpusConfig>(record.config, path + "/run.json")));
-  const std::string made_from = record.record.value("data", Json::object()).value("corpus", "");
-  check(made_from == corpus->checksum(), path, " was pre-trained on other data than ",
-        corpus->config().data, " holds now (checksum ", made_from, ", now ", corpus->checksum(),
-        "); restore the data or pre-train again.");
-  const std::string folder = path + "/model";
-  auto tokenizer = std::make_unique<Tokenizer>(load_tokenizer(folder));
-  const Prompts prompts(*tokenizer);
-  BaseRun base{std::move(record),    std::move(corpus), folder,
-               std::move(tokenizer), prompts,           load_model(folder)};
-  check_fits(*base.model, *base.tokenizer, path);
-  return base;
+  const std::string place = path + "/run.json";
+  const bool imported = is_import(path);
+  RunRecord record = read_run(path, imported ? "import" : "pretrain");
+  const auto options = imported ? part_of<ImportOptions>(record.config, place) : ImportOptions{};
+  BaseParts parts = imported ? imported_parts(record, options) : pretrained_parts(record);
+  const std::string config_path = parts.model_folder + "/config.json";
+  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  auto tokenizer = std::make_unique<Tokenizer>(load_base_tokenizer(parts.model_folder, config));
+  const Prompts prompts = imported ? Prompts(*tokenizer, import_format(options, *tokenizer, config))
+                                   : Prompts(*tokenizer);
+  auto model = load_model(parts.model_folder);
+  return {std::move(record), std::move(parts.data), parts.model_folder, std::move(tokenizer),
+          prompts,           std::move(model)};
 }
 
 LoadedModel load_any_model(const std::string& path) {
   check(!path.empty(), "no model was named; give --model=FOLDER, a run folder or a model folder.");
   const bool is_run = std::filesystem::exists(path + "/model/config.json");
-  const std::string folder = is_run ? path + "/model" : path;
+  const std::string named = imported_model(path);
+  const std::string folder = is_run ? path + "/model" : named.empty() ? path : named;
   check(std::filesystem::exists(folder + "/config.json"), path,
         " holds no model: neither config.json nor model/config.json is there; `ramoe pretrain` and "
         "`ramoe finetune` make one.");
-  LoadedModel loaded{load_model(folder), load_tokenizer(folder)};
-  check_fits(*loaded.model, loaded.tokenizer, folder);
-  return loaded;
+  auto model = load_model(folder);
+  Tokenizer tokenizer = load_base_tokenizer(folder, model->config());
+  return {std::move(model), std::move(tokenizer)};
 }
 
 }  // namespace ramoe

@@ -12,7 +12,7 @@
 namespace ramoe {
 
 struct BaseRun {
-  RunRecord record;
+  RunRecord record;  // of `ramoe pretrain` or `ramoe import`
   std::unique_ptr<ParallelData> data;
   std::string model_folder;
   std::unique_ptr<Tokenizer> tokenizer;  // prompts point to it
@@ -23,10 +23,17 @@ struct BaseRun {
   Json facts() const;
 };
 
-/// Reads the run folder of `ramoe pretrain`. Error: missing or unfinished run, data that changed.
+/// Reads the run folder of `ramoe pretrain` or `ramoe import`. Error: missing or unfinished run,
+/// data or model files that changed.
 BaseRun load_base(const std::string& path);
 
-/// Reads a model folder or a run folder that has one (pretrain, finetune), with its tokenizer.
+/// The tokenizer of a model's folder. Error: one with more tokens than the model knows.
+Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config);
+/// Copies the tokenizer's files from one model folder to another, byte by byte.
+void copy_tokenizer(const std::string& from, const std::string& to);
+
+/// Reads a model folder or a run folder that has one (pretrain, finetune) or names one (import),
+/// with its tokenizer.
 struct LoadedModel {
   std::unique_ptr<Model<float>> model;
   Tokenizer tokenizer;

@@ -12,6 +12,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       {"demo", "the whole paper in small: pre-train, stages 1 to 3, comparison, report", run_demo},
       {"pretrain", "pre-train a base model on the language mixture", run_pretrain},
+      {"import", "a model from elsewhere and one's own data as the base of the stages", run_import},
       {"divergence", "routing divergence by layer and language, and the alignment zone",
        run_divergence},
       {"taxonomy", "stage 1: sort training pairs into cc / ci / ic / ii", run_taxonomy},

@@ -23,6 +23,7 @@ struct Command {
 const std::vector<Command>& commands();
 
 int run_pretrain(const Arguments&);
+int run_import(const Arguments&);
 int run_divergence(const Arguments&);
 int run_taxonomy(const Arguments&);
 int run_experts(const Arguments&);

@@ -8,7 +8,6 @@
 #include "ch05_training/interrupt.h"
 #include "ch05_training/metrics.h"
 #include "ch05_training/progress.h"
-#include "ch06_languages/tokenizer_json.h"
 #include "ch11_baselines/method.h"
 #include "ch12_experiments/evaluation.h"
 #include "support/error.h"
@@ -179,7 +178,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   if (progress) progress->finish();
   if (o.keep_model) {
     save_model(model, folder.file("model"));
-    save_tokenizer(*inputs.base.tokenizer, folder.file("model"));
+    copy_tokenizer(inputs.base.model_folder, folder.file("model"));
   }
   folder.write_results({{"language", o.language},
                         {"method", o.method},

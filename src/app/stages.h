@@ -7,6 +7,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "ch06_languages/jsonl_data.h"
 #include "ch06_languages/mixture.h"
 #include "ch08_taxonomy/answers.h"
 #include "ch08_taxonomy/taxonomy.h"
@@ -29,6 +30,17 @@ struct PretrainOptions {
   void list(FieldList& fields);
 };
 void pretrain_stage(PretrainOptions options);
+
+struct ImportOptions {
+  RunOptions run{"runs/base"};
+  std::string model, prompt = "{question}", answer_prefix = " ", stop, bos = "auto";
+  JsonlConfig data;
+
+  void list(FieldList& fields);
+};
+/// How the imported model is prompted. Error: keys, tokenizer and config.json do not fit together.
+PromptFormat import_format(const ImportOptions& options, const Tokenizer& tokenizer,
+                           const ModelConfig& config);
 
 struct DivergenceOptions {
   RunOptions run{"runs/divergence"};

@@ -83,7 +83,8 @@ TEST(Method, RiseTrainsItsExpertsAlone) {
   for (const auto& p : s.model.parameters()) {
     const bool experts = p->name.find("experts.") != std::string::npos;
     EXPECT_EQ(p->trainable, experts) << p->name;
-    EXPECT_EQ(std::count(p->trained_blocks.begin(), p->trained_blocks.end(), 1), experts) << p->name;
+    EXPECT_EQ(std::count(p->trained_blocks.begin(), p->trained_blocks.end(), 1), experts)
+        << p->name;
   }
   EXPECT_EQ(s.model.layer(0).gate_up->trained_blocks[0], 1);
 }
