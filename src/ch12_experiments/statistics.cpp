@@ -176,6 +176,48 @@ GrandMean grand_mean(const std::vector<std::vector<double>>& cells, const Bootst
   return result;
 }
 
+double sign_flip_p_value(const std::vector<double>& differences, std::uint64_t seed) {
+  const std::size_t n = differences.size();
+  double sum = 0, sizes = 0;
+  for (const double d : differences) {
+    check(std::isfinite(d), "a difference is not finite; leave it out before.");
+    sum += d;
+    sizes += std::abs(d);
+  }
+  // Sums in another order differ in their last bits: as far means as far up to rounding.
+  const double as_far = std::abs(sum) - 1e-12 * sizes;
+  const bool exact = n <= 16;
+  const std::uint64_t rounds = exact ? std::uint64_t{1} << n : 100'000;
+  Random random(seed, 55);
+  std::uint64_t far = 0;
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    double flipped = 0;
+    std::uint64_t signs = round;
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool minus = exact ? (signs >> i & 1) != 0 : random.next_u32() >> 31 != 0;
+      flipped += minus ? -differences[i] : differences[i];
+    }
+    far += std::abs(flipped) >= as_far;
+  }
+  // What was seen is one of the ways, so the share is never 0.
+  return exact ? double(far) / double(rounds) : double(far + 1) / double(rounds + 1);
+}
+
+std::vector<double> holm_adjusted(const std::vector<double>& p) {
+  std::vector<std::size_t> order(p.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p[a] < p[b]; });
+  std::vector<double> adjusted(p.size());
+  double largest = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const double value = p[order[i]];
+    check(value >= 0 && value <= 1, "p = ", value, " is no probability.");
+    largest = std::max(largest, std::min(1.0, value * double(order.size() - i)));
+    adjusted[order[i]] = largest;
+  }
+  return adjusted;
+}
+
 CorrelationEstimate estimate_correlation(const std::vector<double>& x, const std::vector<double>& y,
                                          const BootstrapConfig& config) {
   check_config(config);

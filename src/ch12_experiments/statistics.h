@@ -62,6 +62,16 @@ struct GrandMean {
 GrandMean grand_mean(const std::vector<std::vector<double>>& cells,
                      const BootstrapConfig& config = {});
 
+/// How likely a mean as far from 0 as this one would be if each difference could as well have had
+/// the other sign (Fisher's paired permutation test, two-sided): all 2^n signs for n <= 16, else
+/// 100,000 drawn ones. 1 of no values.
+double sign_flip_p_value(const std::vector<double>& differences, std::uint64_t seed = 1);
+
+/// Several tests at once: p adjusted so that the chance of even one false finding among them stays
+/// below what is compared with (Holm 1979: step-down, any dependence). In the order given.
+/// Error: a value outside [0,1].
+std::vector<double> holm_adjusted(const std::vector<double>& p);
+
 /// Pearson's r of chapter 7.2 with its bootstrap over points. Resamples in which a side is constant
 /// have no r and are left out; with more than half of them so the interval is unknown.
 struct CorrelationEstimate {

@@ -137,5 +137,36 @@ TEST(Statistics, CorrelationWithInterval) {
   EXPECT_FALSE(estimate_correlation({1, 1, 1}, {1, 2, 3}).interval.known());
 }
 
+// Of the 8 signs of (1, 2, 3) two sum to 6 in size: 2/8. (1, 1, -1): |sum| >= 1 always.
+TEST(SignFlip, ByHand) {
+  EXPECT_DOUBLE_EQ(sign_flip_p_value({1, 2, 3}), 0.25);
+  EXPECT_DOUBLE_EQ(sign_flip_p_value({-1, -2, -3}), 0.25);
+  EXPECT_DOUBLE_EQ(sign_flip_p_value({1, 1, -1}), 1.0);
+  EXPECT_DOUBLE_EQ(sign_flip_p_value({0.1, 0.2, -0.3}), 1.0);  // sums to 0 but for rounding
+  EXPECT_DOUBLE_EQ(sign_flip_p_value(std::vector<double>(10, 0.01)), 2.0 / 1024);
+  EXPECT_DOUBLE_EQ(sign_flip_p_value({0, 0, 0}), 1.0);
+  EXPECT_DOUBLE_EQ(sign_flip_p_value({}), 1.0);
+  expect_contains(error_of([] { sign_flip_p_value({1, nan}); }), "not finite");
+}
+
+TEST(SignFlip, DrawnSignsComeNearTheExactOnes) {
+  std::vector<double> differences;
+  for (int i = 0; i < 20; ++i) differences.push_back(i % 4 == 0 ? -1.0 : 1.0);  // sum 10 of 20
+  // P(|sum| >= 10) for 20 signs: 2 * P(at least 15 heads of 20) = 2 * 0.0206947
+  EXPECT_NEAR(sign_flip_p_value(differences), 0.0413894, 0.003);
+  EXPECT_EQ(sign_flip_p_value(differences), sign_flip_p_value(differences));
+}
+
+// Sorted .01 .02 .03 .5 times 4 3 2 1 = .04 .06 .06 .5, never falling.
+TEST(Holm, ByHand) {
+  const std::vector<double> adjusted = holm_adjusted({.03, .5, .01, .02}),
+                            wanted = {.06, .5, .04, .06};
+  ASSERT_EQ(adjusted.size(), wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(adjusted[i], wanted[i], 1e-15);
+  EXPECT_EQ(holm_adjusted({.6, .9}), (std::vector<double>{1, 1}));
+  EXPECT_TRUE(holm_adjusted({}).empty());
+  expect_contains(error_of([] { holm_adjusted({1.5}); }), "1.5");
+}
+
 }  // namespace
 }  // namespace ramoe
