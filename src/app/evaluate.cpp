@@ -1,8 +1,10 @@
 // ramoe evaluate and ramoe generate.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
 #include "app/stages.h"
+#include "ch11_baselines/steering.h"
 #include "ch12_experiments/evaluation.h"
 #include "support/error.h"
 
@@ -12,8 +14,10 @@ namespace {
 struct EvaluateOptions {
   RunOptions run{"runs/evaluate"};
   std::string model, base = "runs/base", split = "test";
+  std::string divergence_run = "runs/divergence", experts_run = "runs/experts";
   std::vector<std::string> on;
   AnswerOptions answers;
+  SteeringConfig steering;
 
   void list(FieldList& f) {
     run.list(f);
@@ -22,6 +26,9 @@ struct EvaluateOptions {
     f.add("on", &on, "languages; empty: all of the base model's");
     f.add("split", &split, "which examples", {.choices = {"adapt_valid", "adapt_train", "test"}});
     answers.list(f);
+    steering.list(f);
+    f.add("divergence_run", &divergence_run, "steering: the zone, by `ramoe divergence`");
+    f.add("experts_run", &experts_run, "steering: the task experts, by `ramoe experts`");
   }
 };
 
@@ -35,6 +42,33 @@ void write_answers(const std::string& path,
             .dump(-1, ' ', false, Json::error_handler_t::replace) +
         "\n";
   write_file(path, lines);
+}
+
+/// The scores; with steering task by task, each towards its own experts.
+std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const EvaluationPlan& plan,
+                             const std::set<std::string>& known,
+                             std::vector<std::pair<Example, Answer>>& answers) {
+  if (o.steering.form == "none")
+    return evaluate(*base.model, base.prompts, *base.data, plan, known, &answers);
+  check_same_base(base, read_run(o.divergence_run, "divergence"));
+  check_same_base(base, read_run(o.experts_run, "experts"));
+  const ModelConfig& config = base.model->config();
+  const std::vector<TaskExperts> experts = read_task_experts(o.experts_run, config);
+  std::vector<Score> scores;
+  for (const std::string& task : plan.tasks) {
+    const auto found = std::find_if(experts.begin(), experts.end(),
+                                    [&](const TaskExperts& e) { return e.task == task; });
+    check(found != experts.end(), o.experts_run, " has no experts of ", task,
+          "; run `ramoe experts` again.");
+    const RoutingSteering hook(o.steering, read_zone(o.divergence_run), *found,
+                               config.num_experts_per_tok);
+    EvaluationPlan part = plan;
+    part.tasks = {task};
+    part.answers.hook = &hook;
+    for (Score& score : evaluate(*base.model, base.prompts, *base.data, part, known, &answers))
+      scores.push_back(std::move(score));
+  }
+  return scores;
 }
 
 }  // namespace
@@ -64,7 +98,7 @@ int run_evaluate(const Arguments& arguments) {
   std::vector<std::pair<Example, Answer>> answers;
   Json results = Json::array();
   std::printf("%-6s %-8s %6s %9s %14s\n", "lang", "task", "n", "accuracy", "given English");
-  for (const Score& s : evaluate(*base.model, base.prompts, *base.data, plan, known, &answers)) {
+  for (const Score& s : scores_of(o, base, plan, known, answers)) {
     std::printf("%-6s %-8s %6d %9.3f %14.3f\n", s.lang.c_str(), s.task.c_str(), s.n, s.accuracy,
                 s.given_english);
     results.push_back(to_json(s));

@@ -42,14 +42,6 @@ void FinetuneOptions::list(FieldList& f) {
 
 namespace {
 
-/// Error unless a run was made from this base model and this data.
-void check_same_base(const BaseRun& base, const RunRecord& record) {
-  const Json facts = base.facts();
-  check(record.record.value("data", Json::object()) == facts, record.path,
-        " was made from another base model or other data than ", base.record.path, "; run `ramoe ",
-        record.command, "` again with --base=", base.record.path, ".");
-}
-
 std::vector<std::string> tasks_of(const FinetuneOptions& o, const ParallelData& data) {
   for (const std::string& task : o.train_tasks) data.require_task(task);
   return o.train_tasks.empty() ? data.tasks_by_name() : o.train_tasks;
@@ -85,6 +77,32 @@ Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInpu
 
 }  // namespace
 
+void check_same_base(const BaseRun& base, const RunRecord& record) {
+  const Json facts = base.facts();
+  check(record.record.value("data", Json::object()) == facts, record.path,
+        " was made from another base model or other data than ", base.record.path, "; run `ramoe ",
+        record.command, "` again with --base=", base.record.path, ".");
+}
+
+Zone read_zone(const std::string& divergence_run) {
+  const std::string path = require_file(divergence_run, "results.json", "divergence");
+  const Json divergence = read_json(path);
+  check(divergence.contains("zone") && divergence["zone"].contains("first") &&
+            divergence["zone"].contains("last"),
+        path, ": the key \"zone\" with first and last is missing; run `ramoe divergence` again.");
+  return {divergence["zone"]["first"].get<int>(), divergence["zone"]["last"].get<int>()};
+}
+
+std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
+                                           const ModelConfig& config) {
+  const std::string path = require_file(experts_run, "experts.json", "experts");
+  std::vector<TaskExperts> experts;
+  for (const Json& task : read_json(path))
+    experts.push_back(task_experts_from_json(
+        task, path, static_cast<int>(config.moe_layers().size()), config.num_experts));
+  return experts;
+}
+
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
   FinetuneInputs inputs{load_base(o.base), {}, {}, {}, {}};
   const ModelConfig& config = inputs.base.model->config();
@@ -92,16 +110,8 @@ FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
   check_same_base(inputs.base, read_run(o.taxonomy_run, "taxonomy"));
   check_same_base(inputs.base, read_run(o.experts_run, "experts"));
   inputs.taxonomy = read_taxonomy(require_file(o.taxonomy_run, "taxonomy.jsonl", "taxonomy"));
-  const std::string path = require_file(o.divergence_run, "results.json", "divergence");
-  const Json divergence = read_json(path);
-  check(divergence.contains("zone") && divergence["zone"].contains("first") &&
-            divergence["zone"].contains("last"),
-        path, ": the key \"zone\" with first and last is missing; run `ramoe divergence` again.");
-  inputs.zone = {divergence["zone"]["first"].get<int>(), divergence["zone"]["last"].get<int>()};
-  const std::string experts_path = require_file(o.experts_run, "experts.json", "experts");
-  for (const Json& task : read_json(experts_path))
-    inputs.experts.push_back(task_experts_from_json(
-        task, experts_path, static_cast<int>(config.moe_layers().size()), config.num_experts));
+  inputs.zone = read_zone(o.divergence_run);
+  inputs.experts = read_task_experts(o.experts_run, config);
   for (const Split split : {Split::adapt_valid, Split::test})
     inputs.english_correct.merge(
         correct_in_english(*inputs.base.model, inputs.base.prompts, *inputs.base.data,

@@ -100,6 +100,12 @@ struct FinetuneInputs {
   std::vector<TaskExperts> experts;       // one per task
   std::set<std::string> english_correct;  // valid and test items that the base knows in English
 };
+/// Error unless a run was made from this base model and this data.
+void check_same_base(const BaseRun& base, const RunRecord& record);
+/// What `ramoe divergence` and `ramoe experts` found. Error: missing or of another model.
+Zone read_zone(const std::string& divergence_run);
+std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
+                                           const ModelConfig& config);
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
 
 /// One fine-tuning run with its evaluation on test. Trains `model`, which holds the base model's

@@ -55,7 +55,7 @@ std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts
           " new ones it exceeds the model's maximum of ", model.config().max_position_embeddings,
           " positions. Shorten it, or lower --max_new_tokens.");
   }
-  CachedMoe cached(model);
+  CachedMoe cached(model, options.hook);
   GenerateOptions generation;
   generation.max_new_tokens = options.max_new_tokens;
   generation.batch = options.batch;

@@ -25,7 +25,8 @@ struct AnswerOptions {
   int max_new_tokens;
   int batch = 64;
   int batch_tokens = 8192;
-  std::string title;  // of the progress shown on stderr when it takes long; empty: none
+  const RouterHook* hook = nullptr;  // steers the model while it answers (chapter 11.2)
+  std::string title;                 // of the progress shown on stderr when it takes long; empty: none
 
   void list(FieldList& fields);
 };

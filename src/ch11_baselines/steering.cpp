@@ -10,7 +10,8 @@
 namespace ramoe {
 
 void SteeringConfig::list(FieldList& f) {
-  f.add("steering", &form, "how routing is steered", {.choices = {"soft", "hard"}});
+  f.add("steering", &form, "Routing Steering towards the task experts in the zone",
+        {.choices = {"none", "soft", "hard"}});
   f.add("steering_strength", &strength, "soft: push in standard deviations of the logits",
         {0, 1000});
   f.add("steering_seed", &seed, "hard: seed of the noise between the forced experts");
@@ -60,7 +61,7 @@ void RoutingSteering::change(float* z, int i, int N, int E) const {
   for (int n = 0; n < N; ++n) {
     if (config_.form == "hard")
       force(row(z, n, E), experts, noise_[std::size_t(i)], E);
-    else
+    else if (config_.form == "soft")
       push(row(z, n, E), experts, E);
   }
 }

@@ -18,7 +18,7 @@
 namespace ramoe {
 
 struct SteeringConfig {
-  std::string form = "soft";  // soft | hard
+  std::string form = "none";  // none | soft | hard
   double strength = 0.5;      // of soft, in standard deviations of a token's logits
   std::uint64_t seed = 1;     // of hard's noise
 

@@ -12,6 +12,32 @@
 namespace ramoe {
 namespace {
 
+/// The baselines on the stages of a demo, two steps each.
+void expect_baselines(const std::string& run, const ScratchFolder& scratch) {
+  const std::string stages = " --base=" + run + "/base --divergence_run=" + run +
+                             "/divergence --experts_run=" + run + "/experts";
+  for (const char* method : {"rise", "sara"}) {
+    const std::string folder = scratch.file(method);
+    const Outcome tuned =
+        run_cli("finetune" + stages + " --taxonomy_run=" + run +
+                "/taxonomy --steps=2 --language=es --method=" + method + " --run=" + folder);
+    EXPECT_EQ(tuned.code, 0) << tuned.text;
+    EXPECT_EQ(read_json(folder + "/results.json")["method"], method);
+  }
+  for (const char* steering : {"soft", "hard"}) {
+    const std::string folder = scratch.file(steering);
+    const Outcome steered =
+        run_cli("evaluate" + stages + " --on=es --model=" + scratch.file("sara") +
+                " --steering=" + steering + " --run=" + folder);
+    EXPECT_EQ(steered.code, 0) << steered.text;
+    EXPECT_EQ(read_json(folder + "/results.json").size(), 2u);
+  }
+  EXPECT_NE(run_cli("evaluate --steering=soft --base=" + run + "/base --divergence_run=" + run +
+                    "/divergence --experts_run=" + run + "/taxonomy --run=" + scratch.file("x"))
+                .code,
+            0);
+}
+
 TEST(Demo, StagesProduceConsistentFiles) {
   const ScratchFolder scratch;
   const std::string run = scratch.file("demo");
@@ -67,6 +93,7 @@ TEST(Demo, StagesProduceConsistentFiles) {
   EXPECT_NE(second.text.find("finished before, kept"), std::string::npos) << second.text;
   EXPECT_EQ(read_json(run + "/results.json")["accuracy"], results["accuracy"]);
   EXPECT_EQ(run_cli("report " + run).code, 0);
+  expect_baselines(run, scratch);
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ TEST(Steering, EveryTokenOfASteeredLayerVisitsTheExperts) {
 
 TEST(Steering, IsForInferenceAlone) {
   Model<float> model(tiny_config("olmoe", false), 5);
-  const RoutingSteering steering({}, {0, 1}, experts_of({{0}, {1}}), 2);
+  const RoutingSteering steering({"soft", 1, 1}, {0, 1}, experts_of({{0}, {1}}), 2);
   Arena arena;
   Tape<float> tape(arena);
   const TokenBatch batch = make_batch({{3, 4}}, 2, -1);
