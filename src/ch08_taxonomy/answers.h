@@ -26,7 +26,7 @@ struct AnswerOptions {
   int batch = 64;
   int batch_tokens = 8192;
   const RouterHook* hook = nullptr;  // steers the model while it answers (chapter 11.2)
-  std::string title;                 // of the progress shown on stderr when it takes long; empty: none
+  std::string title;  // of the progress shown on stderr when it takes long; empty: none
 
   void list(FieldList& fields);
 };
