@@ -47,6 +47,19 @@ std::vector<std::string> tasks_of(const FinetuneOptions& o, const ParallelData& 
   return o.train_tasks.empty() ? data.tasks_by_name() : o.train_tasks;
 }
 
+/// How many pairs of each type are trained on, and that nothing is aligned where that is so.
+void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOptions& o) {
+  std::map<PairType, int> count;
+  for (const FinetuneExample& example : examples) ++count[example.type];
+  std::cerr << examples.size() << " training pairs:";
+  for (const PairType type : all_pair_types)
+    std::cerr << " " << count[type] << " " << name_of(type);
+  std::cerr << "\n";
+  if (o.method == "ramoe" && o.alignment.examples == "ci" && count[PairType::ci] == 0)
+    std::cerr << "no pair is of type ci, so the alignment loss is 0 and this is SFT; a stronger "
+                 "base model or --examples=cc_ci would change that\n";
+}
+
 /// How often each language's training prompts visit each expert of the base model.
 UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
                                   const ParallelData& data, const std::vector<std::string>& tasks) {
@@ -147,6 +160,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
       pairs.push_back(pair);
   const std::vector<FinetuneExample> examples =
       finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts);
+  if (!quiet) say_counts(examples, o);
   StageResults stages{inputs.zone, {}};
   for (const TaskExperts& task : inputs.experts) stages.experts[task.task] = task.experts;
 

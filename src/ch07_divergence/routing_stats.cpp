@@ -33,12 +33,18 @@ void usage(std::vector<double>& u, const Routing<float>& routing, const TokenBat
   }
 }
 
+/// Whether a batch may have `rows` rows of which `last` is the longest: the routing of every layer
+/// and token is in memory at once.
+bool fits(std::size_t rows, const std::vector<int>& last) {
+  constexpr std::size_t kRows = 64, kTokens = 8192;
+  return rows == 1 || (rows <= kRows && rows * last.size() <= kTokens);
+}
+
 }  // namespace
 
 std::vector<SequenceRouting> sequence_routing(Model<float>& model,
                                               const std::vector<std::vector<int>>& sequences,
                                               const std::vector<TokenSpan>& spans) {
-  constexpr std::size_t kBatch = 64;
   check(spans.empty() || spans.size() == sequences.size(), "sequence_routing: ", spans.size(),
         " spans for ", sequences.size(), " sequences.");
   std::vector<int> order(sequences.size());  // similar lengths together
@@ -51,10 +57,11 @@ std::vector<SequenceRouting> sequence_routing(Model<float>& model,
   const Tape<float>::NoGrad no_grad(tape);
   const ModelConfig& config = model.config();
   std::vector<SequenceRouting> result(sequences.size());
-  for (std::size_t begin = 0; begin < order.size(); begin += kBatch) {
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
     std::vector<std::vector<int>> members;
-    for (std::size_t i = begin; i < std::min(order.size(), begin + kBatch); ++i)
-      members.push_back(sequences[std::size_t(order[i])]);
+    for (end = begin;
+         end < order.size() && fits(end - begin + 1, sequences[std::size_t(order[end])]); ++end)
+      members.push_back(sequences[std::size_t(order[end])]);
     const TokenBatch batch = make_batch(members, config.pad_token_id, config.bos_token_id);
     tape.reset();
     const ForwardResult<float> forward = model.forward(tape, batch, {.routing_only = true});

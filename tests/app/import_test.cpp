@@ -140,7 +140,9 @@ TEST_F(Import, AllStagesRunOnIt) {
   EXPECT_EQ(read_json(run("experts/experts.json")).size(), 3u);
 
   for (const std::string method : {"sft", "ramoe"}) {
-    expect_ok(finetune(method, "--max_new_tokens=6"));
+    const Outcome tuned = run_cli(finetune(method, "--max_new_tokens=6"));
+    ASSERT_EQ(tuned.code, 0) << tuned.text;
+    expect_contains(tuned.text, "15 training pairs:");
     const Json results = read_json(run(method + "/results.json"));
     EXPECT_EQ(results["examples"], 15);
     EXPECT_EQ(results["test"].size(), 3u);

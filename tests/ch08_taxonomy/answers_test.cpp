@@ -48,6 +48,45 @@ TEST(Answers, AreComparedAfterNormalisation) {
   EXPECT_NEAR(accuracy(answers), 0.4, 1e-12);
 }
 
+TEST(Answers, EndAtTheStopTextAndAreReadByTheExtractor) {
+  std::vector<Example> taught = {small_example("a", "en", "one ?", "two 3 ; four 5"),
+                                 small_example("b", "en", "four ?", "three B 7 ; five")};
+  Model<float> model(small_model_config(), 1);
+  teach(model, taught, 200);
+  PromptFormat format = Prompts(small_tokenizer()).format();
+  format.stop = " ;";
+  const Prompts prompts(small_tokenizer(), format);
+  taught[0].answer = "3";
+  taught[1].answer = "(B)";
+  EXPECT_EQ(accuracy(answer_questions(model, prompts, taught)), 0);
+  taught[0].extractor = Extractor::last_number;
+  taught[1].extractor = Extractor::choice_letter;
+  const std::vector<Answer> answers = answer_questions(model, prompts, taught);
+  EXPECT_EQ(answers[0].output, " two 3");
+  EXPECT_EQ(answers[1].output, " three B 7");
+  EXPECT_TRUE(answers[0].correct && answers[1].correct);
+  EXPECT_FALSE(answer_questions(model, small_tokenizer(), taught)[0].correct);  // 5 comes last
+}
+
+TEST(Answers, NeverHoldTokensThatTheTokenizerLacks) {
+  ModelConfig config = small_model_config();
+  config.vocab_size *= 3;
+  Model<float> model(config, 1);
+  std::vector<Example> asked;
+  for (int i = 0; i < 20; ++i)
+    asked.push_back(small_example(cat(i), "en", cat("one ", i, " ?"), "two"));
+  EXPECT_EQ(answer_questions(model, small_tokenizer(), asked).size(), 20u);
+}
+
+TEST(Answers, PromptsThatLeaveNoRoomAreNamed) {
+  Model<float> model(small_model_config(), 1);
+  const std::string error = error_of([&] {
+    answer_questions(model, small_tokenizer(),
+                     {small_example("sums/9", "sw", std::string(60, 'q'), "x")});
+  });
+  EXPECT_TRUE(mentions(error, "sums/9") && mentions(error, "sw") && mentions(error, "64")) << error;
+}
+
 TEST(Answers, LengthIsLimitedAndNoneIsNoError) {
   Model<float> model(small_model_config(), 1);
   const std::vector<Example> taught = {
