@@ -56,8 +56,9 @@ void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOpti
     std::cerr << " " << count[type] << " " << name_of(type);
   std::cerr << "\n";
   if (o.method == "ramoe" && o.alignment.examples == "ci" && count[PairType::ci] == 0)
-    std::cerr << "no pair is of type ci, so the alignment loss is 0 and this is SFT; a stronger "
-                 "base model or --examples=cc_ci would change that\n";
+    std::cerr
+        << "no pair is of type ci, so the alignment loss is 0 and this is SFT; --examples says "
+           "which other pairs may be aligned\n";
 }
 
 /// How often each language's training prompts visit each expert of the base model.

@@ -45,6 +45,24 @@ std::string unescaped(const std::string& key, const std::string& text) {
   return plain;
 }
 
+/// Error for what looks like a special token of a chat and is none of this tokenizer's.
+void check_specials(const std::string& prompt, const Tokenizer& tokenizer) {
+  for (std::size_t at = 0; (at = prompt.find("<|", at)) != std::string::npos; ++at) {
+    const std::size_t end = prompt.find("|>", at);
+    if (end == std::string::npos) return;
+    const std::string token = prompt.substr(at, end + 2 - at);
+    std::string specials;
+    bool known = token.find("{question}") != std::string::npos;
+    for (const AddedToken& added : tokenizer.parts().added) {
+      if (!added.special) continue;
+      known = known || token == tokenizer.token(added.id);
+      if (specials.size() < 200) specials += " " + tokenizer.token(added.id);
+    }
+    check(known, "prompt: ", token, " is no special token of this tokenizer; it has", specials,
+          ".");
+  }
+}
+
 /// A JSON file of the model's folder, or an empty object.
 Json optional_json(const std::string& path) {
   const Json json = fs::exists(path) ? read_json(path) : Json::object();
@@ -136,6 +154,7 @@ PromptFormat import_format(const ImportOptions& o, const Tokenizer& tokenizer,
                            const ModelConfig& config) {
   PromptFormat format;
   format.prompt = unescaped("prompt", o.prompt);
+  check_specials(format.prompt, tokenizer);
   format.answer_prefix = unescaped("answer_prefix", o.answer_prefix);
   format.stop = unescaped("stop", o.stop);
   format.bos = choose_bos(o, tokenizer, config);

@@ -42,7 +42,8 @@ class Row {
   std::string text(const std::string& key) const {
     check(has(key), where_, ": the key \"", key, "\" is missing.");
     const Json& value = object_[key];
-    check(value.is_string(), where_, ": \"", key, "\" is ", value.dump().substr(0, 60),
+    check(value.is_string(), where_, ": \"", key, "\" is ",
+          value.is_structured() ? value.type_name() : value.dump(),
           "; a text was wanted, in quotation marks.");
     const auto text = value.get<std::string>();
     check(!normalise_answer(text).empty(), where_, ": \"", key, "\" is empty.");

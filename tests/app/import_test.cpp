@@ -209,6 +209,7 @@ TEST_F(Import, WhatDoesNotFitIsNamed) {
   expect_failure("import --model=" + model_folder() + " --run=" + run("base"), {"--data"});
   expect_failure(import("--prompt=question"), {"{question}", "exactly once"});
   expect_failure(import("--prompt='{question}\\x'"), {"prompt", "backslash"});
+  expect_failure(import("--prompt='<|im_start|>{question}'"), {"<|im_start|>", "<|eos|>"});
   expect_failure(import("--general="), {"xx", "--general", "--packs"});
   expect_failure(import("--extractor=first"), {"extractor", "last_number"});
   items([](Json& row) {

@@ -82,6 +82,9 @@ TEST_F(JsonlRows, WhatIsWrongIsNamedWithFileLineAndKey) {
   expect(row(R"(, "extractor": "choice_letter")", "dog"), {"\"answer\"", "choice_letter"});
   expect(row("", "\xff"), {"UTF-8"});
   expect(row("", "\\ud800"), {"JSON"});
+  const std::string deep(200000, '['), closed(200000, ']');
+  expect("{\"task\": " + deep + closed + "}", {"\"task\"", "array"});
+  expect(deep, {"JSON"});
   expect_contains(error_of([&] { items("\n \n"); }), "no line");
   expect_contains(error_of([] { read_item_rows("/none.jsonl", Extractor::exact); }), "/none.jsonl");
 }
