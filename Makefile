@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models bench test test-asan clean
+.PHONY: help deps deps-test build demo base-models bench test test-asan fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,19 @@ test: deps-test       ## build and run all tests
 test-asan: deps-test  ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(call configure_and_build,asan)
 	@cd build/asan && ctest --output-on-failure -j2
+
+RUNS    ?= 100000
+READERS := safetensors config tokenizer
+
+fuzz:                 ## feed the readers with broken files, RUNS=100000 each (docs/fuzzing.md)
+	@command -v clang++ >/dev/null || { echo "make fuzz needs clang++; install with: sudo apt-get install clang"; exit 1; }
+	$(call configure_and_build,fuzz,,,--target $(READERS:%=%_fuzz))
+	@for reader in $(READERS); do \
+	   mkdir -p build/fuzz/corpus/$$reader; echo "== $$reader"; \
+	   build/fuzz/$${reader}_fuzz build/fuzz/corpus/$$reader tests/fuzz/corpus/$$reader \
+	     -dict=tests/fuzz/$$reader.dict -artifact_prefix=build/fuzz/$$reader- -runs=$(RUNS) \
+	     -max_len=4096 -malloc_limit_mb=64 -rss_limit_mb=1024 -timeout=5 -print_final_stats=1 || exit 1; \
+	 done
 
 clean:                ## remove what was built; runs/ stays
 	rm -rf build

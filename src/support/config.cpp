@@ -155,8 +155,9 @@ Field& FieldList::find(const std::string& key, const std::string& where) {
 void FieldList::read_json(const Json& object, const std::string& where) {
   check(object.is_object(), where, ": a JSON object {\"key\": value, ...} was expected, not ",
         describe(object), ".");
-  for (const auto& [key, given] : object.items()) {
-    const Field& field = find(key, where);
+  for (const auto& item : object.items()) {
+    const Json& given = item.value();
+    const Field& field = find(item.key(), where);
     const Setter setter{field, given, where};
     std::visit([&](auto* value) { setter.set(*value, given); }, field.value);
   }
