@@ -56,7 +56,7 @@ test-asan: deps-test  ## the same under AddressSanitizer and UndefinedBehaviorSa
 	@cd build/asan && ctest --output-on-failure -j2
 
 RUNS    ?= 100000
-READERS := safetensors config tokenizer
+READERS := safetensors shards config tokenizer
 
 fuzz:                 ## feed the readers with broken files, RUNS=100000 each (docs/fuzzing.md)
 	@command -v clang++ >/dev/null || { echo "make fuzz needs clang++; install with: sudo apt-get install clang"; exit 1; }

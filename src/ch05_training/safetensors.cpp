@@ -278,7 +278,7 @@ void SafetensorsFile::read_raw(const std::string& name, const std::string& dtype
   const TensorInfo& tensor = expect(name, expected);
   check(tensor.dtype == dtype, path_, ", tensor ", name, ": its dtype is ", tensor.dtype, ", but ",
         dtype, " was expected.");
-  std::memcpy(out, bytes(name), tensor.bytes);
+  if (tensor.bytes > 0) std::memcpy(out, bytes(name), tensor.bytes);  // no bytes may lie at null
 }
 
 void SafetensorsFile::read_f32(const std::string& name, const TensorShape& expected,

@@ -35,8 +35,10 @@ const Alphabet& alphabet() {
 }
 
 JsonTree parse_tree(const std::string& file) {
+  const std::string text = read_file(file);
+  check_json_depth(text, file);
   try {
-    return JsonTree::parse(read_file(file));
+    return JsonTree::parse(text);
   } catch (const JsonTree::exception& error) {
     fail(file, ": not JSON, or cut short: ", error.what());
   }

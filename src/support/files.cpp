@@ -78,8 +78,28 @@ std::string read_file(const std::string& path) {
   return std::move(bytes).str();
 }
 
+void check_json_depth(std::string_view text, const std::string& where) {
+  constexpr int most = 200;
+  int depth = 0;
+  bool in_text = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_text && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '[' || c == '{')) {
+      check(++depth <= most, where, ": lists and objects lie more than ", most,
+            " deep in each other; restore the file or make it again.");
+    } else if (!in_text && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+}
+
 Json read_json(const std::string& path) {
   const std::string text = read_file(path);
+  check_json_depth(text, path);
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {

@@ -14,7 +14,11 @@ using Json = nlohmann::ordered_json;
 /// The whole file as bytes. Error names the path and the system's reason.
 std::string read_file(const std::string& path);
 
-/// Parses a JSON file. A broken one is an Error with path, line and column.
+/// Error if lists and objects lie more than 200 deep in each other: JSON values are copied and
+/// written by recursion, and a file of brackets must not use up the stack. `where` names the text.
+void check_json_depth(std::string_view text, const std::string& where);
+
+/// Parses a JSON file. A broken one is an Error with path, line and column, as is one too deep.
 Json read_json(const std::string& path);
 
 /// Writes path + ".tmp", flushes it to disk and renames it over path, so that a reader sees the old

@@ -19,7 +19,7 @@ using Pointer = Json::json_pointer;
 /// What takes a value's place. "removed" and "surprise", a key too many, are done by hand.
 std::map<std::string, Json> replacements() {
   Json deep = Json::array();
-  for (int i = 0; i < 3000; ++i) deep = Json::array({std::move(deep)});
+  for (int i = 0; i < 100; ++i) deep = Json::array({std::move(deep)});
   return {{"null", nullptr},
           {"true", true},
           {"7", 7},
@@ -223,8 +223,8 @@ TEST_F(BrokenTokenizer, NumbersTooLargeAndDeepListsAreErrors) {
   write_file(path, "{\"version\": 1e999}");
   expect_contains(load_error(), "tokenizer.json");
   write_file(path, std::string(1 << 20, '['));
-  expect_contains(load_error(), "cut short");
-  write_file(path, std::string(200000, '[') + std::string(200000, ']'));
+  expect_contains(load_error(), "tokenizer.json: lists and objects lie more than 200 deep");
+  write_file(path, "[{\"[\\\"[[[\": [[]]}]");
   expect_contains(load_error(), "wanted an object");
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
-#include "ch05_training/safetensors.h"
+#include "ch05_training/weight_files.h"
 #include "ch06_languages/tokenizer_json.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -20,6 +20,13 @@ namespace ramoe {
 inline void put_bytes(const std::string& path, std::string_view bytes) {
   std::ofstream(path, std::ios::binary)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+/// The part of `rest` before the mark; the mark is dropped too.
+inline std::string_view next_part(std::string_view& rest, std::string_view mark) {
+  const std::string_view part = rest.substr(0, rest.find(mark));
+  rest.remove_prefix(std::min(rest.size(), part.size() + mark.size()));
+  return part;
 }
 
 /// Opens the file and reads every tensor.
@@ -38,6 +45,23 @@ inline void try_safetensors(const std::string& folder, std::string_view bytes) {
       }
     }
     file.info("no such tensor");
+  } catch (const Error&) {
+  }
+}
+
+/// model.safetensors.index.json, "\n--\n", the shard 1.safetensors, "\n--\n", 2.safetensors.
+inline void try_shards(const std::string& folder, std::string_view bytes) {
+  put_bytes(folder + "/model.safetensors.index.json", next_part(bytes, "\n--\n"));
+  put_bytes(folder + "/1.safetensors", next_part(bytes, "\n--\n"));
+  put_bytes(folder + "/2.safetensors", bytes);
+  try {
+    const WeightFiles files(folder);
+    for (const std::string& name : files.names()) {
+      const TensorInfo& info = files.info(name);
+      std::vector<char> raw(info.bytes);
+      files.file_of(name).read_raw(name, info.dtype, info.shape, raw.data());
+    }
+    files.file_of("no such tensor");
   } catch (const Error&) {
   }
 }
@@ -76,15 +100,11 @@ inline std::string byte_vocabulary() {
 /// tokenizer.json, a NUL, tokenizer_config.json, a NUL, a text to encode; '@' in the first stands
 /// for byte_vocabulary(). What loads is saved and loaded again and must encode alike.
 inline void try_tokenizer(const std::string& folder, std::string_view bytes) {
-  const auto part = [&](std::string_view& rest) {
-    const std::string_view first = rest.substr(0, rest.find('\0'));
-    rest.remove_prefix(std::min(rest.size(), first.size() + 1));
-    return first;
-  };
+  constexpr std::string_view kNul("\0", 1);
   static const std::string entries = byte_vocabulary();
   std::string tokenizer_json;
   bool full = false;
-  for (const char c : part(bytes)) {
+  for (const char c : next_part(bytes, kNul)) {
     if (c != '@' || full) {
       tokenizer_json += c;
     } else {
@@ -93,7 +113,7 @@ inline void try_tokenizer(const std::string& folder, std::string_view bytes) {
     }
   }
   put_bytes(folder + "/tokenizer.json", tokenizer_json);
-  put_bytes(folder + "/tokenizer_config.json", part(bytes));
+  put_bytes(folder + "/tokenizer_config.json", next_part(bytes, kNul));
   const std::string text = std::string(bytes) + "Kenya's  cafe\u0301 12\n<|eos|> \xE2\x82";
   std::vector<int> ids, plain;
   try {

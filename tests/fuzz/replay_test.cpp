@@ -31,11 +31,46 @@ void replay(const std::string& name, Reader reader) {
 TEST(FuzzCorpus, Safetensors) {
   replay("safetensors", try_safetensors);
 }
+TEST(FuzzCorpus, Shards) {
+  replay("shards", try_shards);
+}
 TEST(FuzzCorpus, Config) {
   replay("config", try_config);
 }
 TEST(FuzzCorpus, Tokenizer) {
   replay("tokenizer", try_tokenizer);
+}
+
+/// A million brackets, wherever a value may stand: nothing may recurse into them.
+TEST(FuzzCorpus, DepthIsNoDanger) {
+  ScratchFolder scratch;
+  const std::string deep = std::string(1000000, '[') + std::string(1000000, ']');
+  const auto header = [&](const std::string& json) {
+    std::string bytes(8, '\0');
+    for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(json.size() >> 8 * i);
+    return bytes + json;
+  };
+  for (const char* before :
+       {"", "{\"x\":", "{\"__metadata__\":", "{\"__metadata__\":{\"x\":", "{\"x\":{\"dtype\":",
+        "{\"x\":{\"shape\":", "{\"x\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":"}) {
+    std::string json = before + deep;
+    for (const char* c = before; *c; ++c) json += *c == '{' ? "}" : "";
+    try_safetensors(scratch.path(), header(json));
+  }
+  for (const char* key : {"model_type", "hidden_size", "rope_scaling", "mlp_only_layers", "x"}) {
+    try_config(scratch.path(), cat("{\"model_type\":\"olmoe\",\"", key, "\":", deep, "}"));
+  }
+  std::filesystem::remove(scratch.file("model.safetensors"));
+  try_shards(scratch.path(), "{\"weight_map\":" + deep + "}");
+  try_shards(scratch.path(), "{\"weight_map\":{\"a\":" + deep + "}}");
+  try_shards(scratch.path(), "{\"metadata\":" + deep + ",\"weight_map\":{\"a\":\"b\"}}");
+  const std::string seed = read_file(RAMOE_SOURCE_DIR "/tests/fuzz/corpus/tokenizer/seed-llama");
+  for (std::size_t at = seed.find(':'); at != std::string::npos; at = seed.find(':', at + 1)) {
+    const char after = seed[at + 1];  // a number, true, false, null or a text
+    if (after == '[' || after == '{' || at > 1500) continue;
+    const std::size_t end = seed.find_first_of(",]}", at);
+    try_tokenizer(scratch.path(), seed.substr(0, at + 1) + deep + seed.substr(end));
+  }
 }
 
 /// A reader that lets another exception through would be noticed.

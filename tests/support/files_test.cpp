@@ -146,6 +146,18 @@ TEST_F(Files, JsonErrorsGiveLineAndColumn) {
   expect_contains(json_error("[1e999]"), "too large");
 }
 
+TEST_F(Files, JsonTooDeepIsAnErrorAndBracketsInTextsDoNotCount) {
+  const auto nested = [](int depth) {
+    return std::string(std::size_t(depth), '[') + std::string(std::size_t(depth), ']');
+  };
+  expect_contains(json_error(nested(201)), path_ + ": lists and objects lie more than 200 deep");
+  expect_contains(json_error(std::string(1 << 20, '{')), "deep");
+  put(nested(200));
+  EXPECT_EQ(read_json(path_).size(), 1u);
+  put("[\"" + std::string(300, '[') + "\\\"" + std::string(300, '{') + "\"]");
+  EXPECT_EQ(read_json(path_)[0].get<std::string>().size(), 601u);
+}
+
 TEST_F(Files, JsonThatIsNotUtf8IsNotWritten) {
   put("old");
   expect_contains(error_of([&] { write_json(path_, Json("\xff")); }), "not UTF-8");
