@@ -6,6 +6,7 @@
 #include <random>
 
 #include "ch06_languages/bpe_train.h"
+#include "ch06_languages/small_tokenizer.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -60,12 +61,6 @@ std::string random_text(std::mt19937& random, std::size_t pieces) {
   std::string text;
   for (std::size_t i = 0; i < pieces; ++i) text += parts[random() % parts.size()];
   return text;
-}
-
-Tokenizer small() {
-  return train_bpe(std::vector<std::string>{"aaab ab aabb abab hello hello help ababab aaaa",
-                                            "\u0915\u093F\u0924\u093E\u092C \u0915\u093F"},
-                   kSmallestVocab + 20);
 }
 
 TEST(Pretokenize, WordsNumbersPunctuation) {
@@ -199,52 +194,6 @@ TEST(Tokenizer, SpecialIds) {
   TokenizerParts parts = tokenizer.parts();
   parts.bos = -1;
   EXPECT_THROW(Tokenizer(parts).bos(), Error);
-}
-
-TEST(Tokenizer, LongestAddedTokenWinsAndPlainOnesAlwaysMatch) {
-  TokenizerParts parts = small().parts();
-  for (const char* text : {"##", "###"}) {
-    parts.added.push_back({static_cast<int>(parts.tokens.size()), false});
-    parts.tokens.push_back(text);
-  }
-  const int two = static_cast<int>(parts.tokens.size()) - 2;
-  EXPECT_EQ(Tokenizer(parts).encode("#####"), (std::vector<int>{two + 1, two}));
-}
-
-TEST(Tokenizer, AHoleEncodesAndDecodesNothing) {
-  TokenizerParts parts = small().parts();
-  const int hole = static_cast<int>(parts.tokens.size());
-  parts.tokens.push_back("");
-  parts.tokens.push_back("zz");
-  const Tokenizer tokenizer(parts);
-  EXPECT_EQ(tokenizer.decode({hole, hole + 1, hole}), "zz");
-  EXPECT_EQ(tokenizer.encode("hello"), small().encode("hello"));
-  EXPECT_EQ(tokenizer.find_token(""), -1);
-}
-
-TEST(Tokenizer, AnAddedTokenMayHaveTheBytesOfAnOrdinaryOne) {
-  TokenizerParts parts = small().parts();
-  const int ordinary = small().find_token("aa"), added = static_cast<int>(parts.tokens.size());
-  ASSERT_GE(ordinary, 0);
-  parts.added.push_back({.id = added, .special = true, .in_vocab = false});
-  parts.tokens.push_back("aa");
-  const Tokenizer tokenizer(parts);
-  EXPECT_EQ(tokenizer.find_token("aa"), ordinary);
-  EXPECT_EQ(tokenizer.encode("aa"), std::vector<int>{ordinary});
-  EXPECT_EQ(tokenizer.encode("aa", SpecialText::tokens), std::vector<int>{added});
-  EXPECT_EQ(tokenizer.decode({ordinary, added}), "aaaa");
-}
-
-TEST(Tokenizer, IgnoreMergesTakesAWholePieceThatIsAToken) {
-  TokenizerParts parts = small().parts();
-  const int whole = static_cast<int>(parts.tokens.size());
-  parts.tokens.push_back("zebra");  // no merge makes it
-  EXPECT_EQ(Tokenizer(parts).encode("zebra").size(), 5u);
-  parts.ignore_merges = true;
-  EXPECT_EQ(Tokenizer(parts).encode("zebra"), std::vector<int>{whole});
-  EXPECT_EQ(Tokenizer(parts).encode("zebras").size(), 6u);
-  parts.added.push_back({.id = whole, .special = true, .in_vocab = false});
-  EXPECT_EQ(Tokenizer(parts).encode("zebra").size(), 5u);  // not one of the vocabulary
 }
 
 TEST(Tokenizer, NfcWhereAsked) {
