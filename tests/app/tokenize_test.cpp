@@ -23,11 +23,11 @@ TEST(Tokenize, ThereAndBack) {
       run_cli("tokenize " + kLlama + " --special=true --add_special=true --input=" + in);
   EXPECT_NE(special.text, plain.text);
   write_file(scratch.file("ids"), special.text);
-  EXPECT_EQ(run_cli("tokenize " + kLlama +
-                    " --decode=true --special=true --input=" + scratch.file("ids"))
-                .text,
-            "<|begin_of_text|>Kenya : 12\n<|begin_of_text|>\n"
-            "<|begin_of_text|><|eot_id|>\xE0\xA4\x95\n");
+  EXPECT_EQ(
+      run_cli("tokenize " + kLlama + " --decode=true --special=true --input=" + scratch.file("ids"))
+          .text,
+      "<|begin_of_text|>Kenya : 12\n<|begin_of_text|>\n"
+      "<|begin_of_text|><|eot_id|>\xE0\xA4\x95\n");
 }
 
 TEST(Tokenize, JsonTextsHoldLineBreaks) {
@@ -36,10 +36,10 @@ TEST(Tokenize, JsonTextsHoldLineBreaks) {
   write_file(in, texts);
   write_file(scratch.file("ids"),
              run_cli("tokenize " + kLlama + " --json=true --input=" + in).text);
-  EXPECT_EQ(run_cli("tokenize " + kLlama +
-                    " --json=true --decode=true --input=" + scratch.file("ids"))
-                .text,
-            texts);
+  EXPECT_EQ(
+      run_cli("tokenize " + kLlama + " --json=true --decode=true --input=" + scratch.file("ids"))
+          .text,
+      texts);
 }
 
 TEST(Tokenize, BadLinesAreNamed) {
