@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "ch01_tensor/philox.h"
 #include "support/scratch.h"
 
 namespace ramoe {
@@ -179,6 +181,34 @@ TEST(ChoiceLetter, OtherScripts) {
   EXPECT_TRUE(is_same_answer(Extractor::choice_letter, "(b)", "Ｂ。"));
   EXPECT_FALSE(is_same_answer(Extractor::choice_letter, "B", "C, not B"));
   EXPECT_FALSE(is_same_answer(Extractor::choice_letter, "B", ""));
+}
+
+TEST(Extractors, ReadingAReadingChangesNothing) {
+  const std::vector<std::string> parts = {
+      "1",  "20",       "300", ",",   ".", " ", "-",  "$",  "A", "B)", "(c",   ")",  "a",
+      "\n", "\\boxed{", "}",   "{,}", "٣", "٬", "，", "是", "'", "é",  "\xff", "０", "．"};
+  Random random(5, 0);
+  int numbers = 0, ambiguous = 0, letters = 0;
+  for (int i = 0; i < 20000; ++i) {
+    std::string text;
+    for (std::uint32_t n = random.below(12); n > 0; --n)
+      text += parts[random.below(static_cast<std::uint32_t>(parts.size()))];
+    const Readings found = number(text), chosen = letter(text);
+    numbers += !found.empty();
+    ambiguous += found.size() == 2;
+    letters += !chosen.empty();
+    ASSERT_LE(found.size(), 2u) << text;
+    for (const std::string& reading : found) {
+      const Readings again = number(reading);
+      EXPECT_NE(std::find(again.begin(), again.end(), reading), again.end()) << text;
+    }
+    if (!chosen.empty()) {
+      EXPECT_EQ(letter(chosen[0]), chosen) << text;
+    }
+  }
+  EXPECT_GT(numbers, 10000);
+  EXPECT_GT(ambiguous, 10);
+  EXPECT_GT(letters, 1000);
 }
 
 TEST(Extractors, BrokenTextIsReadToo) {
