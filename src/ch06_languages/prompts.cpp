@@ -43,8 +43,9 @@ Prompts::Prompts(const Tokenizer& tokenizer, PromptFormat format)
   check(!format_.eos.empty() || !format_.stop.empty(),
         "neither tokenizer nor model has an EOS token, so nothing would end an answer; give a stop "
         "text such as --stop='\\n'.");
-  check(format_.eos.empty() || format_.eos[0] < tokenizer.vocab_size(), "EOS = ", format_.eos[0],
-        " is outside the tokenizer's ", tokenizer.vocab_size(), " tokens.");
+  if (!format_.eos.empty())
+    check(format_.eos[0] < tokenizer.vocab_size(), "EOS = ", format_.eos[0],
+          " is outside the tokenizer's ", tokenizer.vocab_size(), " tokens.");
   parse_template();
 }
 
