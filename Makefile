@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models bench test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models docs-memory bench test test-asan fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,13 @@ base-models: build    ## pre-train the base model of each router family, data/co
 	   name=$$(basename "$$config" .json); \
 	   echo "== $$name"; $(RAMOE) pretrain "$$config" --run="runs/$$name" $(FLAGS) || exit 1; \
 	 done
+
+docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
+	@{ echo "# Memory of real models, computed"; echo; \
+	   echo "Made by \`make docs-memory\` from the published config.json files. \"here\": this program does it so; the other rows say what"; \
+	   echo "would have to change to fit in less. Half of the tokens are taken to be answers. See [real_models.md](real_models.md)."; \
+	   for config in data/configs/real/*.json; do echo; $(RAMOE) memory "$$config" --format=markdown; done; \
+	 } > docs/real_models_memory.md
 
 bench: build          ## time the kernels and the training step
 	$(RAMOE) bench $(FLAGS)

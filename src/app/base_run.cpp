@@ -116,7 +116,7 @@ BaseRun load_base(const std::string& path) {
           prompts,           std::move(model)};
 }
 
-LoadedModel load_any_model(const std::string& path) {
+std::string find_model_folder(const std::string& path) {
   check(!path.empty(), "no model was named; give --model=FOLDER, a run folder or a model folder.");
   const bool is_run = std::filesystem::exists(path + "/model/config.json");
   const std::string named = imported_model(path);
@@ -124,6 +124,11 @@ LoadedModel load_any_model(const std::string& path) {
   check(std::filesystem::exists(folder + "/config.json"), path,
         " holds no model: neither config.json nor model/config.json is there; `ramoe pretrain` and "
         "`ramoe finetune` make one.");
+  return folder;
+}
+
+LoadedModel load_any_model(const std::string& path) {
+  const std::string folder = find_model_folder(path);
   auto model = load_model(folder);
   Tokenizer tokenizer = load_base_tokenizer(folder, model->config());
   return {std::move(model), std::move(tokenizer)};

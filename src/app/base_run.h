@@ -32,8 +32,11 @@ Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& conf
 /// Copies the tokenizer's files from one model folder to another, byte by byte.
 void copy_tokenizer(const std::string& from, const std::string& to);
 
-/// Reads a model folder or a run folder that has one (pretrain, finetune) or names one (import),
-/// with its tokenizer.
+/// The folder with config.json: a model folder itself, or that of a run folder that has one
+/// (pretrain, finetune) or names one (import). Error: there is none.
+std::string find_model_folder(const std::string& path);
+
+/// Reads the model there with its tokenizer.
 struct LoadedModel {
   std::unique_ptr<Model<float>> model;
   Tokenizer tokenizer;

@@ -21,6 +21,9 @@ const std::vector<Command>& commands() {
       {"evaluate", "accuracy of a model on a split", run_evaluate},
       {"generate", "continue a prompt", run_generate},
       {"tokenize", "text to token ids and back", run_tokenize},
+      {"logits", "logits and router logits of given token ids, for comparing with others",
+       run_logits},
+      {"memory", "the memory that a model needs, by method", run_memory},
       {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect},
       {"report", "report.html from the results of a demo", run_report},
       {"bench", "speed of the kernels and of a training step against the machine's peak",
@@ -57,6 +60,12 @@ bool read_arguments(FieldList& fields, const Arguments& arguments, const std::st
   for (const std::string& argument : arguments)
     if (argument.rfind("--", 0) == 0) fields.read_flag(argument.substr(2));
   return true;
+}
+
+Arguments name_first(Arguments arguments, const std::string& key) {
+  if (!arguments.empty() && arguments[0].rfind("-", 0) != 0)
+    arguments[0] = cat("--", key, "=", arguments[0]);
+  return arguments;
 }
 
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,

@@ -32,6 +32,8 @@ int run_evaluate(const Arguments&);
 int run_generate(const Arguments&);
 int run_tokenize(const Arguments&);
 int run_inspect(const Arguments&);
+int run_logits(const Arguments&);
+int run_memory(const Arguments&);
 int run_report(const Arguments&);
 int run_demo(const Arguments&);
 int run_bench(const Arguments&);
@@ -49,6 +51,9 @@ struct RunOptions {
 /// Reads the arguments into the fields: first a config file, if one is named, then the flags in
 /// their order. `--help` prints the keys and ends the command: returns false.
 bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command);
+
+/// The arguments with a first one that is no flag as --key=it: `ramoe inspect runs/base`.
+Arguments name_first(Arguments arguments, const std::string& key);
 
 /// A command that is one stage: reads the options and calls the stage with them.
 template <class Options, class Stage>

@@ -1,9 +1,11 @@
 // ramoe inspect: what is in a run folder, a model folder or a language pack. ramoe report.
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include "app/stages.h"
+#include "ch05_training/memory.h"
 #include "ch06_languages/pack.h"
 #include "ch12_experiments/report.h"
 #include "support/error.h"
@@ -13,38 +15,80 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void inspect_model(const std::string& folder) {
-  const std::string config_path = folder + "/config.json";
-  const ModelConfig c = from_hugging_face(read_json(config_path), config_path);
+/// "name          value", as every line here.
+void print(const std::string& name, const std::string& value) {
+  std::cout << name << std::string(name.size() < 14 ? 14 - name.size() : 1, ' ') << value << "\n";
+}
+
+std::string token_name(const char* name, int id) {
+  return id < 0 ? cat("no ", name) : cat(name, " ", id);
+}
+
+/// What config.json alone says.
+void print_config(const ModelConfig& c) {
+  const int L = c.num_hidden_layers, moe = static_cast<int>(c.moe_layers().size());
+  print("family", c.model_type);
+  print("layers", moe == L ? cat(L, ", all with experts")
+                           : cat(L, ", of which ", moe, " with experts; the others dense of width ",
+                                 c.intermediate_size));
+  print("width", cat(c.hidden_size, ", ", c.num_attention_heads, " query heads, ",
+                     c.num_key_value_heads, " key/value heads of ", c.head_size()));
+  print("attention", cat(c.qk_norm_whole()   ? "QK-norm over all heads"
+                         : c.qk_norm_heads() ? "QK-norm per head"
+                                             : "bias on q, k, v",
+                         c.clip_qkv > 0 ? cat(", clipped at ", c.clip_qkv) : "", ", rotary theta ",
+                         c.rope_theta, ", at most ", c.max_position_embeddings, " tokens"));
+  print("experts", cat(c.num_experts, " of width ", c.moe_intermediate_size, ", ",
+                       c.num_experts_per_tok, " per token",
+                       c.shared_expert()
+                           ? cat(", and a shared one of width ", c.shared_expert_intermediate_size)
+                           : ""));
+  print("router", cat("softmax over all experts, top-", c.num_experts_per_tok,
+                      c.norm_topk_prob ? ", renormalised" : ", not renormalised"));
+  print("vocabulary",
+        cat(c.vocab_size, c.tie_word_embeddings ? ", tied" : ", not tied", "; ",
+            token_name("BOS", c.bos_token_id), ", ", token_name("EOS", c.eos_token_id), ", ",
+            token_name("padding", c.pad_token_id)));
   const ParameterCount count = count_parameters(c);
-  std::cout << "model         " << folder << "\n"
-            << "family        " << c.model_type << "\n"
-            << "layers        " << c.num_hidden_layers << "\n"
-            << "width         " << c.hidden_size << ", " << c.num_attention_heads
-            << " query heads, " << c.num_key_value_heads << " key/value heads of " << c.head_size()
-            << "\n"
-            << "experts       " << c.num_experts << " of width " << c.moe_intermediate_size << ", "
-            << c.num_experts_per_tok << " per token"
-            << (c.shared_expert() ? ", and a shared one" : "") << "\n"
-            << "router        softmax over all experts, top-" << c.num_experts_per_tok
-            << (c.norm_topk_prob ? ", renormalised" : ", not renormalised") << "\n"
-            << "vocabulary    " << c.vocab_size << "\n"
-            << "parameters    " << count.total << " in all, " << count.active << " per token\n";
-  const std::string path = folder + "/model.safetensors";
-  if (!fs::exists(path)) return;
-  const SafetensorsFile file(path);
+  print("parameters", cat(count.total, " in all, ", count.active, " per token"));
+  const double weights = 4.0 * static_cast<double>(count.total);
+  print("memory", cat(size_text(weights), " of weights as fp32; ", size_text(4 * weights),
+                      " with gradients and AdamW's moments; see ramoe memory"));
+}
+
+/// The files: dtypes, bytes, and the first and last tensors.
+void print_weights(const WeightFiles& files) {
+  std::map<std::string, std::size_t> tensors_from_dtype;
   std::uint64_t bytes = 0;
-  for (const std::string& name : file.names()) bytes += file.info(name).bytes;
-  std::cout << "weights       " << file.names().size() << " tensors, " << bytes << " bytes\n";
-  const auto& names = file.names();
+  for (const std::string& name : files.names()) {
+    ++tensors_from_dtype[files.info(name).dtype];
+    bytes += files.info(name).bytes;
+  }
+  std::string dtypes;
+  for (const auto& [dtype, count] : tensors_from_dtype)
+    dtypes += cat(dtypes.empty() ? "" : ", ", dtype, " x ", count);
+  print("weights", cat(files.names().size(), " tensors (", dtypes, "), ", bytes, " bytes in ",
+                       files.files().size(), files.files().size() == 1 ? " file" : " files"));
+  const auto& names = files.names();
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i == 12 && names.size() > 16) {
       std::cout << "  ... " << names.size() - 14 << " more\n";
       i = names.size() - 2;
     }
-    const TensorInfo& info = file.info(names[i]);
+    const TensorInfo& info = files.info(names[i]);
     std::cout << "  " << info.dtype << " " << shape_text(info.shape) << "  " << names[i] << "\n";
   }
+}
+
+void inspect_model(const std::string& folder) {
+  const std::string config_path = folder + "/config.json";
+  print("model", folder);
+  print_config(from_hugging_face(read_json(config_path), config_path));
+  if (fs::exists(folder + "/model.safetensors") ||
+      fs::exists(folder + "/model.safetensors.index.json"))
+    print_weights(WeightFiles(folder));
+  else
+    print("weights", "none in this folder");
 }
 
 void inspect_run(const std::string& folder) {
@@ -87,11 +131,9 @@ struct PathKey {
 };
 
 /// The path given as the first plain argument or as --path=.
-bool read_path(PathKey& key, Arguments arguments, const char* command) {
-  if (!arguments.empty() && arguments[0].rfind("-", 0) != 0)
-    arguments[0] = "--path=" + arguments[0];
+bool read_path(PathKey& key, const Arguments& arguments, const char* command) {
   FieldList fields = fields_of(key);
-  if (!read_arguments(fields, arguments, command)) return false;
+  if (!read_arguments(fields, name_first(arguments, "path"), command)) return false;
   check(!key.path.empty(), "ramoe ", command, " wants a path: ramoe ", command, " runs/base");
   check(fs::exists(key.path), key.path, " does not exist.");
   return true;
@@ -106,9 +148,13 @@ int run_inspect(const Arguments& arguments) {
     inspect_run(key.path);
   else if (fs::exists(key.path + "/config.json"))
     inspect_model(key.path);
-  else if (fs::is_regular_file(key.path) && key.path.ends_with(".json"))
-    inspect_pack(key.path);
-  else if (fs::is_regular_file(key.path))
+  else if (fs::is_regular_file(key.path) && key.path.ends_with(".json")) {
+    const Json json = read_json(key.path);
+    if (json.is_object() && json.contains("model_type"))
+      print_config(from_hugging_face(json, key.path));
+    else
+      inspect_pack(key.path);
+  } else if (fs::is_regular_file(key.path))
     for (const SafetensorsFile file(key.path); const std::string& name : file.names())
       std::cout << file.info(name).dtype << " " << shape_text(file.info(name).shape) << "  " << name
                 << "\n";

@@ -66,9 +66,7 @@ std::string decode_line(const TokenizeOptions& o, const Tokenizer& tokenizer,
 int run_tokenize(const Arguments& arguments) {
   TokenizeOptions o;
   FieldList fields = fields_of(o);
-  Arguments given = arguments;
-  if (!given.empty() && given[0].rfind("-", 0) != 0) given[0] = "--folder=" + given[0];
-  if (!read_arguments(fields, given, "tokenize")) return 0;
+  if (!read_arguments(fields, name_first(arguments, "folder"), "tokenize")) return 0;
   check(!o.folder.empty(), "ramoe tokenize wants a folder: ramoe tokenize runs/base/model");
   const Tokenizer tokenizer = load_tokenizer(o.folder);
   CachedEncoder encoder(tokenizer);

@@ -142,9 +142,16 @@ bool harmless(const std::string& key) {
                                               "output_attentions",
                                               "torchscript",
                                               "use_bfloat16",
+                                              "tf_legacy_loss",
+                                              "pruned_heads",
                                               "chunk_size_feed_forward",
                                               "is_encoder_decoder",
                                               "is_decoder",
+                                              "cross_attention_hidden_size",
+                                              "add_cross_attention",
+                                              "tie_encoder_decoder",
+                                              "decoder_start_token_id",
+                                              "sep_token_id",
                                               "id2label",
                                               "label2id",
                                               "problem_type",
@@ -156,10 +163,27 @@ bool harmless(const std::string& key) {
                                               "temperature",
                                               "top_k",
                                               "top_p",
+                                              "typical_p",
                                               "max_length",
                                               "min_length",
+                                              "early_stopping",
                                               "num_beams",
+                                              "num_beam_groups",
+                                              "diversity_penalty",
+                                              "length_penalty",
                                               "repetition_penalty",
+                                              "no_repeat_ngram_size",
+                                              "encoder_no_repeat_ngram_size",
+                                              "bad_words_ids",
+                                              "num_return_sequences",
+                                              "output_scores",
+                                              "return_dict_in_generate",
+                                              "forced_bos_token_id",
+                                              "forced_eos_token_id",
+                                              "remove_invalid_values",
+                                              "exponential_decay_length_penalty",
+                                              "suppress_tokens",
+                                              "begin_suppress_tokens",
                                               "max_new_tokens",
                                               "_attn_implementation_autoset"};
   return kKeys.contains(key);
@@ -224,7 +248,7 @@ class Reader {
       take_once("num_experts", key, value);
     else if (key == "layer_types")
       take_layer_types(value);
-    else if (key.ends_with("_token_id"))
+    else if (key == "bos_token_id" || key == "eos_token_id" || key == "pad_token_id")
       known_[key] = value.is_null()                         ? Json(-1)
                     : value.is_array() && value.size() == 1 ? value[0]
                                                             : value;

@@ -1,0 +1,178 @@
+// ramoe logits: what a model computes for given token ids, so that anybody can compare.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+
+#include "app/base_run.h"
+#include "app/command.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+struct LogitsKeys {
+  std::string folder, ids, out;
+  int threads = 0;
+
+  void list(FieldList& f) {
+    f.add("folder", &folder,
+          "model or run folder; the first argument may name it without --folder=");
+    f.add("ids", &ids,
+          "JSON file: [[5, 17], [8]], or {\"input_ids\": [[5, 17], [8, 0]], \"attention_mask\": "
+          "[[1, 1], [1, 0]]}");
+    f.add("out", &out, "safetensors file: logits (B,T,V), router_logits.<layer> (B,T,E)");
+    f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
+  }
+};
+
+/// Token ids as given, padded on the right to T; the real tokens of row b are
+/// [begin[b], begin[b] + count[b]).
+struct Given {
+  int T = 0;
+  std::vector<std::vector<int>> token;
+  std::vector<int> begin, count;
+};
+
+/// A list of lists of whole numbers from 0 to `most`; `what` names it in errors.
+std::vector<std::vector<int>> read_lists(const Json& json, int most, const std::string& what) {
+  check(json.is_array() && !json.empty(), what, ": wanted a list of lists of whole numbers.");
+  std::vector<std::vector<int>> lists;
+  for (const Json& row : json) {
+    const std::string where = cat(what, "[", lists.size(), "]");
+    check(row.is_array() && !row.empty(), where, ": wanted a list of at least one whole number.");
+    lists.emplace_back();
+    for (const Json& value : row) {
+      check(value.is_number_integer() && value >= Json(0) && value <= Json(most), where, "[",
+            lists.back().size(), "] is ",
+            value.dump(-1, ' ', false, Json::error_handler_t::replace),
+            "; wanted a whole number from 0 to ", most, ".");
+      lists.back().push_back(value.get<int>());
+    }
+  }
+  return lists;
+}
+
+Given read_given(const std::string& path, int vocabulary) {
+  const Json json = read_json(path);
+  const bool object = json.is_object();
+  if (object)
+    for (const auto& [key, value] : json.items())
+      check(key == "input_ids" || key == "attention_mask", path, ": unknown key \"", key,
+            "\"; there are input_ids and attention_mask.");
+  check(!object || json.contains("input_ids"), path, ": the key input_ids is missing.");
+  Given given;
+  given.token = read_lists(object ? json["input_ids"] : json, vocabulary - 1,
+                           path + (object ? ": input_ids" : ": "));
+  std::vector<std::vector<int>> mask;
+  if (object && json.contains("attention_mask"))
+    mask = read_lists(json["attention_mask"], 1, path + ": attention_mask");
+  check(mask.empty() || mask.size() == given.token.size(), path, ": attention_mask has ",
+        mask.size(), " rows and input_ids ", given.token.size(), ".");
+  for (std::size_t b = 0; b < given.token.size(); ++b) {
+    const std::size_t length = given.token[b].size();
+    if (mask.empty()) mask.resize(given.token.size());
+    if (mask[b].empty()) mask[b].assign(length, 1);
+    check(mask[b].size() == length, path, ": attention_mask[", b, "] has ", mask[b].size(),
+          " values and input_ids[", b, "] ", length, ".");
+    const auto first = std::find(mask[b].begin(), mask[b].end(), 1);
+    const auto end = std::find(first, mask[b].end(), 0);
+    check(first != mask[b].end() && std::find(end, mask[b].end(), 1) == mask[b].end(), path,
+          ": attention_mask[", b, "] must mark one unbroken stretch of tokens.");
+    given.begin.push_back(static_cast<int>(first - mask[b].begin()));
+    given.count.push_back(static_cast<int>(end - first));
+    given.T = std::max(given.T, static_cast<int>(length));
+  }
+  return given;
+}
+
+/// Computes one row at a time, so that memory holds the logits of one; what routers said is small
+/// and kept for all rows.
+class LogitsWriter {
+ public:
+  LogitsWriter(Model<float>& model, const Given& given)
+      : model_(model), given_(given), tape_(arena_), router_(model.config().moe_layers().size()) {}
+
+  void write(const std::string& path) {
+    const ModelConfig& c = model_.config();
+    const auto B = static_cast<std::int64_t>(given_.token.size());
+    const std::int64_t T = given_.T;
+    std::vector<std::int64_t> mask(static_cast<std::size_t>(B * T), 0);
+    for (std::size_t b = 0; b < given_.token.size(); ++b)
+      std::fill_n(mask.begin() + std::ptrdiff_t(b) * T + given_.begin[b], given_.count[b], 1);
+    std::vector<TensorToWrite> tensors;
+    tensors.push_back({"logits", "F32", {B, T, c.vocab_size}, nullptr, [&](const WriteBytes& out) {
+                         for (std::size_t b = 0; b < given_.token.size(); ++b) write_row(b, out);
+                       }});
+    const std::vector<int> layers = c.moe_layers();
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      tensors.push_back({cat("router_logits.", layers[i]),
+                         "F32",
+                         {B, T, c.num_experts},
+                         nullptr,
+                         [this, i](const WriteBytes& out) {
+                           out(router_[i].data(), router_[i].size() * sizeof(float));
+                         }});
+    tensors.push_back({"attention_mask", "I64", {B, T}, mask.data()});
+    write_safetensors(path, tensors, {{"format", "pt"}});
+  }
+
+ private:
+  /// Appends values (count,width) with zeros before and after, so that they stand where the tokens
+  /// do. Error: one is not finite.
+  void place(std::vector<float>& to, const float* from, std::size_t b, int width) const {
+    const std::size_t at = to.size(), w = std::size_t(width);
+    const std::size_t count = std::size_t(given_.count[b]) * w;
+    for (std::size_t i = 0; i < count; ++i)
+      check(std::isfinite(from[i]), "row ", b, ", token ", i / w,
+            ": the model computes a value that is not finite; its weights are damaged.");
+    to.resize(at + std::size_t(given_.T) * w, 0.0f);
+    std::copy_n(from, count, to.begin() + std::ptrdiff_t(at + std::size_t(given_.begin[b]) * w));
+  }
+
+  void write_row(std::size_t b, const WriteBytes& out) {
+    const auto first = given_.token[b].begin() + given_.begin[b];
+    const TokenBatch batch = make_batch({{first, first + given_.count[b]}}, -1, -1);
+    tape_.reset();
+    const Tape<float>::NoGrad no_grad(tape_);
+    const ForwardResult<float> result = model_.forward(tape_, batch);
+    for (std::size_t i = 0; i < router_.size(); ++i)
+      place(router_[i], result.routing[i].logits.z.data, b, model_.config().num_experts);
+    row_.clear();
+    place(row_, result.logits.data, b, model_.config().vocab_size);
+    out(row_.data(), row_.size() * sizeof(float));
+  }
+
+  Model<float>& model_;
+  const Given& given_;
+  Arena arena_;
+  Tape<float> tape_;
+  std::vector<float> row_;
+  std::vector<std::vector<float>> router_;  // by MoE layer, all rows
+};
+
+}  // namespace
+
+int run_logits(const Arguments& arguments) {
+  LogitsKeys keys;
+  FieldList fields = fields_of(keys);
+  if (!read_arguments(fields, name_first(arguments, "folder"), "logits")) return 0;
+  for (const auto& [key, value] :
+       {std::pair{"folder", keys.folder}, {"ids", keys.ids}, {"out", keys.out}})
+    check(!value.empty(), "the key ", key,
+          " is missing: ramoe logits FOLDER --ids=ids.json --out=out.safetensors");
+  const Workers workers(keys.threads);
+  const std::string folder = find_model_folder(keys.folder);
+  const std::string config_path = folder + "/config.json";
+  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  const Given given = read_given(keys.ids, config.vocab_size);  // before the weights are read
+  const std::unique_ptr<Model<float>> model = load_model(folder);
+  LogitsWriter(*model, given).write(keys.out);
+  std::cout << keys.out << ": logits (" << given.token.size() << "," << given.T << ","
+            << config.vocab_size << "), router logits of " << config.moe_layers().size()
+            << " layers (" << given.token.size() << "," << given.T << "," << config.num_experts
+            << ")\n";
+  return 0;
+}
+
+}  // namespace ramoe

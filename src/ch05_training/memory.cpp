@@ -1,0 +1,96 @@
+#include "ch05_training/memory.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace ramoe {
+
+ActivationCount count_activations(const ModelConfig& config, int T) {
+  ModelConfig c = config;
+  c.resolve_widths();
+  const double C = c.hidden_size, E = c.num_experts, K = c.num_experts_per_tok;
+  const double H = c.moe_intermediate_size, V = c.vocab_size;
+  const double Q = c.num_attention_heads * c.head_size();
+  const double KV = c.num_key_value_heads * c.head_size();
+
+  // norm, q, k, v, their rotated copies, what attention mixed, its probabilities, the output
+  double attention = (C + 1) + (Q + 2 * KV) + (Q + KV) + Q + c.num_attention_heads * T + C;
+  if (c.qk_norm_whole()) attention += Q + KV + 2;
+  if (c.qk_norm_heads()) attention += Q + KV + c.num_attention_heads + c.num_key_value_heads;
+  if (c.clip_qkv > 0) attention += Q + 2 * KV;
+
+  // norm, z and p, choices and gates and where they went, then per choice: input, gate and up,
+  // their product, output; the sum
+  double mixture = (C + 1) + 2 * E + 4 * K + K * (C + 2 * H + H + C) + C;
+  if (c.shared_expert()) mixture += 3.0 * c.shared_expert_intermediate_size + 2 * C + 1;
+  const double dense = (C + 1) + 3.0 * c.intermediate_size + C;
+
+  const double moe = static_cast<double>(c.moe_layers().size());
+  ActivationCount count;
+  count.per_token =
+      C + c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
+  count.per_target = 2 * V + 4 * C;  // logits and last norm with their gradients
+  // The residual stream, the normed input, and around attention: out, q, k, v; choices and gates;
+  // gate and up of what is dense.
+  const double wide = std::max(c.shared_expert() ? c.shared_expert_intermediate_size : 0,
+                               c.num_hidden_layers > moe ? c.intermediate_size : 0);
+  count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide;
+  count.lent = K * (C + 3 * H) + K + C;
+  return count;
+}
+
+double cache_bytes_per_token(const ModelConfig& c) {
+  return 4.0 * 2 * c.num_hidden_layers * c.num_key_value_heads * c.head_size();
+}
+
+std::string size_text(double bytes) {
+  const bool gib = bytes >= 1 << 30, mib = bytes >= 1 << 20;
+  const double value = bytes / (gib ? 1 << 30 : mib ? 1 << 20 : 1 << 10);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f %s",
+                value < 10    ? 2
+                : value < 100 ? 1
+                              : 0,
+                value,
+                gib   ? "GiB"
+                : mib ? "MiB"
+                      : "KiB");
+  return text;
+}
+
+void MemoryQuestion::list(FieldList& f) {
+  f.add("batch", &batch, "sequences trained or answered together", {1, 1 << 20});
+  f.add("tokens", &tokens, "tokens of each, prompt and answer", {1, 1 << 24});
+  f.add("examples", &examples, "training pairs; RA-MoE keeps the English routing of each",
+        {0, 1 << 30});
+  f.add("share", &share, "share of the experts that RISE trains", {0, 1});
+}
+
+std::vector<MemoryNeed> memory_needs(const ModelConfig& c, const MemoryQuestion& q) {
+  const double P = static_cast<double>(count_parameters(c).total), C = c.hidden_size;
+  const double moe = static_cast<double>(c.moe_layers().size()), E = c.num_experts;
+  const double routers = moe * C * E, experts = moe * E * 3 * C * c.moe_intermediate_size;
+  const double N = static_cast<double>(q.batch) * q.tokens;
+  const double cache = N * cache_bytes_per_token(c);
+  // Half of the tokens are taken to be answer: their logits are wanted.
+  const double step = count_activations(c, q.tokens).bytes(N, N / 2);
+  const double english = 8 * q.examples * moe * E;
+  const double moments = 12;  // gradient and two moments of a trained parameter
+  const std::string rise =
+      "RISE, " + std::to_string(static_cast<int>(100 * q.share)) + " % of the experts";
+  return {
+      {"answering, Routing Steering", true, 4 * P + cache},
+      {"answering, weights kept as bf16", false, 2 * P + cache},
+      {"answering, weights in 8 bits", false, P + cache},
+      {"SFT", true, (4 + moments) * P + step},
+      {"RA-MoE, SARA", true, (4 + moments) * P + step + english},
+      {rise, true, 4 * P + moments * (q.share > 0 ? experts : 0) + step},
+      {rise + ", gradients and moments for those alone", false,
+       4 * P + moments * q.share * experts + step},
+      {"RA-MoE on the routers' weights alone", false, 4 * P + moments * routers + step + english},
+      {"the same, other weights as bf16", false,
+       2 * (P - routers) + (4 + moments) * routers + step + english},
+  };
+}
+
+}  // namespace ramoe
