@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 LANGUAGES = ["en", "zh", "es", "ar", "th", "hi", "sw"]
 CLOSE = 1e-4
+PLACES = 4  # questions of each task and language
 NEW_TOKENS = 24
 EAGER = dict(attn_implementation="eager", experts_implementation="eager")
 
@@ -56,7 +57,8 @@ def texts(data):
 
 
 def run(*arguments, text=None):
-    done = subprocess.run([str(a) for a in arguments], input=text, capture_output=True, text=True)
+    done = subprocess.run([str(a) for a in arguments], input=text, capture_output=True,
+                          encoding="utf-8", errors="replace")
     if done.returncode:
         sys.exit(f"{' '.join(map(str, arguments))}\n{done.stderr}")
     return done.stdout
@@ -77,7 +79,7 @@ def compare(ramoe, folder, data):
         theirs = tokenizer(lines, add_special_tokens=False)["input_ids"]
         same_ids = sum(a == b for a, b in zip(ours, theirs, strict=True))
 
-        prompts = questions(data, 12)
+        prompts = questions(data, PLACES)
         ids = [[tokenizer.bos_token_id] + tokenizer(p, add_special_tokens=False)["input_ids"]
                for p in prompts]
         (pathlib.Path(scratch) / "ids.json").write_text(json.dumps(ids))
@@ -121,7 +123,7 @@ def main():
           "| of a router logit | greedy answers alike |")
     print("|---|---|---|---|---|---|")
     results = [compare(ramoe, folder, data) for folder in folders]
-    print(f"\nLogits and router logits are those of {12 * 3 * len(LANGUAGES)} questions in seven languages, "
+    print(f"\nLogits and router logits are those of {PLACES * 3 * len(LANGUAGES)} questions in seven languages, "
           "at every token and in every layer.")
     sys.exit(0 if all(results) else 1)
 
