@@ -6,7 +6,8 @@
 //   layer answers       keys and values of every layer and token of the sequences being answered
 //
 // Formulas of what this program allocates, term by term; the tests hold them against real
-// parameters and, within 5 per cent, against a real arena. Tests: tests/ch05_training/memory_test.cpp
+// parameters and, within 5 per cent, against a real arena.
+// Tests: tests/ch05_training/memory_test.cpp
 #pragma once
 
 #include <string>
