@@ -189,6 +189,12 @@ std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std
   return result;
 }
 
+std::vector<TensorToWrite> tensors_to_write(const Model<float>& model) {
+  std::vector<const std::vector<float>*> values;
+  for (const auto& p : model.parameters()) values.push_back(&p->value);
+  return tensors_to_write(model, "", values);
+}
+
 void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
                    const std::vector<std::vector<float>*>& arrays) {
   for (const StoredTensor& t : stored_tensors(model)) {
@@ -210,11 +216,8 @@ void read_tensors(const WeightFiles& files, const Model<float>& model, const std
 
 void save_model(const Model<float>& model, const std::string& folder) {
   make_folder(folder);
-  std::vector<const std::vector<float>*> values;
-  for (const auto& p : model.parameters()) values.push_back(&p->value);
   write_json(folder + "/config.json", to_hugging_face(model.config()));
-  write_safetensors(folder + "/model.safetensors", tensors_to_write(model, "", values),
-                    {{"format", "pt"}});
+  write_safetensors(folder + "/model.safetensors", tensors_to_write(model), {{"format", "pt"}});
 }
 
 std::unique_ptr<Model<float>> load_model(const std::string& folder) {

@@ -42,6 +42,8 @@ std::vector<StoredTensor> stored_tensors(const Model<float>& model);
 /// `arrays[p]` belongs to parameter p; empty ones are left out. Must outlive the write.
 std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std::string& prefix,
                                             const std::vector<const std::vector<float>*>& arrays);
+/// The entries of a model file: the values of all parameters.
+std::vector<TensorToWrite> tensors_to_write(const Model<float>& model);
 /// Reads such entries back, converted to fp32 and turned on the way from the mapped file: beside
 /// the arrays no tensor is held twice. Everything is checked before the first value is written.
 /// Error, named: a missing tensor, another shape or dtype, a value that is not finite.

@@ -192,9 +192,7 @@ std::string error_with_tensors(const Change& change) {
   const ScratchFolder folder;
   const Model<float> model(tiny_config("olmoe", false), 1);
   save_model(model, folder.path());
-  std::vector<const std::vector<float>*> values;
-  for (const auto& p : model.parameters()) values.push_back(&p->value);
-  std::vector<TensorToWrite> tensors = tensors_to_write(model, "", values);
+  std::vector<TensorToWrite> tensors = tensors_to_write(model);
   change(tensors);
   write_safetensors(folder.file("model.safetensors"), tensors);
   return error_of([&] { load_model(folder.path()); });

@@ -21,10 +21,8 @@ struct Sharded {
 
   Sharded() {
     stir(model, 3);
-    std::vector<const std::vector<float>*> values;
-    for (const auto& p : model.parameters()) values.push_back(&p->value);
     std::size_t i = 0;
-    for (TensorToWrite& tensor : tensors_to_write(model, "", values)) {
+    for (TensorToWrite& tensor : tensors_to_write(model)) {
       index["weight_map"][tensor.name] = shard(i % 3);
       shards[i++ % 3].push_back(std::move(tensor));
     }
@@ -147,9 +145,7 @@ std::string error_with_stored(const std::string& dtype, std::size_t element, flo
   const ScratchFolder folder;
   const Model<float> model(tiny_config("olmoe", false), 1);
   save_model(model, folder.path());
-  std::vector<const std::vector<float>*> values;
-  for (const auto& p : model.parameters()) values.push_back(&p->value);
-  std::vector<TensorToWrite> tensors = tensors_to_write(model, "", values);
+  std::vector<TensorToWrite> tensors = tensors_to_write(model);
   std::vector<char> bytes(11 * 8 * element);
   if (dtype == "F32") std::memcpy(bytes.data() + 7 * 4, &value, 4);
   tensors[0] = {tensors[0].name, dtype, tensors[0].shape, bytes.data()};
@@ -176,9 +172,7 @@ TEST(WeightFiles, OldFilesMayHoldWhatIsComputed) {
   const ScratchFolder folder;
   const Model<float> model(tiny_config("olmoe", false), 1);
   save_model(model, folder.path());
-  std::vector<const std::vector<float>*> values;
-  for (const auto& p : model.parameters()) values.push_back(&p->value);
-  std::vector<TensorToWrite> tensors = tensors_to_write(model, "", values);
+  std::vector<TensorToWrite> tensors = tensors_to_write(model);
   const float frequencies[] = {1, 0.01f};
   tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", "F32", {2}, frequencies});
   write_safetensors(folder.file("model.safetensors"), tensors);
