@@ -22,7 +22,7 @@ void expect_baselines(const std::string& run, const ScratchFolder& scratch) {
         run_cli("finetune" + stages + " --taxonomy_run=" + run +
                 "/taxonomy --steps=2 --language=es --method=" + method + " --run=" + folder);
     EXPECT_EQ(tuned.code, 0) << tuned.text;
-    EXPECT_EQ(read_json(folder + "/results.json")["method"], method);
+    EXPECT_EQ(read_json(folder + "/results.json")["method"].get<std::string>(), method);
   }
   for (const char* steering : {"soft", "hard"}) {
     const std::string folder = scratch.file(steering);
@@ -57,7 +57,9 @@ TEST(Demo, StagesProduceConsistentFiles) {
   for (const Json& row : results["taxonomy"]) {
     std::vector<ClassifiedPair> mine;
     for (const ClassifiedPair& pair : pairs)
-      if (pair.lang == row["lang"] && pair.task == row["task"]) mine.push_back(pair);
+      if (pair.lang == row["lang"].get<std::string>() &&
+          pair.task == row["task"].get<std::string>())
+        mine.push_back(pair);
     const TypeCounts counts = count_types(mine);
     EXPECT_GT(counts.total(), 0);
     for (const PairType type : all_pair_types)
