@@ -5,8 +5,8 @@
 //   TN   C (M,N) += A(K,M)^T B (K,N)         gradient of its weight, x^T dy
 //
 // All matrices are row-major with a leading dimension >= the row length. This is the one file
-// family in which M, N, K have the meaning that they have in BLAS. Tests:
-// tests/ch01_tensor/gemm_test.cpp
+// family in which M, N, K have the meaning that they have in BLAS.
+// Tests: tests/ch01_tensor/gemm_test.cpp
 #pragma once
 
 #include <cstddef>

@@ -6,8 +6,8 @@
 //   p[t,j] v[j]
 //
 // Query head h reads key/value head h / (NH/NKV). A sequence b has length[b] <= T real tokens at
-// the front; rows behind are padding: their output is 0 and nobody reads them. Tests:
-// tests/ch03_transformer/attention_test.cpp
+// the front; rows behind are padding: their output is 0 and nobody reads them.
+// Tests: tests/ch03_transformer/attention_test.cpp
 #pragma once
 
 namespace ramoe {

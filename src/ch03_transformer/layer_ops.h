@@ -1,13 +1,12 @@
 // Chapter 3.1 - the layers of a transformer as functions over pointers and dims
 //
-//   B T N=B*T  batch, tokens, rows    C model width    V vocabulary    H hidden width    HS head
-//   size
+//   B T N=B*T  batch, tokens, rows   C model width   V vocabulary   H hidden width   HS head size
 //
 // op_forward(outputs, inputs, dims) and, under it in the source, op_backward(input gradients, saved
 // values, output gradient, dims). Gradients accumulate; a null gradient pointer is skipped. Where
 // there is a last argument `accumulate`, false overwrites the input's gradient instead. T is float
-// or double. The *_plain functions are the definitions, for reading and for the tests. Tests:
-// tests/ch03_transformer/layer_ops_test.cpp
+// or double. The *_plain functions are the definitions, for reading and for the tests.
+// Tests: tests/ch03_transformer/layer_ops_test.cpp
 #pragma once
 
 namespace ramoe {

@@ -1,8 +1,8 @@
 // Chapter 3.4 - the layers of a transformer on the tape
 //
 // Each function checks its shapes, computes, and records its backward. Index arrays (tokens,
-// positions, lengths, targets) are read again in backward and must outlive the tape's step. Tests:
-// tests/ch03_transformer/transformer_ops_test.cpp
+// positions, lengths, targets) are read again in backward and must outlive the tape's step.
+// Tests: tests/ch03_transformer/transformer_ops_test.cpp
 #pragma once
 
 #include "ch02_autograd/tape.h"

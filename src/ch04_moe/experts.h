@@ -5,8 +5,8 @@
 //   combine  out[n] = sum_k gate[n,k] y[slot of (n,k)], summed in the order of k
 //
 // A slot is a place in the sorted order; names give the direction: token_from_slot,
-// slot_from_choice. Weights: gate_up (E,C,2H), gate in the first H columns; down (E,H,C). Tests:
-// tests/ch04_moe/experts_test.cpp
+// slot_from_choice. Weights: gate_up (E,C,2H), gate in the first H columns; down (E,H,C).
+// Tests: tests/ch04_moe/experts_test.cpp
 #pragma once
 
 #include "ch04_moe/router.h"

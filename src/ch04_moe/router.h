@@ -6,8 +6,8 @@
 //        gate (N,K)    p of the chosen experts; renormalised to sum 1 if the family says so
 //
 // Logits, probabilities and choices are distinct types: a statistic over p can not be computed over
-// z by mistake. Two losses keep the router healthy; their gradients go to z directly. Tests:
-// tests/ch04_moe/router_test.cpp
+// z by mistake. Two losses keep the router healthy; their gradients go to z directly.
+// Tests: tests/ch04_moe/router_test.cpp
 #pragma once
 
 #include <vector>

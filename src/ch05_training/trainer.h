@@ -4,8 +4,8 @@
 //
 // Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss
 // (the alignment term of chapter 10). A step is a pure function of the weights, the optimiser's
-// state and the step number, so a resumed run gives the same bits as one that never stopped. Tests:
-// tests/ch05_training/trainer_test.cpp
+// state and the step number, so a resumed run gives the same bits as one that never stopped.
+// Tests: tests/ch05_training/trainer_test.cpp
 #pragma once
 
 #include <functional>

@@ -4,8 +4,8 @@
 //   model.safetensors.index.json, model-00001-of-00003.safetensors    large models: shards, and
 //     {"metadata": {...}, "weight_map": {tensor: file, ...}}          which tensor lies in which
 //
-// If both are there the single file is read, as transformers does. Tests:
-// tests/ch05_training/weight_files_test.cpp
+// If both are there the single file is read, as transformers does.
+// Tests: tests/ch05_training/weight_files_test.cpp
 #pragma once
 
 #include <memory>

@@ -8,9 +8,8 @@
 //   English   nearly every id of every split                                  -> cc, ci
 //   a target  of the base ids, the first ceil(weight * n) of a seeded order; weight =
 //             (web share / English share) ^ mixture_exponent
-//   local     facts about a territory where the target is official: seen there first, by English
-//   only
-//             with probability english_sees_local unless English is its main language -> ic
+//   local     facts about a territory where the target is official: seen there first, and by
+//             English with probability english_sees_local, unless it is its main language  -> ic
 //   rare      a small share of all splits: seen by nobody                     -> ii
 //
 // Local facts are the one exception: they may be in their language's base and adapt, carry `local`,

@@ -2,13 +2,11 @@
 //
 // That task-relevant experts are identified in the middle layers is the paper's; the rules are:
 //
-//   usage      Delta_l[e] = mean over English task prompts of u_l[e] - mean over general English
-//   text
-//              of u_l[e];   S_l = { e : Delta_l[e] > tau }          (arXiv 2510.04694; tau is a
-//              key)
-//   esft       the fewest experts whose token-selection ratios sum to at least p of the layer's
-//   total
-//              (Wang et al., ESFT, arXiv 2407.01906; normalised per layer)
+//   usage      Delta_l[e] = mean over English task prompts of u_l[e]
+//                         - mean over general English text of u_l[e]
+//              S_l = { e : Delta_l[e] > tau }                   (arXiv 2510.04694; tau is a key)
+//   esft       the fewest experts whose token-selection ratios sum to at least p of the total
+//              of the layer            (Wang et al., ESFT, arXiv 2407.01906; normalised per layer)
 //   contrast   the rule of `usage` on prompts answered correctly minus prompts answered wrongly
 //
 // If a rule gives no expert in a layer, the n with the largest score are taken (our choice); it

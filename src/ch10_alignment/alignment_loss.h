@@ -3,8 +3,8 @@
 //   L_align = 1/|B_ci| sum_{i in B_ci} 1/|M| sum_{l in M} D_l(q*_il, q_il)
 //
 // Forward computes D and g = dD/dq for each example and layer; backward turns g into dz through the
-// softmax. Nothing of this is left to automatic differentiation. Tests:
-// tests/ch10_alignment/alignment_loss_test.cpp
+// softmax. Nothing of this is left to automatic differentiation.
+// Tests: tests/ch10_alignment/alignment_loss_test.cpp
 #pragma once
 
 #include <vector>

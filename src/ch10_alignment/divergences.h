@@ -3,12 +3,10 @@
 // For one ci example and one layer, with the task experts S, m = sum_{k in S} q[k], m* likewise:
 //
 //   D = sum_{k in S} q*[k] log(q*[k]/q[k]) + (1-m*) log((1-m*)/(1-m))                      (lumped)
-//     = KL_Bernoulli(m*||m) + m* KL(q*/m* || q/m)                    total mass + relative
-//     allocation
+//     = KL_Bernoulli(m*||m) + m* KL(q*/m* || q/m)           total mass + relative allocation
 //
 // That routing on ci examples follows the English task experts in mass and allocation is the
-// paper's; this formula is our choice: one KL over |S|+1 outcomes, the experts of S and "any
-// other".
+// paper's; this formula is our choice: one KL over |S|+1 outcomes, the experts of S and any other.
 //
 // Gradient. q[k] of k in S enters its own term; q[j] of any other enters 1-m = sum of the others:
 //

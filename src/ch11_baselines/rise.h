@@ -13,8 +13,8 @@
 //
 // Only the chosen experts are trained; routers, attention and the rest stay frozen. Ours: the depth
 // of layer i of L is (i + 1/2) / L, the experts of a part are ranked together, an expert that no
-// language uses scores 0, and the number chosen is a share of all experts. Tests:
-// tests/ch11_baselines/rise_test.cpp
+// language uses scores 0, and the number chosen is a share of all experts.
+// Tests: tests/ch11_baselines/rise_test.cpp
 #pragma once
 
 #include <map>

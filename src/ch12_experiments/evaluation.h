@@ -2,8 +2,8 @@
 //
 // Accuracy is that of chapter 8.1 on test, which no target language has seen at any stage.
 // `given_english` is the accuracy on the test items that the base model answers correctly in
-// English: the transfer that alignment claims to help. Tests:
-// tests/ch12_experiments/evaluation_test.cpp
+// English: the transfer that alignment claims to help.
+// Tests: tests/ch12_experiments/evaluation_test.cpp
 #pragma once
 
 #include <map>
