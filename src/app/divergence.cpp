@@ -99,7 +99,7 @@ void divergence_stage(const DivergenceOptions& options) {
   DivergenceOptions o = options;
   RunFolder folder(o.run.run, run_facts("divergence", fields_of(o), o.seed, base.facts()),
                    o.run.existing());
-  const int L = static_cast<int>(base.model->config().moe_layers().size());
+  const int L = base.model->config().moe_layer_count();
   std::map<std::string, std::vector<double>> by_language;
   Json by_task = Json::object(), gaps = Json::array();
   std::vector<double> mean(std::size_t(L), 0.0), gap_values;

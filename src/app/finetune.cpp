@@ -112,8 +112,8 @@ std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
   const std::string path = require_file(experts_run, "experts.json", "experts");
   std::vector<TaskExperts> experts;
   for (const Json& task : read_json(path))
-    experts.push_back(task_experts_from_json(
-        task, path, static_cast<int>(config.moe_layers().size()), config.num_experts));
+    experts.push_back(
+        task_experts_from_json(task, path, config.moe_layer_count(), config.num_experts));
   return experts;
 }
 

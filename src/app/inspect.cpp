@@ -26,7 +26,7 @@ std::string token_name(const char* name, int id) {
 
 /// What config.json alone says.
 void print_config(const ModelConfig& c) {
-  const int L = c.num_hidden_layers, moe = static_cast<int>(c.moe_layers().size());
+  const int L = c.num_hidden_layers, moe = c.moe_layer_count();
   print("family", c.model_type);
   print("layers", moe == L ? cat(L, ", all with experts")
                            : cat(L, ", of which ", moe, " with experts; the others dense of width ",

@@ -69,10 +69,10 @@ Given read_given(const std::string& path, int vocabulary) {
     mask = read_lists(json["attention_mask"], 1, path + ": attention_mask");
   check(mask.empty() || mask.size() == given.token.size(), path, ": attention_mask has ",
         mask.size(), " rows and input_ids ", given.token.size(), ".");
+  if (mask.empty())
+    for (const std::vector<int>& row : given.token) mask.emplace_back(row.size(), 1);
   for (std::size_t b = 0; b < given.token.size(); ++b) {
     const std::size_t length = given.token[b].size();
-    if (mask.empty()) mask.resize(given.token.size());
-    if (mask[b].empty()) mask[b].assign(length, 1);
     check(mask[b].size() == length, path, ": attention_mask[", b, "] has ", mask[b].size(),
           " values and input_ids[", b, "] ", length, ".");
     const auto first = std::find(mask[b].begin(), mask[b].end(), 1);

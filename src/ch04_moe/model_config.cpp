@@ -52,7 +52,7 @@ void ModelConfig::resolve_widths() {
   const int active = num_experts_per_tok * moe_intermediate_size;
   if (shared_expert() && shared_expert_intermediate_size == 0)
     shared_expert_intermediate_size = active;
-  const bool all_moe = static_cast<int>(moe_layers().size()) == num_hidden_layers;
+  const bool all_moe = moe_layer_count() == num_hidden_layers;
   if (!all_moe && intermediate_size == 0) intermediate_size = active;
 }
 
@@ -83,7 +83,7 @@ void ModelConfig::validate() const {
         " is odd; rotary positions turn pairs of elements.");
   check(model_type != "olmoe" || head_dim == 0 || head_dim * num_attention_heads == hidden_size,
         "olmoe has no head_dim of its own; hidden_size must be num_attention_heads * head_dim.");
-  const int moe = static_cast<int>(moe_layers().size());
+  const int moe = moe_layer_count();
   check(moe > 0, "decoder_sparse_step = ", decoder_sparse_step,
         " and mlp_only_layers leave none of ", num_hidden_layers,
         " layers with experts; there is nothing to route.");
@@ -190,8 +190,7 @@ bool harmless(const std::string& key) {
 }
 
 std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() > 80 ? text.substr(0, 77) + "..." : text;
+  return excerpt(value, 80);
 }
 
 /// Reads config.json key by key: `known` becomes an object for our own list of fields.

@@ -54,6 +54,7 @@ struct ModelConfig {
   bool is_moe_layer(int l) const;
   /// The layers with experts, in order. Routing statistics have one entry for each of them.
   std::vector<int> moe_layers() const;
+  int moe_layer_count() const { return static_cast<int>(moe_layers().size()); }
 
   /// Error naming the keys that do not fit together (K > E, heads that do not group, ...).
   void validate() const;

@@ -57,9 +57,7 @@ int count_rows(const unsigned char* counts, int N) {
   return static_cast<int>(
       std::count_if(counts, counts + N, [](unsigned char c) { return c != 0; }));
 }
-}  // namespace
 
-namespace {
 /// f[e] += rows that count and chose e;  P[e] += sum of their p[n,e].
 template <class T>
 void add_choices(T* f, double* P, const T* p, const int* chosen, const unsigned char* counts, int N,
@@ -185,7 +183,6 @@ Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& laye
   check(!layers.empty(), "the balance loss needs the routing of at least one layer.");
   const Routing<T>& r = layers[0];
   const int L = static_cast<int>(layers.size());
-  Tensor<T> loss = tape.output(Shape{});
   T* f = tape.template keep<T>(static_cast<std::size_t>(r.E));
   std::vector<const T*> p;
   std::vector<const int*> chosen;
@@ -193,13 +190,13 @@ Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& laye
     p.push_back(layer.probabilities.p);
     chosen.push_back(layer.chosen.expert);
   }
-  loss.data[0] =
+  const T loss =
       static_cast<T>(pooled_balance_forward(f, p.data(), chosen.data(), counts, L, r.N, r.E, r.K));
   // Backward needs no values but f: one small tensor per layer, whose sum is the loss.
   Tensor<T> total;
   for (const Routing<T>& layer : layers) {
     const Tensor<T> z = layer.logits.z, share = tape.output(Shape{}, z);
-    share.data[0] = loss.data[0] / static_cast<T>(L);
+    share.data[0] = loss / static_cast<T>(L);
     const T* p_l = layer.probabilities.p;
     tape.record(share, [&tape = tape, z, share, f, p_l, counts, L] {
       balance_backward(tape.grad(z), p_l, f, counts, tape.grad(share)[0] / static_cast<T>(L),

@@ -25,7 +25,7 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
   if (c.shared_expert()) mixture += 3.0 * c.shared_expert_intermediate_size + 2 * C + 1;
   const double dense = (C + 1) + 3.0 * c.intermediate_size + C;
 
-  const double moe = static_cast<double>(c.moe_layers().size());
+  const double moe = c.moe_layer_count();
   ActivationCount count;
   count.per_token =
       C + c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
@@ -68,7 +68,7 @@ void MemoryQuestion::list(FieldList& f) {
 
 std::vector<MemoryNeed> memory_needs(const ModelConfig& c, const MemoryQuestion& q) {
   const double P = static_cast<double>(count_parameters(c).total), C = c.hidden_size;
-  const double moe = static_cast<double>(c.moe_layers().size()), E = c.num_experts;
+  const double moe = c.moe_layer_count(), E = c.num_experts;
   const double routers = moe * C * E, experts = moe * E * 3 * C * c.moe_intermediate_size;
   const double N = static_cast<double>(q.batch) * q.tokens;
   const double cache = N * cache_bytes_per_token(c);

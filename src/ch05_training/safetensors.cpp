@@ -148,6 +148,13 @@ std::string shape_text(const TensorShape& shape) {
   return text + ")";
 }
 
+void no_such_tensor(const std::string& path, const std::string& name,
+                    const std::vector<std::string>& names) {
+  const std::string nearest = nearest_word(name, names);
+  fail(path, ": there is no tensor ", name, " among its ", names.size(),
+       nearest.empty() ? "." : "; the nearest name is " + nearest + ".");
+}
+
 void write_safetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
                        const SafetensorsMetadata& metadata) {
   const std::string header = header_text(path, tensors, metadata);
@@ -259,9 +266,7 @@ void SafetensorsFile::check_layout(std::uint64_t data_begin, std::uint64_t data_
 const TensorInfo& SafetensorsFile::info(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
-  const std::string nearest = nearest_word(name, names_);
-  fail(path_, ": there is no tensor ", name, " among its ", names_.size(),
-       nearest.empty() ? "." : "; the nearest name is " + nearest + ".");
+  no_such_tensor(path_, name, names_);
 }
 
 const TensorInfo& SafetensorsFile::expect(const std::string& name,

@@ -39,6 +39,10 @@ struct TensorToWrite {
   std::function<void(const WriteBytes& write)> produce = {};
 };
 
+/// The Error of a tensor that is not among `names`, with the nearest of them.
+[[noreturn]] void no_such_tensor(const std::string& path, const std::string& name,
+                                 const std::vector<std::string>& names);
+
 using SafetensorsMetadata = std::map<std::string, std::string>;
 
 /// Writes the tensors in the given order: beside the path, flushed, renamed (see write_file).

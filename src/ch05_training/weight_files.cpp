@@ -2,8 +2,6 @@
 
 #include <filesystem>
 
-#include "support/config.h"
-
 namespace ramoe {
 namespace fs = std::filesystem;
 
@@ -68,9 +66,7 @@ void WeightFiles::open_shards(const std::string& index) {
 const SafetensorsFile& WeightFiles::file_of(const std::string& name) const {
   const auto found = file_from_name_.find(name);
   if (found != file_from_name_.end()) return *found->second;
-  const std::string nearest = nearest_word(name, names_);
-  fail(files_.size() == 1 ? files_[0]->path() : path_, ": there is no tensor ", name, " among its ",
-       names_.size(), nearest.empty() ? "." : "; the nearest name is " + nearest + ".");
+  no_such_tensor(files_.size() == 1 ? files_[0]->path() : path_, name, names_);
 }
 
 }  // namespace ramoe

@@ -23,6 +23,7 @@ MixtureBatches::MixtureBatches(const Mixture& mixture, const Tokenizer& tokenize
                                bool question_targets, std::uint64_t seed)
     : mixture_(mixture),
       tokenizer_(tokenizer),
+      prompts_(tokenizer),
       encoder_(tokenizer),
       batch_(batch),
       question_targets_(question_targets),
@@ -35,7 +36,7 @@ TrainingBatch MixtureBatches::batch(std::int64_t number) {
     const std::uint64_t count = static_cast<std::uint64_t>(kGroup) * std::uint64_t(batch_);
     for (std::uint64_t i = 0; i < count; ++i) {
       const Document document = mixture_.document(std::uint64_t(group_) * count + i);
-      sequences.push_back(encode_example(encoder_, tokenizer_, document.question, document.answer));
+      sequences.push_back(prompts_.example(encoder_, document.question, document.answer));
       if (question_targets_) sequences.back().prompt = 1;
     }
     batches_ = bucket_by_length(std::move(sequences), batch_, seed_ + std::uint64_t(group_));

@@ -33,6 +33,7 @@ class MixtureBatches {
   static constexpr int kGroup = 8;
   const Mixture& mixture_;
   const Tokenizer& tokenizer_;
+  Prompts prompts_;
   CachedEncoder encoder_;
   int batch_;
   bool question_targets_;

@@ -28,10 +28,9 @@ class Node {
   bool empty() const { return !there() || (value_->is_structured() && value_->empty()); }
 
   [[noreturn]] void wrong(const std::string& wanted) const {
-    std::string given = value_->dump(-1, ' ', false, Json::error_handler_t::replace);
-    if (given.size() > 60) given = given.substr(0, 57) + "...";
-    fail("results: ", path_.empty() ? "the whole" : path_, ": given ", there() ? given : "nothing",
-         ", wanted ", wanted, ". Make the results again with ramoe demo, or mend this key.");
+    fail("results: ", path_.empty() ? "the whole" : path_, ": given ",
+         there() ? excerpt(*value_) : "nothing", ", wanted ", wanted,
+         ". Make the results again with ramoe demo, or mend this key.");
   }
 
   /// The value of a key; a null node if it is not there.

@@ -8,12 +8,6 @@
 namespace ramoe {
 namespace {
 
-std::string describe(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
-}
-
 /// Sets single values and lists from JSON, checking type and range on the way.
 struct Setter {
   const Field& field;
@@ -21,7 +15,7 @@ struct Setter {
   const std::string& where;
 
   [[noreturn]] void wrong(const std::string& wanted) const {
-    fail(where, ": ", field.key, " = ", describe(given), " does not fit; wanted ", wanted, " (",
+    fail(where, ": ", field.key, " = ", excerpt(given), " does not fit; wanted ", wanted, " (",
          field.help, ").");
   }
 
@@ -154,7 +148,7 @@ Field& FieldList::find(const std::string& key, const std::string& where) {
 
 void FieldList::read_json(const Json& object, const std::string& where) {
   check(object.is_object(), where, ": a JSON object {\"key\": value, ...} was expected, not ",
-        describe(object), ".");
+        excerpt(object), ".");
   for (const auto& item : object.items()) {
     const Json& given = item.value();
     const Field& field = find(item.key(), where);

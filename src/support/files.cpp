@@ -97,6 +97,11 @@ void check_json_depth(std::string_view text, const std::string& where) {
   }
 }
 
+std::string excerpt(const Json& value, std::size_t most) {
+  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text.size() > most ? text.substr(0, most - 3) + "..." : text;
+}
+
 Json read_json(const std::string& path) {
   const std::string text = read_file(path);
   check_json_depth(text, path);

@@ -18,6 +18,9 @@ std::string read_file(const std::string& path);
 /// written by recursion, and a file of brackets must not use up the stack. `where` names the text.
 void check_json_depth(std::string_view text, const std::string& where);
 
+/// A JSON value for a message, in at most `most` bytes; what is no UTF-8 is replaced.
+std::string excerpt(const Json& value, std::size_t most = 60);
+
 /// Parses a JSON file. A broken one is an Error with path, line and column, as is one too deep.
 Json read_json(const std::string& path);
 

@@ -20,6 +20,7 @@ import sys
 import tempfile
 
 import unicodedata2 as ud
+from make_tokenizer_fixture import texts
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -46,14 +47,6 @@ ODD = ["don't DON'T it's IT'S we'll WE'LL I'm I'M they've you'd we're 'tis rock'
        "\ufffd\uffff\U0010ffff", "\u0378 \ue000 \U000e0001", "x\u0301\u0301\u0301 \u0301x", "\u00a0x\u00a0 \u3000y", "𝔘𝔫𝔦 𐍈𐍈 𞤀𞤁", "a_b __init__ _", "١٢٣abc४२", "ʼn ʻokina", "Ġa Ċ Âł", "\U00010d50\U00010d70 \u1c89\u1c8a \U000323af",
        "", " ", "  ", "\n", "\t", "\r", "\r\n", "\u3000", "a", "'", "é", "<", "|||"]
 SPECIAL_GLUE = ["", " ", "  ", "\n", "x", "é", "e\u0301", ".", "\t ", "1", "_", "\u3000", "'s", "<|", "|>"]
-
-
-def texts(value):
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, dict)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from texts(part)
 
 
 def packs():
