@@ -72,15 +72,21 @@ template <int lanes, int V, int R>
 RAMOE_INLINE void tile_body(const Tile& t) {
   using Float = typename Vector<lanes>::Float;
   constexpr std::size_t kBytes = sizeof(Float);
-  // C is written once, far apart from row to row: ask for its lines before the long loop.
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v) __builtin_prefetch(t.c + r * t.ldc + v * lanes, 1);
   Float acc[R][V] = {};
   const float *a = t.a, *b = t.b;
   const Stride a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
   const float* next = t.next;
   const Stride next_row = t.next_row;
+  // C is written once, at the end, and lies far apart from row to row: ask for its lines early, but
+  // a column at a time, because a processor waits for few lines at once and B's come this way too.
+  const float* c_ahead = t.c;
+  const float* const c_end = t.c + V * lanes;
   for (int left = t.k; left > 0; left -= kLine) {
+    if (c_ahead != c_end) {
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) __builtin_prefetch(c_ahead + r * t.ldc, 1);
+      c_ahead += lanes;
+    }
     if (next != nullptr) {
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) __builtin_prefetch(next + r * next_row);

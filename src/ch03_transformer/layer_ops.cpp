@@ -22,6 +22,12 @@ void add_row(double* y, const double* x, int C) {
   add_row_body(y, x, C);
 }
 
+template <class T>
+void fetch_row(const T* x, int C) {
+  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+  for (int c = 0; c < C; c += kLine) __builtin_prefetch(x + c);
+}
+
 }  // namespace
 
 template <class T>
@@ -37,7 +43,11 @@ void embedding_backward(T* dtable, const int* token, const T* dout, int N, int C
 template <class T>
 void gather_rows_forward(T* out, const T* x, const int* index, int R, int C) {
   parallel_for(R, rows_per_block(C), [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) std::copy_n(row(x, index[i], C), C, row(out, i, C));
+    for (int i = begin; i < end; ++i) {
+      // Rows come from anywhere: ask for the one after next, the processor cannot foresee it.
+      if (i + 2 < end) fetch_row(row(x, index[i + 2], C), C);
+      std::copy_n(row(x, index[i], C), C, row(out, i, C));
+    }
   });
 }
 
@@ -164,54 +174,48 @@ struct RotationTable {
   std::vector<T> cosine, sine;
 };
 
-// Rotates the heads of one row by sign * angle; accumulates if add. c and s: the row's angles.
+// Rotates the heads of one row by sign * angle. c and s: the row's angles.
 template <class T>
-RAMOE_INLINE void rotate_body(T* __restrict o, const T* __restrict a, const T* __restrict c,
-                              const T* __restrict s, int half, int heads, T sign, bool add) {
-  for (int head = 0; head < heads; ++head, a += 2 * half, o += 2 * half) {
-    if (!add)
-      for (int i = 0; i < 2 * half; ++i) o[i] = 0;
+RAMOE_INLINE void rotate_body(T* x, const T* __restrict c, const T* __restrict s, int half,
+                              int heads, T sign) {
+  for (int head = 0; head < heads; ++head, x += 2 * half) {
+    T* __restrict low = x, * __restrict high = x + half;
     for (int i = 0; i < half; ++i) {
-      o[i] += a[i] * c[i] - a[i + half] * sign * s[i];
-      o[i + half] += a[i + half] * c[i] + a[i] * sign * s[i];
+      const T a = low[i], b = high[i];
+      low[i] = a * c[i] - b * sign * s[i];
+      high[i] = b * c[i] + a * sign * s[i];
     }
   }
 }
-RAMOE_SIMD void rotate_row(float* o, const float* a, const float* c, const float* s, int half,
-                           int heads, float sign, bool add) {
-  rotate_body(o, a, c, s, half, heads, sign, add);
+RAMOE_SIMD void rotate_row(float* x, const float* c, const float* s, int half, int heads,
+                           float sign) {
+  rotate_body(x, c, s, half, heads, sign);
 }
-void rotate_row(double* o, const double* a, const double* c, const double* s, int half, int heads,
-                double sign, bool add) {
-  rotate_body(o, a, c, s, half, heads, sign, add);
+void rotate_row(double* x, const double* c, const double* s, int half, int heads, double sign) {
+  rotate_body(x, c, s, half, heads, sign);
 }
 
 template <class T>
-void rotate_rows(T* out, const T* x, const RotationTable<T>& table, const int* position, int begin,
-                 int end, int heads, T sign, bool add) {
-  const int half = table.half, C = heads * 2 * half;
-  for (int n = begin; n < end; ++n)
-    rotate_row(row(out, n, C), row(x, n, C), row(table.cosine.data(), position[n], half),
-               row(table.sine.data(), position[n], half), half, heads, sign, add);
+void rotate_rows(T* x, const int* position, int N, int heads, int HS, double theta, T sign) {
+  const RotationTable<T> table(position, N, HS, theta);
+  const int half = table.half, C = heads * HS;
+  parallel_for(N, rows_per_block(C), [&](int begin, int end) {
+    for (int n = begin; n < end; ++n)
+      rotate_row(row(x, n, C), row(table.cosine.data(), position[n], half),
+                 row(table.sine.data(), position[n], half), half, heads, sign);
+  });
 }
 
 }  // namespace
 
 template <class T>
-void rope_forward(T* out, const T* x, const int* position, int N, int heads, int HS, double theta) {
-  const RotationTable<T> table(position, N, HS, theta);
-  parallel_for(N, rows_per_block(heads * HS), [&](int begin, int end) {
-    rotate_rows(out, x, table, position, begin, end, heads, T(1), false);
-  });
+void rope_forward(T* x, const int* position, int N, int heads, int HS, double theta) {
+  rotate_rows(x, position, N, heads, HS, theta, T(1));
 }
 
 template <class T>
-void rope_backward(T* dx, const int* position, const T* dout, int N, int heads, int HS,
-                   double theta, bool accumulate) {
-  const RotationTable<T> table(position, N, HS, theta);
-  parallel_for(N, rows_per_block(heads * HS), [&](int begin, int end) {
-    rotate_rows(dx, dout, table, position, begin, end, heads, T(-1), accumulate);
-  });
+void rope_backward(T* dout, const int* position, int N, int heads, int HS, double theta) {
+  rotate_rows(dout, position, N, heads, HS, theta, T(-1));
 }
 
 // ---- Clipping ---------------------------------------------------------------------------------
@@ -299,8 +303,8 @@ void swiglu_backward(T* dgu, const T* gu, const T* dout, int N, int H, bool accu
   template void rmsnorm_forward(T*, T*, const T*, const T*, int, int, double);                    \
   template void rmsnorm_forward_plain(T*, T*, const T*, const T*, int, int, double);              \
   template void rmsnorm_backward(T*, T*, const T*, const T*, const T*, const T*, int, int, bool); \
-  template void rope_forward(T*, const T*, const int*, int, int, int, double);                    \
-  template void rope_backward(T*, const int*, const T*, int, int, int, double, bool);             \
+  template void rope_forward(T*, const int*, int, int, int, double);                              \
+  template void rope_backward(T*, const int*, int, int, int, double);                             \
   template void clip_forward(T*, const T*, T, int);                                               \
   template void clip_backward(T*, const T*, T, const T*, int);                                    \
   template void swiglu_forward(T*, const T*, int, int);                                           \

@@ -1,5 +1,7 @@
 #include "ch03_transformer/transformer_ops.h"
 
+#include "ch01_tensor/vector_ops.h"
+
 namespace ramoe {
 
 template <class T>
@@ -56,16 +58,16 @@ Tensor<T> rmsnorm_heads(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, d
 }
 
 template <class T>
-Tensor<T> rope(Tape<T>& tape, const Tensor<T>& x, const int* position, int HS, double theta) {
+Tensor<T> rope_over(Tape<T>& tape, const Tensor<T>& x, const int* position, int HS, double theta) {
   check(HS > 0 && HS % 2 == 0 && x.columns() % HS == 0, "rope: rows of ", x.columns(),
         " values with heads of ", HS, "; the head size must be even and divide the row.");
   const int N = x.rows(), heads = x.columns() / HS;
-  const Tensor<T> out = tape.output(x.shape, x);
-  rope_forward(out.data, x.data, position, N, heads, HS, theta);
+  const Tensor<T> out = tape.output_over(x, x);
+  rope_forward(out.data, position, N, heads, HS, theta);
   tape.record(out, [&tape = tape, x, position, out, N, heads, HS, theta] {
-    bool fresh;
-    T* dx = tape.grad(x, fresh);
-    rope_backward(dx, position, tape.grad(out), N, heads, HS, theta, !fresh);
+    T* dout = tape.grad(out);
+    rope_backward(dout, position, N, heads, HS, theta);
+    if (!tape.hand_over(out, x)) axpy(tape.grad(x), T(1), dout, out.count());
   });
   return out;
 }
@@ -150,7 +152,7 @@ Tensor<T> cross_entropy(Tape<T>& tape, const Tensor<T>& z, const int* target) {
   template Tensor<T> gather_rows(Tape<T>&, const Tensor<T>&, const int*, int);                 \
   template Tensor<T> rmsnorm(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);            \
   template Tensor<T> rmsnorm_heads(Tape<T>&, const Tensor<T>&, const Tensor<T>&, double);      \
-  template Tensor<T> rope(Tape<T>&, const Tensor<T>&, const int*, int, double);                \
+  template Tensor<T> rope_over(Tape<T>&, const Tensor<T>&, const int*, int, double);           \
   template Tensor<T> clip(Tape<T>&, const Tensor<T>&, double);                                 \
   template Tensor<T> attention(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&, \
                                const int*, const AttentionDims&);                              \

@@ -1,7 +1,7 @@
 // Chapter 4.2 - dispatch and experts: tokens sorted by expert, none dropped
 //
 //   plan     the (token, choice) pairs sorted by expert, in token order within an expert
-//   experts  y = down( silu(x gate) * (x up) ) for the rows of each expert, as grouped GEMM
+//   experts  y = down( silu(x gate) * (x up) ) for the rows of each expert
 //   combine  out[n] = sum_k gate[n,k] y[slot of (n,k)], summed in the order of k
 //
 // A slot is a place in the sorted order; names give the direction: token_from_slot,
@@ -18,22 +18,42 @@ struct DispatchPlan {
   int slots = 0;                    // number of dispatched (token, choice) pairs
   int* offset = nullptr;            // (E+1)  slots of expert e are [offset[e], offset[e+1])
   int* token_from_slot = nullptr;   // (slots)
+  int* choice_from_slot = nullptr;  // (slots)  n * K + k
   int* slot_from_choice = nullptr;  // (N,K)
 };
 
-/// Fills a plan whose arrays hold E+1, N*K and N*K values, by a counting sort.
+/// Fills a plan whose arrays hold E+1 and three times N*K values, by a counting sort.
 void plan_dispatch(DispatchPlan& plan, const int* chosen, const unsigned char* real, int N, int E,
                    int K);
 
-/// out (N,C) = sum over the chosen of gate * y[slot].
+/// out (N,C) = or += sum over the chosen of gate * y[slot], in the order of k. gate null: of y[slot].
 template <class T>
-void combine_forward(T* out, const T* y, const T* gate, const int* slot_from_choice, int N, int K,
-                     int C);
-/// dy[slot] += gate dout[n];  dgate[n,k] += dout[n] . y[slot]. Without `accumulate` dy is
-/// overwritten, every slot of it, for each belongs to a token; dgate accumulates all the same.
+void combine(T* out, const T* y, const T* gate, const int* slot_from_choice, int N, int K, int C,
+             bool accumulate = false);
+
+struct ExpertDims {
+  int N, E, K, C, H;
+};
+
+/// y (slots,C): every slot's row of x (N,C) through its expert. gu (slots,2H) is kept for backward.
 template <class T>
-void combine_backward(T* dy, T* dgate, const T* y, const T* gate, const int* slot_from_choice,
-                      const T* dout, int N, int K, int C, bool accumulate = true);
+void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
+                     const DispatchPlan& plan, const ExpertDims& d);
+
+/// What backward reads of the mixture's inputs; gate (N,K).
+template <class T>
+struct ExpertsInput {
+  const T *x, *gate_up, *down, *gate;
+};
+/// For out = combine(experts_forward(x), gate), given dout (N,C):
+///   dxs (slots,C) = the gradient of each slot's row of x, by itself;  dgate, dgate_up, ddown +=
+/// Null gradients are skipped. `partials` holds partial_sums(plan, d) times the 3 C H weights of an
+/// expert: the shares of a busy expert's later slots, added in their order, whoever computed them.
+template <class T>
+void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
+                      const ExpertsInput<T>& in, const T* gu, const T* dout,
+                      const DispatchPlan& plan, const ExpertDims& d);
+int partial_sums(const DispatchPlan& plan, const ExpertDims& d);
 
 /// The mixture by its definition, token by token: out[n] = sum_k gate[n,k]
 /// expert_{chosen[n,k]}(x[n]).

@@ -132,8 +132,8 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
   }
   if (config_.clip_qkv > 0)
     for (Tensor<T>* clipped : {&q, &k, &v}) *clipped = clip(tape, *clipped, config_.clip_qkv);
-  q = rope(tape, q, batch.position.data(), HS, config_.rope_theta);
-  k = rope(tape, k, batch.position.data(), HS, config_.rope_theta);
+  q = rope_over(tape, q, batch.position.data(), HS, config_.rope_theta);
+  k = rope_over(tape, k, batch.position.data(), HS, config_.rope_theta);
   const AttentionDims dims{batch.B, batch.T, config_.num_attention_heads,
                            config_.num_key_value_heads, HS};
   Tensor<T> mixed;

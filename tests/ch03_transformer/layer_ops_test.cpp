@@ -90,7 +90,8 @@ TEST(Rope, QuarterTurnByHand) {
   const double x[] = {1, 2, 3, 4, 1, 2, 3, 4}, c = std::cos(1.0), s = std::sin(1.0);
   const int position[] = {1, 0};
   Fenced<double> out(8);
-  rope_forward(out.data(), x, position, 2, 1, 4, theta);
+  std::copy_n(x, 8, out.data());
+  rope_forward(out.data(), position, 2, 1, 4, theta);
   EXPECT_EQ(difference(out, Doubles{c - 3 * s, -4, 3 * c + s, 2, 1, 2, 3, 4}, 1e-14, 0), "");
 }
 
@@ -98,9 +99,9 @@ TEST(Rope, KeepsLengthsAndDependsOnDistanceOnly) {
   const int HS = 16, heads = 3;
   const auto x = random_values<double>(48, 1), y = random_values<double>(48, 2);
   const auto product = [&](int at_x, int at_y) {
-    Doubles a(48), b(48);
-    rope_forward(a.data(), x.data(), &at_x, 1, heads, HS, 10000);
-    rope_forward(b.data(), y.data(), &at_y, 1, heads, HS, 10000);
+    Doubles a(x), b(y);
+    rope_forward(a.data(), &at_x, 1, heads, HS, 10000);
+    rope_forward(b.data(), &at_y, 1, heads, HS, 10000);
     double total = 0, before = 0, after = 0;
     for (std::size_t i = 32; i < 48; ++i) {
       total += a[i] * b[i];
@@ -114,15 +115,15 @@ TEST(Rope, KeepsLengthsAndDependsOnDistanceOnly) {
   EXPECT_GT(std::abs(product(7, 3) - product(7, 4)), 1e-3);
 }
 
-TEST(Rope, BackwardTurnsBackAndAccumulates) {
+TEST(Rope, BackwardTurnsBack) {
   const auto x = random_values<double>(24, 1);
   const int position[] = {5, 9};
-  Doubles turned(24), wanted(x);
-  Fenced<double> back(24, 1.0);
-  rope_forward(turned.data(), x.data(), position, 2, 2, 6, 100);
-  rope_backward(back.data(), position, turned.data(), 2, 2, 6, 100);
-  for (double& value : wanted) value += 1;
-  EXPECT_EQ(difference(back, wanted, 1e-14, 0), "");
+  Fenced<double> turned(24);
+  std::copy_n(x.data(), 24, turned.data());
+  rope_forward(turned.data(), position, 2, 2, 6, 100);
+  EXPECT_NE(difference(turned, x, 1e-3, 0), "");
+  rope_backward(turned.data(), position, 2, 2, 6, 100);
+  EXPECT_EQ(difference(turned, x, 1e-14, 0), "");
 }
 
 TEST(SwiGlu, ByHand) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "ch02_autograd/basic_ops.h"
 #include "ch02_autograd/gradcheck.h"
 #include "support/compare.h"
 
@@ -75,13 +76,19 @@ TEST(TransformerOps, ClipByHand) {
 }
 
 TEST(TransformerOps, GradientOfRope) {
+  // Of a sum, whose memory it may take over; and of a sum that somebody else reads too.
   const std::vector<int> position = {0, 3, 3, 100};
   for (const int HS : {2, 6})
-    EXPECT_EQ(
-        gradient_error(
-            [&](DTape& t, const Tensors& in) { return rope(t, in[0], position.data(), HS, 10000); },
-            {random_input("x", {4, 3 * HS}, 1)}),
-        "");
+    for (const bool alone : {true, false})
+      EXPECT_EQ(gradient_error(
+                    [&](DTape& t, const Tensors& in) {
+                      const Tensor<double> x = add(t, in[0], in[1]);
+                      const Tensor<double> other = alone ? in[0] : add(t, x, in[1]);
+                      return add(t, rope_over(t, x, position.data(), HS, 10000), other);
+                    },
+                    {random_input("x", {4, 3 * HS}, 1), random_input("y", {4, 3 * HS}, 2)}),
+                "")
+          << HS << alone;
 }
 
 TEST(TransformerOps, GradientOfSwiGlu) {
@@ -160,7 +167,7 @@ TEST(TransformerOps, BadInputIsNamed) {
                          rmsnorm_heads(tape, tensor({2, 3}), tensor({2}), 0);
                        }),
                        "heads of 2"));
-  EXPECT_TRUE(mentions(error_of([&] { rope(tape, tensor({2, 6}), bad, 3, 1e4); }), "even"));
+  EXPECT_TRUE(mentions(error_of([&] { rope_over(tape, tensor({2, 6}), bad, 3, 1e4); }), "even"));
   EXPECT_TRUE(mentions(error_of([&] { swiglu(tape, tensor({2, 3})); }), "3 values"));
   EXPECT_TRUE(mentions(error_of([&] { cross_entropy(tape, tensor({2, 5}), bad); }), "target 5"));
   EXPECT_TRUE(mentions(error_of([&] {

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "ch01_tensor/parallel.h"
+#include "ch02_autograd/basic_ops.h"
 #include "ch02_autograd/gradcheck.h"
 #include "support/compare.h"
 
@@ -50,12 +51,13 @@ TEST(PlanDispatch, ByHand) {
   // Tokens 0, 1 (padding), 2, 3; K = 2: expert 0 gets token 2; 1 gets 0, 3; 2 none; 3 gets 0, 2, 3.
   const std::vector<int> chosen = {3, 1, /**/ 0, 2, /**/ 0, 3, /**/ 1, 3};
   const Bytes real = {1, 0, 1, 1};
-  std::vector<int> offset(5, -9), token(8, -9), slot(8, -9);
-  DispatchPlan plan{0, offset.data(), token.data(), slot.data()};
+  std::vector<int> offset(5, -9), token(8, -9), choice(8, -9), slot(8, -9);
+  DispatchPlan plan{0, offset.data(), token.data(), choice.data(), slot.data()};
   plan_dispatch(plan, chosen.data(), real.data(), 4, 4, 2);
   EXPECT_EQ(plan.slots, 6);
   EXPECT_EQ(offset, (std::vector<int>{0, 1, 3, 3, 6}));
   EXPECT_EQ(token, (std::vector<int>{2, 0, 3, 0, 2, 3, -9, -9}));
+  EXPECT_EQ(choice, (std::vector<int>{4, 1, 6, 0, 5, 7, -9, -9}));
   EXPECT_EQ(slot, (std::vector<int>{3, 1, -1, -1, 0, 4, 2, 5}));
 }
 
@@ -64,7 +66,8 @@ TEST(PlanDispatch, IsASortedPermutation) {
     const std::vector<int> chosen = c.chosen();
     const Bytes real = c.real();
     std::vector<int> offset(std::size_t(c.E) + 1), token(chosen.size(), -9), slot(chosen.size());
-    DispatchPlan plan{0, offset.data(), token.data(), slot.data()};
+    std::vector<int> choice(chosen.size(), -9);
+    DispatchPlan plan{0, offset.data(), token.data(), choice.data(), slot.data()};
     plan_dispatch(plan, chosen.data(), real.data(), c.N, c.E, c.K);
     ASSERT_EQ(offset[0], 0);
     ASSERT_EQ(offset.back(), plan.slots);
@@ -78,6 +81,7 @@ TEST(PlanDispatch, IsASortedPermutation) {
       ASSERT_GE(slot[i], offset[std::size_t(chosen[i])]);
       ASSERT_LT(slot[i], offset[std::size_t(chosen[i]) + 1]);
       EXPECT_EQ(token[std::size_t(slot[i])], int(n));
+      EXPECT_EQ(choice[std::size_t(slot[i])], int(i));
       ++taken[std::size_t(slot[i])];
     }
     EXPECT_EQ(taken, std::vector<int>(std::size_t(plan.slots), 1)) << c;
@@ -147,6 +151,59 @@ TEST(Experts, Gradient) {
                    random_input("down", {c.E, c.H, c.C}, 4)}),
               "")
         << c;
+  }
+}
+
+/// Gradients of `experts` in the order x, gate, gate_up, down, for dout = 1, on some threads.
+template <class T>
+std::vector<std::vector<T>> gradients_of(const Case& c, const std::vector<int>& chosen,
+                                         int threads) {
+  ThreadPool pool(threads);
+  const PoolScope scope(pool);
+  const Shape shapes[] = {{c.N, c.C}, {c.N, c.K}, {c.E, c.C, 2 * c.H}, {c.E, c.H, c.C}};
+  std::vector<std::vector<T>> values, gradients;
+  for (std::size_t i = 0; i < 4; ++i) {
+    values.push_back(
+        random_values<T>(shapes[i].count(), static_cast<unsigned>(i + 1), i < 2 ? 1 : 0.2));
+    gradients.emplace_back(shapes[i].count());
+  }
+  Arena arena;
+  Tape<T> tape(arena);
+  const auto input = [&](std::size_t i) {
+    return tape.leaf(values[i].data(), gradients[i].data(), shapes[i]);
+  };
+  const Bytes real = c.real();
+  const Tensor<T> gate = input(1);
+  const Tensor<T> out =
+      experts(tape, input(0), routing_of(c, chosen, gate), input(2), input(3), real.data());
+  std::vector<T> ones(std::size_t(std::max(c.N, c.C)), T(1));
+  const Tensor<T> by_row = linear(tape, out, tape.constant(ones.data(), {c.C, 1}));
+  tape.backward(linear(tape, tape.constant(ones.data(), {1, c.N}), by_row));
+  return gradients;
+}
+
+// An expert with more slots than one sum of its gradient takes (512) is shared between threads.
+TEST(Experts, ABusyExpertsGradientIsSummedInPartsWithTheSameBits) {
+  const Case c{1300, 3, 1, 5, 3, 7, 2};
+  std::vector<int> chosen(1300, 0);
+  for (std::size_t n = 0; n < chosen.size(); n += 13) chosen[n] = 1;
+  const auto one = gradients_of<float>(c, chosen, 1);
+  EXPECT_EQ(gradients_of<float>(c, chosen, 2), one);
+  EXPECT_EQ(gradients_of<float>(c, chosen, 3), one);
+  const auto wanted = gradients_of<double>(c, chosen, 1);
+  for (std::size_t i = 0; i < 4; ++i) {
+    // Sums of up to 1200 terms of size 1: 1200 times 6e-8 at most.
+    const std::vector<double> got(one[i].begin(), one[i].end());
+    EXPECT_EQ(difference(got.data(), wanted[i].data(), got.size(), 7e-5, 1e-5), "") << i;
+  }
+  // The parts again, against the sum over the rows taken apart: expert 0's rows in two halves.
+  std::vector<int> first = chosen, second = chosen;
+  for (std::size_t n = 0; n < 1300; ++n) (n < 650 ? second : first)[n] = 2;
+  const auto a = gradients_of<double>(c, first, 1), b = gradients_of<double>(c, second, 1);
+  for (std::size_t i = 2; i < 4; ++i) {
+    const std::size_t each = wanted[i].size() / 3;
+    for (std::size_t j = 0; j < each; ++j)
+      EXPECT_NEAR(a[i][j] + b[i][j], wanted[i][j], 1e-10) << i << " " << j;
   }
 }
 

@@ -1,0 +1,231 @@
+// Chapter 4.2 - the experts on blocks of rows that stay in the cache. Declared in experts.h.
+//
+// The chain of an expert is gather, product, SwiGLU, product. Done one after the other over all
+// slots, each of them would fetch from far away what the one before it has just written. Here a
+// block of at most kRows slots of one expert passes through the whole chain while it is in the L2
+// cache, and blocks are what threads share.
+#include <algorithm>
+#include <vector>
+
+#include "ch01_tensor/gemm.h"
+#include "ch01_tensor/parallel.h"
+#include "ch01_tensor/simd.h"
+#include "ch01_tensor/vector_ops.h"
+#include "ch03_transformer/layer_ops.h"
+#include "ch04_moe/experts.h"
+
+namespace ramoe {
+namespace {
+
+constexpr int kRows = 128;
+
+/// Slots [begin, begin + rows) of expert e. In backward, where the weights' gradient goes:
+/// partial < 0: into the gradient itself, otherwise into that place of the partial sums.
+struct Piece {
+  int e, begin, rows, partial;
+};
+
+/// Every expert's slots in as even pieces of at most `most` as there can be; in backward the
+/// longest come first, so that no thread is left alone with one at the end.
+std::vector<Piece>& pieces_of(const DispatchPlan& plan, int E, int most) {
+  thread_local std::vector<Piece> pieces;
+  pieces.clear();
+  for (int e = 0; e < E; ++e) {
+    const int begin = plan.offset[e], rows = plan.offset[e + 1] - begin;
+    const int count = (rows + most - 1) / most;
+    for (int i = 0; i < count; ++i) {
+      const int from = static_cast<int>(std::int64_t{rows} * i / count);
+      const int to = static_cast<int>(std::int64_t{rows} * (i + 1) / count);
+      pieces.push_back({e, begin + from, to - from, i - 1});
+    }
+  }
+  return pieces;
+}
+
+/// Rows of width C and H that one thread works on; grows to the largest asked for.
+template <class T>
+struct BlockScratch {
+  T *x, *act, *dact, *dgu, *dout;
+};
+template <class T>
+BlockScratch<T> block_scratch(int C, int H) {
+  thread_local std::vector<T> values;
+  const std::size_t c = std::size_t(kRows) * std::size_t(C);
+  const std::size_t h = std::size_t(kRows) * std::size_t(H);
+  values.resize(std::max(values.size(), 2 * c + 4 * h));
+  T* const at = values.data();
+  return {at, at + c, at + c + h, at + c + 2 * h, at + c + 4 * h};
+}
+
+/// One row of d SwiGLU, where y = act down and out gets w y. Given gu and da = dout down^T:
+///   act = silu(gate) up;  dw = act . da;  with da scaled by w:  dgate, dup;  act scaled by w
+template <class T>
+RAMOE_INLINE T swiglu_chain_body(T* __restrict dgu, T* __restrict act, const T* __restrict gu,
+                                 const T* __restrict da, T w, int H) {
+  for (int h = 0; h < H; ++h) {
+    const T gate = gu[h], up = gu[H + h], s = sigmoid(gate), silu = gate * s;
+    const T da_h = w * da[h];
+    dgu[h] = da_h * up * (s + silu * (T(1) - s));
+    dgu[H + h] = da_h * silu;
+    act[h] = silu * up;
+  }
+  const T dw = dot(act, da, H);
+  for (int h = 0; h < H; ++h) act[h] *= w;
+  return dw;
+}
+RAMOE_SIMD float swiglu_chain_row(float* dgu, float* act, const float* gu, const float* da, float w,
+                                  int H) {
+  return swiglu_chain_body(dgu, act, gu, da, w, H);
+}
+double swiglu_chain_row(double* dgu, double* act, const double* gu, const double* da, double w,
+                        int H) {
+  return swiglu_chain_body(dgu, act, gu, da, w, H);
+}
+
+/// What each expert's weights take, and where expert e's begin.
+struct WeightSizes {
+  std::size_t up, down;
+  explicit WeightSizes(const ExpertDims& d)
+      : up(std::size_t(d.C) * 2 * std::size_t(d.H)), down(std::size_t(d.H) * std::size_t(d.C)) {}
+};
+
+}  // namespace
+
+template <class T>
+void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
+                     const DispatchPlan& plan, const ExpertDims& d) {
+  const int C = d.C, H = d.H;
+  const WeightSizes size(d);
+  const std::vector<Piece>& pieces = pieces_of(plan, d.E, kRows);
+  parallel_for(static_cast<int>(pieces.size()), 1, [&](int i, int) {
+    const Piece p = pieces[std::size_t(i)];
+    const std::size_t e = std::size_t(p.e);
+    const BlockScratch<T> mine = block_scratch<T>(C, H);
+    T* gu_p = row(gu, p.begin, 2 * H);
+    gather_rows_forward(mine.x, x, plan.token_from_slot + p.begin, p.rows, C);
+    gemm_serial(Gemm<T>{GemmForm::NN, p.rows, 2 * H, C, mine.x, C, gate_up + e * size.up, 2 * H,
+                        gu_p, 2 * H, false});
+    swiglu_forward(mine.act, gu_p, p.rows, H);
+    gemm_serial(Gemm<T>{GemmForm::NN, p.rows, C, H, mine.act, H, down + e * size.down, C,
+                        row(y, p.begin, C), C, false});
+  });
+}
+
+namespace {
+
+/// The gradients of one expert's weights that a piece adds to.
+template <class T>
+struct WeightGradients {
+  T *gate_up, *down;  // or null
+  bool fresh;         // nothing is there yet
+};
+
+/// experts_backward for at most kRows slots of one expert.
+template <class T>
+void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const ExpertsInput<T>& in,
+                    const T* gu, const T* dout, const DispatchPlan& plan, const ExpertDims& d,
+                    const Piece& p) {
+  const int C = d.C, H = d.H;
+  const WeightSizes size(d);
+  const std::size_t e = std::size_t(p.e);
+  const BlockScratch<T> mine = block_scratch<T>(C, H);
+  const int* token = plan.token_from_slot + p.begin;
+  // out = combine(y, gate), y = act down:  dact = dout down^T, not yet times gate
+  gather_rows_forward(mine.dout, dout, token, p.rows, C);
+  gemm_serial(Gemm<T>{GemmForm::NT, p.rows, H, C, mine.dout, C, in.down + e * size.down, C,
+                      mine.dact, H, false});
+  // act = swiglu(gu), computed again;  dgate = dact . act
+  for (int r = 0; r < p.rows; ++r) {
+    const int choice = plan.choice_from_slot[p.begin + r];
+    const T dweight =
+        swiglu_chain_row(row(mine.dgu, r, 2 * H), row(mine.act, r, H), row(gu, p.begin + r, 2 * H),
+                         row(mine.dact, r, H), in.gate[choice], H);
+    if (dgate) dgate[choice] += dweight;
+  }
+  // ddown += (gate act)^T dout
+  if (dw.down)
+    gemm_serial(
+        Gemm<T>{GemmForm::TN, H, C, p.rows, mine.act, H, mine.dout, C, dw.down, C, !dw.fresh});
+  // gu = x gate_up:  dgate_up += x^T dgu,  dxs = dgu gate_up^T
+  if (dw.gate_up) {
+    gather_rows_forward(mine.x, in.x, token, p.rows, C);
+    gemm_serial(Gemm<T>{GemmForm::TN, C, 2 * H, p.rows, mine.x, C, mine.dgu, 2 * H, dw.gate_up,
+                        2 * H, !dw.fresh});
+  }
+  if (dxs)
+    gemm_serial(Gemm<T>{GemmForm::NT, p.rows, C, 2 * H, mine.dgu, 2 * H, in.gate_up + e * size.up,
+                        2 * H, row(dxs, p.begin, C), C, false});
+}
+
+/// Slots after which an expert's gradient goes on in a partial sum of its own, so that several
+/// threads can work on one busy expert. Whole blocks, and enough of them that a partial sum is
+/// smaller than the rows that went into it. Depends on the sizes alone, as the bits do.
+int rows_per_sum(const ExpertDims& d) {
+  const std::int64_t weights = std::int64_t{3} * d.C * d.H, row = 2 * d.C + 4 * d.H;
+  const std::int64_t blocks = (weights / row + kRows - 1) / kRows;
+  return static_cast<int>(std::max<std::int64_t>(4, blocks)) * kRows;
+}
+
+}  // namespace
+
+int partial_sums(const DispatchPlan& plan, const ExpertDims& d) {
+  int partials = 0;
+  const int most = rows_per_sum(d);
+  for (int e = 0; e < d.E; ++e)
+    partials += std::max(0, (plan.offset[e + 1] - plan.offset[e] + most - 1) / most - 1);
+  return partials;
+}
+
+template <class T>
+void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
+                      const ExpertsInput<T>& in, const T* gu, const T* dout,
+                      const DispatchPlan& plan, const ExpertDims& d) {
+  const WeightSizes size(d);
+  const std::size_t each = size.up + size.down;
+  std::vector<Piece>& pieces = pieces_of(plan, d.E, rows_per_sum(d));
+  int count = 0;
+  for (Piece& p : pieces)
+    if (p.partial >= 0) p.partial = count++;
+  std::stable_sort(pieces.begin(), pieces.end(),
+                   [](const Piece& a, const Piece& b) { return a.rows > b.rows; });
+  parallel_for(static_cast<int>(pieces.size()), 1, [&](int i, int) {
+    const Piece p = pieces[std::size_t(i)];
+    const std::size_t e = std::size_t(p.e);
+    WeightGradients<T> dw{dgate_up ? dgate_up + e * size.up : nullptr,
+                          ddown ? ddown + e * size.down : nullptr, false};
+    if (p.partial >= 0) {
+      T* const mine = partials + std::size_t(p.partial) * each;
+      if (dw.gate_up) dw.gate_up = mine;
+      if (dw.down) dw.down = mine + size.up;
+      dw.fresh = true;
+    }
+    const int blocks = (p.rows + kRows - 1) / kRows;
+    for (int b = 0; b < blocks; ++b) {
+      const int from = static_cast<int>(std::int64_t{p.rows} * b / blocks);
+      const int to = static_cast<int>(std::int64_t{p.rows} * (b + 1) / blocks);
+      backward_block(dxs, dgate, dw, in, gu, dout, plan, d, {p.e, p.begin + from, to - from, 0});
+      dw.fresh = false;
+    }
+  });
+  // The partial sums, in the order of the slots.
+  std::sort(pieces.begin(), pieces.end(),
+            [](const Piece& a, const Piece& b) { return a.begin < b.begin; });
+  for (const Piece& p : pieces) {
+    if (p.partial < 0) continue;
+    const std::size_t e = std::size_t(p.e);
+    const T* const theirs = partials + std::size_t(p.partial) * each;
+    if (dgate_up) axpy(dgate_up + e * size.up, T(1), theirs, size.up);
+    if (ddown) axpy(ddown + e * size.down, T(1), theirs + size.up, size.down);
+  }
+}
+
+#define RAMOE_INSTANTIATE(T)                                                                     \
+  template void experts_forward(T*, T*, const T*, const T*, const T*, const DispatchPlan&,       \
+                                const ExpertDims&);                                              \
+  template void experts_backward(T*, T*, T*, T*, T*, const ExpertsInput<T>&, const T*, const T*, \
+                                 const DispatchPlan&, const ExpertDims&);
+RAMOE_INSTANTIATE(float)
+RAMOE_INSTANTIATE(double)
+#undef RAMOE_INSTANTIATE
+
+}  // namespace ramoe
