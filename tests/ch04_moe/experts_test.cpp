@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <ostream>
@@ -168,6 +169,8 @@ std::vector<std::vector<T>> gradients_of(const Case& c, const std::vector<int>& 
     gradients.emplace_back(shapes[i].count());
   }
   Arena arena;
+  std::fill_n(arena.take<T>(1 << 16), 1 << 16, std::numeric_limits<T>::quiet_NaN());
+  arena.reset();
   Tape<T> tape(arena);
   const auto input = [&](std::size_t i) {
     return tape.leaf(values[i].data(), gradients[i].data(), shapes[i]);
