@@ -25,6 +25,7 @@ struct DemoOptions {
   int seeds = 3;
   int steps = 0, finetune_steps = 0;
   double lambda = 1;
+  std::string precision = "fp32";
 
   void list(FieldList& f) {
     run.list(f);
@@ -38,6 +39,8 @@ struct DemoOptions {
     f.add("steps", &steps, "pre-training steps; 0: the tier's", {0, 1e7});
     f.add("finetune_steps", &finetune_steps, "fine-tuning steps; 0: the tier's", {0, 1e6});
     f.add("lambda", &lambda, "weight of the alignment loss", {0, 1e6});
+    f.add("precision", &precision, "of the matrix products while training (ramoe pretrain --help)",
+          {.choices = {"fp32", "bf16"}});
   }
 };
 
@@ -73,6 +76,7 @@ DemoPlan plan(const DemoOptions& o) {
   p.pretrain.mixture.sums_share = 1;
   p.pretrain.train.steps = o.steps > 0 ? o.steps : smoke ? 30 : 2300;
   p.pretrain.train.batch = smoke ? 16 : 64;
+  p.pretrain.train.precision = o.precision;
   if (smoke) p.pretrain.corpus.languages = {"en", "es", "sw"};
   place(p.divergence.run, "divergence");
   place(p.taxonomy.run, "taxonomy");
@@ -95,6 +99,7 @@ DemoPlan plan(const DemoOptions& o) {
         f.keep_model = false;
         f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : smoke ? 6 : 100;
         f.train.log_every = smoke ? 1 : 10;
+        f.train.precision = o.precision;
         f.alignment.lambda = o.lambda;
         p.finetune.push_back(f);
       }

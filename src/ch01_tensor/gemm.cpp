@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "ch01_tensor/gemm_bf16.h"
 #include "ch01_tensor/gemm_fast.h"
 #include "ch01_tensor/parallel.h"
 #include "support/error.h"
@@ -228,6 +229,7 @@ namespace {
 
 /// A product whose size is checked, on this thread.
 void multiply(const Gemm<float>& g) {
+  if (g.precision == Precision::bf16) return gemm_bf16(g);
   gemm_with(gemm_kernels().front(), g);
 }
 

@@ -15,6 +15,10 @@ namespace ramoe {
 
 enum class GemmForm { NN, NT, TN };
 
+/// How the elements of A and B enter a product of floats: as they are, or rounded to bf16
+/// (gemm_bf16.h). Sums are fp32 either way.
+enum class Precision { fp32, bf16 };
+
 /// One product. accumulate: C += A B, else C = A B (old values, NaN included, are ignored).
 template <class T>
 struct Gemm {
@@ -27,9 +31,10 @@ struct Gemm {
   T* C;
   int ldc;
   bool accumulate;
+  Precision precision = Precision::fp32;  // of float alone: products of doubles stay double
 };
 
-/// Three nested loops; the definition, and the version for double.
+/// Three nested loops; the definition of the product in full precision, and the version for double.
 template <class T>
 void gemm_plain(const Gemm<T>& g);
 

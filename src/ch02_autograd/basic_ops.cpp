@@ -49,20 +49,28 @@ Tensor<T> linear(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, const Te
   const int N = x.rows(), I = x.columns(), O = w.columns();
   if (bias.data) expect_shape(bias, Shape{O}, "the bias of linear");
   const Tensor<T> y = tape.output({N, O}, x, w, bias);
-  gemm(Gemm<T>{GemmForm::NN, N, O, I, x.data, I, w.data, O, y.data, O, false});
+  const Precision in = tape.precision();
+  gemm(Gemm<T>{GemmForm::NN, N, O, I, x.data, I, w.data, O, y.data, O, false, in});
   if (bias.data) add_bias_forward(y.data, bias.data, N, O);
-  tape.record(y, [&tape = tape, x, w, bias, y, N, I, O] {
+  tape.record(y, [&tape = tape, x, w, bias, y, N, I, O, in] {
     const T* dy = tape.grad(y);
     // y = x w + bias:  dbias += sum_n dy
     if (T* dbias = tape.grad(bias)) add_bias_backward(dbias, dy, N, O);
     // dw += x^T dy
-    if (T* dw = tape.grad(w)) gemm(Gemm<T>{GemmForm::TN, I, O, N, x.data, I, dy, O, dw, O, true});
+    if (T* dw = tape.grad(w))
+      gemm(Gemm<T>{GemmForm::TN, I, O, N, x.data, I, dy, O, dw, O, true, in});
     // dx += dy w^T
     bool fresh;
     if (T* dx = tape.grad(x, fresh))
-      gemm(Gemm<T>{GemmForm::NT, N, I, O, dy, O, w.data, O, dx, I, !fresh});
+      gemm(Gemm<T>{GemmForm::NT, N, I, O, dy, O, w.data, O, dx, I, !fresh, in});
   });
   return y;
+}
+
+template <class T>
+Tensor<T> linear_fp32(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w) {
+  const typename Tape<T>::InPrecision exact(tape, Precision::fp32);
+  return linear(tape, x, w);
 }
 
 template <class T>
@@ -72,14 +80,16 @@ Tensor<T> linear_transposed(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& 
         ": the inner extents differ.");
   const int N = x.rows(), I = x.columns(), O = w.rows();
   const Tensor<T> y = tape.output({N, O}, x, w);
-  gemm(Gemm<T>{GemmForm::NT, N, O, I, x.data, I, w.data, I, y.data, O, false});
-  tape.record(y, [&tape = tape, x, w, y, N, I, O] {
+  const Precision in = tape.precision();
+  gemm(Gemm<T>{GemmForm::NT, N, O, I, x.data, I, w.data, I, y.data, O, false, in});
+  tape.record(y, [&tape = tape, x, w, y, N, I, O, in] {
     const T* dy = tape.grad(y);
     // y = x w^T:  dw += dy^T x,  dx += dy w
-    if (T* dw = tape.grad(w)) gemm(Gemm<T>{GemmForm::TN, O, I, N, dy, O, x.data, I, dw, I, true});
+    if (T* dw = tape.grad(w))
+      gemm(Gemm<T>{GemmForm::TN, O, I, N, dy, O, x.data, I, dw, I, true, in});
     bool fresh;
     if (T* dx = tape.grad(x, fresh))
-      gemm(Gemm<T>{GemmForm::NN, N, I, O, dy, O, w.data, I, dx, I, !fresh});
+      gemm(Gemm<T>{GemmForm::NN, N, I, O, dy, O, w.data, I, dx, I, !fresh, in});
   });
   return y;
 }
@@ -127,6 +137,7 @@ Tensor<T> weighted_sum(Tape<T>& tape, std::initializer_list<WeightedTerm<T>> ter
   template Tensor<T> add(Tape<T>&, const Tensor<T>&, const Tensor<T>&);                      \
   template Tensor<T> add_over(Tape<T>&, const Tensor<T>&, const Tensor<T>&);                 \
   template Tensor<T> linear(Tape<T>&, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&); \
+  template Tensor<T> linear_fp32(Tape<T>&, const Tensor<T>&, const Tensor<T>&);              \
   template Tensor<T> linear_transposed(Tape<T>&, const Tensor<T>&, const Tensor<T>&);        \
   template Tensor<T> softmax(Tape<T>&, const Tensor<T>&);                                    \
   template Tensor<T> weighted_sum(Tape<T>&, std::initializer_list<WeightedTerm<T>>);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ch01_tensor/arena.h"
+#include "ch01_tensor/gemm.h"
 #include "ch01_tensor/tensor.h"
 
 namespace ramoe {
@@ -25,12 +26,16 @@ template <class T>
 class Tape {
  public:
   /// The arena must outlive the tape and be used by it alone between resets.
-  explicit Tape(Arena& arena) : arena_(arena) {}
+  explicit Tape(Arena& arena, Precision precision = Precision::fp32)
+      : arena_(arena), precision_(precision) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
   /// Whether operations are recorded. With false, forward only: nothing is kept for backward.
   bool recording() const { return recording_; }
+
+  /// In what the matrix products of linear layers and experts multiply, backward as forward.
+  Precision precision() const { return precision_; }
 
   /// A tensor for a parameter. Its gradient is Parameter::gradient if the parameter is trainable.
   Tensor<T> leaf(Parameter<T>& parameter);
@@ -107,6 +112,21 @@ class Tape {
     bool before_;
   };
 
+  /// While it lives, what is recorded multiplies in another precision.
+  class InPrecision {
+   public:
+    InPrecision(Tape& tape, Precision precision) : tape_(tape), before_(tape.precision_) {
+      tape.precision_ = precision;
+    }
+    ~InPrecision() { tape_.precision_ = before_; }
+    InPrecision(const InPrecision&) = delete;
+    InPrecision& operator=(const InPrecision&) = delete;
+
+   private:
+    Tape& tape_;
+    Precision before_;
+  };
+
  private:
   struct Node {
     T* gradient;  // nullptr until first touched
@@ -126,6 +146,7 @@ class Tape {
   T* take_gradient(std::size_t count);
 
   Arena& arena_;
+  Precision precision_;
   bool recording_ = true;
   std::vector<Node> nodes_;
   std::vector<Step> steps_;

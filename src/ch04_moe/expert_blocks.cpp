@@ -104,10 +104,10 @@ void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
     T* gu_p = row(gu, p.begin, 2 * H);
     gather_rows_forward(mine.x, x, plan.token_from_slot + p.begin, p.rows, C);
     gemm_serial(Gemm<T>{GemmForm::NN, p.rows, 2 * H, C, mine.x, C, gate_up + e * size.up, 2 * H,
-                        gu_p, 2 * H, false});
+                        gu_p, 2 * H, false, d.precision});
     swiglu_forward(mine.act, gu_p, p.rows, H);
     gemm_serial(Gemm<T>{GemmForm::NN, p.rows, C, H, mine.act, H, down + e * size.down, C,
-                        row(y, p.begin, C), C, false});
+                        row(y, p.begin, C), C, false, d.precision});
   });
 }
 
@@ -133,7 +133,7 @@ void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const Expert
   // out = combine(y, gate), y = act down:  dact = dout down^T, not yet times gate
   gather_rows_forward(mine.dout, dout, token, p.rows, C);
   gemm_serial(Gemm<T>{GemmForm::NT, p.rows, H, C, mine.dout, C, in.down + e * size.down, C,
-                      mine.dact, H, false});
+                      mine.dact, H, false, d.precision});
   // act = swiglu(gu), computed again;  dgate = dact . act
   for (int r = 0; r < p.rows; ++r) {
     const int choice = plan.choice_from_slot[p.begin + r];
@@ -150,11 +150,11 @@ void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const Expert
   if (dw.gate_up) {
     gather_rows_forward(mine.x, in.x, token, p.rows, C);
     gemm_serial(Gemm<T>{GemmForm::TN, C, 2 * H, p.rows, mine.x, C, mine.dgu, 2 * H, dw.gate_up,
-                        2 * H, !dw.fresh});
+                        2 * H, !dw.fresh, d.precision});
   }
   if (dxs)
     gemm_serial(Gemm<T>{GemmForm::NT, p.rows, C, 2 * H, mine.dgu, 2 * H, in.gate_up + e * size.up,
-                        2 * H, row(dxs, p.begin, C), C, false});
+                        2 * H, row(dxs, p.begin, C), C, false, d.precision});
 }
 
 /// Slots after which an expert's gradient goes on in a partial sum of its own, so that several

@@ -98,7 +98,7 @@ void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, 
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
                   const Tensor<T>& gate_up, const Tensor<T>& down, const unsigned char* real) {
-  const ExpertDims d{x.rows(), routing.E, routing.K, x.columns(), down.shape[1]};
+  const ExpertDims d{x.rows(), routing.E, routing.K, x.columns(), down.shape[1], tape.precision()};
   expect_shape(gate_up, Shape{d.E, d.C, 2 * d.H}, "gate_up of the experts");
   expect_shape(down, Shape{d.E, d.H, d.C}, "down of the experts");
   check(routing.N == d.N, "experts: ", routing.N, " routed rows for ", d.N, " rows of x.");

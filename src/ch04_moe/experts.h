@@ -33,6 +33,7 @@ void combine(T* out, const T* y, const T* gate, const int* slot_from_choice, int
 
 struct ExpertDims {
   int N, E, K, C, H;
+  Precision precision = Precision::fp32;  // of the products
 };
 
 /// y (slots,C): every slot's row of x (N,C) through its expert. gu (slots,2H) is kept for backward.
@@ -63,6 +64,7 @@ void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, 
                            int H);
 
 /// The mixture on the tape: x (N,C) through the experts of `routing` -> (N,C); 0 for padding.
+/// Multiplies in tape.precision().
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
                   const Tensor<T>& gate_up, const Tensor<T>& down, const unsigned char* real);

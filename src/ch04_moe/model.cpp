@@ -176,7 +176,8 @@ Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, cons
                         batch.real.data());
   if (p.shared_gate) {
     const Tensor<T> shared = dense(*p.shared_gate_up, *p.shared_down);
-    y = add_over(tape, y, sigmoid_gate(tape, linear(tape, h, tape.leaf(*p.shared_gate)), shared));
+    y = add_over(tape, y,
+                 sigmoid_gate(tape, linear_fp32(tape, h, tape.leaf(*p.shared_gate)), shared));
   }
   return add_over(tape, x, y);
 }

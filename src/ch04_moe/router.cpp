@@ -144,7 +144,7 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
   check(K >= 1 && K <= r.E, "the router cannot choose ", K, " of ", r.E,
         " experts; num_experts_per_tok must be from 1 to num_experts.");
   r.input = x;
-  r.logits.z = linear(tape, x, w);
+  r.logits.z = linear_fp32(tape, x, w);
   if constexpr (std::is_same_v<T, float>) {
     check(!hook || !tape.recording(), "router logits are changed by a hook in inference alone.");
     if (hook) hook->change(r.logits.z.data, i, r.N, r.E);

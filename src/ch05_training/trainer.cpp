@@ -25,6 +25,10 @@ void TrainConfig::list(FieldList& f) {
         "f and P of the balance loss: of each layer, or pooled over layers as in transformers",
         {.choices = {"layer", "pooled"}});
   f.add("z_loss", &z_loss, "weight of the router z-loss (mean over layers)", {0, 100});
+  f.add("precision", &precision,
+        "of the matrix products of linear layers and experts while training: bf16 rounds what is "
+        "multiplied, sums and weights stay fp32",
+        {.choices = {"fp32", "bf16"}});
   f.add("log_every", &log_every, "steps between lines of metrics.jsonl", {1, 1e9});
   f.add("save_every", &save_every, "steps between checkpoints", {1, 1e9});
 }
@@ -62,7 +66,7 @@ Trainer::Trainer(Model<float>& model, const TrainConfig& config)
       config_(config),
       optimiser_(model.parameters(),
                  {config.beta1, config.beta2, config.adam_eps, config.weight_decay}),
-      tape_(arena_) {}
+      tape_(arena_, config.precision == "bf16" ? Precision::bf16 : Precision::fp32) {}
 
 namespace {
 

@@ -31,6 +31,7 @@ struct TrainConfig {
   double balance = 0.01;
   std::string balance_form = "layer";
   double z_loss = 0.001;
+  std::string precision = "fp32";
   int log_every = 20;
   int save_every = 500;
 

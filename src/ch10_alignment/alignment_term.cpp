@@ -168,7 +168,8 @@ Tensor<float> AlignmentTerm::add(Tape<float>& tape, const TrainingBatch& batch,
     // The same logits from an input that learns nothing: only the router's weights feel the loss.
     for (const int l : layers_) {
       Routing<float>& r = routing[std::size_t(l)];
-      r.logits.z = linear(tape, tape.detach(r.input), tape.leaf(*model_.layer(r.layer).router));
+      r.logits.z =
+          linear_fp32(tape, tape.detach(r.input), tape.leaf(*model_.layer(r.layer).router));
     }
   const Tensor<float> loss =
       alignment_loss(tape, routing, batch.tokens, sequences, layers_, measure_);

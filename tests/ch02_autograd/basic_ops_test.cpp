@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ch01_tensor/gemm_bf16.h"
 #include "ch02_autograd/gradcheck.h"
 #include "support/compare.h"
 
@@ -131,6 +132,59 @@ TEST(BasicOps, SumWrittenOverAnOperand) {
                 },
                 {random_input("x", {4, 3}, 3), random_input("w", {3, 3}, 4)}),
             "");
+}
+
+// Forward and backward of a linear layer against the definitions of the products, bit by bit.
+TEST(BasicOps, LinearMultipliesInThePrecisionOfTheTape) {
+  constexpr int N = 5, I = 7, O = 3;
+  enum Kind { kLinear, kFp32, kTransposed };
+  for (const Precision precision : {Precision::fp32, Precision::bf16})
+    for (const Kind kind : {kLinear, kFp32, kTransposed}) {
+      std::vector<float> x = random_values<float>(N * I, 1), w = random_values<float>(I * O, 2);
+      std::vector<float> dy = random_values<float>(N * O, 3), dx(N * I), dw(I * O);
+      Arena arena;
+      Tape<float> tape(arena, precision);
+      const Tensor<float> x_t = tape.leaf(x.data(), dx.data(), {N, I});
+      const bool turned = kind == kTransposed;
+      const Tensor<float> w_t = tape.leaf(w.data(), dw.data(), turned ? Shape{O, I} : Shape{I, O});
+      const Tensor<float> y = kind == kLinear ? linear(tape, x_t, w_t)
+                              : kind == kFp32 ? linear_fp32(tape, x_t, w_t)
+                                              : linear_transposed(tape, x_t, w_t);
+      EXPECT_EQ(tape.precision(), precision);
+      {
+        const Tape<float>::InPrecision other(tape, Precision::bf16);  // recorded before: no effect
+        EXPECT_EQ(tape.precision(), Precision::bf16);
+        // loss = sum of dy y, as a product
+        const Tensor<float> loss = tape.output(Shape{}, y);
+        loss.data[0] = 0;
+        tape.record(
+            loss, [&tape = tape, y, from = dy.data()] { std::copy_n(from, N * O, tape.grad(y)); });
+        tape.backward(loss);
+      }
+      const bool rounds = precision == Precision::bf16 && kind != kFp32;
+      const auto product = [&](GemmForm form, int m, int n, int k, const std::vector<float>& a,
+                               const std::vector<float>& b) {
+        std::vector<float> c(std::size_t(m * n));
+        const Gemm<float> g{form,     m,
+                            n,        k,
+                            a.data(), form == GemmForm::TN ? m : k,
+                            b.data(), form == GemmForm::NT ? k : n,
+                            c.data(), n,
+                            false};
+        rounds ? gemm_bf16_plain(g) : gemm_serial(g);
+        return c;
+      };
+      const std::vector<float> got(y.data, y.data + N * O);
+      if (turned) {
+        EXPECT_EQ(got, product(GemmForm::NT, N, O, I, x, w));
+        EXPECT_EQ(dx, product(GemmForm::NN, N, I, O, dy, w));
+        EXPECT_EQ(dw, product(GemmForm::TN, O, I, N, dy, x));
+      } else {
+        EXPECT_EQ(got, product(GemmForm::NN, N, O, I, x, w));
+        EXPECT_EQ(dx, product(GemmForm::NT, N, I, O, dy, w));
+        EXPECT_EQ(dw, product(GemmForm::TN, I, O, N, x, dy));
+      }
+    }
 }
 
 TEST(BasicOps, ShapesThatDoNotFitAreNamed) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <ostream>
 
+#include "ch01_tensor/gemm_bf16.h"
 #include "ch01_tensor/parallel.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch02_autograd/gradcheck.h"
@@ -207,6 +208,41 @@ TEST(Experts, ABusyExpertsGradientIsSummedInPartsWithTheSameBits) {
     const std::size_t each = wanted[i].size() / 3;
     for (std::size_t j = 0; j < each; ++j)
       EXPECT_NEAR(a[i][j] + b[i][j], wanted[i][j], 1e-10) << i << " " << j;
+  }
+}
+
+// One token, one expert, one channel: all six products by hand, each input rounded.
+TEST(Experts, EveryProductIsInThePrecisionOfTheTape) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    const auto r = [&](double v) {
+      const float x = static_cast<float>(v);
+      return double(precision == Precision::bf16 ? round_to_bf16(x) : x);
+    };
+    // None of these, nor what is computed from them, is a number of bf16.
+    std::vector<float> x{1.2345678f}, gate_up{0.7654321f, -1.3579246f}, down{0.8642097f}, one{1};
+    std::vector<float> dx(1), dgate_up(2), ddown(1);
+    const double dout = 1.1223344, g = r(x[0]) * r(gate_up[0]), u = r(x[0]) * r(gate_up[1]);
+    const double s = 1 / (1 + std::exp(-g)), act = g * s * u;
+    const double dact = r(dout) * r(down[0]);
+    const double dg = dact * u * s * (1 + g * (1 - s)), du = dact * g * s;
+    const Case c{1, 1, 1, 1, 1, 0, -1};
+    const std::vector<int> chosen{0};
+    const Bytes real{1};
+    Arena arena;
+    Tape<float> tape(arena, precision);
+    const Tensor<float> out =
+        experts(tape, tape.leaf(x.data(), dx.data(), {1, 1}),
+                routing_of<float>(c, chosen, tape.constant(one.data(), {1, 1})),
+                tape.leaf(gate_up.data(), dgate_up.data(), {1, 1, 2}),
+                tape.leaf(down.data(), ddown.data(), {1, 1, 1}), real.data());
+    const Tape<float>::InPrecision later(tape, Precision::fp32);  // recorded already: no effect
+    tape.backward(weighted_sum<float>(tape, {{tape.reshape(out, Shape{}), dout}}));
+    // A dozen fp32 roundings of 6e-8; what bf16 changes is 1e-3.
+    const std::vector<float> got{out.data[0], dx[0], dgate_up[0], dgate_up[1], ddown[0]};
+    const std::vector<double> wanted{r(act) * r(down[0]),
+                                     r(dg) * r(gate_up[0]) + r(du) * r(gate_up[1]), r(x[0]) * r(dg),
+                                     r(x[0]) * r(du), r(act) * r(dout)};
+    EXPECT_EQ(difference(got, wanted, 0, 2e-6), "");
   }
 }
 

@@ -1,12 +1,9 @@
 // The three families against transformers: make_golden.py wrote down what it computes for tiny
 // models with awkward settings; here the same folders are opened and everything is computed again.
+#include "ch05_training/golden.h"
+
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
-#include "ch02_autograd/basic_ops.h"
-#include "ch03_transformer/transformer_ops.h"
-#include "ch05_training/trainer.h"
 #include "support/compare.h"
 #include "support/scratch_folder.h"
 
@@ -16,37 +13,9 @@ namespace {
 // Sums of a few dozen fp32 products in another order differ by some 1e-6; the goal is 1e-4.
 constexpr double kLogits = 1e-5, kRelative = 1e-4, kNothing = 1e-7;
 
-std::string golden_folder() {
-  return std::string(RAMOE_SOURCE_DIR) + "/tests/ch05_training/golden";
-}
-
-std::vector<std::string> golden_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_folder()))
-    names.push_back(entry.path().filename());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-class Golden : public testing::TestWithParam<std::string> {
+class Golden : public testing::TestWithParam<std::string>, public GoldenModel {
  protected:
-  Golden()
-      : folder_(golden_folder() + "/" + GetParam()),
-        file_(folder_ + "/golden.safetensors"),
-        json_(read_json(folder_ + "/golden.json")),
-        rows_(json_["input_ids"].get<std::vector<std::vector<int>>>()),
-        model_(load_model(folder_)) {}
-
-  /// No BOS: transformers counts the first token like any other.
-  TokenBatch batch() const { return make_batch(rows_, model_->config().pad_token_id, -1); }
-
-  std::vector<float> tensor(const std::string& name, const TensorShape& shape) const {
-    std::size_t count = 1;
-    for (const std::int64_t extent : shape) count *= std::size_t(extent);
-    std::vector<float> values(count);
-    file_.read_f32(name, shape, values.data());
-    return values;
-  }
+  Golden() : GoldenModel(GetParam()) {}
 
   /// Compares the rows (N,width) that are no padding.
   std::string row_difference(const TokenBatch& batch, const float* got,
@@ -64,11 +33,7 @@ class Golden : public testing::TestWithParam<std::string> {
   /// each element, and each tensor as a whole.
   void expect_parameters(const std::string& prefix,
                          const std::vector<std::vector<float>>& got) const {
-    std::vector<std::vector<float>> wanted;
-    std::vector<std::vector<float>*> arrays;
-    for (const std::vector<float>& values : got) wanted.emplace_back(values.size());
-    for (std::vector<float>& values : wanted) arrays.push_back(&values);
-    read_tensors(WeightFiles(file_.path()), *model_, prefix, arrays);
+    const std::vector<std::vector<float>> wanted = parameters(prefix);
     for (std::size_t i = 0; i < got.size(); ++i) {
       const std::string& name = model_->parameters()[i]->name;
       double squares = 0, distance = 0;
@@ -83,18 +48,6 @@ class Golden : public testing::TestWithParam<std::string> {
           << prefix << name;
     }
   }
-
-  std::vector<std::vector<float>> gradients() const {
-    std::vector<std::vector<float>> all;
-    for (const auto& p : model_->parameters()) all.push_back(p->gradient);
-    return all;
-  }
-
-  std::string folder_;
-  SafetensorsFile file_;
-  Json json_;
-  std::vector<std::vector<int>> rows_;
-  std::unique_ptr<Model<float>> model_;
 };
 
 TEST_P(Golden, LogitsAndRouterLogitsOfEveryLayer) {
@@ -120,53 +73,28 @@ TEST_P(Golden, LogitsAndRouterLogitsOfEveryLayer) {
 
 TEST_P(Golden, LossesAndGradientsOfEveryParameter) {
   const TokenBatch tokens = batch();
-  std::vector<int> target(tokens.token.size(), kIgnore);
-  for (int n = 0; n + 1 < tokens.B * tokens.T; ++n)
-    if (n % tokens.T + 1 < tokens.length[std::size_t(n / tokens.T)])
-      target[std::size_t(n)] = tokens.token[std::size_t(n) + 1];
+  const std::vector<int> target = next_tokens(tokens);
   Arena arena;
   Tape<float> tape(arena);
-  const auto result = model_->forward(tape, tokens);
-  const auto ce = cross_entropy(tape, result.logits, target.data());
-  const auto balance = pooled_balance_loss(tape, result.routing, tokens.counts.data());
+  const auto [ce, balance, total] = losses(tape, tokens, target);
   EXPECT_NEAR(ce.data[0], json_["loss"].get<double>(), kLogits);
   EXPECT_NEAR(balance.data[0], json_["balance"].get<double>(), kLogits);
-  const auto total =
-      weighted_sum<float>(tape, {{ce, 1.0}, {balance, json_["aux_coef"].get<double>()}});
   EXPECT_NEAR(total.data[0], json_["total"].get<double>(), kLogits);
   tape.backward(total);
   expect_parameters("grad.", gradients());
 }
 
 TEST_P(Golden, ThreeStepsOfAdamW) {
-  TrainConfig config;
-  config.steps = 3;
-  config.warmup_share = 0;
-  config.least_rate = 1;
-  config.learning_rate = json_["learning_rate"];
-  config.weight_decay = json_["weight_decay"];
-  config.beta1 = json_["beta1"];
-  config.beta2 = json_["beta2"];
-  config.adam_eps = json_["adam_eps"];
-  config.clip = json_["clip"];
-  config.balance = json_["aux_coef"];
-  config.balance_form = "pooled";
-  config.z_loss = 0;
-  std::vector<TrainingSequence> sequences;
-  for (const std::vector<int>& tokens : rows_) sequences.push_back({tokens, 1, -1});
-  Trainer trainer(*model_, config);
+  Trainer trainer(*model_, train_config());
   for (int step = 0; step < 3; ++step) {
-    const StepReport report = trainer.step(
-        [&](int) { return make_training_batch(sequences, model_->config().pad_token_id, -1); });
+    const StepReport report = trainer.step([&](int) { return training_batch(); });
     const Json& wanted = json_["steps"][std::size_t(step)];
     EXPECT_NEAR(report.loss, wanted["loss"].get<double>(), kLogits) << step;
     EXPECT_NEAR(report.balance, wanted["balance"].get<double>(), kLogits) << step;
     const double norm = wanted["gradient_norm"];
     EXPECT_NEAR(report.gradient_norm, norm, kRelative * norm) << step;
   }
-  std::vector<std::vector<float>> values;
-  for (const auto& p : model_->parameters()) values.push_back(p->value);
-  expect_parameters("step3.", values);
+  expect_parameters("step3.", values());
 }
 
 TEST_P(Golden, GreedyGenerations) {
