@@ -144,8 +144,8 @@ void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const Expert
   }
   // ddown += (gate act)^T dout
   if (dw.down)
-    gemm_serial(
-        Gemm<T>{GemmForm::TN, H, C, p.rows, mine.act, H, mine.dout, C, dw.down, C, !dw.fresh});
+    gemm_serial(Gemm<T>{GemmForm::TN, H, C, p.rows, mine.act, H, mine.dout, C, dw.down, C,
+                        !dw.fresh, d.precision});
   // gu = x gate_up:  dgate_up += x^T dgu,  dxs = dgu gate_up^T
   if (dw.gate_up) {
     gather_rows_forward(mine.x, in.x, token, p.rows, C);

@@ -26,7 +26,7 @@ struct DispatchPlan {
 void plan_dispatch(DispatchPlan& plan, const int* chosen, const unsigned char* real, int N, int E,
                    int K);
 
-/// out (N,C) = or += sum over the chosen of gate * y[slot], in the order of k. gate null: of y[slot].
+/// out (N,C) = or += sum over the chosen of gate * y[slot], in the order of k. gate null: all 1.
 template <class T>
 void combine(T* out, const T* y, const T* gate, const int* slot_from_choice, int N, int K, int C,
              bool accumulate = false);

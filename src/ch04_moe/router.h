@@ -88,8 +88,8 @@ class RouterHook {
   virtual void change(float* z, int i, int N, int E) const = 0;
 };
 
-/// The router of a layer on the tape, in fp32: z = x w, probabilities, choices, gates. `hook` sees the
-/// logits of MoE layer `i` first. Error: a hook on a tape that records.
+/// The router of a layer on the tape, in fp32: z = x w, probabilities, choices, gates. `hook` sees
+/// the logits of MoE layer `i` first. Error: a hook on a tape that records.
 template <class T>
 Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
                  const RouterHook* hook = nullptr, int i = 0);

@@ -13,15 +13,15 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
   const double Q = c.num_attention_heads * c.head_size();
   const double KV = c.num_key_value_heads * c.head_size();
 
-  // norm, q, k, v, their rotated copies, what attention mixed, its probabilities, the output
-  double attention = (C + 1) + (Q + 2 * KV) + (Q + KV) + Q + c.num_attention_heads * T + C;
+  // norm, q, k, v, what attention mixed, its probabilities, the output
+  double attention = (C + 1) + (Q + 2 * KV) + Q + c.num_attention_heads * T + C;
   if (c.qk_norm_whole()) attention += Q + KV + 2;
   if (c.qk_norm_heads()) attention += Q + KV + c.num_attention_heads + c.num_key_value_heads;
   if (c.clip_qkv > 0) attention += Q + 2 * KV;
 
-  // norm, z and p, choices and gates and where they went, then per choice: input, gate and up,
-  // their product, output; the sum
-  double mixture = (C + 1) + 2 * E + 4 * K + K * (C + 2 * H + H + C) + C;
+  // norm, z and p, choices and gates and where they went and came from, gate and up of each choice;
+  // the sum. The rest of an expert's chain is computed again.
+  double mixture = (C + 1) + 2 * E + 5 * K + K * 2 * H + C;
   if (c.shared_expert()) mixture += 3.0 * c.shared_expert_intermediate_size + 2 * C + 1;
   const double dense = (C + 1) + 3.0 * c.intermediate_size + C;
 
@@ -35,7 +35,7 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
   const double wide = std::max(c.shared_expert() ? c.shared_expert_intermediate_size : 0,
                                c.num_hidden_layers > moe ? c.intermediate_size : 0);
   count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide;
-  count.lent = K * (C + 3 * H) + K + C;
+  count.lent = K * C;
   return count;
 }
 
