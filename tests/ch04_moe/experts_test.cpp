@@ -218,10 +218,10 @@ TEST(Experts, EveryProductIsInThePrecisionOfTheTape) {
       const float x = static_cast<float>(v);
       return double(precision == Precision::bf16 ? round_to_bf16(x) : x);
     };
-    // None of these, nor what is computed from them, is a number of bf16.
-    std::vector<float> x{1.2345678f}, gate_up{0.7654321f, -1.3579246f}, down{0.8642097f}, one{1};
+    // Each moves by some 0.3 % when it is rounded, all towards 0, so that no later rounding hides it.
+    std::vector<float> x{1.0038f}, gate_up{0.7519f, -1.3397f}, down{1.0117f}, one{1};
     std::vector<float> dx(1), dgate_up(2), ddown(1);
-    const double dout = 1.1223344, g = r(x[0]) * r(gate_up[0]), u = r(x[0]) * r(gate_up[1]);
+    const double dout = 1.0038, g = r(x[0]) * r(gate_up[0]), u = r(x[0]) * r(gate_up[1]);
     const double s = 1 / (1 + std::exp(-g)), act = g * s * u;
     const double dact = r(dout) * r(down[0]);
     const double dg = dact * u * s * (1 + g * (1 - s)), du = dact * g * s;
