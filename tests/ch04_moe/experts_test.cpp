@@ -218,7 +218,7 @@ TEST(Experts, EveryProductIsInThePrecisionOfTheTape) {
       const float x = static_cast<float>(v);
       return double(precision == Precision::bf16 ? round_to_bf16(x) : x);
     };
-    // Each moves by some 0.3 % when it is rounded, all towards 0, so that no later rounding hides it.
+    // Each moves by some 0.3 % when rounded, all towards 0, so that no later rounding hides it.
     std::vector<float> x{1.0038f}, gate_up{0.7519f, -1.3397f}, down{1.0117f}, one{1};
     std::vector<float> dx(1), dgate_up(2), ddown(1);
     const double dout = 1.0038, g = r(x[0]) * r(gate_up[0]), u = r(x[0]) * r(gate_up[1]);
