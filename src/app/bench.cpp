@@ -1,13 +1,40 @@
 #include "app/bench.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <thread>
 
 #include "app/command.h"
 #include "ch01_tensor/gemm.h"
+#include "ch05_training/interrupt.h"
+#include "ch05_training/progress.h"
 
 namespace ramoe {
 namespace {
+
+/// Seconds that a part takes are about fixed + factor * options.seconds, for the progress alone.
+struct BenchPart {
+  const char* name;
+  Json (*run)(const Bench& bench);
+  double fixed, factor;
+  bool once;  // not again for another number of threads
+};
+constexpr BenchPart kParts[] = {
+    {"peak", bench_peak, 0.5, 3, false},  {"gemm", bench_gemm, 2, 11, false},
+    {"sgemm", bench_sgemm, 7, 18, false}, {"ops", bench_ops, 9, 26, false},
+    {"step", bench_step, 1, 9, false},    {"scaling", bench_scaling, 8, 22, false},
+    {"memory", bench_memory, 4, 1, true}, {"generate", bench_generate, 1, 4, false},
+    {"start", bench_start, 1, 0, true}};
+
+std::vector<std::string> part_names() {
+  std::vector<std::string> names;
+  for (const BenchPart& part : kParts) names.push_back(part.name);
+  return names;
+}
 
 struct BenchKeys {
   BenchOptions options;
@@ -18,12 +45,108 @@ struct BenchKeys {
   void list(FieldList& f) {
     f.add("threads", &threads, "measured beside 1 thread; 0: as many as the machine has",
           {0, 1024});
-    f.add("seconds", &options.seconds, "for each measurement", {0.001, 3600});
-    f.add("only", &only, "parts; empty: all", {.choices = {"peak", "gemm", "step", "generate"}});
-    f.add("seed", &options.seed, "seed of the inputs");
+    f.add("only", &only, "parts; empty: all", {.choices = part_names()});
     f.add("out", &out, "JSON file for the numbers; empty: none");
+    options.list(f);
+  }
+  bool wants(const BenchPart& part) const {
+    return only.empty() || std::find(only.begin(), only.end(), part.name) != only.end();
   }
 };
+
+/// The value behind "key : value" in a file of the system's; empty if it does not say.
+std::string fact_of(const char* file, const std::string& key) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind(key, 0) != 0) continue;
+    const std::size_t at = line.find_first_not_of(" \t", line.find(':') + 1);
+    return at == std::string::npos ? "" : line.substr(at);
+  }
+  return "";
+}
+
+Json machine_facts() {
+  const std::string cpu = fact_of("/proc/cpuinfo", "model name");
+  const std::string kilobytes = fact_of("/proc/meminfo", "MemTotal");
+  return {{"cpu", cpu.empty() ? Json() : Json(cpu)},
+          {"cores", std::max(1u, std::thread::hardware_concurrency())},
+          {"memory_bytes", kilobytes.empty() ? Json() : Json(1024 * std::stod(kilobytes))}};
+}
+
+/// Minutes of measuring should not end at a file that cannot be written.
+void check_out(const std::string& out) {
+  if (out.empty()) return;
+  const std::filesystem::path path(out);
+  check(!std::filesystem::is_directory(path), out, " is a folder; name a file with --out.");
+  if (path.has_parent_path()) make_folder(path.parent_path().string());
+  const std::string trial = out + ".trial";
+  write_file(trial, "");
+  std::filesystem::remove(trial);
+}
+
+/// The progress of all parts on one line, in planned seconds.
+class BenchProgress {
+ public:
+  explicit BenchProgress(double planned) : progress_("bench", std::lround(planned)) {}
+  void begin(const std::string& note, double seconds) {
+    note_ = note;
+    before_ += part_;
+    part_ = seconds;
+    update(0);
+  }
+  void update(double share) {
+    check(!interrupt_.requested(), "interrupted; no numbers were written.");
+    progress_.update(std::lround(before_ + part_ * share), note_);
+  }
+  /// Before a table: takes a rewritten line away.
+  void clear() {
+    if (output_.terminal) *output_.stream << "\r\x1b[K" << std::flush;
+  }
+  void finish() { update(1), progress_.finish(); }
+
+ private:
+  Interrupt interrupt_;
+  ProgressOutput output_ = progress_on_stderr();
+  Progress progress_;
+  std::string note_;
+  double before_ = 0, part_ = 0;
+};
+
+Json run_parts(const BenchKeys& keys) {
+  const int all = keys.threads > 0
+                      ? keys.threads
+                      : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::vector<int> thread_counts{1};
+  if (all > 1) thread_counts.push_back(all);
+  const auto planned = [&](const BenchPart& p) {
+    return p.fixed + p.factor * keys.options.seconds;
+  };
+  double total = 0;
+  for (const BenchPart& part : kParts)
+    if (keys.wants(part)) total += planned(part) * (part.once ? 1 : double(thread_counts.size()));
+  BenchProgress progress(total);
+  Bench bench{keys.options, [&](double share) { progress.update(share); },
+              [&](const std::string& text) {
+                progress.clear();
+                std::fputs(text.c_str(), stdout);
+                std::fflush(stdout);
+              }};
+  Json results = {{"runs", Json::array()}};
+  for (const int threads : thread_counts) {
+    const Workers workers(threads);
+    const std::string name = cat(threads, threads == 1 ? " thread" : " threads");
+    bench.print(cat("==== ", name, ", ", gemm_isa(), "\n"));
+    Json run = {{"threads", threads}};
+    for (const BenchPart& part : kParts) {
+      if (!keys.wants(part) || (part.once && threads > 1)) continue;
+      progress.begin(cat(part.name, ", ", name), planned(part));
+      (part.once ? results : run)[part.name] = part.run(bench);
+    }
+    results["runs"].push_back(run);
+  }
+  progress.finish();
+  return results;
+}
 
 }  // namespace
 
@@ -31,25 +154,23 @@ int run_bench(const Arguments& arguments) {
   BenchKeys keys;
   FieldList fields = fields_of(keys);
   if (!read_arguments(fields, arguments, "bench")) return 0;
-  const int all = [&] { return Workers(keys.threads).threads(); }();
-  const std::vector<std::pair<std::string, Json (*)(const BenchOptions&, int)>> parts = {
-      {"peak", bench_peak},
-      {"gemm", bench_gemm},
-      {"step", bench_step},
-      {"generate", bench_generate}};
-  Json results = {{"isa", gemm_isa()}, {"config", fields.to_json()}};
-  for (const int threads : {1, all}) {
-    if (threads == all && results.contains("runs") && all == 1) break;
-    const Workers workers(threads);
-    std::printf("==== %d thread%s, %s\n", threads, threads == 1 ? "" : "s", gemm_isa());
-    Json run = {{"threads", threads}};
-    for (const auto& [name, part] : parts)
-      if (keys.only.empty() ||
-          std::find(keys.only.begin(), keys.only.end(), name) != keys.only.end())
-        run[name] = part(keys.options, threads);
-    results["runs"].push_back(run);
+  keys.options.model.validate();
+  keys.options.model.resolve_widths();
+  check(keys.options.tokens <= keys.options.model.max_position_embeddings,
+        "tokens = ", keys.options.tokens,
+        " exceeds max_position_embeddings = ", keys.options.model.max_position_embeddings,
+        "; lower --tokens or raise the other.");
+  check_out(keys.out);
+  Json results = {{"date", utc_now()},
+                  {"machine", machine_facts()},
+                  {"isa", gemm_isa()},
+                  {"build", build_facts(gemm_isa())},
+                  {"config", fields.to_json()}};
+  results.update(run_parts(keys));
+  if (!keys.out.empty()) {
+    write_json(keys.out, results);
+    std::printf("The numbers are in %s.\n", keys.out.c_str());
   }
-  if (!keys.out.empty()) write_json(keys.out, results);
   return 0;
 }
 

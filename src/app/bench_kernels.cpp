@@ -1,14 +1,15 @@
-// The peak, the memory and the matrix products.
+// The ceilings and the rounds between their samples.
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <vector>
+#include <memory>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
-#include "app/bench.h"
+#include "app/bench_measure.h"
 #include "ch01_tensor/gemm.h"
 #include "ch01_tensor/parallel.h"
-#include "ch01_tensor/philox.h"
 #include "ch01_tensor/simd.h"
 
 namespace ramoe {
@@ -26,12 +27,14 @@ double now_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-namespace {
-
 double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
+
+namespace {
 
 // ---- FMA peak -----------------------------------------------------------------------------------
 
@@ -95,6 +98,8 @@ double fma_peak(double seconds) {
   return best;
 }
 
+// ---- Memory -------------------------------------------------------------------------------------
+
 namespace {
 RAMOE_SIMD void triad_block(float* a, const float* b, const float* c, float s, int n) {
   for (int i = 0; i < n; ++i) a[i] = b[i] + s * c[i];
@@ -116,105 +121,155 @@ double triad_bandwidth(double seconds) {
   return median(rates);
 }
 
-Speed measure(double flops, double seconds, const std::function<void()>& work) {
-  constexpr int kRounds = 7;
-  constexpr double kSample = 0.01;
-  work();  // warm caches and arenas
-  std::vector<double> times, shares;
-  double before = fma_peak(kSample);
-  for (int round = 0; round < kRounds; ++round) {
-    const double start = now_seconds();
-    int calls = 0;
-    double spent;
+CopySample::CopySample(double bytes) {
+  const double least = 1 << 14, most = 1 << 28;
+  const auto half = static_cast<std::size_t>(std::clamp(bytes, least, most) / 2);
+  to_.assign(half, 0);
+  from_.assign(half, 1);
+}
+
+namespace {
+/// Copies without reading the old values of `to` into a cache, where the processor can.
+void stream_copy(char* to, const char* from, std::size_t bytes) {
+#if defined(__x86_64__)
+  const auto* source = reinterpret_cast<const float*>(from);
+  auto* target = reinterpret_cast<float*>(to);
+  const std::size_t whole = reinterpret_cast<std::uintptr_t>(to) % 16 == 0 ? bytes / 16 * 4 : 0;
+  for (std::size_t i = 0; i < whole; i += 4) _mm_stream_ps(target + i, _mm_loadu_ps(source + i));
+  _mm_sfence();
+  std::memcpy(to + 4 * whole, from + 4 * whole, bytes - 4 * whole);
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
+}  // namespace
+
+namespace {
+RAMOE_SIMD void scale_block(float* x, float s, int n) {
+  for (int i = 0; i < n; ++i) x[i] *= s;
+}
+}  // namespace
+
+void CopySample::run(Way way) {
+  constexpr int kBlock = 1 << 16;  // as many bytes as the blocks of loops over rows
+  parallel_for(static_cast<int>(from_.size()), kBlock, [&](int begin, int end) {
+    char* to = to_.data() + begin;
+    const char* from = from_.data() + begin;
+    const auto bytes = static_cast<std::size_t>(end - begin);
+    if (way == Way::copy) std::memcpy(to, from, bytes);
+    if (way == Way::stream) stream_copy(to, from, bytes);
+    if (way == Way::update)
+      scale_block(reinterpret_cast<float*>(to), 1.0f, static_cast<int>(bytes / sizeof(float)));
+  });
+}
+
+double CopySample::gb_per_s(double seconds) {
+  const double size = static_cast<double>(from_.size());
+  // Small copies are repeated, so that the clock's own time does not count.
+  const int repeats = std::max(1, static_cast<int>((1 << 20) / size));
+  const bool beyond_caches = from_.size() >= std::size_t{1} << 23;
+  std::vector<Way> ways{Way::copy};
+  if (beyond_caches) ways = {Way::copy, Way::stream, Way::update};
+  double best = 0;
+  run(Way::copy);  // after other work the arrays may have left the cache
+  for (const Way way : ways) {
+    const double end = now_seconds() + seconds / double(ways.size());
     do {
-      work();
-      ++calls;
-      spent = now_seconds() - start;
-    } while (spent < seconds / kRounds);
-    const double after = fma_peak(kSample);
-    times.push_back(spent / calls);
-    shares.push_back(flops * calls / spent / 1e9 / (0.5 * (before + after)));
-    before = after;
+      const double start = now_seconds();
+      for (int i = 0; i < repeats; ++i) run(way);
+      best = std::max(best, 2.0 * size * repeats / (now_seconds() - start) / 1e9);
+    } while (now_seconds() < end);
   }
-  const double one = median(times);
-  return {one, flops / one / 1e9, median(shares)};
+  return best;
 }
 
-Json bench_peak(const BenchOptions& options, int) {
-  std::vector<double> peaks;
-  for (int i = 0; i < 9; ++i) peaks.push_back(fma_peak(options.seconds / 9));
-  const double peak = median(peaks), bandwidth = triad_bandwidth(options.seconds);
-  std::printf("FMA peak %8.1f GFLOP/s     triad %6.1f GB/s\n", peak, bandwidth);
-  return {{"fma_gflops", peak}, {"triad_gb_per_s", bandwidth}};
-}
-
-// ---- Matrix products ----------------------------------------------------------------------------
+// ---- Rounds -------------------------------------------------------------------------------------
 
 namespace {
 
-/// Products of the standard configuration (bench_step.cpp), forward; the other forms follow.
-struct LinearShape {
-  const char* name;
-  int count, rows, in, out;
-};
-constexpr LinearShape kLinear[] = {
-    {"q, k, v, o", 1, 2048, 128, 128},      {"router", 1, 2048, 128, 16},
-    {"experts gate_up", 16, 256, 128, 256}, {"experts down", 16, 256, 128, 128},
-    {"lm_head", 1, 2048, 128, 512},         {"attention scores", 128, 64, 64, 32},
-};
+/// The ceilings of several pieces of work, sampled together.
+class Ceilings {
+ public:
+  explicit Ceilings(const std::vector<Work>& parts) {
+    for (const Work& work : parts) {
+      flops_ = flops_ || work.flops > 0;
+      copies_.push_back(work.bytes > 0 ? std::make_unique<CopySample>(work.bytes) : nullptr);
+    }
+  }
+  struct Sample {
+    double fma = 0;
+    std::vector<double> copy;  // for each part
+  };
+  Sample take() {
+    Sample sample;
+    if (flops_) sample.fma = fma_peak(kSeconds);
+    for (const auto& copy : copies_) sample.copy.push_back(copy ? copy->gb_per_s(kSeconds) : 0);
+    return sample;
+  }
 
-struct Operands {
-  std::vector<float> a, b, c;
+ private:
+  static constexpr double kSeconds = 0.01;
+  bool flops_ = false;
+  std::vector<std::unique_ptr<CopySample>> copies_;
 };
-
-Gemm<float> product(GemmForm form, const LinearShape& s, Operands& o, int index) {
-  const int N = s.rows, I = s.in, O = s.out;
-  const std::size_t i = static_cast<std::size_t>(index);
-  float* x = o.a.data() + i * std::size_t(N) * std::size_t(I);
-  float* w = o.b.data() + i * std::size_t(I) * std::size_t(O);
-  float* y = o.c.data() + i * std::size_t(N) * std::size_t(O);
-  if (form == GemmForm::NN) return {form, N, O, I, x, I, w, O, y, O, false};
-  if (form == GemmForm::NT) return {form, N, I, O, y, O, w, O, x, I, false};
-  return {form, I, O, N, x, I, y, O, w, O, false};
-}
 
 }  // namespace
 
-Json bench_gemm(const BenchOptions& options, int) {
-  Json table = Json::array();
-  std::printf("%-18s %5s %5s %5s %5s  %14s %14s %14s\n", "GEMM, rows in out", "count", "rows", "in",
-              "out", "x W (NN)", "dy W' (NT)", "x' dy (TN)");
-  for (const LinearShape& s : kLinear) {
-    const double flops = 2.0 * s.count * s.rows * s.in * s.out;
-    Json line = {
-        {"name", s.name}, {"count", s.count}, {"rows", s.rows}, {"in", s.in}, {"out", s.out}};
-    std::printf("%-18s %5d %5d %5d %5d ", s.name, s.count, s.rows, s.in, s.out);
-    for (const auto& [form, name] :
-         {std::pair{GemmForm::NN, "NN"}, {GemmForm::NT, "NT"}, {GemmForm::TN, "TN"}}) {
-      Operands o;
-      Random random(options.seed);
-      const auto fill = [&](std::vector<float>& values, int rows, int columns) {
-        values.resize(std::size_t(s.count) * std::size_t(rows) * std::size_t(columns));
-        for (float& value : values) value = static_cast<float>(random.uniform() - 0.5);
+std::vector<Speed> measure_parts(const std::vector<Work>& parts, Effort effort,
+                                 const std::function<void(double*)>& lap) {
+  struct Rounds {
+    std::vector<double> seconds, fma, copy;
+  };
+  std::vector<Rounds> rounds(parts.size());
+  std::vector<double> spent(parts.size());
+  Ceilings ceilings(parts);
+  lap(spent.data());  // warm caches and arenas
+  Ceilings::Sample before = ceilings.take();
+  for (int round = 0; round < effort.rounds; ++round) {
+    std::fill(spent.begin(), spent.end(), 0.0);
+    const double start = now_seconds();
+    int laps = 0;
+    do {
+      lap(spent.data());
+      ++laps;
+    } while (now_seconds() - start < effort.seconds / effort.rounds);
+    const Ceilings::Sample after = ceilings.take();
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const double one = spent[i] / laps;
+      const auto share = [&](double work, double low, double high) {
+        return work > 0 ? work / one / 1e9 / (0.5 * (low + high)) : 0;
       };
-      fill(o.a, s.rows, s.in);
-      fill(o.b, s.in, s.out);
-      fill(o.c, s.rows, s.out);
-      std::vector<Gemm<float>> products;
-      for (int i = 0; i < s.count; ++i) products.push_back(product(form, s, o, i));
-      const Speed speed = measure(flops, options.seconds, [&] {
-        if (s.count == 1)
-          gemm(products[0]);
-        else
-          gemm_grouped(products.data(), s.count);
-      });
-      std::printf("  %6.1f %4.0f %% ", speed.gflops, 100 * speed.share);
-      line[name] = {{"gflops", speed.gflops}, {"share", speed.share}};
+      rounds[i].seconds.push_back(one);
+      rounds[i].fma.push_back(share(parts[i].flops, before.fma, after.fma));
+      rounds[i].copy.push_back(share(parts[i].bytes, before.copy[i], after.copy[i]));
     }
-    std::printf("\n");
-    table.push_back(line);
+    before = after;
   }
-  return table;
+  std::vector<Speed> speeds;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const double one = median(rounds[i].seconds);
+    speeds.push_back({one, parts[i].flops / one / 1e9, median(rounds[i].fma),
+                      parts[i].bytes / one / 1e9, median(rounds[i].copy)});
+  }
+  return speeds;
+}
+
+Speed measure(const Work& work, Effort effort, const std::function<void()>& call) {
+  return measure_parts({work}, effort, [&](double* spent) {
+    const double start = now_seconds();
+    call();
+    *spent += now_seconds() - start;
+  })[0];
+}
+
+Json to_json(const Speed& speed) {
+  Json json = {{"seconds", speed.seconds}};
+  if (speed.gflops > 0) json.update({{"gflops", speed.gflops}, {"fma_share", speed.fma_share}});
+  if (speed.gb_per_s > 0)
+    json.update({{"gb_per_s", speed.gb_per_s}, {"copy_share", speed.copy_share}});
+  if (speed.share() > 0)
+    json.update({{"bound", speed.copy_binds() ? "copy" : "fma"}, {"share", speed.share()}});
+  return json;
 }
 
 }  // namespace ramoe

@@ -57,7 +57,7 @@ void ModelConfig::resolve_widths() {
 }
 
 bool ModelConfig::is_moe_layer(int l) const {
-  return (l + 1) % decoder_sparse_step == 0 &&
+  return !all_dense && (l + 1) % decoder_sparse_step == 0 &&
          std::find(mlp_only_layers.begin(), mlp_only_layers.end(), l) == mlp_only_layers.end();
 }
 
@@ -84,14 +84,14 @@ void ModelConfig::validate() const {
   check(model_type != "olmoe" || head_dim == 0 || head_dim * num_attention_heads == hidden_size,
         "olmoe has no head_dim of its own; hidden_size must be num_attention_heads * head_dim.");
   const int moe = moe_layer_count();
-  check(moe > 0, "decoder_sparse_step = ", decoder_sparse_step,
+  check(moe > 0 || all_dense, "decoder_sparse_step = ", decoder_sparse_step,
         " and mlp_only_layers leave none of ", num_hidden_layers,
         " layers with experts; there is nothing to route.");
   for (const int layer : mlp_only_layers)
     check(layer < num_hidden_layers, "mlp_only_layers names layer ", layer, "; there are 0 to ",
           num_hidden_layers - 1, ".");
   check(
-      model_type != "olmoe" || moe == num_hidden_layers,
+      model_type != "olmoe" || moe == num_hidden_layers || all_dense,
       "olmoe has experts in every layer; decoder_sparse_step must be 1 and mlp_only_layers empty.");
   check(model_type == "olmoe" || clip_qkv == 0, "clip_qkv = ", clip_qkv, ": only olmoe clips.");
   for (const int token : {bos_token_id, eos_token_id, pad_token_id})
@@ -323,6 +323,11 @@ Json to_hugging_face(const ModelConfig& given) {
   ModelConfig config = given;
   const FamilyName& name = family(config.model_type, "model configuration");
   config.resolve_widths();
+  if (config.all_dense) {
+    check(config.model_type != "olmoe", "olmoe has no config.json for a model without experts.");
+    config.mlp_only_layers.clear();
+    for (int l = 0; l < config.num_hidden_layers; ++l) config.mlp_only_layers.push_back(l);
+  }
   Json json = fields_of(config).to_json();
   json["architectures"] = {name.architecture};
   json["torch_dtype"] = "float32";

@@ -35,6 +35,9 @@ struct ModelConfig {
   int intermediate_size = 0;                // hidden width of dense layers
   int decoder_sparse_step = 1;
   std::vector<int> mlp_only_layers;
+  /// No layer has experts: for comparing a mixture with a dense model of the same shapes. It is no
+  /// key and read from no file, for there is nothing to route.
+  bool all_dense = false;
   bool norm_topk_prob = false;
   bool tie_word_embeddings = false;
   int max_position_embeddings = 128;  // longest sequence

@@ -35,6 +35,33 @@ TEST(ModelConfig, WhatDoesNotFitIsNamed) {
   EXPECT_TRUE(mentions(refusal([](ModelConfig& c) { c.pad_token_id = 11; }), "11"));
 }
 
+TEST(ModelConfig, AModelWithoutExpertsIsForComparisonAlone) {
+  for (const char* family : kFamilyNames) {
+    ModelConfig config = tiny_config(family, false);
+    config.all_dense = true;
+    config.validate();
+    EXPECT_TRUE(config.moe_layers().empty());
+    const Model<float> model(config, 1);
+    std::size_t parameters = 0;
+    for (const auto& p : model.parameters()) {
+      EXPECT_EQ(p->name.find("expert"), std::string::npos) << p->name;
+      EXPECT_EQ(p->name.find("router"), std::string::npos) << p->name;
+      parameters += p->value.size();
+    }
+    EXPECT_EQ(count_parameters(config).total, parameters);
+    EXPECT_EQ(model.config().intermediate_size,
+              config.num_experts_per_tok * config.moe_intermediate_size);
+    if (config.model_type == "olmoe") {
+      EXPECT_TRUE(mentions(error_of([&] { to_hugging_face(config); }), "olmoe"));
+      continue;
+    }
+    // transformers opens such a folder; here there is nothing to route.
+    const Json json = to_hugging_face(config);
+    EXPECT_EQ(json["mlp_only_layers"].size(), std::size_t(config.num_hidden_layers));
+    EXPECT_TRUE(mentions(error_of([&] { from_hugging_face(json, "x"); }), "nothing to route"));
+  }
+}
+
 TEST(ModelConfig, HuggingFaceRoundTrip) {
   for (const char* family : kFamilyNames)
     for (const bool tied : {false, true}) {
