@@ -68,10 +68,11 @@ class BenchNumbers : public testing::Test {
 
 /// Every number is finite and none is negative, but for places beside a line.
 void expect_sane(const Json& json, const std::string& path) {
-  if (json.is_structured())
+  if (json.is_structured()) {
     for (const auto& [key, value] : json.items()) expect_sane(value, path + "/" + key);
-  else if (path.find("beside_line") == std::string::npos)
+  } else if (path.find("beside_line") == std::string::npos) {
     EXPECT_TRUE(!json.is_null() && (!json.is_number() || json.get<double>() >= 0)) << path;
+  }
 }
 
 TEST_F(BenchNumbers, AreAllThereAndFinite) {
@@ -214,8 +215,8 @@ TEST(Bench, WhatIsRecordedStaysUntilTheNewNumbersAreWhole) {
   const ScratchFolder scratch;
   const std::string out = scratch.file("bench.json");
   write_file(out, "recorded");
-  const Outcome stopped = run_cli("bench --only=peak --seconds=60 --out=" + out +
-                                  " & pid=$!; sleep 0.5; kill -INT $pid; wait $pid");
+  const Outcome stopped =
+      run_cli("bench --only=peak --seconds=9 --out=" + out, "timeout --preserve-status -s INT 0.5");
   EXPECT_EQ(stopped.code, 1) << stopped.text;
   expect_contains(stopped.text, "interrupted");
   EXPECT_EQ(read_file(out), "recorded");

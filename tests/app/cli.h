@@ -13,13 +13,14 @@ struct Outcome {
   std::string text;  // standard output and error together
 };
 
-/// Runs `ramoe <arguments>`, quoted as for a shell, in the root of the repository.
-inline Outcome run_cli(const std::string& arguments) {
+/// Runs `ramoe <arguments>`, quoted as for a shell, in the root of the repository; under `watcher`,
+/// such as timeout, if one is given.
+inline Outcome run_cli(const std::string& arguments, const std::string& watcher = "") {
   Outcome outcome;
-  FILE* pipe =
-      ::popen(("exec 2>&1; cd " RAMOE_SOURCE_DIR "; " + std::string(RAMOE_BINARY) + " " + arguments)
-                  .c_str(),
-              "r");
+  FILE* pipe = ::popen(
+      ("exec 2>&1; cd " RAMOE_SOURCE_DIR "; " + watcher + " " + RAMOE_BINARY + " " + arguments)
+          .c_str(),
+      "r");
   if (pipe == nullptr) return outcome;
   char buffer[4096];
   while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, pipe))
