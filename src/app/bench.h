@@ -41,6 +41,8 @@ Json bench_peak(const Bench& bench);
 Json bench_gemm(const Bench& bench);
 /// The 72 products of bench_sizes.h.
 Json bench_sgemm(const Bench& bench);
+/// Products and the training step in bf16, each in turn with fp32.
+Json bench_bf16(const Bench& bench);
 /// The operations of chapters 1 to 5, forward and backward.
 Json bench_ops(const Bench& bench);
 /// The training step of the model and of its dense counterpart.
@@ -74,7 +76,8 @@ double step_flops(const ModelConfig& config, const TrainingBatch& batch);
 /// A model, its trainer and one batch, taken again at every step.
 class BenchModel {
  public:
-  BenchModel(const ModelConfig& config, int B, int T, std::uint64_t seed);
+  BenchModel(const ModelConfig& config, int B, int T, std::uint64_t seed,
+             const TrainConfig& train = {});
   void step();
   Model<float>& model() { return model_; }
   const Trainer& trainer() const { return trainer_; }

@@ -1,8 +1,9 @@
-// The ceilings by themselves and the matrix products.
+// The ceilings by themselves and the matrix products, in fp32 and in bf16.
 #include <cmath>
 
 #include "app/bench.h"
 #include "app/bench_sizes.h"
+#include "ch01_tensor/gemm_bf16.h"
 
 namespace ramoe {
 
@@ -40,12 +41,15 @@ class ProductBench {
                            nt ? size.K() : size.N(), c_.data() + i * M * N, size.N(), false});
   }
   Speed measure(Effort effort) {
-    return ramoe::measure({.flops = count_ * size_.flops()}, effort, [&] {
-      if (count_ == 1)
-        gemm(products_[0]);
-      else
-        gemm_grouped(products_.data(), count_);
-    });
+    return ramoe::measure(work(), effort, [&] { run(Precision::fp32); });
+  }
+  Work work() const { return {.flops = count_ * size_.flops()}; }
+  void run(Precision precision) {
+    for (Gemm<float>& product : products_) product.precision = precision;
+    if (count_ == 1)
+      gemm(products_[0]);
+    else
+      gemm_grouped(products_.data(), count_);
   }
 
  private:
@@ -158,6 +162,85 @@ Json bench_sgemm(const Bench& bench) {
           {"forms", forms},
           {"geomean_share", all_shares.value()},
           {"geomean_gflops", all_rates.value()}};
+}
+
+// ---- In bf16 ------------------------------------------------------------------------------------
+
+namespace {
+
+/// Two ways of the same work, in turn: {how many times faster bf16 is, both speeds}.
+struct Pair {
+  double ratio;
+  Speed fp32, bf16;
+};
+template <class Run>
+Pair in_turn(const Work& work, Effort effort, const Run& run) {
+  const auto speeds = measure_parts({work, work}, effort, [&](double* spent) {
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      const double start = now_seconds();
+      run(precision);
+      spent[precision == Precision::bf16] += now_seconds() - start;
+    }
+  });
+  return {speeds[0].seconds / speeds[1].seconds, speeds[0], speeds[1]};
+}
+
+Json to_json(const Pair& pair) {
+  return {{"fp32_gflops", pair.fp32.gflops},
+          {"bf16_gflops", pair.bf16.gflops},
+          {"times_as_fast", pair.ratio}};
+}
+
+}  // namespace
+
+Json bench_bf16(const Bench& bench) {
+  const BenchOptions& o = bench.options;
+  std::vector<double> peaks, ratios;
+  for (int i = 0; i < 9; ++i) {
+    const double full = fma_peak(o.seconds / 18);
+    peaks.push_back(bf16_peak(o.seconds / 18));
+    ratios.push_back(peaks.back() / full);
+  }
+  std::string text = text_of("bf16 (%s) peak %8.1f GFLOP/s, %.2f times that of fp32\n",
+                             gemm_bf16_isa(), median(peaks), median(ratios));
+  text += "  tokens    in   out    x W (NN)           dy W' (NT)         x' dy (TN)\n";
+  Json table = Json::array();
+  Mean all;
+  for (const int tokens : {1024, 4096})
+    for (const int width : {256, 512, 1024}) {
+      text += text_of("  %6d %5d %5d", tokens, width, width);
+      for (const GemmForm form : kForms) {
+        bench.progress(0.1 + 0.5 * double(table.size()) / 18);
+        ProductBench product({form, tokens, width, width}, 1);
+        const Pair pair = in_turn(product.work(), o.effort(0.25),
+                                  [&](Precision precision) { product.run(precision); });
+        all.add(pair.ratio);
+        text += text_of("  %6.1f x%5.2f    ", pair.bf16.gflops, pair.ratio);
+        Json line = {{"form", form_name(form)}, {"tokens", tokens}, {"in", width}, {"out", width}};
+        line.update(to_json(pair));
+        table.push_back(line);
+      }
+      text += "\n";
+    }
+  BenchModel full(o.model, o.sequences, o.tokens, o.seed);
+  TrainConfig train;
+  train.precision = "bf16";
+  BenchModel rounded(o.model, o.sequences, o.tokens, o.seed, train);
+  const Pair step = in_turn({.flops = full.flops()}, o.effort(3), [&](Precision precision) {
+    (precision == Precision::bf16 ? rounded : full).step();
+  });
+  const double rate = rounded.tokens() / step.bf16.seconds;
+  text += text_of("  GFLOP/s and times as fast as fp32; geometric mean %.2f\n", all.value());
+  text += text_of("step  %8.0f tokens/s, %.2f times as fast as in fp32\n", rate, step.ratio);
+  bench.print(text);
+  Json result = {{"isa", gemm_bf16_isa()},
+                 {"peak_gflops", median(peaks)},
+                 {"peak_times_fp32", median(ratios)},
+                 {"products", table},
+                 {"geomean_times_as_fast", all.value()},
+                 {"step", to_json(step)}};
+  result["step"]["tokens_per_second"] = rate;
+  return result;
 }
 
 }  // namespace ramoe

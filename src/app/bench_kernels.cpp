@@ -8,7 +8,7 @@
 #endif
 
 #include "app/bench_measure.h"
-#include "ch01_tensor/gemm.h"
+#include "ch01_tensor/gemm_bf16.h"
 #include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 
@@ -74,6 +74,19 @@ struct PeakKernel {
   float (*run)();
   double flops;
 };
+#if defined(__x86_64__)
+__attribute__((target("arch=x86-64-v4,avx512bf16"))) float bf16_pairs() {
+  const __m512bh x = reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3f00));  // 0.5
+  __m512 sum[24], total = _mm512_setzero_ps();
+  for (int c = 0; c < 24; ++c) sum[c] = _mm512_set1_ps(static_cast<float>(c));
+  for (int turn = 0; turn < kTurns; ++turn) {
+#pragma GCC unroll 24
+    for (int c = 0; c < 24; ++c) sum[c] = _mm512_dpbf16_ps(sum[c], x, x);
+  }
+  for (int c = 0; c < 24; ++c) total = _mm512_add_ps(total, sum[c]);
+  return _mm512_cvtss_f32(total);
+}
+#endif
 PeakKernel peak_kernel() {
 #if defined(__x86_64__)
   if (std::strcmp(gemm_isa(), "avx512") == 0) return {fma_avx512, 2.0 * 16 * 24 * kTurns};
@@ -84,8 +97,9 @@ PeakKernel peak_kernel() {
 
 }  // namespace
 
-double fma_peak(double seconds) {
-  const PeakKernel kernel = peak_kernel();
+namespace {
+/// GFLOP/s: the best within about `seconds`.
+double peak_of(const PeakKernel& kernel, double seconds) {
   const int blocks = 16 * pool_threads();
   std::vector<float> sink(static_cast<std::size_t>(blocks));
   double best = 0;
@@ -96,6 +110,19 @@ double fma_peak(double seconds) {
     best = std::max(best, kernel.flops * blocks / (now_seconds() - start) / 1e9);
   } while (now_seconds() < end);
   return best;
+}
+}  // namespace
+
+double fma_peak(double seconds) {
+  return peak_of(peak_kernel(), seconds);
+}
+
+double bf16_peak(double seconds) {
+#if defined(__x86_64__)
+  if (std::strcmp(gemm_bf16_isa(), "avx512bf16") == 0)
+    return peak_of({bf16_pairs, 4.0 * 16 * 24 * kTurns}, seconds);
+#endif
+  return fma_peak(seconds);
 }
 
 // ---- Memory -------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ double median(std::vector<double> values);
 /// about `seconds`. The instruction set is the one that the fast matrix product uses.
 double fma_peak(double seconds);
 
+/// The same of the multiply-adds that the bf16 product uses: of pairs, where AVX512-BF16 is there.
+double bf16_peak(double seconds);
+
 /// GB/s of a[i] = b[i] + s c[i] over arrays larger than the caches, three times 4 bytes a value.
 double triad_bandwidth(double seconds);
 

@@ -70,8 +70,9 @@ double step_flops(const ModelConfig& c, const TrainingBatch& batch) {
          (N * (L * attention + moe * mixture + (L - moe) * dense) + targets * C * c.vocab_size);
 }
 
-BenchModel::BenchModel(const ModelConfig& config, int B, int T, std::uint64_t seed)
-    : model_(config, seed), batch_(random_batch(config, B, T, seed)), trainer_(model_, {}) {}
+BenchModel::BenchModel(const ModelConfig& config, int B, int T, std::uint64_t seed,
+                       const TrainConfig& train)
+    : model_(config, seed), batch_(random_batch(config, B, T, seed)), trainer_(model_, train) {}
 
 void BenchModel::step() {
   trainer_.step([&](int) { return batch_; });

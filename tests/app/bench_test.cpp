@@ -193,6 +193,26 @@ TEST(Bench, SgemmTimesAllSizes) {
   EXPECT_NEAR(std::cbrt(forms), sgemm["geomean_share"].get<double>(), 1e-9);
 }
 
+TEST(Bench, Bf16IsTimedBesideFp32) {
+  const ScratchFolder scratch;
+  const std::string out = scratch.file("bench.json");
+  const Outcome outcome = run_cli("bench --threads=1 --only=bf16 --out=" + out + tiny);
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const Json bf16 = read_json(out)["runs"][0]["bf16"];
+  expect_sane(bf16, "");
+  ASSERT_EQ(bf16["products"].size(), 18u);
+  double product = 1;
+  for (const Json& size : bf16["products"]) {
+    const double ratio = size["times_as_fast"];
+    EXPECT_NEAR(ratio, size["bf16_gflops"].get<double>() / size["fp32_gflops"].get<double>(),
+                1e-9 * ratio);
+    product *= ratio;
+  }
+  EXPECT_NEAR(bf16["geomean_times_as_fast"].get<double>(), std::pow(product, 1.0 / 18), 1e-9);
+  EXPECT_GT(bf16["peak_gflops"], 0);
+  EXPECT_GT(bf16["step"]["tokens_per_second"], 0);
+}
+
 TEST(Bench, WhatCannotBeMeasuredIsNamedBeforeAnythingIs) {
   const ScratchFolder scratch;
   const auto refused = [&](const std::string& keys, const std::vector<std::string>& parts) {
