@@ -167,12 +167,12 @@ void add_transformer_ops(std::vector<OpCase>& ops, const OpWorld& w) {
                  {0, floats(3 * nq)},
                  [=](TapeF& t, In in) { return rmsnorm_heads(t, in[0], in[1], eps); }});
   const double theta = c.rope_theta;
-  // Backward turns in place and then adds: these inputs have a gradient of their own.
+  // In place: what was turned back is handed over as the gradient of the input.
   ops.push_back({"rope",
                  cat("(", N, ",", query, ")"),
                  {{{N, query}}},
                  {0, floats(2 * nq)},
-                 {0, floats(5 * nq)},
+                 {0, floats(2 * nq)},
                  [=](TapeF& t, In in) { return rope_over(t, in[0], position, HS, theta); }});
   ops.push_back({"clip",
                  cat("(", N, ",", query, ")"),

@@ -1,0 +1,481 @@
+#!/usr/bin/env python3
+"""Writes docs/speed.md and its figures from the numbers that two commands recorded.
+
+    python3 docs/make_speed_tables.py [--bench=FILE] [--peers=FILE] [--out=FOLDER]
+
+    --bench   of `make bench OUT=docs/results/bench.json`; must be there
+    --peers   of `make bench-peers`; without it the page says that the others were not measured
+    --out     folder of speed.md and figures/speed_*.svg; docs by default
+
+Parts that a run left out are left out of the page. Standard library only; nothing is typed by hand.
+"""
+import argparse
+import html
+import json
+import os
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# What the peers are called in bench_peers.json, and what they are.
+PEERS = {
+    "ours_moe": "ours, MoE",
+    "ours_dense": "ours, dense",
+    "hf_loop": "transformers' OLMoE, loop over experts",
+    "hf_eager": "transformers' OLMoE, loop over experts",
+    "hf_grouped_mm": "transformers' OLMoE, sorted, grouped product",
+    "sorted_slices": "PyTorch, sorted and stacked, a product per expert",
+    "sorted_grouped_mm": "PyTorch, sorted and stacked, grouped product",
+    "sorted_padded_bmm": "PyTorch, sorted and stacked, padded batched product",
+    "hf_loop_compiled": "transformers' OLMoE, loop, torch.compile",
+    "hf_grouped_mm_compiled": "transformers' OLMoE, grouped, torch.compile",
+    "sorted_slices_compiled": "PyTorch, sorted, torch.compile",
+    "dense": "PyTorch, dense",
+    "dense_compiled": "PyTorch, dense, torch.compile",
+}
+
+INTRO = """# How fast it is
+
+Made by `make docs-speed` from [results/bench.json](results/bench.json) (`make bench
+OUT=docs/results/bench.json`) and, where others are named, results/bench_peers.json (`make
+bench-peers`); no number is typed by hand.
+
+{machine}
+
+The standard configuration is L=6 C=128 NH=4 V=512, E=16 experts of H=128, K=2 per token, and a step
+of B=32 sequences of T=64 tokens: forward, backward and AdamW in fp32. "Dense" has one SwiGLU of
+width K*H in every layer instead of the experts, so a token costs as many multiply-adds.
+
+## How to read the numbers
+
+- A time belongs to one machine and one minute. **Shares and ratios** can be compared between
+  machines; both sides of each were measured in turn, within the same minute.
+- **Share of FMA**: of the multiply-adds that the machine's registers allow, sampled around every
+  round of the measurement. A step's FLOPs are those of its matrix products alone, two for each
+  multiply-add, backward twice the forward; everything else in a step counts as lost time.
+- **Share of copy**: of the rate at which as many bytes are copied, from the same cache. A piece of
+  work is charged each input and output once, so an operation that computes much for each byte (an
+  exponential, say) is bound by neither ceiling and shows a small share.
+- With one thread, processor time is counted; with several, the clock on the wall.
+"""
+
+
+class Failure(Exception):
+    """What is wrong with the files given; the text says what to do."""
+
+
+def get(tree, *keys):
+    """The value under the keys, or None where a part is missing."""
+    for key in keys:
+        if not isinstance(tree, (dict, list)):
+            return None
+        try:
+            tree = tree[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tree
+
+
+def number(value, digits=1):
+    return f"{value:,.{digits}f}"
+
+
+def percent(value, digits=0):
+    return f"{100 * value:.{digits}f} %"
+
+
+def table(head, rows):
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def threads_text(run):
+    return f"{run['threads']} thread" + ("s" if run["threads"] > 1 else "")
+
+
+# ---- Goals --------------------------------------------------------------------------------------
+
+def at_least(wanted, further=None, show=lambda v: f"{v:g} x"):
+    return {"sign": "at least", "ok": lambda v, limit: v >= limit, "wanted": wanted,
+            "further": further, "show": show}
+
+
+def at_most(wanted, further=None, show=lambda v: f"{v:.1f}".removesuffix(".0")):
+    return {"sign": "at most", "ok": lambda v, limit: v <= limit, "wanted": wanted,
+            "further": further, "show": show}
+
+
+def peer_ratios(peers, part, name, peer=None):
+    """Ours over theirs by thread count."""
+    return {r["threads"]: r["median"] for r in (peers or {}).get("ratios", [])
+            if r["part"] == part and r["name"] == name and peer in (None, r["peer"])}
+
+
+def sweep_points(run, name):
+    return get(run, "scaling", name, "points") or []
+
+
+def worst(values):
+    values = [abs(v) for v in values]
+    return max(values) if values else None
+
+
+def goals(bench, peers):
+    """[(what, rule, [measured, ...])]; a goal is reached if every measured number does."""
+    runs = bench["runs"]
+    most = max(run["threads"] for run in runs)
+    share = {run["threads"]: get(run, "step", "moe", "share") for run in runs}
+    step = lambda name: [peer_ratios(peers, "step", name).get(most)]
+    sgemm = lambda peer: [peer_ratios(peers, "sgemm", "SGEMM, geometric mean of 72 sizes",
+                                      peer).get(1)]
+    experts = [p["relative"] for run in runs for p in sweep_points(run, "experts")
+               if p["value"] == 32]
+    layers = [worst(p["beside_line"] for p in sweep_points(run, "layers")) for run in runs]
+    tokens = [worst(p["relative"] - 1 for p in sweep_points(run, "sequences")
+                    if p["rows_per_expert"] >= 128) for run in runs]
+    many = f"{most} thread" + ("s" if most > 1 else "")
+    memory = lambda *keys: [get(bench, "memory", *keys)]
+    shown, small = percent, lambda v: percent(v, 4 if v < 0.001 else 1)
+    return [
+        (f"MoE step over transformers' loop, {many}", at_least(3, 4.5),
+         step("MoE step, Hugging Face loop")),
+        (f"MoE step over the fastest sorted and stacked eager one, {many}", at_least(2.2, 3),
+         step("MoE step, sorted and stacked, eager")),
+        (f"dense step over eager PyTorch, {many}", at_least(1.5), step("dense step, eager")),
+        ("MoE step, share of the FMA peak, 1 thread", at_least(0.5, 0.65, shown), [share.get(1)]),
+        *([(f"MoE step, share of the FMA peak, {many}", at_least(0.45, 0.6, shown),
+            [share[most]])] if most > 1 else []),
+        ("SGEMM over OpenBLAS, geometric mean of 72 sizes, 1 thread", at_least(1.1),
+         sgemm("openblas")),
+        ("SGEMM over oneDNN, the same", at_least(0.95, 1.0), sgemm("onednn")),
+        ("cost of a step with E = 32 experts over that with 8", at_most(1.2, 1.15, number_x),
+         experts),
+        ("cost against layers: farthest from a straight line", at_most(0.1, 0.05, small), layers),
+        ("cost per token against sequences, from 128 rows per expert on: largest change",
+         at_most(0.1, 0.05, small), tokens),
+        ("bytes of weight, gradient and moments per parameter", at_most(16),
+         memory("state_bytes_per_parameter")),
+        ("activations and gradients, C floats per token and layer", at_most(25, 16),
+         memory("floats_per_token_and_layer_in_c", "moe")),
+        ("tape and arena, share of a step", at_most(0.001, None, small), memory("tape_share")),
+        ("times that the arena asks for memory after the first step", at_most(0),
+         memory("arena_allocations_after_first_step")),
+    ]
+
+
+def number_x(value):
+    return f"{value:.2f} x"
+
+
+def measured_text(rule, value):
+    shown = rule["show"](value)
+    return f"{value:.2f} x" if shown.endswith(" x") else shown
+
+
+def goal_row(what, rule, values):
+    wanted = f"{rule['sign']} {rule['show'](rule['wanted'])}"
+    if rule["further"] is not None:
+        wanted += f" ({rule['show'](rule['further'])})"
+    values = [v for v in values if v is not None]
+    if not values:
+        return [what, wanted, "", "not measured"]
+    reached = all(rule["ok"](v, rule["wanted"]) for v in values)
+    further = rule["further"] is not None and all(rule["ok"](v, rule["further"]) for v in values)
+    state = "reached, the further one too" if further else "reached" if reached else "**not reached**"
+    return [what, wanted, " / ".join(measured_text(rule, v) for v in values), state]
+
+
+def goals_section(bench, peers):
+    rows = [goal_row(*goal) for goal in goals(bench, peers)]
+    head = ["goal", "wanted (further)", "measured", ""]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|---|---|"]
+    return ("## Goals\n\nSeveral numbers are those of the thread counts measured, in their order; "
+            "the goal is reached if all do.\n\n" +
+            "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n")
+
+
+# ---- Tables -------------------------------------------------------------------------------------
+
+def step_section(bench):
+    rows = []
+    for run in bench["runs"]:
+        for name, step in (run.get("step") or {}).items():
+            rows.append([f"{'MoE' if name == 'moe' else name}, {threads_text(run)}",
+                         number(step["tokens_per_second"], 0), number(step["ms_per_step"]),
+                         number(step["gflops"]), percent(step["share"]),
+                         number(step["parameters"] / 1e6, 2),
+                         number(step["mflop_per_token"], 2)])
+    if not rows:
+        return ""
+    return "## A training step\n\n" + table(
+        ["", "tokens/s", "ms", "GFLOP/s", "share of FMA", "M parameters", "MFLOP/token"], rows)
+
+
+def peers_section(peers):
+    if not peers:
+        return ""
+    checked = get(peers, "checked", "peers") or {}
+    versions = peers.get("versions", {})
+    libraries = (("PyTorch", "torch"), ("transformers", "transformers"), ("oneDNN", "onednn"))
+    named = [f"{name} {versions[key]}" for name, key in libraries if key in versions]
+    if "openblas" in versions:
+        named.append(str(versions["openblas"]).replace("|", "/"))
+    text = ("## Ours beside others\n\n" + (", ".join(named) + ". " if named else "") +
+            "Each peer has our weights and must repeat our losses within "
+            f"{get(peers, 'checked', 'tolerance') or '?'} before it is timed"
+            f" ({len(checked)} did). \"Ours over\" is the median over rounds of the ratio within a "
+            "round, and its range; above 1 ours is faster.\n\n")
+    for part in peers.get("step", []):
+        rows = [[PEERS.get(name, name), number(p["tokens_per_second"], 0)]
+                for name, p in sorted(part["peers"].items(),
+                                      key=lambda item: -item[1]["tokens_per_second"])]
+        text += table([f"training step, {threads_text(part)}", "tokens/s"], rows) + "\n"
+        failed = ", ".join(PEERS.get(name, name) for name in part.get("failed", {}))
+        if failed:
+            text += f"Not run: {failed}; bench_peers.json says why.\n\n"
+    rows = [[f"{r['name']}, {threads_text(r)}", PEERS.get(r["peer"], r["peer"]),
+             f"{r['median']:.2f}", f"{r['least']:.2f} to {r['most']:.2f}"]
+            for r in peers.get("ratios", [])]
+    if rows:
+        text += table(["ours over the fastest of its kind", "which is", "median", "range"], rows)
+        text += "\nOf SGEMM the median is the geometric mean and the range is over its 72 sizes.\n"
+    return text
+
+
+def ops_section(bench):
+    text = ""
+    for run in bench["runs"]:
+        rows = []
+        for op in run.get("ops") or []:
+            for way in ("forward", "backward", "update"):
+                speed = op.get(way)
+                if not speed or "share" not in speed:
+                    continue
+                copy = speed["bound"] == "copy"
+                rate = (number(speed["gb_per_s"]) + " GB/s" if copy
+                        else number(speed["gflops"]) + " GFLOP/s")
+                rows.append([f"{op['name']} {op['dims']}" if way != "backward" else "", way,
+                             number(1e6 * speed["seconds"]), rate, percent(speed["share"]),
+                             "copy" if copy else "FMA"])
+        if rows:
+            text += f"\n{threads_text(run)}:\n\n" + table(
+                ["operation", "", "us", "rate", "share", "of"], rows)
+    return text and ("## Operations\n\nBy themselves, at the sizes of the step; the ceiling named is "
+                     "the one that the operation comes nearer to.\n" + text)
+
+
+def gemm_section(bench):
+    text = ""
+    for run in bench["runs"]:
+        rows = [[f"{line['name']}: {line['count']} x ({line['rows']},{line['in']})"
+                 f"({line['in']},{line['out']})"] +
+                [f"{number(line[form]['gflops'])} ({percent(line[form]['share'])})"
+                 for form in ("NN", "NT", "TN")] for line in run.get("gemm") or []]
+        if rows:
+            text += f"\n{threads_text(run)}:\n\n" + table(
+                ["products of a step, GFLOP/s (share of FMA)", "x W", "dy W'", "x' dy"], rows)
+        sizes = get(run, "sgemm", "sizes") or []
+        layers = list(dict.fromkeys((s["in"], s["out"]) for s in sizes))
+        rows = []
+        for form, tokens in dict.fromkeys((s["form"], s["tokens"]) for s in sizes):
+            shares = {(s["in"], s["out"]): s["share"] for s in sizes
+                      if (s["form"], s["tokens"]) == (form, tokens)}
+            rows.append([f"{form}, {tokens} rows"] +
+                        [percent(shares[layer]) if layer in shares else "" for layer in layers])
+        if rows:
+            text += (f"\n{threads_text(run)}, the 72 sizes, share of FMA; geometric mean "
+                     f"{percent(run['sgemm']['geomean_share'], 1)}:\n\n" +
+                     table(["in x out"] + [f"{i}x{o}" for i, o in layers], rows))
+    return text and "## Matrix products\n" + text
+
+
+SWEEPS = {"experts": ("experts E", "a step"), "layers": ("layers L", "a layer"),
+          "sequences": ("sequences B", "a token"), "tokens": ("tokens T", "a token")}
+
+
+def scaling_section(bench):
+    text = ""
+    for run in bench["runs"]:
+        for name, (title, unit) in SWEEPS.items():
+            points = sweep_points(run, name)
+            if not points:
+                continue
+            text += "\n" + table(
+                [f"{title}, {threads_text(run)}"] + [str(p["value"]) for p in points],
+                [["ms per step"] + [number(p["ms_per_step"]) for p in points],
+                 [f"cost of {unit}"] + [f"{p['relative']:.3f}" for p in points],
+                 ["cost of a FLOP"] + [f"{p['relative_per_flop']:.3f}" for p in points],
+                 ["rows per expert"] + [f"{p['rows_per_expert']:g}" for p in points]])
+    return text and ("## As sizes grow\n\nOne size of the standard configuration at a time, relative "
+                     "to the point where the cost is 1.000; the points of a sweep ran in turn. AdamW "
+                     "works on all experts' weights whatever the batch, which small batches pay "
+                     "for.\n" + text)
+
+
+def use_section(bench):
+    text = ""
+    rows = [[threads_text(run)] + [number(g["tokens_per_second"], 0) for g in run["generate"]]
+            for run in bench["runs"] if run.get("generate")]
+    if rows:
+        batches = next(run["generate"] for run in bench["runs"] if run.get("generate"))
+        text += "## Generation, start and memory\n\n" + table(
+            ["tokens/s with the cache"] + [f"batch {g['batch']}" for g in batches], rows)
+    start, memory = bench.get("start"), bench.get("memory")
+    rows = []
+    if start:
+        loading = start["load_model"]
+        for what, t in (("`ramoe help`, from start to end", start["help"]),
+                        (f"loading a model of {number(loading['bytes'] / 1e6)} MB", loading)):
+            rows.append([what, f"{number(t['wall_ms'])} ms ({number(t['cpu_ms'])} ms of processor)"])
+    if memory:
+        rows += [["a training process at most", number(memory["peak_rss_bytes"] / 1e6) + " MB"],
+                 ["of it the arena", number(memory["arena_bytes"] / 1e6) + " MB"],
+                 ["operations on the tape of a step", number(memory["tape_operations"], 0)],
+                 ["page faults of a later step", number(memory["page_faults_per_step"])]]
+    if rows:
+        text += ("\n" if text else "## Start and memory\n\n") + table(["", ""], rows)
+    if memory:
+        text += ("\nThe tape's own cost is the time of a tape with as many leaves and operations and "
+                 "as much memory handed out, whose operations compute nothing.\n")
+    return text
+
+
+# ---- Figures ------------------------------------------------------------------------------------
+
+def bar_chart(name, title, description, bars, show):
+    """Horizontal bars from 0; `bars` is [(label, value, colour)]."""
+    left, wide, high, top = 330, 330, 20, 30
+    most = max(value for _, value, _ in bars)
+    height = top + high * len(bars) + 10
+    out = [f'<svg font-family="sans-serif" style="background:#fff" '
+           f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 80} {height}" '
+           f'width="{left + wide + 80}" height="{height}" role="img" '
+           f'aria-labelledby="{name}-title {name}-desc">',
+           f'<title id="{name}-title">{html.escape(title)}</title>',
+           f'<desc id="{name}-desc">{html.escape(description)}</desc>',
+           f'<text x="10" y="18" font-size="12" fill="#222">{html.escape(title)}</text>']
+    for i, (label, value, colour) in enumerate(bars):
+        y, length = top + high * i, max(1.0, wide * value / most)
+        out += [f'<text x="{left - 6}" y="{y + 13}" font-size="11" fill="#222" '
+                f'text-anchor="end">{html.escape(label)}</text>',
+                f'<rect x="{left}" y="{y + 3}" width="{length:.1f}" height="{high - 6}" '
+                f'fill="{colour}"/>',
+                f'<text x="{left + length + 5:.1f}" y="{y + 13}" font-size="11" '
+                f'fill="#555">{html.escape(show(value))}</text>']
+    return "\n".join(out + ["</svg>"]) + "\n"
+
+
+OURS, THEIRS, COPY = "#2b6cb0", "#b0b0b0", "#dd8a2f"
+
+
+def figures(bench, peers):
+    """{name: svg} of what was measured."""
+    found = {}
+    steps = [part for part in (peers or {}).get("step", []) if part["peers"]]
+    if steps:
+        part = max(steps, key=lambda p: p["threads"])
+        bars = [(PEERS.get(name, name), p["tokens_per_second"],
+                 OURS if name.startswith("ours") else THEIRS)
+                for name, p in sorted(part["peers"].items(),
+                                      key=lambda item: -item[1]["tokens_per_second"])]
+        found["speed_step"] = bar_chart(
+            "speed_step", f"Training step, {threads_text(part)}: tokens per second",
+            "Tokens per second of one training step, ours and peers.", bars, lambda v: number(v, 0))
+    run = bench["runs"][0]
+    bars = [(f"{op['name']}, {way}", op[way]["share"], COPY if op[way]["bound"] == "copy" else OURS)
+            for op in run.get("ops") or [] for way in ("forward", "backward", "update")
+            if "share" in op.get(way, {})]
+    if bars:
+        found["speed_ops"] = bar_chart(
+            "speed_ops", f"Operations, {threads_text(run)}: share of FMA (blue) or copy (orange)",
+            "Share of the ceiling that binds each operation, forward and backward.", bars, percent)
+    return found
+
+
+CAPTIONS = {"speed_step": "Tokens per second of a training step, ours and others",
+            "speed_ops": "Share of its ceiling that each operation reaches"}
+
+
+# ---- The page -----------------------------------------------------------------------------------
+
+def machine_text(bench, peers):
+    def one(file, facts, revision):
+        m = facts.get("machine", {})
+        memory = m.get("memory_bytes")
+        return (f"{file}: {m.get('cpu') or 'a processor that does not say its name'}, "
+                f"{m.get('cores', '?')} cores" +
+                (f", {memory / 2**30:.0f} GiB" if memory else "") +
+                f"; {facts.get('date', 'no date')}; {revision}.")
+
+    build = bench.get("build", {})
+    lines = [one("bench.json", bench,
+                 f"{build.get('compiler', '?')}, {build.get('type', '?')}, kernels "
+                 f"{bench.get('isa', '?')}, revision {build.get('revision', 'unknown')}")]
+    if peers:
+        ours = get(peers, "versions", "ours", "revision") or "unknown"
+        lines.append(one("bench_peers.json", peers, f"revision {ours}"))
+    return "  \n".join(lines)
+
+
+def page(bench, peers, pictures):
+    picture = lambda name: (f"![{CAPTIONS[name]}](figures/{name}.svg)\n" if name in pictures else "")
+    sections = [INTRO.format(machine=machine_text(bench, peers)), goals_section(bench, peers),
+                step_section(bench), peers_section(peers), picture("speed_step"),
+                ops_section(bench), picture("speed_ops"), gemm_section(bench),
+                scaling_section(bench), use_section(bench)]
+    return "\n".join(section for section in sections if section)
+
+
+def read(path, command, needed):
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not needed:
+            return None
+        raise Failure(f"{path} is missing; `{command}` writes it.") from None
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path} cannot be read: {error}; `{command}` writes it anew.") from None
+    if not isinstance(tree, dict) or (needed and not tree.get("runs")):
+        raise Failure(f"{path} holds no numbers of `{command}`.")
+    return tree
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    results = ROOT / "docs/results"
+    parser.add_argument("--bench", type=pathlib.Path, default=results / "bench.json")
+    parser.add_argument("--peers", type=pathlib.Path, default=results / "bench_peers.json")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs")
+    options = parser.parse_args()
+    bench = read(options.bench, "make bench OUT=docs/results/bench.json", True)
+    peers = read(options.peers, "make bench-peers", False)
+    try:
+        pictures = figures(bench, peers)
+        text = page(bench, peers, pictures)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Failure(f"the numbers are not as this script knows them ({type(error).__name__}: "
+                      f"{error}); record them anew.") from None
+    for name, svg in pictures.items():
+        write(options.out / "figures" / f"{name}.svg", svg)
+    write(options.out / "speed.md", text)
+    print(f"{options.out / 'speed.md'}: written, with {len(pictures)} figures")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (Failure, OSError) as why:
+        sys.exit(f"make_speed_tables.py: {why}")
