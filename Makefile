@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models docs-memory bench test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models docs-memory bench docs-speed test test-asan fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ OUT ?= runs/bench.json
 
 bench: build          ## time kernels, operations, steps, generation; numbers in OUT=runs/bench.json
 	$(RAMOE) bench --out=$(OUT) $(FLAGS)
+
+docs-speed:           ## docs/speed.md and its figures again, from docs/results/bench*.json
+	python3 docs/make_speed_tables.py
 
 test: deps-test       ## build and run all tests
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON)
