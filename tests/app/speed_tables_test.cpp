@@ -1,4 +1,4 @@
-// docs/speed.md is written from recorded numbers: what was reached, what was not, what is not there.
+// docs/speed.md is written from recorded numbers: what was reached, what was not, what is missing.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
