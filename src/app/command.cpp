@@ -18,6 +18,8 @@ const std::vector<Command>& commands() {
       {"taxonomy", "stage 1: sort training pairs into cc / ci / ic / ii", run_taxonomy},
       {"experts", "stage 2: the task experts of each layer", run_experts},
       {"finetune", "stage 3: SFT with or without the alignment loss", run_finetune},
+      {"experiment", "a grid of runs over models, tasks, languages, methods and seeds",
+       run_experiment},
       {"evaluate", "accuracy of a model on a split", run_evaluate},
       {"generate", "continue a prompt", run_generate},
       {"tokenize", "text to token ids and back", run_tokenize},

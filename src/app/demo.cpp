@@ -106,19 +106,6 @@ DemoPlan plan(const DemoOptions& o) {
   return p;
 }
 
-/// Calls stage(options) unless its folder holds the finished run; goes on with an unfinished one.
-template <class Options, class Stage>
-void run_or_keep(const std::string& command, Options options, std::uint64_t seed, const Json& data,
-                 const Stage& stage) {
-  RunOptions& run = options.run;
-  if (!run.overwrite && is_finished(run.run, run_facts(command, fields_of(options), seed, data))) {
-    std::cerr << run.run << ": finished before, kept\n";
-    return;
-  }
-  run.resume = !run.overwrite && std::filesystem::exists(run.run + "/run.json");
-  stage(options);
-}
-
 /// All fine-tuning runs, one thread each, side by side.
 void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int threads) {
   Interrupt interrupt;

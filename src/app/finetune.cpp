@@ -32,6 +32,7 @@ void FinetuneOptions::list(FieldList& f) {
   f.add("language", &language, "target language");
   f.add("method", &method, "how to fine-tune", {.choices = method_names()});
   f.add("train_tasks", &train_tasks, "tasks to train and test on; empty: all of the base model's");
+  f.add("train_pairs", &train_pairs, "training pairs, drawn by seed; 0: all there are", {0, 1e7});
   f.add("seed", &seed, "seed of the order of examples");
   answers.list(f);
   f.add("keep_model", &keep_model, "whether the fine-tuned model is saved");
@@ -61,7 +62,19 @@ void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOpti
            "which other pairs may be aligned\n";
 }
 
-/// How often each language's training prompts visit each expert of the base model.
+Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
+               Split split, bool quiet) {
+  const BaseRun& base = inputs.base;
+  EvaluationPlan plan{{o.language}, tasks_of(o, *base.data), split, o.answers};
+  if (!quiet) plan.answers.title = name_of(split);
+  Json scores = Json::array();
+  for (const Score& score : evaluate(model, base.prompts, *base.data, plan, inputs.english_correct))
+    scores.push_back(to_json(score));
+  return scores;
+}
+
+}  // namespace
+
 UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
                                   const ParallelData& data, const std::vector<std::string>& tasks) {
   CachedEncoder encoder(prompts.tokenizer());
@@ -77,19 +90,6 @@ UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
   }
   return usage;
 }
-
-Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
-               Split split, bool quiet) {
-  const BaseRun& base = inputs.base;
-  EvaluationPlan plan{{o.language}, tasks_of(o, *base.data), split, o.answers};
-  if (!quiet) plan.answers.title = name_of(split);
-  Json scores = Json::array();
-  for (const Score& score : evaluate(model, base.prompts, *base.data, plan, inputs.english_correct))
-    scores.push_back(to_json(score));
-  return scores;
-}
-
-}  // namespace
 
 void check_same_base(const BaseRun& base, const RunRecord& record) {
   const Json facts = base.facts();
@@ -115,6 +115,12 @@ std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
     experts.push_back(
         task_experts_from_json(task, path, config.moe_layer_count(), config.num_experts));
   return experts;
+}
+
+StageResults FinetuneInputs::stages() const {
+  StageResults stages{zone, {}};
+  for (const TaskExperts& task : experts) stages.experts[task.task] = task.experts;
+  return stages;
 }
 
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
@@ -159,11 +165,10 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   for (const std::string& task : tasks_of(o, data))
     for (const ExamplePair& pair : data.pairs(o.language, task, Split::adapt_train))
       pairs.push_back(pair);
-  const std::vector<FinetuneExample> examples =
-      finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts);
+  const std::vector<FinetuneExample> examples = draw_examples(
+      finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts), o.train_pairs, o.seed);
   if (!quiet) say_counts(examples, o);
-  StageResults stages{inputs.zone, {}};
-  for (const TaskExperts& task : inputs.experts) stages.experts[task.task] = task.experts;
+  const StageResults stages = inputs.stages();
 
   const ModelConfig& config = model.config();
   // Until the first step the model is the base model.

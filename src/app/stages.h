@@ -2,7 +2,9 @@
 // commands parse their keys and call these; `demo` calls them one after another.
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <iostream>
 #include <set>
 
 #include "app/base_run.h"
@@ -81,6 +83,7 @@ struct FinetuneOptions {
   std::string taxonomy_run = "runs/taxonomy", experts_run = "runs/experts";
   std::string language = "es", method = "ramoe";
   std::vector<std::string> train_tasks;
+  int train_pairs = 0;
   std::uint64_t seed = 1;
   AnswerOptions answers;
   bool keep_model = true;
@@ -99,6 +102,8 @@ struct FinetuneInputs {
   Zone zone;
   std::vector<TaskExperts> experts;       // one per task
   std::set<std::string> english_correct;  // valid and test items that the base knows in English
+
+  StageResults stages() const;
 };
 /// Error unless a run was made from this base model and this data.
 void check_same_base(const BaseRun& base, const RunRecord& record);
@@ -107,6 +112,11 @@ Zone read_zone(const std::string& divergence_run);
 std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
                                            const ModelConfig& config);
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
+
+/// How often the training prompts of each language visit each expert of the base model, which
+/// `model` still is.
+UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
+                                  const ParallelData& data, const std::vector<std::string>& tasks);
 
 /// One fine-tuning run with its evaluation on test. Trains `model`, which holds the base model's
 /// values: the base model itself, if nothing needs it afterwards, or a copy of it. `quiet`: no
@@ -117,5 +127,18 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
 
 /// Whether the folder holds a finished run of the command with the same configuration.
 bool is_finished(const std::string& folder, const RunFacts& facts);
+
+/// Calls stage(options) unless its folder holds the finished run; goes on with an unfinished one.
+template <class Options, class Stage>
+void run_or_keep(const std::string& command, Options options, std::uint64_t seed, const Json& data,
+                 const Stage& stage) {
+  RunOptions& run = options.run;
+  if (!run.overwrite && is_finished(run.run, run_facts(command, fields_of(options), seed, data))) {
+    std::cerr << run.run << ": finished before, kept\n";
+    return;
+  }
+  run.resume = !run.overwrite && std::filesystem::exists(run.run + "/run.json");
+  stage(options);
+}
 
 }  // namespace ramoe

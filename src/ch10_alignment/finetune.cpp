@@ -1,5 +1,6 @@
 #include "ch10_alignment/finetune.h"
 
+#include <algorithm>
 #include <map>
 #include <numeric>
 
@@ -25,6 +26,23 @@ std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& p
     examples.push_back(std::move(example));
   }
   return examples;
+}
+
+std::vector<FinetuneExample> draw_examples(const std::vector<FinetuneExample>& examples, int count,
+                                           std::uint64_t seed) {
+  check(count >= 0, "train_pairs = ", count, ": wanted 0, for all, or how many to draw.");
+  if (count == 0 || std::size_t(count) >= examples.size()) return examples;
+  std::vector<int> order(examples.size());
+  std::iota(order.begin(), order.end(), 0);
+  Random(seed, 34).shuffle(order);
+  order.resize(std::size_t(count));
+  std::sort(order.begin(), order.end());
+  std::vector<FinetuneExample> drawn;
+  for (const int i : order) {
+    drawn.push_back(examples[std::size_t(i)]);
+    drawn.back().target.example = static_cast<int>(drawn.size()) - 1;
+  }
+  return drawn;
 }
 
 FinetuneBatches::FinetuneBatches(const std::vector<FinetuneExample>& examples, int batch, int pad,

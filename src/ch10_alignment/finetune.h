@@ -18,6 +18,11 @@ std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& p
                                                const std::vector<ClassifiedPair>& taxonomy,
                                                const Prompts& prompts);
 
+/// `count` of the examples (0: all of them), drawn by seed and in their old order; of one seed the
+/// fewer are among the more. If there are no more than `count`, all.
+std::vector<FinetuneExample> draw_examples(const std::vector<FinetuneExample>& examples, int count,
+                                           std::uint64_t seed);
+
 /// The batches of an epoch, in order.
 class FinetuneBatches {
  public:

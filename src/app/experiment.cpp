@@ -1,0 +1,330 @@
+// ramoe experiment: the grid of runs that a comparison of methods rests on (docs/grid.md).
+#include <atomic>
+#include <cstdio>
+#include <iostream>
+#include <mutex>
+
+#include "app/experiment_folder.h"
+#include "app/experiment_merge.h"
+#include "app/experiment_run.h"
+#include "ch01_tensor/gemm.h"
+#include "ch05_training/interrupt.h"
+#include "ch05_training/progress.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+/// Made by cmake/code_checksum.cmake: of the sources that can change a result.
+extern const char* const code_checksum;
+
+namespace {
+
+struct ExperimentOptions {
+  std::string plan, run, shard = "1/1", part = "all", collect;
+  int threads = 0, limit = 0;
+  bool overwrite = false, partial = false;
+
+  void list(FieldList& f) {
+    f.add("plan", &plan, "plan of the grid, such as data/grids/main.json; may be given first");
+    f.add("run", &run, "folder of the experiment; empty: runs/<name of the plan>");
+    f.add("threads", &threads, "runs side by side; 0: as many as the machine has threads",
+          {0, 1024});
+    f.add("shard", &shard, "i/n: only the i-th of n equal shares of the runs");
+    f.add("part", &part, "search: learning rates and strengths; main: what rests on them",
+          {.choices = {"all", "search", "main"}});
+    f.add("limit", &limit, "most runs of this call; 0: all", {0, 1e9});
+    f.add("overwrite", &overwrite, "remove the results that the folder holds");
+    f.add("collect", &collect,
+          "run nothing; write the results to this folder as <plan>.json, "
+          "<plan>.jsonl");
+    f.add("partial", &partial, "collect also from a grid that is not finished");
+  }
+};
+
+std::string plan_name(const std::string& path) {
+  return std::filesystem::path(path).stem().string();
+}
+
+/// The options of a variant's runs, without what differs from run to run.
+FinetuneOptions variant_options(const GridPlan& plan, const GridVariant& variant,
+                                const std::string& where) {
+  FinetuneOptions o;
+  FieldList fields = fields_of(o);
+  for (const Json* keys : {&plan.keys, &variant.keys}) {
+    for (const char* key : {"run", "threads", "resume", "overwrite", "base", "divergence_run",
+                            "taxonomy_run", "experts_run", "language", "method", "train_tasks",
+                            "seed", "keep_model", "learning_rate"})
+      check(!keys->contains(key), where, ": keys: ", key,
+            " is set by the grid itself, run by run; leave it out.");
+    fields.read_json(*keys, where + ": keys");
+  }
+  o.method = variant.method;
+  make_method(o.method);
+  return o;
+}
+
+/// Plan, facts and folder of an experiment, and its models once they are needed.
+class Experiment {
+ public:
+  Experiment(const ExperimentOptions& options, const Json& json)
+      : o_(options), plan_(grid_plan(json, o_.plan)), shard_(parse_shard(o_.shard)) {
+    for (const GridVariant& variant : plan_.variants)
+      options_[variant.name] =
+          variant_options(plan_, variant, o_.plan + ": variant " + variant.name);
+    options_["base"] = options_[plan_.variants[0].name];
+    facts_ = {{"plan", json}, {"code", code_checksum}, {"build", build_facts(gemm_isa())}};
+    for (const auto& [name, path] : plan_.model_runs) {
+      const BaseRun base = load_base(path);
+      facts_["data"][name] = base.data->checksum();
+      facts_["bases"][name] = base.facts();
+      for (const std::string& task : plan_.tasks) base.data->require_task(task);
+      for (const std::string& lang : plan_.languages) base.data->require_language(lang);
+    }
+    folder_.emplace(o_.run, facts_, o_.overwrite);
+    lock_.emplace(o_.run, shard_);
+    const Workers workers(o_.threads);
+    threads_ = workers.threads();
+  }
+
+  void say_cost() const;
+  /// Runs what is left of a part. Error: interrupted.
+  void run_part(const std::string& name, const std::vector<GridRun>& all);
+  void search() { run_part("search", search_runs(plan_)); }
+  void choose_from_search();
+  void main() { run_part("main", main_runs(plan_)); }
+  Json close() { return folder_->write_summary(plan_); }
+  bool at_limit() const { return o_.limit > 0 && ran_ >= o_.limit; }
+
+ private:
+  void load_models();
+  void make_stages(const std::string& model, const FinetuneOptions& o);
+  GridRunOptions options_of(const GridRun& run) const;
+  void work(const std::vector<GridRun>& runs, Progress& progress, std::int64_t done);
+
+  ExperimentOptions o_;
+  GridPlan plan_;
+  Shard shard_;
+  Json facts_;
+  std::map<std::string, FinetuneOptions> options_;  // by variant
+  std::optional<ExperimentFolder> folder_;
+  std::optional<ShardLock> lock_;
+  std::map<std::string, std::unique_ptr<GridModel>> models_;
+  GridChoices choices_;
+  Interrupt interrupt_;
+  int threads_ = 1, ran_ = 0;
+};
+
+void Experiment::say_cost() const {
+  double seconds = 0;
+  int timed = 0, left = 0;
+  std::cout << plan_.models.size() << " models x " << plan_.tasks.size() << " tasks x "
+            << plan_.languages.size() << " languages, " << plan_.variants.size() << " variants, "
+            << plan_.seeds << " seeds; " << threads_ << " at a time";
+  if (shard_.count > 1) std::cout << "; shard " << o_.shard;
+  std::cout << "\n";
+  for (const std::string part : {"search", "main"}) {
+    const auto all = part == "search" ? search_runs(plan_) : main_runs(plan_);
+    const std::vector<GridRun> mine = shard_of(all, shard_);
+    const int done = folder_->done(mine);
+    std::cout << part << ": " << mine.size() << " runs, " << done << " of them done\n";
+    if (o_.part == "all" || o_.part == part) left += static_cast<int>(mine.size()) - done;
+    for (const GridRun& run : mine) {
+      if (!folder_->has(run.id())) continue;
+      for (const std::string& id : record_ids(plan_, run))
+        seconds += read_record(o_.run, id).value("seconds", 0.0);
+      ++timed;
+    }
+  }
+  if (timed > 0 && left > 0)
+    std::cout << "about " << duration_text(seconds / timed * left / threads_) << " left, from "
+              << timed << " runs of " << duration_text(seconds) << " of one core\n";
+  std::cout << std::flush;
+}
+
+void Experiment::make_stages(const std::string& model, const FinetuneOptions& o) {
+  // Processes that share the folder wait here for the first of them.
+  make_folder(o_.run + "/stages/" + model);
+  const FileLock lock(o_.run + "/stages/" + model + "/lock", true);
+  const Json facts = facts_["bases"][model];
+  const std::uint64_t seed = load_base(o.base).record.seed;
+  const auto make = [&](auto options, const char* name, std::uint64_t stage_seed,
+                        const auto& stage) {
+    options.run.run = folder_->stage(model, name);
+    options.run.threads = o_.threads;
+    options.base = o.base;
+    options.answers = o.answers;
+    // A folder that holds something else was left by a base model at another place.
+    options.run.overwrite =
+        !is_finished(options.run.run, run_facts(name, fields_of(options), stage_seed, facts));
+    if (!options.run.overwrite) return;
+    std::cout << "== " << model << ": " << name << "\n" << std::flush;
+    stage(options);
+    check(!interrupt_.requested(), "interrupted; the same command goes on.");
+  };
+  make(DivergenceOptions{}, "divergence", DivergenceOptions{}.seed, divergence_stage);
+  make(TaxonomyOptions{}, "taxonomy", seed, taxonomy_stage);
+  make(ExpertsOptions{}, "experts", seed, experts_stage);
+}
+
+void Experiment::load_models() {
+  if (!models_.empty()) return;
+  for (const std::string& model : plan_.models) {
+    FinetuneOptions o = options_.at("base");
+    o.base = plan_.model_runs.at(model);
+    o.divergence_run = folder_->stage(model, "divergence");
+    o.taxonomy_run = folder_->stage(model, "taxonomy");
+    o.experts_run = folder_->stage(model, "experts");
+    o.train_tasks = plan_.tasks;
+    make_stages(model, o);
+    const Workers workers(o_.threads);
+    models_[model] = std::make_unique<GridModel>(o, plan_.languages);
+  }
+}
+
+GridRunOptions Experiment::options_of(const GridRun& run) const {
+  GridRunOptions options{options_.at(run.variant), {}, false, 0};
+  FinetuneOptions& o = options.finetune;
+  o.language = run.lang;
+  o.train_tasks = {run.task};
+  o.seed = static_cast<std::uint64_t>(run.seed);
+  const std::string key = run.model + "/" + run.task + "/" + run.variant;
+  if (run.part == "search") {
+    o.train.learning_rate = run.rate;
+    if (run.variant == "base" || steers(plan_, run)) options.strengths = plan_.strengths;
+  } else {
+    if (run.part == "main") o.train.learning_rate = choices_.rates.at(key);
+    options.steer = record_ids(plan_, run).size() > 1;
+    if (options.steer) options.strength = choices_.strengths.at(key);
+  }
+  return options;
+}
+
+void Experiment::work(const std::vector<GridRun>& runs, Progress& progress, std::int64_t done) {
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr error;
+  const auto stop = [&] { return interrupt_.requested(); };
+  const auto one = [&](const GridRun& run) {
+    const std::vector<std::string> ids = record_ids(plan_, run);
+    std::vector<Json> records;
+    try {
+      records = run_of_grid(*models_.at(run.model), run, options_of(run), stop);
+    } catch (const Error& reason) {
+      fail("run ", run.id(), ": ", reason.what());
+    }
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      records[i]["id"] = ids.at(i);
+      folder_->write(records[i]);
+    }
+    const std::lock_guard guard(mutex);
+    if (!records.empty()) ++ran_, progress.update(++done, run.id());
+  };
+  const auto each = [&] {
+    for (std::size_t i; (i = next++) < runs.size() && !stop();) try {
+        one(runs[i]);
+      } catch (...) {
+        const std::lock_guard guard(mutex);
+        if (!error) error = std::current_exception();
+        next = runs.size();
+      }
+  };
+  std::vector<std::thread> workers;
+  for (int t = 1; t < threads_; ++t) workers.emplace_back(each);
+  each();
+  for (std::thread& worker : workers) worker.join();
+  if (error) std::rethrow_exception(error);
+}
+
+void Experiment::run_part(const std::string& name, const std::vector<GridRun>& all) {
+  std::vector<GridRun> runs;
+  const std::vector<GridRun> mine = shard_of(all, shard_);
+  for (const GridRun& run : mine)
+    if (!folder_->has(run.id())) runs.push_back(run);
+  const std::int64_t done = static_cast<std::int64_t>(mine.size() - runs.size());
+  if (o_.limit > 0) runs.resize(std::min(runs.size(), std::size_t(std::max(0, o_.limit - ran_))));
+  if (runs.empty()) return;
+  load_models();
+  Progress progress(name + " runs", done + static_cast<std::int64_t>(runs.size()), done);
+  work(runs, progress, done);
+  if (!interrupt_.requested()) return progress.finish();
+  fail("interrupted; ", folder_->done(mine), " of ", mine.size(), " ", name,
+       " runs are done and kept. The same command goes on.");
+}
+
+void Experiment::choose_from_search() {
+  const std::vector<GridRun> search = search_runs(plan_);
+  const int done = folder_->done(search), all = static_cast<int>(search.size());
+  check(done == all, o_.run, ": ", all - done, " of ", all,
+        " runs of the search are missing, and the main part rests on them. Run `ramoe experiment ",
+        o_.plan, " --run=", o_.run,
+        " --part=search`, every shard of it, and `ramoe experiment "
+        "merge` where the shards have folders of their own.");
+  std::vector<std::string> ids;
+  for (const GridRun& run : search) ids.push_back(run.id());
+  choices_ = choose(plan_, folder_->read(ids));
+  for (const Json& entry : choices_.rates_json)
+    std::cout << "learning rate of " << entry["model"].get<std::string>() << "/"
+              << entry["task"].get<std::string>() << "/" << entry["variant"].get<std::string>()
+              << ": " << entry["learning_rate"].dump() << "\n";
+  std::cout << std::flush;
+}
+
+/// Writes <plan>.json and <plan>.jsonl from the folder of a grid.
+void collect(const ExperimentOptions& o, const Json& json) {
+  const Json facts = read_facts(o.run);
+  Json here = facts;
+  here["plan"] = json;
+  const std::string different = facts_differences(facts, here, false);
+  check(different.empty(), o.run, " was not made by ", o.plan, " (", different,
+        "); give the plan that it was made by.");
+  const GridPlan plan = grid_plan(json, o.plan);
+  const std::vector<std::string> ids = all_record_ids(plan);
+  std::string lines;
+  std::size_t count = 0;
+  for (const std::string& id : ids)
+    if (std::filesystem::exists(record_path(o.run, id))) {
+      lines += read_record(o.run, id).dump() + "\n";
+      ++count;
+    }
+  check(o.partial || count == ids.size(), o.run, " holds ", count, " of ", ids.size(),
+        " records; run the experiment to its end, or collect what there is with --partial=true.");
+  const ExperimentFolder folder(o.run, here, false);
+  make_folder(o.collect);
+  const std::string name = o.collect + "/" + plan_name(o.plan);
+  write_json(name + ".json", folder.summary(plan));
+  write_file(name + ".jsonl", lines);
+  std::cout << count << " of " << ids.size() << " records in " << name << ".jsonl, the facts in "
+            << name << ".json\n";
+}
+
+}  // namespace
+
+int run_experiment(const Arguments& arguments) {
+  if (!arguments.empty() && arguments[0] == "merge")
+    return merge_experiments({arguments.begin() + 1, arguments.end()});
+  ExperimentOptions o;
+  FieldList fields = fields_of(o);
+  if (!read_arguments(fields, name_first(arguments, "plan"), "experiment")) return 0;
+  check(!o.plan.empty(), "no plan was named; give one such as data/grids/main.json.");
+  if (o.run.empty()) o.run = "runs/" + plan_name(o.plan);
+  const Json json = read_json(o.plan);
+  if (!o.collect.empty()) {
+    collect(o, json);
+    return 0;
+  }
+  Experiment experiment(o, json);
+  experiment.say_cost();
+  if (o.part != "main") experiment.search();
+  if (o.part != "search" && !experiment.at_limit()) {
+    experiment.choose_from_search();
+    experiment.main();
+  }
+  const Json summary = experiment.close();
+  std::cout << o.run << ": " << summary["cost"]["runs"] << " runs are done, "
+            << duration_text(summary["cost"]["core_seconds"].get<double>()) << " of one core; "
+            << (summary["finished"].get<bool>() ? "the grid is finished\n"
+                                                : "the grid is not finished yet\n");
+  return 0;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,209 @@
+#include "app/experiment_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "support/error.h"
+
+namespace ramoe {
+
+FileLock::FileLock(const std::string& path, bool wait) {
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  check(descriptor_ >= 0, path, " cannot be made: ", std::strerror(errno),
+        "; choose another folder with --run=FOLDER.");
+  int result;
+  while ((result = ::flock(descriptor_, LOCK_EX | (wait ? 0 : LOCK_NB))) != 0 && errno == EINTR) {
+  }
+  held_ = result == 0;
+}
+
+FileLock::~FileLock() {
+  ::close(descriptor_);
+}
+
+namespace {
+
+constexpr const char* facts_name = "/experiment.json";
+
+/// "key: a there, b here" for the members that differ, but for those listed.
+void add_differences(std::string& text, const Json& there, const Json& here,
+                     const std::string& what, const std::vector<std::string>& free_keys) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : here.items()) keys.push_back(key);
+  for (const auto& [key, value] : there.items())
+    if (!here.contains(key)) keys.push_back(key);
+  for (const std::string& key : keys) {
+    if (std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end()) continue;
+    const Json a = there.value(key, Json()), b = here.value(key, Json());
+    if (a != b)
+      text += cat(text.empty() ? "" : "; ", what, key, ": ", excerpt(a), " there, ", excerpt(b),
+                  " here");
+  }
+}
+
+Json names_of(const Json& object) {
+  Json names = Json::array();
+  for (const auto& [key, value] : object.items()) names.push_back(key);
+  return names;
+}
+
+}  // namespace
+
+std::string facts_differences(const Json& there, const Json& here, bool more_seeds) {
+  std::string text;
+  const auto part = [](const Json& facts, const char* key) {
+    return facts.value(key, Json::object());
+  };
+  add_differences(text, {{"code", there.value("code", Json())}},
+                  {{"code", here.value("code", Json())}}, "", {});
+  add_differences(text, part(there, "build"), part(here, "build"), "build, ", {"revision"});
+  add_differences(text, part(there, "data"), part(here, "data"), "data of ", {});
+  add_differences(text, part(there, "bases"), part(here, "bases"), "base model ", {});
+  Json plan_there = part(there, "plan"), plan_here = part(here, "plan");
+  for (Json* plan : {&plan_there, &plan_here})
+    if (plan->contains("models")) (*plan)["models"] = names_of((*plan)["models"]);
+  std::vector<std::string> free_keys;
+  if (more_seeds && plan_there.value("seeds", 0) <= plan_here.value("seeds", 0))
+    free_keys.push_back("seeds");
+  add_differences(text, plan_there, plan_here, "plan, ", free_keys);
+  return text;
+}
+
+Json read_facts(const std::string& folder) {
+  const std::string path = folder + facts_name;
+  check(std::filesystem::exists(path), path, " is missing: ", folder,
+        " holds no experiment; `ramoe experiment PLAN --run=", folder, "` makes one.");
+  Json facts = read_json(path);
+  for (const char* key : {"plan", "code", "build", "data", "bases"})
+    check(facts.is_object() && facts.contains(key), path, " has no \"", key,
+          "\" as experiments write it; restore it, or run with --overwrite=true.");
+  return facts;
+}
+
+std::string record_path(const std::string& folder, const std::string& id) {
+  return folder + "/results/" + id + ".json";
+}
+
+Json read_record(const std::string& folder, const std::string& id) {
+  const std::string path = record_path(folder, id);
+  Json record;
+  try {
+    record = read_json(path);
+  } catch (const Error& error) {
+    fail(error.what(), " Remove ", path, " and its run is done again.");
+  }
+  check(record.is_object() && record.value("id", Json()) == id && record.contains("part"), path,
+        " is not the record of ", id, "; remove it and its run is done again.");
+  return record;
+}
+
+std::vector<std::string> all_record_ids(const GridPlan& plan) {
+  std::vector<std::string> ids;
+  for (const auto& runs : {search_runs(plan), main_runs(plan)})
+    for (const GridRun& run : runs)
+      for (std::string& id : record_ids(plan, run)) ids.push_back(std::move(id));
+  return ids;
+}
+
+ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, bool overwrite)
+    : path_(path), facts_(facts) {
+  make_folder(path + "/results");
+  make_folder(path + "/locks");
+  const FileLock lock(path + "/locks/facts", true);
+  const std::string file = path + facts_name;
+  if (overwrite)
+    for (const char* part : {"/results", "/stages", facts_name}) {
+      std::error_code error;
+      std::filesystem::remove_all(path + part, error);
+      check(!error, path, part, " cannot be removed: ", error.message(), ".");
+      if (part == std::string("/results")) make_folder(path + part);
+    }
+  if (std::filesystem::exists(file)) {
+    const Json old = read_facts(path);
+    const std::string different = facts_differences(old, facts_, true);
+    check(different.empty(), path, " holds results that must not be mixed with new ones (",
+          different, "). Use another --run=FOLDER, or --overwrite=true to begin anew here.");
+    if (old["plan"] == facts_["plan"]) return;
+  }
+  Json record = facts_;
+  record["finished"] = false;
+  write_json(file, record);
+}
+
+bool ExperimentFolder::has(const std::string& id) const {
+  return std::filesystem::exists(record_path(path_, id));
+}
+
+void ExperimentFolder::write(const Json& record) const {
+  const std::string path = record_path(path_, record.at("id").get<std::string>());
+  make_folder(std::filesystem::path(path).parent_path().string());
+  write_file(path, record.dump() + "\n");
+}
+
+std::map<std::string, Json> ExperimentFolder::read(const std::vector<std::string>& ids) const {
+  std::map<std::string, Json> records;
+  for (const std::string& id : ids)
+    if (has(id)) records[id] = read_record(path_, id);
+  return records;
+}
+
+int ExperimentFolder::done(const std::vector<GridRun>& runs) const {
+  int count = 0;
+  for (const GridRun& run : runs) count += has(run.id());
+  return count;
+}
+
+Json ExperimentFolder::summary(const GridPlan& plan) const {
+  const std::vector<std::string> ids = all_record_ids(plan);
+  const std::map<std::string, Json> records = read(ids);
+  Json summary = facts_;
+  const std::vector<GridRun> search = search_runs(plan);
+  summary["chosen"] = summary["chosen_strengths"] = Json::array();
+  if (done(search) == static_cast<int>(search.size())) {
+    const GridChoices choices = choose(plan, records);
+    summary["chosen"] = choices.rates_json;
+    summary["chosen_strengths"] = choices.strengths_json;
+  }
+  summary["stages"] = Json::object();
+  for (const std::string& model : plan.models)
+    for (const char* name : {"divergence", "taxonomy", "experts"})
+      if (const std::string file = stage(model, name) + "/results.json";
+          std::filesystem::exists(file))
+        summary["stages"][model][name] = read_json(file);
+  double seconds = 0;
+  for (const auto& [id, record] : records) seconds += record.value("seconds", 0.0);
+  summary["cost"] = {{"runs", done(search) + done(main_runs(plan))}, {"core_seconds", seconds}};
+  summary["finished"] = records.size() == ids.size();
+  return summary;
+}
+
+Json ExperimentFolder::write_summary(const GridPlan& plan) const {
+  const FileLock lock(path_ + "/locks/facts", true);
+  Json written = summary(plan);
+  write_json(path_ + facts_name, written);
+  return written;
+}
+
+ShardLock::ShardLock(const std::string& folder, Shard shard)
+    : own_(cat(folder, "/locks/shard-", shard.index, "-of-", shard.count), false) {
+  check(own_.held(), folder, ": shard ", shard.index, "/", shard.count,
+        " is being worked on by another process; wait for it, or give this one another --shard.");
+  // Shards of one division are disjoint; those of different divisions are not.
+  const std::string same = cat("-of-", shard.count);
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/locks")) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("shard-") || name.ends_with(same)) continue;
+    const FileLock other(entry.path().string(), false);
+    check(other.held(), folder, ": ", name,
+          " is being worked on by another process, and could have the same runs as shard ",
+          shard.index, "/", shard.count, "; wait for it, or divide in the same number.");
+  }
+}
+
+}  // namespace ramoe

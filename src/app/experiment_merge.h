@@ -1,0 +1,11 @@
+// ramoe experiment merge: the results of shards that had folders of their own, in one.
+#pragma once
+
+#include "app/command.h"
+
+namespace ramoe {
+
+/// merge --into=FOLDER A B ...: nothing is written unless all may be mixed and nothing contradicts.
+int merge_experiments(const Arguments& arguments);
+
+}  // namespace ramoe

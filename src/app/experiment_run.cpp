@@ -1,0 +1,258 @@
+#include "app/experiment_run.h"
+
+#include <ctime>
+
+#include "ch10_alignment/finetune.h"
+#include "ch11_baselines/steering.h"
+#include "ch12_experiments/evaluation.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+GridModel::GridModel(const FinetuneOptions& options, const std::vector<std::string>& languages)
+    : inputs_(load_finetune_inputs(options)), stages_(inputs_.stages()) {
+  for (const std::string& task : options.train_tasks) {
+    usage_[task];
+    for (const std::string& lang : languages) {
+      inputs_.base.data->require_language(lang);
+      check(lang != english, "languages = en: the targets must be other languages than English.");
+      cells_[{task, lang}];
+    }
+  }
+}
+
+std::unique_ptr<Model<float>> GridModel::copy() const {
+  auto model = std::make_unique<Model<float>>(inputs_.base.model->config());
+  model->copy_values(*inputs_.base.model);
+  return model;
+}
+
+const GridCell& GridModel::cell(const std::string& task, const std::string& lang,
+                                Model<float>& base) {
+  GridCell& cell = cells_.at({task, lang});
+  std::call_once(cell.made, [&] {
+    const ParallelData& data = *inputs_.base.data;
+    const Prompts& prompts = inputs_.base.prompts;
+    cell.examples =
+        finetune_examples(data.pairs(lang, task, Split::adapt_train), inputs_.taxonomy, prompts);
+    CachedEncoder encoder(prompts.tokenizer());
+    for (const ExamplePair& pair : data.pairs(lang, task, Split::test)) {
+      cell.english_prompts.push_back(prompts.prompt(encoder, pair.english.question));
+      cell.target_prompts.push_back(prompts.prompt(encoder, pair.target.question));
+    }
+    cell.english_routing = sequence_routing(base, cell.english_prompts);
+  });
+  return cell;
+}
+
+const UsageByLanguage& GridModel::usage(const std::string& task, Model<float>& base) {
+  TaskUsage& usage = usage_.at(task);
+  std::call_once(usage.made, [&] {
+    usage.usage = usage_by_language(base, inputs_.base.prompts, *inputs_.base.data, {task});
+  });
+  return usage.usage;
+}
+
+const TaskExperts& GridModel::experts(const std::string& task) const {
+  for (const TaskExperts& experts : inputs_.experts)
+    if (experts.task == task) return experts;
+  fail("there are no task experts of ", task, "; run `ramoe experts` again.");
+}
+
+namespace {
+
+/// Seconds of processor time that this thread has used.
+double thread_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// The model at work on one run.
+class RunAtWork {
+ public:
+  RunAtWork(GridModel& shared, const GridRun& run, const GridRunOptions& options)
+      : shared_(shared),
+        run_(run),
+        options_(options),
+        model_(shared.copy()),
+        cell_(shared.cell(run.task, run.lang, *model_)) {}
+
+  /// Returns whether it came to the end.
+  bool train(const std::function<bool()>& stop);
+  std::vector<Json> records();
+
+ private:
+  Json head(const std::string& part, const std::string& variant, const std::string& method) const;
+  void add_search(Json& record);
+  void add_routing(Json& record);
+  Json accuracy(Split split, const RouterHook* hook = nullptr);
+  Json steered(const std::string& form);
+
+  GridModel& shared_;
+  const GridRun& run_;
+  const GridRunOptions& options_;
+  std::unique_ptr<Model<float>> model_;
+  const GridCell& cell_;
+  std::vector<FinetuneExample> examples_;
+};
+
+bool RunAtWork::train(const std::function<bool()>& stop) {
+  const FinetuneOptions& o = options_.finetune;
+  examples_ = draw_examples(cell_.examples, o.train_pairs, o.seed);
+  if (run_.variant == "base") return true;
+  const MethodContext context{o.method_keys,    o.alignment,
+                              shared_.stages(), examples_,
+                              o.train.steps,    o.seed,
+                              o.language,       [&] { return shared_.usage(run_.task, *model_); }};
+  const std::unique_ptr<Method> method = make_method(o.method);
+  method->prepare(*model_, context);
+  const std::unique_ptr<ExtraLoss> extra = method->extra_loss(*model_, context);
+  Trainer trainer(*model_, o.train);
+  const ModelConfig& config = model_->config();
+  FinetuneBatches batches(examples_, o.train.batch, config.pad_token_id, config.bos_token_id,
+                          o.seed);
+  finetune(trainer, batches, o.train, extra.get(), [&](int, const StepReport&) { return !stop(); });
+  return trainer.steps_done() == o.train.steps;
+}
+
+Json RunAtWork::head(const std::string& part, const std::string& variant,
+                     const std::string& method) const {
+  const bool trained = run_.variant != "base";
+  Json record = {{"id", ""},          {"part", part},      {"model", run_.model},
+                 {"task", run_.task}, {"lang", run_.lang}, {"variant", variant},
+                 {"method", method}};
+  if (run_.seed > 0) record["seed"] = run_.seed;
+  if (trained) record["learning_rate"] = options_.finetune.train.learning_rate;
+  int ci = 0;
+  for (const FinetuneExample& example : examples_) ci += example.type == PairType::ci;
+  record["examples"] = examples_.size();
+  record["ci"] = ci;
+  return record;
+}
+
+Json RunAtWork::accuracy(Split split, const RouterHook* hook) {
+  const FinetuneInputs& inputs = shared_.inputs();
+  EvaluationPlan plan{{run_.lang}, {run_.task}, split, options_.finetune.answers};
+  plan.answers.hook = hook;
+  const Score score =
+      evaluate(*model_, inputs.base.prompts, *inputs.base.data, plan, inputs.english_correct)
+          .front();
+  Json json = {{"n", score.n}, {"accuracy", score.accuracy}};
+  if (split != Split::test) return json;
+  json["n_english"] = score.n_english;
+  json["given_english"] = score.given_english;
+  return json;
+}
+
+/// The search sees adapt_valid alone.
+void RunAtWork::add_search(Json& record) {
+  record["valid"] = accuracy(Split::adapt_valid);
+  for (const double strength : options_.strengths) {
+    const RoutingSteering hook({"soft", strength, 1}, shared_.stages().zone,
+                               shared_.experts(run_.task), model_->config().num_experts_per_tok);
+    record["valid_by_strength"][number_text(strength)] =
+        accuracy(Split::adapt_valid, &hook)["accuracy"];
+  }
+}
+
+/// Values for a file, rounded to five significant digits.
+Json rounded(const PerLayer& values) {
+  Json json = Json::array();
+  for (const std::vector<double>& layer : values) {
+    Json row = Json::array();
+    for (const double value : layer) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.5g", value);
+      row.push_back(std::strtod(text, nullptr));
+    }
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+/// Routing mass of the task experts by layer: mean over sequences of sum_{e in S_l} q_l[e].
+std::vector<double> mass_of(const PerLayer& q, const TaskExperts& experts) {
+  std::vector<double> mass;
+  for (std::size_t l = 0; l < q.size(); ++l) {
+    mass.push_back(0);
+    for (const int e : experts.experts[l]) mass.back() += q[l][std::size_t(e)];
+  }
+  return mass;
+}
+
+void RunAtWork::add_routing(Json& record) {
+  const std::vector<SequenceRouting> target = sequence_routing(*model_, cell_.target_prompts);
+  const PerLayer q = mean_of(target, &SequenceRouting::q);
+  const TaskExperts& experts = shared_.experts(run_.task);
+  record["divergence"] = mean_divergence(cell_.english_routing, target);
+  if (run_.part == "base") {
+    const PerLayer q_english = mean_of(cell_.english_routing, &SequenceRouting::q);
+    record["divergence_self"] = record["divergence"];
+    record["mass"] = mass_of(q, experts);
+    record["mass_english"] = mass_of(q_english, experts);
+    record["q_english"] = rounded(q_english);
+    record["q"] = rounded(q);
+    return;
+  }
+  record["divergence_self"] =
+      mean_divergence(sequence_routing(*model_, cell_.english_prompts), target);
+  record["mass"] = mass_of(q, experts);
+  if (run_.seed == 1) record["q"] = rounded(q);
+}
+
+/// A record of Routing Steering on the model as it is.
+Json RunAtWork::steered(const std::string& form) {
+  const double began = thread_seconds();
+  SteeringConfig config{form, options_.strength, 1};
+  const RoutingSteering hook(config, shared_.stages().zone, shared_.experts(run_.task),
+                             model_->config().num_experts_per_tok);
+  Json record = head("steering", "steer-" + form + "-" + run_.variant, "steer-" + form);
+  if (form == "soft") record["strength"] = options_.strength;
+  record["valid"] = accuracy(Split::adapt_valid, &hook);
+  record["test"] = accuracy(Split::test, &hook);
+  record["seconds"] = thread_seconds() - began;
+  return record;
+}
+
+std::vector<Json> RunAtWork::records() {
+  std::vector<Json> records;
+  if (options_.steer)
+    for (const char* form : {"soft", "hard"}) records.push_back(steered(form));
+  Json record =
+      head(run_.part, run_.variant, run_.variant == "base" ? "base" : options_.finetune.method);
+  if (run_.part == "search") {
+    add_search(record);
+  } else {
+    record["valid"] = accuracy(Split::adapt_valid);
+    record["test"] = accuracy(Split::test);
+    if (run_.part == "base") {
+      int known = 0, n = 0;
+      for (const ExamplePair& pair :
+           shared_.inputs().base.data->pairs(run_.lang, run_.task, Split::test)) {
+        known += shared_.inputs().english_correct.contains(pair.english.id);
+        ++n;
+      }
+      record["english"] = {{"n", n}, {"accuracy", static_cast<double>(known) / std::max(1, n)}};
+    }
+    add_routing(record);
+  }
+  records.push_back(std::move(record));
+  return records;
+}
+
+}  // namespace
+
+std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
+                              const std::function<bool()>& stop) {
+  const double began = thread_seconds();
+  RunAtWork work(model, run, options);
+  if (!work.train(stop)) return {};
+  std::vector<Json> records = work.records();
+  double seconds = thread_seconds() - began;
+  for (const Json& record : records) seconds -= record.value("seconds", 0.0);
+  records.back()["seconds"] = seconds;
+  return records;
+}
+
+}  // namespace ramoe

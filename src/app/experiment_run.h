@@ -1,0 +1,61 @@
+// One run of an experiment: train on one task and language with one seed, evaluate, look at the
+// routing. All that computes a result of the grid is here and below; the checksum of these sources
+// is kept with the results (cmake/code_checksum.cmake). Tests: tests/app/experiment_test.cpp
+#pragma once
+
+#include <mutex>
+
+#include "app/stages.h"
+#include "ch12_experiments/grid.h"
+
+namespace ramoe {
+
+/// What the runs of one cell share.
+struct GridCell {
+  std::once_flag made;
+  std::vector<FinetuneExample> examples;  // all training pairs
+  // Of the test pairs: both sides of the prompts, and the base model's routing of the English one.
+  std::vector<std::vector<int>> english_prompts, target_prompts;
+  std::vector<SequenceRouting> english_routing;
+};
+
+/// A base model with what its runs share, made when first wanted. May be used by several threads.
+class GridModel {
+ public:
+  /// `options`: where base and stages are, train_tasks those of the plan.
+  GridModel(const FinetuneOptions& options, const std::vector<std::string>& languages);
+
+  const FinetuneInputs& inputs() const { return inputs_; }
+  const StageResults& stages() const { return stages_; }
+  /// A new model with the base model's weights.
+  std::unique_ptr<Model<float>> copy() const;
+  /// `base` is such a copy, still untrained.
+  const GridCell& cell(const std::string& task, const std::string& lang, Model<float>& base);
+  const UsageByLanguage& usage(const std::string& task, Model<float>& base);
+  const TaskExperts& experts(const std::string& task) const;
+
+ private:
+  struct TaskUsage {
+    std::once_flag made;
+    UsageByLanguage usage;
+  };
+  FinetuneInputs inputs_;
+  StageResults stages_;
+  std::map<std::pair<std::string, std::string>, GridCell> cells_;  // by task and language
+  std::map<std::string, TaskUsage> usage_;                         // by task
+};
+
+/// What a run needs beyond its own name.
+struct GridRunOptions {
+  FinetuneOptions finetune;       // with keys, method, language, task, seed and rate of the run
+  std::vector<double> strengths;  // search: strengths of soft steering to be tried; may be empty
+  bool steer = false;             // main: Routing Steering of the model too
+  double strength = 0;            // of its soft form
+};
+
+/// Trains and evaluates; returns the records that record_ids() names, in its order, or nothing if
+/// `stop()` said to stop. Runs on the calling thread alone.
+std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
+                              const std::function<bool()>& stop);
+
+}  // namespace ramoe

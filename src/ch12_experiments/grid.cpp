@@ -1,0 +1,233 @@
+#include "ch12_experiments/grid.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "ch01_tensor/philox.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+/// Each run of all cells: visit(run with model, task and lang set).
+template <class Visit>
+void for_each_cell(const GridPlan& plan, const Visit& visit) {
+  for (const std::string& model : plan.models)
+    for (const std::string& task : plan.tasks)
+      for (const std::string& lang : plan.languages) {
+        GridRun run;
+        run.model = model;
+        run.task = task;
+        run.lang = lang;
+        visit(run);
+      }
+}
+
+/// The rate that the plan fixes for a variant in a cell, or null.
+Json fixed_rate(const GridVariant& variant, const GridRun& run) {
+  if (!variant.learning_rate.is_object()) return variant.learning_rate;
+  return variant.learning_rate.value(run.model + "/" + run.task, Json());
+}
+
+/// Routing Steering is tried on the models of the main variant sft.
+bool is_steered(const GridPlan& plan, const GridVariant& variant) {
+  return !plan.strengths.empty() && variant.is_main() && variant.method == "sft";
+}
+
+/// The rates at which the search trains a variant; none if nothing is to be found out.
+std::vector<double> searched_rates(const GridPlan& plan, const GridVariant& variant,
+                                   const GridRun& run) {
+  if (!variant.is_main()) return {};
+  const Json fixed = fixed_rate(variant, run);
+  if (fixed.is_null()) return plan.rates;
+  if (is_steered(plan, variant)) return {fixed.get<double>()};
+  return {};
+}
+
+/// Sums values by key and gives their means.
+class Means {
+ public:
+  void add(double key, double value) {
+    sum_[key] += value;
+    ++count_[key];
+  }
+  std::map<double, double> means() const {
+    std::map<double, double> result;
+    for (const auto& [key, sum] : sum_) result[key] = sum / count_.at(key);
+    return result;
+  }
+
+ private:
+  std::map<double, double> sum_;
+  std::map<double, int> count_;
+};
+
+Json by_text(const std::map<double, double>& values) {
+  Json json = Json::object();
+  for (const auto& [key, value] : values) json[number_text(key)] = value;
+  return json;
+}
+
+const Json& record_of(const std::map<std::string, Json>& records, const std::string& id) {
+  const auto found = records.find(id);
+  check(found != records.end(), "the record ", id, " of the search is missing.");
+  return found->second;
+}
+
+}  // namespace
+
+std::string number_text(double value) {
+  return Json(value).dump();
+}
+
+const GridVariant& GridPlan::variant(const std::string& name) const {
+  for (const GridVariant& v : variants)
+    if (v.name == name) return v;
+  fail("the plan has no variant \"", name, "\".");
+}
+
+std::string GridRun::id() const {
+  if (part == "base") return cell() + "/base";
+  if (part == "search" && variant == "base") return cell() + "/base/strengths";
+  const std::string end = variant + "/" + (part == "search" ? number_text(rate) + "/" : "");
+  return cell() + "/" + end + std::to_string(seed);
+}
+
+bool steers(const GridPlan& plan, const GridRun& run) {
+  return run.part != "base" && run.variant != "base" && is_steered(plan, plan.variant(run.variant));
+}
+
+std::vector<GridRun> search_runs(const GridPlan& plan) {
+  std::vector<GridRun> runs;
+  for_each_cell(plan, [&](GridRun run) {
+    run.part = "search";
+    if (!plan.strengths.empty()) runs.push_back(run);
+    for (const GridVariant& variant : plan.variants)
+      for (const double rate : searched_rates(plan, variant, run))
+        for (int s = 0; s < plan.search_seeds; ++s) {
+          run.variant = variant.name;
+          run.rate = rate;
+          run.seed = kSearchSeed + s;
+          runs.push_back(run);
+        }
+  });
+  return runs;
+}
+
+std::vector<GridRun> main_runs(const GridPlan& plan) {
+  std::vector<GridRun> runs;
+  for_each_cell(plan, [&](GridRun run) {
+    run.part = "base";
+    runs.push_back(run);
+    run.part = "main";
+    for (const GridVariant& variant : plan.variants)
+      for (int seed = 1; seed <= plan.seeds; ++seed) {
+        run.variant = variant.name;
+        run.seed = seed;
+        runs.push_back(run);
+      }
+  });
+  return runs;
+}
+
+std::vector<std::string> record_ids(const GridPlan& plan, const GridRun& run) {
+  std::vector<std::string> ids;
+  if (run.part == "base" && !plan.strengths.empty())
+    for (const char* form : {"soft", "hard"})
+      ids.push_back(cat(run.cell(), "/steer-", form, "-base"));
+  if (run.part == "main" && steers(plan, run))
+    for (const char* form : {"soft", "hard"})
+      ids.push_back(cat(run.cell(), "/steer-", form, "-", run.variant, "/", run.seed));
+  ids.push_back(run.id());
+  return ids;
+}
+
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  char rest = 0;
+  const int read = std::sscanf(text.c_str(), "%d/%d%c", &shard.index, &shard.count, &rest);
+  check(read == 2 && shard.index >= 1 && shard.index <= shard.count, "--shard=", text,
+        ": wanted i/n with 1 <= i <= n, such as 2/4 for the second of four.");
+  return shard;
+}
+
+std::vector<GridRun> shard_of(std::vector<GridRun> runs, Shard shard) {
+  Random(1, 12000).shuffle(runs);
+  std::stable_sort(runs.begin(), runs.end(),
+                   [](const GridRun& a, const GridRun& b) { return a.seed < b.seed; });
+  std::vector<GridRun> mine;
+  for (std::size_t i = std::size_t(shard.index - 1); i < runs.size(); i += std::size_t(shard.count))
+    mine.push_back(std::move(runs[i]));
+  return mine;
+}
+
+double best_of(const std::map<double, double>& value_by_key) {
+  check(!value_by_key.empty(), "the best of no value at all was asked for.");
+  auto best = value_by_key.begin();
+  for (auto it = best; it != value_by_key.end(); ++it)
+    if (it->second > best->second + 1e-9) best = it;
+  return best->first;
+}
+
+GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& records) {
+  GridChoices choices;
+  const auto accuracy = [](const Json& record) {
+    return record.at("valid").at("accuracy").get<double>();
+  };
+  // Sums over languages and seeds in the canonical order, by "model/task/variant".
+  std::map<std::string, Means> valid;
+  for (const GridRun& run : search_runs(plan))
+    if (run.variant != "base")
+      valid[run.model + "/" + run.task + "/" + run.variant].add(
+          run.rate, accuracy(record_of(records, run.id())));
+  for (const std::string& model : plan.models)
+    for (const std::string& task : plan.tasks)
+      for (const GridVariant& variant : plan.variants) {
+        GridRun cell;
+        cell.model = model;
+        cell.task = task;
+        const std::string key = model + "/" + task + "/" + variant.name;
+        Json entry = {{"model", model}, {"task", task}, {"variant", variant.name}};
+        const Json fixed = fixed_rate(variant, cell);
+        if (!fixed.is_null()) {
+          choices.rates[key] = entry["learning_rate"] = fixed.get<double>();
+          entry["fixed"] = true;
+        } else if (variant.is_main()) {
+          const std::map<double, double> means = valid[key].means();
+          choices.rates[key] = best_of(means);
+          entry["learning_rate"] = choices.rates[key];
+          entry["valid_by_rate"] = by_text(means);
+        } else {
+          continue;
+        }
+        choices.rates_json.push_back(entry);
+      }
+  for (const std::string& model : plan.models)
+    for (const std::string& task : plan.tasks)
+      for (const GridVariant& variant : plan.variants)
+        if (const std::string cell = model + "/" + task + "/";
+            !choices.rates.contains(cell + variant.name))
+          choices.rates[cell + variant.name] = choices.rates.at(cell + variant.like);
+  // Strengths: of the base model, and of sft's models of the search at the rate chosen.
+  std::map<std::string, Means> steered;
+  for (const GridRun& run : search_runs(plan)) {
+    const std::string key = run.model + "/" + run.task + "/" + run.variant;
+    if (run.variant != "base" && (!steers(plan, run) || run.rate != choices.rates.at(key)))
+      continue;
+    const Json& by_strength = record_of(records, run.id()).at("valid_by_strength");
+    for (const double strength : plan.strengths)
+      steered[key].add(strength, by_strength.at(number_text(strength)).get<double>());
+  }
+  for (const auto& [key, means] : steered) {
+    choices.strengths[key] = best_of(means.means());
+    const std::size_t first = key.find('/'), last = key.rfind('/');
+    choices.strengths_json.push_back({{"model", key.substr(0, first)},
+                                      {"task", key.substr(first + 1, last - first - 1)},
+                                      {"variant", "steer-soft-" + key.substr(last + 1)},
+                                      {"strength", choices.strengths[key]},
+                                      {"valid_by_strength", by_text(means.means())}});
+  }
+  return choices;
+}
+
+}  // namespace ramoe

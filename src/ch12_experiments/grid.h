@@ -1,0 +1,103 @@
+// Chapter 12.7 - the grid: which runs a comparison is made of, and what is chosen before them
+//
+//   cell     one model, task and target language
+//   variant  a method with its keys; those of the group "main" are compared, others are ablations
+//   search   each main variant at each learning rate, with seeds of its own; adapt_valid alone
+//   main     each variant at its rate with seeds 1 to n; adapt_valid and test
+//
+//   rate(model, task, variant) = the rate with the largest mean, over languages and search seeds,
+//                                of the accuracy on adapt_valid; of equal ones the smaller
+//
+// An ablation takes the rate of the main variant that it is like. The strength of soft steering is
+// chosen in the same way. The parts of a run's id say all that distinguishes it within a plan.
+// That the search ends before the main part begins, and never sees test, is our choice, as is all
+// of this: of the paper's own protocol only the abstract is known.
+// Tests: tests/ch12_experiments/grid_test.cpp
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "support/files.h"
+
+namespace ramoe {
+
+struct GridVariant {
+  std::string name, group = "main", method;
+  std::string like;            // main variant whose rate it takes; itself in the group main
+  Json keys = Json::object();  // of fine-tuning, beside those of the plan
+  Json learning_rate;          // null: searched; a number; or {"model/task": number, ...}
+  bool is_main() const { return group == "main"; }
+};
+
+struct GridPlan {
+  std::map<std::string, std::string> model_runs;  // by name: run folder of the base model
+  std::vector<std::string> models, tasks, languages;
+  int seeds = 1;
+  Json keys = Json::object();
+  std::vector<double> rates;  // of the search, ascending; empty: there is none
+  int search_seeds = 0;
+  std::vector<double> strengths;  // of soft steering, ascending; empty: no steering at all
+  std::vector<GridVariant> variants;
+
+  const GridVariant& variant(const std::string& name) const;
+};
+
+/// Seeds of the search are this and those after it, so none is one of the main part.
+inline constexpr int kSearchSeed = 1001;
+
+/// Error, naming the source: an unknown or missing key, names that occur twice or cannot be file
+/// names, a variant whose rate comes from nowhere.
+GridPlan grid_plan(const Json& json, const std::string& where);
+
+/// One piece of work. Some write more than one record: the base model's brings Routing Steering of
+/// it, and so does that of sft.
+struct GridRun {
+  std::string part;  // search, base, main
+  std::string model, task, lang;
+  std::string variant = "base";
+  int seed = 0;     // 0: nothing is drawn
+  double rate = 0;  // of the search; that of the main part is chosen
+
+  /// "olmoe/facts/es/ramoe/3"; of the search "olmoe/facts/es/ramoe/0.0005/1001"; "olmoe/facts/es/
+  /// base" and, where strengths are searched, "olmoe/facts/es/base/strengths".
+  std::string id() const;
+  /// "olmoe/facts/es"
+  std::string cell() const { return model + "/" + task + "/" + lang; }
+};
+
+/// All runs of the search and of the main part (base models among them), in the canonical order:
+/// cell by cell, then variants, rates, seeds.
+std::vector<GridRun> search_runs(const GridPlan& plan);
+std::vector<GridRun> main_runs(const GridPlan& plan);
+/// The ids of the records that a run writes, its own last.
+std::vector<std::string> record_ids(const GridPlan& plan, const GridRun& run);
+/// Whether a run on SFT tries Routing Steering on its model too.
+bool steers(const GridPlan& plan, const GridRun& run);
+
+/// Shard `index` (from 1) of `count`.
+struct Shard {
+  int index = 1, count = 1;
+};
+/// "2/4". Error: anything else, or not 1 <= index <= count.
+Shard parse_shard(const std::string& text);
+/// The runs of a shard in the order in which they are done: first seeds first, otherwise shuffled,
+/// so that times measured early are like those to come and shards get equal shares of long runs.
+std::vector<GridRun> shard_of(std::vector<GridRun> runs, Shard shard);
+
+/// The number as JSON writes it, for ids and keys: "0.0005".
+std::string number_text(double value);
+
+/// What was chosen from the search, by "model/task/variant".
+struct GridChoices {
+  std::map<std::string, double> rates, strengths;  // strengths: of "base" and "sft"
+  Json rates_json = Json::array(), strengths_json = Json::array();  // with what they rest on
+};
+/// `records`: those of the search by id. Error: records that the choice needs are missing.
+GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& records);
+
+/// The key with the largest value, of equal ones (within 1e-9) the smaller key. Error: no value.
+double best_of(const std::map<double, double>& value_by_key);
+
+}  // namespace ramoe
