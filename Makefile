@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models docs-memory bench docs-speed test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models grid grid-smoke docs-grid docs-memory bench docs-speed test test-asan fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,22 @@ base-models: build    ## pre-train the base model of each router family, data/co
 	   name=$$(basename "$$config" .json); \
 	   echo "== $$name"; $(RAMOE) pretrain "$$config" --run="runs/$$name" $(FLAGS) || exit 1; \
 	 done
+
+PLAN ?= main
+
+grid: build           ## the runs of data/grids/PLAN.json, PLAN=main: hours; goes on if killed (docs/grid.md)
+	$(RAMOE) experiment data/grids/$(PLAN).json --run=runs/$(PLAN) $(FLAGS)
+
+docs-grid: build      ## docs/results/PLAN.json and .jsonl from a finished grid
+	$(RAMOE) experiment data/grids/$(PLAN).json --run=runs/$(PLAN) --collect=docs/results $(FLAGS)
+
+grid-smoke: build     ## a grid of seconds on a tiny base model, collected in runs/smoke
+	$(RAMOE) pretrain --run=runs/smoke-base --overwrite=true --languages=en,es,sw --tasks=facts \
+	  --vocab_size=500 --tokenizer_documents=300 --hidden_size=32 --num_hidden_layers=2 \
+	  --num_attention_heads=2 --num_key_value_heads=2 --num_experts=4 --moe_intermediate_size=16 \
+	  --batch=16 --steps=400 --learning_rate=0.01
+	$(RAMOE) experiment data/grids/smoke.json --run=runs/smoke --overwrite=true $(FLAGS)
+	$(RAMOE) experiment data/grids/smoke.json --run=runs/smoke --collect=runs/smoke
 
 docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
 	@{ echo "# Memory of real models, computed"; echo; \

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -54,20 +53,9 @@ struct BenchKeys {
   }
 };
 
-/// The value behind "key : value" in a file of the system's; empty if it does not say.
-std::string fact_of(const char* file, const std::string& key) {
-  std::ifstream lines(file);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind(key, 0) != 0) continue;
-    const std::size_t at = line.find_first_not_of(" \t", line.find(':') + 1);
-    return at == std::string::npos ? "" : line.substr(at);
-  }
-  return "";
-}
-
 Json machine_facts() {
-  const std::string cpu = fact_of("/proc/cpuinfo", "model name");
-  const std::string kilobytes = fact_of("/proc/meminfo", "MemTotal");
+  const std::string cpu = system_fact("/proc/cpuinfo", "model name");
+  const std::string kilobytes = system_fact("/proc/meminfo", "MemTotal");
   return {{"cpu", cpu.empty() ? Json() : Json(cpu)},
           {"cores", std::max(1u, std::thread::hardware_concurrency())},
           {"memory_bytes", kilobytes.empty() ? Json() : Json(1024 * std::stod(kilobytes))}};

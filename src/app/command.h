@@ -69,6 +69,10 @@ int run_stage(const Arguments& arguments, const std::string& command, const Stag
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
                    const Json& data);
 
+/// The value behind "key : value" in a file of the system's, such as /proc/cpuinfo; empty if it
+/// does not say.
+std::string system_fact(const char* file, const std::string& key);
+
 /// A pool of `threads` threads (0: as many as the machine has) in force on this thread.
 class Workers {
  public:

@@ -80,10 +80,12 @@ class Experiment {
       for (const std::string& task : plan_.tasks) base.data->require_task(task);
       for (const std::string& lang : plan_.languages) base.data->require_language(lang);
     }
-    folder_.emplace(o_.run, facts_, o_.overwrite);
-    lock_.emplace(o_.run, shard_);
     const Workers workers(o_.threads);
     threads_ = workers.threads();
+    const std::string cpu = system_fact("/proc/cpuinfo", "model name");
+    facts_["machine"] = {{"cpu", cpu.empty() ? "unknown" : cpu}, {"threads", threads_}};
+    folder_.emplace(o_.run, facts_, o_.overwrite);
+    lock_.emplace(o_.run, shard_);
   }
 
   void say_cost() const;
@@ -125,7 +127,7 @@ void Experiment::say_cost() const {
   for (const std::string part : {"search", "main"}) {
     const auto all = part == "search" ? search_runs(plan_) : main_runs(plan_);
     const std::vector<GridRun> mine = shard_of(all, shard_);
-    const int done = folder_->done(mine);
+    const int done = runs_done(o_.run, mine);
     std::cout << part << ": " << mine.size() << " runs, " << done << " of them done\n";
     if (o_.part == "all" || o_.part == part) left += static_cast<int>(mine.size()) - done;
     for (const GridRun& run : mine) {
@@ -247,13 +249,13 @@ void Experiment::run_part(const std::string& name, const std::vector<GridRun>& a
   Progress progress(name + " runs", done + static_cast<std::int64_t>(runs.size()), done);
   work(runs, progress, done);
   if (!interrupt_.requested()) return progress.finish();
-  fail("interrupted; ", folder_->done(mine), " of ", mine.size(), " ", name,
+  fail("interrupted; ", runs_done(o_.run, mine), " of ", mine.size(), " ", name,
        " runs are done and kept. The same command goes on.");
 }
 
 void Experiment::choose_from_search() {
   const std::vector<GridRun> search = search_runs(plan_);
-  const int done = folder_->done(search), all = static_cast<int>(search.size());
+  const int done = runs_done(o_.run, search), all = static_cast<int>(search.size());
   check(done == all, o_.run, ": ", all - done, " of ", all,
         " runs of the search are missing, and the main part rests on them. Run `ramoe experiment ",
         o_.plan, " --run=", o_.run,
@@ -261,7 +263,7 @@ void Experiment::choose_from_search() {
         "merge` where the shards have folders of their own.");
   std::vector<std::string> ids;
   for (const GridRun& run : search) ids.push_back(run.id());
-  choices_ = choose(plan_, folder_->read(ids));
+  choices_ = choose(plan_, read_records(o_.run, ids));
   for (const Json& entry : choices_.rates_json)
     std::cout << "learning rate of " << entry["model"].get<std::string>() << "/"
               << entry["task"].get<std::string>() << "/" << entry["variant"].get<std::string>()
@@ -274,7 +276,7 @@ void collect(const ExperimentOptions& o, const Json& json) {
   const Json facts = read_facts(o.run);
   Json here = facts;
   here["plan"] = json;
-  const std::string different = facts_differences(facts, here, false);
+  const std::string different = facts_differences({facts, "there"}, {here, "here"}, false);
   check(different.empty(), o.run, " was not made by ", o.plan, " (", different,
         "); give the plan that it was made by.");
   const GridPlan plan = grid_plan(json, o.plan);
@@ -288,10 +290,9 @@ void collect(const ExperimentOptions& o, const Json& json) {
     }
   check(o.partial || count == ids.size(), o.run, " holds ", count, " of ", ids.size(),
         " records; run the experiment to its end, or collect what there is with --partial=true.");
-  const ExperimentFolder folder(o.run, here, false);
   make_folder(o.collect);
   const std::string name = o.collect + "/" + plan_name(o.plan);
-  write_json(name + ".json", folder.summary(plan));
+  write_json(name + ".json", summary_of(o.run, here, plan));
   write_file(name + ".jsonl", lines);
   std::cout << count << " of " << ids.size() << " records in " << name << ".jsonl, the facts in "
             << name << ".json\n";

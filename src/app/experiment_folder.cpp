@@ -4,6 +4,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -31,47 +33,49 @@ namespace {
 
 constexpr const char* facts_name = "/experiment.json";
 
-/// "key: a there, b here" for the members that differ, but for those listed.
-void add_differences(std::string& text, const Json& there, const Json& here,
-                     const std::string& what, const std::vector<std::string>& free_keys) {
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : here.items()) keys.push_back(key);
-  for (const auto& [key, value] : there.items())
-    if (!here.contains(key)) keys.push_back(key);
-  for (const std::string& key : keys) {
-    if (std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end()) continue;
-    const Json a = there.value(key, Json()), b = here.value(key, Json());
-    if (a != b)
-      text += cat(text.empty() ? "" : "; ", what, key, ": ", excerpt(a), " there, ", excerpt(b),
-                  " here");
-  }
-}
-
 Json names_of(const Json& object) {
   Json names = Json::array();
   for (const auto& [key, value] : object.items()) names.push_back(key);
   return names;
 }
 
+/// Says which members differ, but for those listed, as "what + key: a there, b here".
+void add_differences(std::string& text, const std::array<Json, 2>& values,
+                     const std::array<std::string, 2>& names, const std::string& what,
+                     const std::vector<std::string>& free_keys = {}) {
+  std::vector<std::string> keys = names_of(values[1]).get<std::vector<std::string>>();
+  for (const auto& [key, value] : values[0].items())
+    if (!values[1].contains(key)) keys.push_back(key);
+  for (const std::string& key : keys) {
+    if (std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end()) continue;
+    const Json a = values[0].value(key, Json()), b = values[1].value(key, Json());
+    if (a != b)
+      text += cat(text.empty() ? "" : "; ", what, key, ": ", excerpt(a), " ", names[0], ", ",
+                  excerpt(b), " ", names[1]);
+  }
+}
+
 }  // namespace
 
-std::string facts_differences(const Json& there, const Json& here, bool more_seeds) {
+std::string facts_differences(const NamedFacts& a, const NamedFacts& b, bool more_seeds) {
   std::string text;
-  const auto part = [](const Json& facts, const char* key) {
-    return facts.value(key, Json::object());
+  const std::array<std::string, 2> names = {a.name, b.name};
+  const auto both = [&](const char* key) {
+    return std::array<Json, 2>{a.facts.value(key, Json::object()),
+                               b.facts.value(key, Json::object())};
   };
-  add_differences(text, {{"code", there.value("code", Json())}},
-                  {{"code", here.value("code", Json())}}, "", {});
-  add_differences(text, part(there, "build"), part(here, "build"), "build, ", {"revision"});
-  add_differences(text, part(there, "data"), part(here, "data"), "data of ", {});
-  add_differences(text, part(there, "bases"), part(here, "bases"), "base model ", {});
-  Json plan_there = part(there, "plan"), plan_here = part(here, "plan");
-  for (Json* plan : {&plan_there, &plan_here})
-    if (plan->contains("models")) (*plan)["models"] = names_of((*plan)["models"]);
+  add_differences(text, {Json{{"code", a.facts["code"]}}, Json{{"code", b.facts["code"]}}}, names,
+                  "");
+  add_differences(text, both("build"), names, "build, ", {"revision"});
+  add_differences(text, both("data"), names, "data of ");
+  add_differences(text, both("bases"), names, "base model ");
+  std::array<Json, 2> plans = both("plan");
+  for (Json& plan : plans)
+    if (plan.contains("models")) plan["models"] = names_of(plan["models"]);
   std::vector<std::string> free_keys;
-  if (more_seeds && plan_there.value("seeds", 0) <= plan_here.value("seeds", 0))
+  if (more_seeds && plans[0].value("seeds", 0) <= plans[1].value("seeds", 0))
     free_keys.push_back("seeds");
-  add_differences(text, plan_there, plan_here, "plan, ", free_keys);
+  add_differences(text, plans, names, "plan, ", free_keys);
   return text;
 }
 
@@ -126,7 +130,7 @@ ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, b
     }
   if (std::filesystem::exists(file)) {
     const Json old = read_facts(path);
-    const std::string different = facts_differences(old, facts_, true);
+    const std::string different = facts_differences({old, "there"}, {facts_, "here"}, true);
     check(different.empty(), path, " holds results that must not be mixed with new ones (",
           different, "). Use another --run=FOLDER, or --overwrite=true to begin anew here.");
     if (old["plan"] == facts_["plan"]) return;
@@ -146,48 +150,50 @@ void ExperimentFolder::write(const Json& record) const {
   write_file(path, record.dump() + "\n");
 }
 
-std::map<std::string, Json> ExperimentFolder::read(const std::vector<std::string>& ids) const {
-  std::map<std::string, Json> records;
-  for (const std::string& id : ids)
-    if (has(id)) records[id] = read_record(path_, id);
-  return records;
+Json ExperimentFolder::write_summary(const GridPlan& plan) const {
+  const FileLock lock(path_ + "/locks/facts", true);
+  Json written = summary_of(path_, facts_, plan);
+  write_json(path_ + facts_name, written);
+  return written;
 }
 
-int ExperimentFolder::done(const std::vector<GridRun>& runs) const {
+int runs_done(const std::string& folder, const std::vector<GridRun>& runs) {
   int count = 0;
-  for (const GridRun& run : runs) count += has(run.id());
+  for (const GridRun& run : runs) count += std::filesystem::exists(record_path(folder, run.id()));
   return count;
 }
 
-Json ExperimentFolder::summary(const GridPlan& plan) const {
+std::map<std::string, Json> read_records(const std::string& folder,
+                                         const std::vector<std::string>& ids) {
+  std::map<std::string, Json> records;
+  for (const std::string& id : ids)
+    if (std::filesystem::exists(record_path(folder, id))) records[id] = read_record(folder, id);
+  return records;
+}
+
+Json summary_of(const std::string& folder, const Json& facts, const GridPlan& plan) {
   const std::vector<std::string> ids = all_record_ids(plan);
-  const std::map<std::string, Json> records = read(ids);
-  Json summary = facts_;
+  const std::map<std::string, Json> records = read_records(folder, ids);
+  Json summary = facts;
   const std::vector<GridRun> search = search_runs(plan);
   summary["chosen"] = summary["chosen_strengths"] = Json::array();
-  if (done(search) == static_cast<int>(search.size())) {
+  if (runs_done(folder, search) == static_cast<int>(search.size())) {
     const GridChoices choices = choose(plan, records);
     summary["chosen"] = choices.rates_json;
     summary["chosen_strengths"] = choices.strengths_json;
   }
   summary["stages"] = Json::object();
   for (const std::string& model : plan.models)
-    for (const char* name : {"divergence", "taxonomy", "experts"})
-      if (const std::string file = stage(model, name) + "/results.json";
+    for (const char* name : stage_names)
+      if (const std::string file = folder + "/stages/" + model + "/" + name + "/results.json";
           std::filesystem::exists(file))
         summary["stages"][model][name] = read_json(file);
   double seconds = 0;
   for (const auto& [id, record] : records) seconds += record.value("seconds", 0.0);
-  summary["cost"] = {{"runs", done(search) + done(main_runs(plan))}, {"core_seconds", seconds}};
+  summary["cost"] = {{"runs", runs_done(folder, search) + runs_done(folder, main_runs(plan))},
+                     {"core_seconds", seconds}};
   summary["finished"] = records.size() == ids.size();
   return summary;
-}
-
-Json ExperimentFolder::write_summary(const GridPlan& plan) const {
-  const FileLock lock(path_ + "/locks/facts", true);
-  Json written = summary(plan);
-  write_json(path_ + facts_name, written);
-  return written;
 }
 
 ShardLock::ShardLock(const std::string& folder, Shard shard)

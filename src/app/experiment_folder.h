@@ -17,6 +17,8 @@
 
 namespace ramoe {
 
+inline constexpr const char* stage_names[] = {"divergence", "taxonomy", "experts"};
+
 /// A lock on a file that the system drops with the process.
 class FileLock {
  public:
@@ -32,10 +34,15 @@ class FileLock {
   bool held_ = false;
 };
 
-/// "code: X there, Y here; seeds: ...": in what two experiments' facts differ so that their records
+/// The facts of an experiment, and how messages call it.
+struct NamedFacts {
+  const Json& facts;
+  std::string name;  // "there", "in runs/main"
+};
+/// "code: X there, Y here; plan, steps: ...": in what two experiments differ so that their records
 /// must not be mixed; empty if they may be. Where the base models' folders are does not matter, nor
-/// does the revision that a build names; `more_seeds`: nor how many seeds there are.
-std::string facts_differences(const Json& there, const Json& here, bool more_seeds);
+/// does the revision that a build names; `more_seeds`: nor that b has more seeds than a.
+std::string facts_differences(const NamedFacts& a, const NamedFacts& b, bool more_seeds);
 
 /// The facts that experiment.json of a folder holds. Error: none there, or broken.
 Json read_facts(const std::string& folder);
@@ -52,20 +59,21 @@ class ExperimentFolder {
   }
   bool has(const std::string& id) const;
   void write(const Json& record) const;
-  /// The records of those ids that are there. Error: a broken one, with its path.
-  std::map<std::string, Json> read(const std::vector<std::string>& ids) const;
-  /// How many of the runs are done.
-  int done(const std::vector<GridRun>& runs) const;
-
-  /// The facts with what is known by now: choices, stages, cost, whether all is finished.
-  Json summary(const GridPlan& plan) const;
-  /// Writes it to experiment.json.
+  /// Writes summary_of() to experiment.json.
   Json write_summary(const GridPlan& plan) const;
 
  private:
   std::string path_;
   Json facts_;
 };
+
+/// How many of the runs are done in a folder.
+int runs_done(const std::string& folder, const std::vector<GridRun>& runs);
+/// The records of those ids that are there. Error: a broken one, with its path.
+std::map<std::string, Json> read_records(const std::string& folder,
+                                         const std::vector<std::string>& ids);
+/// The facts with what a folder holds by now: choices, stages, cost, whether all is finished.
+Json summary_of(const std::string& folder, const Json& facts, const GridPlan& plan);
 
 /// The locks of a shard that is at work in a folder. Error: the same shard is at work there
 /// already, or one of another division, which could have the same runs.

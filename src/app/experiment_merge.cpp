@@ -9,8 +9,6 @@
 namespace ramoe {
 namespace {
 
-constexpr const char* stage_names[] = {"divergence", "taxonomy", "experts"};
-
 /// What of a record must be the same wherever it was computed.
 Json without_seconds(Json record) {
   record.erase("seconds");
@@ -68,11 +66,12 @@ int merge_experiments(const Arguments& arguments) {
     const Json other = read_facts(folder);
     const bool fewer =
         !first.empty() && other["plan"].value("seeds", 0) <= facts["plan"].value("seeds", 0);
+    const NamedFacts named{other, "in " + folder}, known{facts, "in " + first};
     const std::string different = first.empty() ? ""
-                                  : fewer       ? facts_differences(other, facts, true)
-                                                : facts_differences(facts, other, true);
-    check(different.empty(), fewer ? folder : first, " and ", fewer ? first : folder,
-          " must not be mixed (", different, "). Nothing was merged.");
+                                  : fewer       ? facts_differences(named, known, true)
+                                                : facts_differences(known, named, true);
+    check(different.empty(), "results of ", first, " and ", folder, " must not be mixed (",
+          different, "). Nothing was merged.");
     if (fewer) continue;
     facts = other;
     first = folder;

@@ -54,6 +54,28 @@ std::vector<FinetuneExample> numbered_examples() {
   return examples;
 }
 
+TEST(DrawExamples, BySeedInTheirOldOrderTheFewerAmongTheMore) {
+  const std::vector<FinetuneExample> all = numbered_examples();
+  const auto numbers = [&](int count, std::uint64_t seed) {
+    std::vector<int> result;
+    const std::vector<FinetuneExample> drawn = draw_examples(all, count, seed);
+    for (std::size_t i = 0; i < drawn.size(); ++i) {
+      EXPECT_EQ(drawn[i].target.example, static_cast<int>(i));  // numbered as they now stand
+      result.push_back(drawn[i].target.tokens[1]);
+    }
+    EXPECT_TRUE(std::is_sorted(result.begin(), result.end()));
+    return result;
+  };
+  const std::vector<int> four = numbers(4, 7), seven = numbers(7, 7);
+  EXPECT_EQ(four.size(), 4u);
+  EXPECT_EQ(std::set<int>(four.begin(), four.end()).size(), 4u);
+  EXPECT_TRUE(std::includes(seven.begin(), seven.end(), four.begin(), four.end()));
+  EXPECT_EQ(numbers(4, 7), four);
+  EXPECT_NE(numbers(4, 8), four);
+  for (const int count : {0, 11, 12}) EXPECT_EQ(numbers(count, 7).size(), 11u);
+  EXPECT_TRUE(mentions(error_of([&] { numbers(-1, 7); }), "train_pairs = -1"));
+}
+
 TEST(FinetuneBatches, EveryExampleOncePerEpochInANewOrder) {
   const std::vector<FinetuneExample> examples = numbered_examples();
   FinetuneBatches batches(examples, 4, 2, 0, 7);
