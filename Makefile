@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models grid grid-smoke docs-grid docs-memory bench docs-speed test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models grid grid-smoke docs-grid docs-memory bench bench-peers docs-speed test test-asan fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,22 @@ OUT ?= runs/bench.json
 
 bench: build          ## time kernels, operations, steps, generation; numbers in OUT=runs/bench.json
 	$(RAMOE) bench --out=$(OUT) $(FLAGS)
+
+PEERS_OUT    ?= runs/bench_peers.json
+PEERS_PYTHON ?= build/peers/venv/bin/python
+
+# PyTorch and what it needs, some gigabytes from PyPI, fetched once.
+build/peers/venv/bin/python:
+	python3 -m venv build/peers/venv || { rm -rf build/peers/venv; exit 1; }
+	build/peers/venv/bin/python -m pip install --quiet torch transformers safetensors \
+	  || { rm -rf build/peers/venv; exit 1; }
+
+bench-peers:          ## time ours beside OpenBLAS, oneDNN, PyTorch, transformers; in PEERS_OUT
+	@./.ci/deps program peers
+	$(call configure_and_build,peers,,,--target our_peer sgemm_peers)
+	@[ -x $(PEERS_PYTHON) ] || $(MAKE) --no-print-directory build/peers/venv/bin/python
+	@python3 tests/bench/peers.py --build=build/peers --python=$(PEERS_PYTHON) --out=$(PEERS_OUT) \
+	  $(FLAGS)
 
 docs-speed:           ## docs/speed.md and its figures again, from docs/results/bench*.json
 	python3 docs/make_speed_tables.py

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Writes docs/speed.md and its figures from the numbers that two commands recorded.
+"""Writes docs/speed.md and its figures from recorded numbers.
 
-    python3 docs/make_speed_tables.py [--bench=FILE] [--peers=FILE] [--out=FOLDER]
+    python3 docs/make_speed_tables.py [--bench=FILE] [--peers=FILE] [--before-after=FILE]
+                                      [--out=FOLDER]
 
     --bench   of `make bench OUT=docs/results/bench.json`; must be there
     --peers   of `make bench-peers`; without it the page says that the others were not measured
+    --before-after   of tests/bench/before_after.py; without it the page has no such section
     --out     folder of speed.md and figures/speed_*.svg; docs by default
 
 Parts that a run left out are left out of the page. Standard library only; nothing is typed by hand.
@@ -17,25 +19,9 @@ import pathlib
 import sys
 
 from speed_goals import get, goals_section, number, percent, sweep_points, table, threads_text
+from speed_peers import before_after_section, peer_name, peers_section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-# What the peers are called in bench_peers.json, and what they are.
-PEERS = {
-    "ours_moe": "ours, MoE",
-    "ours_dense": "ours, dense",
-    "hf_loop": "transformers' OLMoE, loop over experts",
-    "hf_eager": "transformers' OLMoE, loop over experts",
-    "hf_grouped_mm": "transformers' OLMoE, sorted, grouped product",
-    "sorted_slices": "PyTorch, sorted and stacked, a product per expert",
-    "sorted_grouped_mm": "PyTorch, sorted and stacked, grouped product",
-    "sorted_padded_bmm": "PyTorch, sorted and stacked, padded batched product",
-    "hf_loop_compiled": "transformers' OLMoE, loop, torch.compile",
-    "hf_grouped_mm_compiled": "transformers' OLMoE, grouped, torch.compile",
-    "sorted_slices_compiled": "PyTorch, sorted, torch.compile",
-    "dense": "PyTorch, dense",
-    "dense_compiled": "PyTorch, dense, torch.compile",
-}
 
 INTRO = """# How fast it is
 
@@ -84,35 +70,35 @@ def step_section(bench):
         ["", "tokens/s", "ms", "GFLOP/s", "share of FMA", "M parameters", "MFLOP/token"], rows)
 
 
-def peers_section(peers):
-    if not peers:
+def ideas_section(bench):
+    rows = []
+    for group in bench.get("ideas") or []:
+        for i, version in enumerate(group["versions"]):
+            rows.append([f"{group['name']}, {group['size']}" if i == 0 else "", version["idea"],
+                         number(1e6 * version["seconds"]), f"{version['over_last']:.2f}",
+                         f"{version['over_plain']:.2f}"])
+    if not rows:
         return ""
-    checked = get(peers, "checked", "peers") or {}
-    versions = peers.get("versions", {})
-    libraries = (("PyTorch", "torch"), ("transformers", "transformers"), ("oneDNN", "onednn"))
-    named = [f"{name} {versions[key]}" for name, key in libraries if key in versions]
-    if "openblas" in versions:
-        named.append(str(versions["openblas"]).replace("|", "/"))
-    text = ("## Ours beside others\n\n" + (", ".join(named) + ". " if named else "") +
-            "Each peer has our weights and must repeat our losses within "
-            f"{get(peers, 'checked', 'tolerance') or '?'} before it is timed"
-            f" ({len(checked)} did). \"Ours over\" is the median over rounds of the ratio within a "
-            "round, and its range; above 1 ours is faster.\n\n")
-    for part in peers.get("step", []):
-        rows = [[PEERS.get(name, name), number(p["tokens_per_second"], 0)]
-                for name, p in sorted(part["peers"].items(),
-                                      key=lambda item: -item[1]["tokens_per_second"])]
-        text += table([f"training step, {threads_text(part)}", "tokens/s"], rows) + "\n"
-        failed = ", ".join(PEERS.get(name, name) for name in part.get("failed", {}))
-        if failed:
-            text += f"Not run: {failed}; bench_peers.json says why.\n\n"
-    rows = [[f"{r['name']}, {threads_text(r)}", PEERS.get(r["peer"], r["peer"]),
-             f"{r['median']:.2f}", f"{r['least']:.2f} to {r['most']:.2f}"]
-            for r in peers.get("ratios", [])]
-    if rows:
-        text += table(["ours over the fastest of its kind", "which is", "median", "range"], rows)
-        text += "\nOf SGEMM the median is the geometric mean and the range is over its 72 sizes.\n"
-    return text
+    head = ["work", "idea", "us", "times the line before", "times the plain version"]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|---:|---:|---:|"]
+    return ("## What each idea gains\n\nOne thread; the plain version, then one idea after the other, in "
+            "turn.\n\n" + "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n")
+
+
+def bf16_section(bench):
+    rows = []
+    for run in bench["runs"]:
+        bf16 = run.get("bf16")
+        if bf16:
+            rows += [[f"multiply-adds in registers ({bf16['isa']}), {threads_text(run)}",
+                      number(bf16["peak_gflops"]) + " GFLOP/s", f"{bf16['peak_times_fp32']:.2f}"],
+                     [f"{len(bf16['products'])} products, geometric mean", "",
+                      f"{bf16['geomean_times_as_fast']:.2f}"],
+                     ["training step of the mixture",
+                      number(bf16["step"]["tokens_per_second"], 0) + " tokens/s",
+                      f"{bf16['step']['times_as_fast']:.2f}"]]
+    return rows and ("## In bf16\n\n`precision=bf16` beside fp32, in turn.\n\n" +
+                     table(["", "in bf16", "times as fast as fp32"], rows))
 
 
 def ops_section(bench):
@@ -247,7 +233,7 @@ def figures(bench, peers):
     steps = [part for part in (peers or {}).get("step", []) if part["peers"]]
     if steps:
         part = max(steps, key=lambda p: p["threads"])
-        bars = [(PEERS.get(name, name), p["tokens_per_second"],
+        bars = [(peer_name(name), p["tokens_per_second"],
                  OURS if name.startswith("ours") else THEIRS)
                 for name, p in sorted(part["peers"].items(),
                                       key=lambda item: -item[1]["tokens_per_second"])]
@@ -290,10 +276,11 @@ def machine_text(bench, peers):
     return "  \n".join(lines)
 
 
-def page(bench, peers, pictures):
+def page(bench, peers, before_after, pictures):
     picture = lambda name: (f"![{CAPTIONS[name]}](figures/{name}.svg)\n" if name in pictures else "")
     sections = [INTRO.format(machine=machine_text(bench, peers)), goals_section(bench, peers),
                 step_section(bench), peers_section(peers), picture("speed_step"),
+                before_after_section(before_after), ideas_section(bench), bf16_section(bench),
                 ops_section(bench), picture("speed_ops"), gemm_section(bench),
                 scaling_section(bench), use_section(bench)]
     return "\n".join(section for section in sections if section)
@@ -329,13 +316,16 @@ def main():
     results = ROOT / "docs/results"
     parser.add_argument("--bench", type=pathlib.Path, default=results / "bench.json")
     parser.add_argument("--peers", type=pathlib.Path, default=results / "bench_peers.json")
+    parser.add_argument("--before-after", type=pathlib.Path,
+                        default=results / "before_after.json")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs")
     options = parser.parse_args()
     bench = read(options.bench, "make bench OUT=docs/results/bench.json", True)
     peers = read(options.peers, "make bench-peers", False)
+    before_after = read(options.before_after, "tests/bench/before_after.py", False)
     try:
         pictures = figures(bench, peers)
-        text = page(bench, peers, pictures)
+        text = page(bench, peers, before_after, pictures)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Failure(f"the numbers are not as this script knows them ({type(error).__name__}: "
                       f"{error}); record them anew.") from None

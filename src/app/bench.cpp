@@ -25,6 +25,7 @@ struct BenchPart {
 constexpr BenchPart kParts[] = {
     {"peak", bench_peak, 0.5, 3, false},       {"gemm", bench_gemm, 2, 11, false},
     {"sgemm", bench_sgemm, 7, 18, false},      {"bf16", bench_bf16, 2, 9, false},
+    {"ideas", bench_ideas, 7, 1, true},
     {"ops", bench_ops, 9, 26, false},          {"step", bench_step, 1, 9, false},
     {"scaling", bench_scaling, 8, 22, false},  {"memory", bench_memory, 4, 1, true},
     {"generate", bench_generate, 1, 4, false}, {"start", bench_start, 1, 0, true}};

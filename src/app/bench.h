@@ -41,6 +41,8 @@ Json bench_peak(const Bench& bench);
 Json bench_gemm(const Bench& bench);
 /// The 72 products of bench_sizes.h.
 Json bench_sgemm(const Bench& bench);
+/// Plain and fast versions of the same work, one idea after the other.
+Json bench_ideas(const Bench& bench);
 /// Products and the training step in bf16, each in turn with fp32.
 Json bench_bf16(const Bench& bench);
 /// The operations of chapters 1 to 5, forward and backward.

@@ -56,7 +56,7 @@ class BenchNumbers : public testing::Test {
     const ScratchFolder scratch;
     const std::string out = scratch.file("new/folder/bench.json");
     outcome_ = run_cli("bench --threads=2 --out=" + out + tiny +
-                       "--only=peak,gemm,ops,step,memory,scaling,generate,start");
+                       "--only=peak,gemm,ideas,ops,step,memory,scaling,generate,start");
     if (outcome_.code == 0) json_ = read_json(out);
     left_over_ = fs::exists(out + ".tmp") || fs::exists(out + ".trial");
   }
@@ -77,7 +77,7 @@ void expect_sane(const Json& json, const std::string& path) {
 
 TEST_F(BenchNumbers, AreAllThereAndFinite) {
   EXPECT_FALSE(left_over_);
-  for (const char* key : {"date", "machine", "isa", "build", "config", "memory", "start"})
+  for (const char* key : {"date", "machine", "isa", "build", "config", "ideas", "memory", "start"})
     EXPECT_TRUE(json_.contains(key)) << key;
   EXPECT_EQ(json_["config"]["hidden_size"], 16);
   EXPECT_GE(json_["machine"]["cores"], 1);
@@ -155,6 +155,26 @@ TEST_F(BenchNumbers, OfMemoryAreThoseOfTheContainers) {
             memory["floats_per_token_and_layer_in_c"]["dense"]);
   EXPECT_GT(memory["tape_operations"], 2 * 10);
   EXPECT_GT(memory["peak_rss_bytes"].get<double>(), memory["arena_bytes"].get<double>() / 2);
+}
+
+TEST_F(BenchNumbers, OfIdeasCompareWithThePlainVersionAndTheLast) {
+  std::set<std::string> names;
+  for (const Json& group : json_["ideas"]) {
+    names.insert(group["name"]);
+    const Json& versions = group["versions"];
+    ASSERT_GE(versions.size(), 2u) << group["name"];
+    for (std::size_t i = 0; i < versions.size(); ++i) {
+      const double seconds = versions[i]["seconds"];
+      const auto over = [&](std::size_t other) {
+        return versions[other]["seconds"].get<double>() / seconds;
+      };
+      EXPECT_GT(seconds, 0) << group["name"];
+      EXPECT_EQ(versions[i]["over_plain"], over(0)) << group["name"];
+      EXPECT_EQ(versions[i]["over_last"], over(i > 0 ? i - 1 : 0)) << group["name"];
+    }
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"AdamW", "experts, forward", "matrix product",
+                                          "memory of forward and backward"}));
 }
 
 TEST_F(BenchNumbers, OfSweepsAreRelativeToTheirBase) {

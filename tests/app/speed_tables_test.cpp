@@ -50,6 +50,13 @@ Json recorded_bench() {
     bench["runs"].push_back(
         {{"threads", threads},
          {"step", {{"moe", step}, {"dense", step}}},
+         {"bf16",
+          {{"isa", "fp32"},
+           {"peak_gflops", 70.0},
+           {"peak_times_fp32", 1.0},
+           {"products", {1, 2, 3}},
+           {"geomean_times_as_fast", 0.9},
+           {"step", {{"tokens_per_second", 11111.0}, {"times_as_fast", 0.95}}}}},
          {"ops",
           {{{"name", "add"},
             {"dims", "(2,3)"},
@@ -59,7 +66,25 @@ Json recorded_bench() {
           {{"experts", {{"base", 8}, {"points", experts}}},
            {"layers", {{"base", 6}, {"points", layers}}}}}});
   }
+  const auto version = [](const char* idea, double seconds, double last, double plain) {
+    return Json{{"idea", idea}, {"seconds", seconds}, {"over_last", last}, {"over_plain", plain}};
+  };
+  bench["ideas"] = {{{"name", "work"},
+                     {"size", "2 x 3"},
+                     {"versions",
+                      {version("plain", 8e-6, 1, 1), version("tiles", 2e-6, 4, 4),
+                       version("vectors", 1e-6, 2, 8)}}}};
   return bench;
+}
+
+Json recorded_before_after() {
+  const Json seconds = {
+      {"before", 30.0}, {"after", 20.0}, {"ratio", 1.5}, {"least", 1.4}, {"most", 1.6}};
+  return {{"machine", {{"cpu", "D"}, {"cores", 2}}},
+          {"rounds", 3},
+          {"before", {{"revision", "old"}}},
+          {"after", {{"revision", "new"}}},
+          {"work", {{{"name", "demo"}, {"wall", seconds}, {"cpu", seconds}}}}};
 }
 
 Json recorded_peers() {
@@ -78,7 +103,15 @@ Json recorded_peers() {
              {"failed", {{"dense", "no <module>"}}},
              {"peers",
               {{"ours_moe", {{"tokens_per_second", 2000.0}}},
-               {"hf_loop", {{"tokens_per_second", 500.0}}}}}}}},
+               {"hf_loop", {{"tokens_per_second", 500.0}}},
+               {"hf_loop_compiled", {{"tokens_per_second", 400.0}}}}}}}},
+          {"generate",
+           {{{"threads", 1},
+             {"batch", 64},
+             {"failed", {{"torch", "no"}}},
+             {"peers",
+              {{"ours", {{"tokens_per_second", 900.0}}},
+               {"hand_hf_loop", {{"tokens_per_second", 30.0}}}}}}}},
           {"ratios",
            {ratio("step", 1, loop, "hf_loop", 9.0), ratio("step", 2, loop, "hf_loop", 4.0),
             ratio("sgemm", 1, mean, "openblas", 1.05), ratio("sgemm", 1, mean, "onednn", 1.02)}}};
@@ -96,8 +129,8 @@ class SpeedTables : public testing::Test {
     const std::string folder = scratch_.path();
     const int status =
         std::system(("python3 " RAMOE_SOURCE_DIR "/docs/make_speed_tables.py --bench=" + folder +
-                     "/bench.json --peers=" + folder + "/peers.json --out=" + folder + "/out >" +
-                     folder + "/text 2>&1")
+                     "/bench.json --peers=" + folder + "/peers.json --before-after=" + folder +
+                     "/before_after.json --out=" + folder + "/out >" + folder + "/text 2>&1")
                         .c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
@@ -135,9 +168,15 @@ TEST_F(SpeedTables, GoalsAreReachedByTheNumbersAlone) {
 TEST_F(SpeedTables, WhatIsThereIsShown) {
   write_json(scratch_.file("peers.json"), recorded_peers());
   ASSERT_EQ(run(), 0) << text();
-  for (const char* part : {"| MoE, 1 thread | 12,345 | 165.9 |", "| ours, MoE | 2,000 |",
-                           "| add (2,3) | forward | 1.0 | 50.0 GB/s | 75 % | copy |",
-                           "Not run: PyTorch, dense;", "PyTorch 9.9", "revision abc"})
+  for (const char* part :
+       {"| MoE, 1 thread | 12,345 | 165.9 |", "| ours, MoE | 2,000 |",
+        "| add (2,3) | forward | 1.0 | 50.0 GB/s | 75 % | copy |",
+        "| work, 2 x 3 | plain | 8.0 | 1.00 | 1.00 |", "|  | vectors | 1.0 | 2.00 | 8.00 |",
+        "| training step of the mixture | 11,111 tokens/s | 0.95 |",
+        "| transformers' OLMoE, loop over experts, torch.compile | 400 |",
+        "| generation, batch 64, 1 thread | tokens/s |", "| ours | 900 |",
+        "within 0.0001 before it is timed (1 did, within 1e-07)", "Not run: PyTorch, dense;",
+        "PyTorch 9.9", "revision abc"})
     expect_contains(page(), part);
   EXPECT_EQ(page().find("<module>"), std::string::npos);
   EXPECT_EQ(page().find("the 72 sizes, share"), std::string::npos);  // that part was left out
@@ -150,6 +189,17 @@ TEST_F(SpeedTables, WhatIsThereIsShown) {
   const std::string svg = read_file(scratch_.file("out/figures/speed_step.svg"));
   expect_contains(svg, "width=\"330.0\"");
   expect_contains(svg, "width=\"82.5\"");
+}
+
+TEST_F(SpeedTables, WholeProgramsAreShownWhereTheyWereTimed) {
+  ASSERT_EQ(run(), 0) << text();
+  EXPECT_EQ(page().find("before and after"), std::string::npos);
+  write_json(scratch_.file("before_after.json"), recorded_before_after());
+  ASSERT_EQ(run(), 0) << text();
+  for (const char* part : {"Revision old, before", "new, in turn (3 rounds), on D with 2 cores",
+                           "| demo | wall | 30.0 | 20.0 | 1.50 | 1.40 to 1.60 |",
+                           "|  | processor | 30.0 | 20.0 | 1.50 |"})
+    expect_contains(page(), part);
 }
 
 TEST_F(SpeedTables, WithoutPeersTheyAreNotMeasured) {
