@@ -203,7 +203,8 @@ def use_section(bench):
 
 def bar_chart(name, title, description, bars, show):
     """Horizontal bars from 0; `bars` is [(label, value, colour)]."""
-    left, wide, high, top = 330, 330, 20, 30
+    left = 20 + max(6.5 * len(label) for label, _, _ in bars)
+    wide, high, top = 330, 20, 30
     most = max(value for _, value, _ in bars)
     height = top + high * len(bars) + 10
     out = [f'<svg font-family="sans-serif" style="background:#fff" '

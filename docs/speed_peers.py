@@ -59,8 +59,10 @@ def peers_section(peers):
     text = ("## Ours beside others\n\n" + versions_text(peers.get("versions", {})) +
             f"Each peer has our weights and must repeat our first three losses within {most:g} before "
             f"it is timed ({len(gaps)} did, within {max(gaps, default=0):.1g}), and our tokens where "
-            "it generates. \"Ours over\" is the median over rounds of the ratio within a round, and its range; above 1 ours is "
-            "faster.\n\n")
+            "it generates. \"Ours over\" is the median over rounds of the ratio within a round, and its "
+            "range; above 1 ours is faster. One process worked at a time on an idle machine: where "
+            "others use the cores, the threads of OpenMP wait for each other and such ratios mean "
+            "nothing.\n\n")
     for part in peers.get("step", []):
         text += rates_table(f"training step, {threads_text(part)}", part["peers"])
         text += failed_text(part)
