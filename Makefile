@@ -36,12 +36,17 @@ build: deps           ## build the program
 demo: build           ## the whole method in small, from data to table (FLAGS="--key=value ...")
 	$(RAMOE) demo $(FLAGS)
 
-base-models: build    ## pre-train the base model of each router family, data/configs/base-*.json
+MODELS ?= data/models
+
+base-models: build    ## pre-train the base model of each router family again, into MODELS=data/models
 	@shopt -s nullglob; configs=(data/configs/base-*.json); \
 	 [ $${#configs[@]} -gt 0 ] || { echo "data/configs/base-*.json: no configuration is there"; exit 1; }; \
 	 for config in "$${configs[@]}"; do \
-	   name=$$(basename "$$config" .json); \
-	   echo "== $$name"; $(RAMOE) pretrain "$$config" --run="runs/$$name" $(FLAGS) || exit 1; \
+	   name=$$(basename "$$config" .json); name=$${name#base-}; run=runs/base-$$name; \
+	   echo "== $$name"; \
+	   $(RAMOE) pretrain "$$config" --run="$$run" $(FLAGS) && \
+	   $(RAMOE) evaluate --base="$$run" --run="$$run/test" && \
+	   data/publish_model.sh "$$run" "$(MODELS)/$$name" || exit 1; \
 	 done
 
 PLAN ?= main

@@ -71,6 +71,18 @@ Arguments name_first(Arguments arguments, const std::string& key) {
   return arguments;
 }
 
+void PathKey::list(FieldList& f) {
+  f.add("path", &path, help);
+}
+
+bool read_path(PathKey& key, const Arguments& arguments, const std::string& command) {
+  FieldList fields = fields_of(key);
+  if (!read_arguments(fields, name_first(arguments, "path"), command)) return false;
+  check(!key.path.empty(), "ramoe ", command, " wants a path: ramoe ", command, " runs/base");
+  check(std::filesystem::exists(key.path), key.path, " does not exist.");
+  return true;
+}
+
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
                    const Json& data) {
   RunFacts facts;

@@ -56,6 +56,16 @@ bool read_arguments(FieldList& fields, const Arguments& arguments, const std::st
 /// The arguments with a first one that is no flag as --key=it: `ramoe inspect runs/base`.
 Arguments name_first(Arguments arguments, const std::string& key);
 
+/// The key of commands that look at one place.
+struct PathKey {
+  std::string path;
+  const char* help;
+  void list(FieldList& fields);
+};
+/// Reads the path, given as the first plain argument or as --path=. False after --help. Error:
+/// none was given, or nothing is there.
+bool read_path(PathKey& key, const Arguments& arguments, const std::string& command);
+
 /// A command that is one stage: reads the options and calls the stage with them.
 template <class Options, class Stage>
 int run_stage(const Arguments& arguments, const std::string& command, const Stage& stage) {

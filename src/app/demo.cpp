@@ -7,7 +7,6 @@
 
 #include "app/stages.h"
 #include "ch05_training/interrupt.h"
-#include "ch05_training/metrics.h"
 #include "ch05_training/progress.h"
 #include "ch12_experiments/comparison.h"
 #include "ch12_experiments/evaluation.h"
@@ -96,7 +95,7 @@ DemoPlan plan(const DemoOptions& o) {
         f.language = lang;
         f.method = method;
         f.seed = static_cast<std::uint64_t>(seed);
-        f.keep_model = false;
+        f.keep_model = f.method == "ramoe" && seed == 1;  // for the routing of a pair
         f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : smoke ? 6 : 100;
         f.train.log_every = smoke ? 1 : 10;
         f.train.precision = o.precision;
@@ -142,24 +141,6 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
   progress.finish();
 }
 
-/// Loss curves of a run's metrics.jsonl: {"steps", keys...}.
-Json curve(const std::string& folder, const std::vector<std::string>& keys) {
-  Json result = {{"steps", Json::array()}};
-  for (const std::string& key : keys) result[key] = Json::array();
-  for (const Json& line : read_metrics(folder + "/metrics.jsonl")) {
-    result["steps"].push_back(line["step"]);
-    for (const std::string& key : keys) result[key].push_back(line.value(key, Json()));
-  }
-  return result;
-}
-
-Json model_facts(const ModelConfig& config) {
-  const ParameterCount count = count_parameters(config);
-  return {{"family", config.model_type},   {"layers", config.num_hidden_layers},
-          {"experts", config.num_experts}, {"experts_per_token", config.num_experts_per_tok},
-          {"parameters", count.total},     {"active_parameters", count.active}};
-}
-
 Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs) {
   const Corpus corpus = load_corpus(plan.pretrain.corpus);
   Json r = {{"title", "RA-MoE in small"}, {"model", model_facts(inputs.base.model->config())}};
@@ -178,7 +159,7 @@ Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs)
                 {languages, corpus.tasks_by_name(), Split::test, plan.divergence.answers},
                 inputs.english_correct))
     r["base_accuracy"].push_back(to_json(score));
-  r["pretrain"] = curve(plan.pretrain.run.run, {"loss"});
+  r["pretrain"] = loss_curve(plan.pretrain.run.run, {"loss"});
   r["divergence"] = read_json(plan.divergence.run.run + "/results.json");
   r["taxonomy"] = read_json(plan.taxonomy.run.run + "/results.json");
   r["experts"] = read_json(plan.experts.run.run + "/results.json");
@@ -186,10 +167,10 @@ Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs)
   std::vector<Json> runs;
   for (const FinetuneOptions& f : plan.finetune) {
     runs.push_back(read_json(f.run.run + "/results.json"));
-    Json entry = {{"lang", f.language}, {"method", f.method}, {"seed", f.seed}};
-    entry.update(curve(f.run.run, {"loss", "alignment"}));
-    if (f.method == "sft") entry["alignment"] = Json::array();
-    r["finetune"].push_back(entry);
+    r["finetune"].push_back(finetune_curve(f.run.run, f));
+    if (!f.keep_model) continue;
+    const auto tuned = load_model(f.run.run + "/model");
+    for (Json& trace : routing_traces(inputs, *tuned, f, o.tasks)) r["routing"].push_back(trace);
   }
   compare_methods(r, runs);
   r["run"] = {{"command", "demo"},

@@ -7,7 +7,6 @@
 #include "app/stages.h"
 #include "ch05_training/memory.h"
 #include "ch06_languages/pack.h"
-#include "ch12_experiments/report.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -124,21 +123,6 @@ void inspect_pack(const std::string& path) {
   std::cout << "checksum      " << pack.checksum << "\n";
 }
 
-struct PathKey {
-  std::string path;
-  const char* help;
-  void list(FieldList& f) { f.add("path", &path, help); }
-};
-
-/// The path given as the first plain argument or as --path=.
-bool read_path(PathKey& key, const Arguments& arguments, const char* command) {
-  FieldList fields = fields_of(key);
-  if (!read_arguments(fields, name_first(arguments, "path"), command)) return false;
-  check(!key.path.empty(), "ramoe ", command, " wants a path: ramoe ", command, " runs/base");
-  check(fs::exists(key.path), key.path, " does not exist.");
-  return true;
-}
-
 }  // namespace
 
 int run_inspect(const Arguments& arguments) {
@@ -162,15 +146,6 @@ int run_inspect(const Arguments& arguments) {
     fail(key.path,
          " is neither a run folder (run.json), a model folder (config.json), a "
          "safetensors file nor a language pack.");
-  return 0;
-}
-
-int run_report(const Arguments& arguments) {
-  PathKey key{{}, "run folder of a demo"};
-  if (!read_path(key, arguments, "report")) return 0;
-  const Json results = read_json(require_file(key.path, "results.json", "demo"));
-  write_report(key.path + "/report.html", results);
-  std::cout << accuracy_table_text(results) << "The report is " << key.path << "/report.html\n";
   return 0;
 }
 

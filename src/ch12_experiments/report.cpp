@@ -228,9 +228,9 @@ std::string html_table(const std::string& caption, const std::vector<std::string
   return html + "</tbody>\n</table>\n</div>\n";
 }
 
-std::string folded(const std::string& summary, const std::string& inside) {
-  return cat("<details>\n<summary>", escape_markup(summary), "</summary>\n", inside,
-             "</details>\n");
+std::string folded(const std::string& summary, const std::string& inside, bool open) {
+  return cat("<details", open ? " open=\"\"" : "", ">\n<summary>", escape_markup(summary),
+             "</summary>\n", inside, "</details>\n");
 }
 
 std::string missing_section(const std::string& what, const std::string& command) {
@@ -241,11 +241,11 @@ std::string missing_section(const std::string& what, const std::string& command)
 std::string report_html(const Json& json) {
   const Results results = parse_results(json);
   const std::string title = escape_markup(results.title);
-  std::string html =
-      cat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-          title, "</title>\n<style>", style_sheet, "</style>\n</head>\n<body>\n<main>\n<h1>", title,
-          "</h1>\n", "<section>\n<h2>What was seen</h2>\n");
+  std::string html = cat(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", title,
+      "</title>\n<style>", style_sheet, routing_style(), "</style>\n</head>\n<body>\n<main>\n<h1>",
+      title, "</h1>\n", "<section>\n<h2>What was seen</h2>\n");
   if (results.words.empty())
     html += missing_section("summary in words", "ramoe demo");
   else {
@@ -256,8 +256,8 @@ std::string report_html(const Json& json) {
   }
   html += "</section>\n";
   html += accuracy_section(results) + difference_section(results) + divergence_section(results) +
-          taxonomy_section(results) + experts_section(results) + curves_section(results) +
-          making_section(results);
+          taxonomy_section(results) + experts_section(results) + routing_section(results) +
+          curves_section(results) + making_section(results);
   return html + "</main>\n</body>\n</html>\n";
 }
 

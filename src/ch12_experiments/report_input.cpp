@@ -119,6 +119,23 @@ std::vector<std::pair<std::string, std::vector<double>>> curves_of(const Node& n
   return curves;
 }
 
+void read_zone(const Node& zone, std::size_t layers, int& first, int& last) {
+  first = zone.at("first").whole();
+  last = zone.at("last").whole();
+  if (first < 0 || last < first || last >= int(layers))
+    zone.wrong(cat("first <= last within layers 0 to ", layers - 1));
+}
+
+/// Expert numbers from 0 to E-1.
+std::vector<int> experts_in(const Node& node, int E) {
+  std::vector<int> experts;
+  for (const Node& expert : node.list()) {
+    experts.push_back(expert.whole());
+    if (experts.back() < 0 || experts.back() >= E) expert.wrong(cat("an expert from 0 to ", E - 1));
+  }
+  return experts;
+}
+
 DivergenceResults divergence_of(const Node& node) {
   DivergenceResults result;
   result.mean = node.at("mean").numbers();
@@ -127,13 +144,7 @@ DivergenceResults divergence_of(const Node& node) {
   result.by_language = curves_of(node.at("by_language"), layers);
   for (const auto& [task, curves] : node.at("by_task").members())
     result.by_task.push_back({task, curves_of(curves, layers)});
-  const Node zone = node.at("zone");
-  if (zone.there()) {
-    result.first = zone.at("first").whole();
-    result.last = zone.at("last").whole();
-    if (result.first < 0 || result.last < result.first || result.last >= int(layers))
-      zone.wrong(cat("first <= last within layers 0 to ", layers - 1));
-  }
+  if (node.at("zone").there()) read_zone(node.at("zone"), layers, result.first, result.last);
   result.rule = node.at("zone_rule").there() ? node.at("zone_rule").text() : "";
   result.u_shaped = node.at("u_shaped").flag();
   const Node empty(null_json, "");
@@ -165,14 +176,7 @@ ExpertResults experts_of(const Node& node) {
   const std::vector<Node> sets = node.at("experts").list();
   if (sets.size() != rows.size())
     node.at("experts").wrong(cat("a list of ", rows.size(), " lists, one per layer"));
-  for (const Node& set : sets) {
-    result.experts.emplace_back();
-    for (const Node& expert : set.list()) {
-      const int e = expert.whole();
-      if (e < 0 || e >= int(E)) expert.wrong(cat("an expert from 0 to ", E - 1));
-      result.experts.back().push_back(e);
-    }
-  }
+  for (const Node& set : sets) result.experts.push_back(experts_in(set, int(E)));
   return result;
 }
 
@@ -213,6 +217,48 @@ AccuracyResults accuracy_of(const Node& node) {
     result.methods.push_back(
         {name, method.at("accuracy").numbers(), method.at("given_english").numbers()});
   result.difference = difference_of(node.at("difference"));
+  return result;
+}
+
+/// What the tokens of `passage` do: chosen (L,T,K) and mass (L).
+void read_visits(const Node& node, int E, std::size_t layers, PassageResults& passage) {
+  passage.output = node.at("output").text();
+  passage.mass = numbers_of_size(node.at("mass"), layers, "layer");
+  const std::vector<Node> rows = node.at("chosen").list();
+  if (rows.size() != layers) node.at("chosen").wrong(cat("a list of ", layers, " layers"));
+  for (const Node& row : rows) {
+    passage.chosen.emplace_back();
+    for (const Node& token : row.list()) passage.chosen.back().push_back(experts_in(token, E));
+    if (passage.chosen.back().size() != passage.tokens.size())
+      row.wrong(cat("a list of experts for each of ", passage.tokens.size(), " tokens"));
+  }
+}
+
+RoutingResults routing_of(const Node& node) {
+  RoutingResults result;
+  result.lang = node.at("lang").text();
+  result.task = node.at("task").text();
+  result.method = node.at("method").text();
+  result.id = node.at("id").text();
+  result.experts = node.at("experts").whole();
+  const std::vector<Node> sets = node.at("task_experts").list();
+  if (sets.empty()) node.at("task_experts").wrong("a list of layers, each a list of experts");
+  for (const Node& set : sets) result.task_experts.push_back(experts_in(set, result.experts));
+  const std::size_t layers = sets.size();
+  read_zone(node.at("zone"), layers, result.first, result.last);
+  const auto read_text = [](const Node& side, PassageResults& passage) {
+    passage.question = side.at("question").text();
+    passage.answer = side.at("answer").text();
+    passage.tokens = side.at("tokens").texts();
+  };
+  read_text(node.at("english"), result.english);
+  read_visits(node.at("english"), result.experts, layers, result.english);
+  for (const auto& [key, passage] :
+       {std::pair{"before", &result.before}, {"after", &result.after}}) {
+    read_text(node.at("target"), *passage);
+    read_visits(node.at(key), result.experts, layers, *passage);
+    passage->divergence = numbers_of_size(node.at(key).at("divergence"), layers, "layer");
+  }
   return result;
 }
 
@@ -273,6 +319,7 @@ Results parse_results(const Json& json) {
   results.experts = entries(root.at("experts"), experts_of);
   results.finetune = entries(root.at("finetune"), finetune_of);
   results.accuracy = entries(root.at("accuracy"), accuracy_of);
+  results.routing = entries(root.at("routing"), routing_of);
   if (!root.at("overall").empty()) results.overall = overall_of(root.at("overall"));
   results.words = root.at("words").texts();
   results.run = facts_of(root.at("run"), "build");

@@ -68,6 +68,22 @@ struct OverallResults {
   double r_points;
 };
 
+/// A prompt inside a model: its tokens, the experts that each visits and what was answered.
+struct PassageResults {
+  std::string question, answer, output;
+  std::vector<std::string> tokens;                    // (T)
+  std::vector<std::vector<std::vector<int>>> chosen;  // (L,T,K)
+  std::vector<double> mass, divergence;               // (L); no divergence on the English side
+};
+
+/// One parallel pair before and after fine-tuning (routing_trace.h).
+struct RoutingResults {
+  std::string lang, task, method, id;
+  int experts = 0, first = 0, last = -1;       // E; the zone
+  std::vector<std::vector<int>> task_experts;  // (L)
+  PassageResults english, before, after;
+};
+
 /// A key and its value as text, for lists of facts.
 using Facts = std::vector<std::pair<std::string, std::string>>;
 
@@ -85,6 +101,7 @@ struct Results {
   std::vector<ExpertResults> experts;
   std::vector<CurveResults> finetune;
   std::vector<AccuracyResults> accuracy;
+  std::vector<RoutingResults> routing;
   std::optional<OverallResults> overall;
 
   /// The language's name, or its code.

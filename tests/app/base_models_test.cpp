@@ -1,0 +1,77 @@
+// The committed base models are whole, small, as good as their test.json says, and answer.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+
+#include "app/base_run.h"
+#include "app/cli.h"
+#include "ch12_experiments/evaluation.h"
+#include "support/files.h"
+
+namespace ramoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+class BaseModels : public testing::TestWithParam<const char*> {
+ protected:
+  std::string folder() const { return std::string("data/models/") + GetParam(); }
+  std::string full() const { return RAMOE_SOURCE_DIR "/" + folder(); }
+  Json file(const std::string& name) const { return read_json(full() + "/" + name); }
+  /// Accuracy on test as recorded, by language and task.
+  std::map<std::string, std::map<std::string, double>> recorded() const {
+    std::map<std::string, std::map<std::string, double>> result;
+    for (const Json& score : file("test.json"))
+      result[score["lang"]][score["task"]] = score["accuracy"];
+    return result;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, BaseModels, testing::Values("olmoe", "qwen3_moe", "qwen2_moe"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(BaseModels, AreWholeAndSmall) {
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(full()))
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  EXPECT_LT(bytes, 6'000'000u);
+  EXPECT_EQ(std::system(("cd " + full() + " && sha256sum --check --quiet checksums.txt").c_str()),
+            0);
+}
+
+TEST_P(BaseModels, AreOfTheirFamilyAndConfiguration) {
+  EXPECT_EQ(file("model/config.json")["model_type"], GetParam());
+  const Json config = file("run.json")["config"];
+  const Json wanted =
+      read_json(RAMOE_SOURCE_DIR "/data/configs/base-" + std::string(GetParam()) + ".json");
+  for (const auto& [key, value] : wanted.items()) EXPECT_EQ(config[key], value) << key;
+}
+
+TEST_P(BaseModels, KnowEnglishAndFallOffByWebShare) {
+  const auto accuracy = recorded();
+  for (const char* task : {"sums", "facts", "follow"}) {
+    EXPECT_GE(accuracy.at("en").at(task), 0.95) << task;
+    for (const char* lang : {"zh", "es", "ar", "th", "hi", "sw"})
+      EXPECT_LT(accuracy.at(lang).at(task), accuracy.at("en").at(task)) << lang << " " << task;
+  }
+  EXPECT_GT(accuracy.at("es").at("follow"), accuracy.at("th").at("follow"));
+  EXPECT_GT(accuracy.at("th").at("follow"), accuracy.at("sw").at("follow"));
+}
+
+TEST_P(BaseModels, AnswerAsRecorded) {
+  const fs::path before = fs::current_path();
+  fs::current_path(RAMOE_SOURCE_DIR);  // run.json names data/ as seen from the repository's root
+  const BaseRun base = load_base(folder());
+  fs::current_path(before);
+  const std::vector<Score> scores =
+      evaluate(*base.model, base.prompts, *base.data, {{"en"}, {"facts"}, Split::test, {}}, {});
+  ASSERT_EQ(scores.size(), 1u);
+  EXPECT_NEAR(scores[0].accuracy, recorded().at("en").at("facts"), 0.02);  // kernels differ in bits
+  const Outcome o = run_cli("generate --model=" + folder() + " --prompt='five plus two ?'");
+  EXPECT_EQ(o.code, 0);
+  EXPECT_EQ(o.text, "five plus two ? seven\n");
+}
+
+}  // namespace
+}  // namespace ramoe
