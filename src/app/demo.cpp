@@ -5,7 +5,7 @@
 #include <iostream>
 #include <mutex>
 
-#include "app/stages.h"
+#include "app/reports.h"
 #include "ch05_training/interrupt.h"
 #include "ch05_training/progress.h"
 #include "ch12_experiments/comparison.h"

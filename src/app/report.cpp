@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <iostream>
 
-#include "app/stages.h"
+#include "app/reports.h"
 #include "ch05_training/metrics.h"
 #include "ch06_languages/corpus.h"
 #include "ch12_experiments/evaluation.h"

@@ -125,17 +125,6 @@ UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
 bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs,
                     Model<float>& model, bool quiet, const std::function<bool()>& stop);
 
-// What reports show (report.cpp).
-
-Json model_facts(const ModelConfig& config);
-/// Columns of a run's metrics.jsonl: {"steps", keys...}.
-Json loss_curve(const std::string& folder, const std::vector<std::string>& keys);
-/// The same with language, method and seed, as reports name it.
-Json finetune_curve(const std::string& folder, const FinetuneOptions& options);
-/// The routing of one pair of each task before and after (routing_trace.h), of the test split.
-Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
-                    const FinetuneOptions& options, const std::vector<std::string>& tasks);
-
 /// Whether the folder holds a finished run of the command with the same configuration.
 bool is_finished(const std::string& folder, const RunFacts& facts);
 

@@ -1,0 +1,17 @@
+// What reports show of runs: used by `ramoe demo` and `ramoe report`.
+#pragma once
+
+#include "app/stages.h"
+
+namespace ramoe {
+
+Json model_facts(const ModelConfig& config);
+/// Columns of a run's metrics.jsonl: {"steps", keys...}.
+Json loss_curve(const std::string& folder, const std::vector<std::string>& keys);
+/// The same with language, method and seed, as reports name it.
+Json finetune_curve(const std::string& folder, const FinetuneOptions& options);
+/// The routing of one pair of each task before and after (routing_trace.h), of the test split.
+Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
+                    const FinetuneOptions& options, const std::vector<std::string>& tasks);
+
+}  // namespace ramoe
