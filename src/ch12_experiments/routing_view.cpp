@@ -59,8 +59,9 @@ std::string layers_table(const RoutingResults& r) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t l = 0; l < r.task_experts.size(); ++l) {
     const bool zone = int(l) >= r.first && int(l) <= r.last;
-    std::string experts;
+    std::string experts = "<span class=\"chips\">";
     for (const int e : r.task_experts[l]) experts += chip(e, r.task_experts[l]);
+    experts += "</span>";
     rows.push_back({cat(l, zone ? " zone" : ""), experts, fixed_number(r.before.divergence[l], 3),
                     fixed_number(r.after.divergence[l], 3),
                     signed_change(r.after.divergence[l] - r.before.divergence[l]),
@@ -93,12 +94,14 @@ std::string words_table(const RoutingResults& r, const std::string& language) {
 }  // namespace
 
 std::string routing_style() {
-  return R"(.visits th, .visits td { padding: 0.15rem 0.3rem; white-space: nowrap; text-align: center; }
+  return R"(
+.visits th, .visits td { padding: 0.15rem 0.3rem; white-space: nowrap; text-align: center; }
 .visits th[scope="row"] { position: sticky; left: 0; background: #fff; }
 .visits tr.zone th, .visits tr.zone td { background: #eef4fb; }
 .e { display: inline-block; min-width: 1.35em; padding: 0 0.2em; margin: 0 1px; text-align: center;
   border: 2px solid transparent; border-radius: 0.25rem; color: #222; }
 .e.s { border-color: #222; font-weight: 700; }
+.chips { white-space: nowrap; }
 .mark { color: #8a1c00; font-weight: 700; }
 .e0 { background: #cfe3f7; } .e1 { background: #ffddb0; } .e2 { background: #cdeccb; }
 .e3 { background: #f9d0e0; } .e4 { background: #e0d6f6; } .e5 { background: #fff1a0; }

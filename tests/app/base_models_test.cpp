@@ -4,10 +4,9 @@
 #include <filesystem>
 #include <map>
 
-#include "app/base_run.h"
 #include "app/cli.h"
-#include "ch12_experiments/evaluation.h"
 #include "support/files.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 namespace {
@@ -60,17 +59,19 @@ TEST_P(BaseModels, KnowEnglishAndFallOffByWebShare) {
 }
 
 TEST_P(BaseModels, AnswerAsRecorded) {
-  const fs::path before = fs::current_path();
-  fs::current_path(RAMOE_SOURCE_DIR);  // run.json names data/ as seen from the repository's root
-  const BaseRun base = load_base(folder());
-  fs::current_path(before);
-  const std::vector<Score> scores =
-      evaluate(*base.model, base.prompts, *base.data, {{"en"}, {"facts"}, Split::test, {}}, {});
-  ASSERT_EQ(scores.size(), 1u);
-  EXPECT_NEAR(scores[0].accuracy, recorded().at("en").at("facts"), 0.02);  // kernels differ in bits
-  const Outcome o = run_cli("generate --model=" + folder() + " --prompt='five plus two ?'");
-  EXPECT_EQ(o.code, 0);
-  EXPECT_EQ(o.text, "five plus two ? seven\n");
+  const ScratchFolder scratch;
+  const std::string run = scratch.file("run");
+  const Outcome answered = run_cli("evaluate --on=en --base=" + folder() + " --run=" + run);
+  ASSERT_EQ(answered.code, 0) << answered.text;
+  const auto accuracy = recorded();
+  for (const Json& score : read_json(run + "/results.json")) {
+    const std::string task = score["task"];
+    EXPECT_NEAR(score["accuracy"].get<double>(), accuracy.at("en").at(task), 0.02)
+        << task;  // kernels differ in bits
+  }
+  const Outcome sum = run_cli("generate --model=" + folder() + " --prompt='five plus two ?'");
+  EXPECT_EQ(sum.code, 0);
+  EXPECT_EQ(sum.text, "five plus two ? seven\n");
 }
 
 }  // namespace

@@ -6,14 +6,14 @@
 #include "ch12_experiments/markup.h"
 #include "ch12_experiments/report.h"
 #include "support/compare.h"
+#include "support/scratch_folder.h"
 
 namespace ramoe {
 namespace {
 
 class RoutingTrace : public testing::Test {
  protected:
-  RoutingTrace() : base(small_model_config()), tuned(small_model_config()) {
-    base.initialise(1);
+  RoutingTrace() : base(small_model_config(), 1), tuned(small_model_config()) {
     std::vector<Example> english_side;
     for (const ExamplePair& pair : small_pairs()) english_side.push_back(pair.english);
     teach(base, english_side);
@@ -59,8 +59,8 @@ TEST_F(RoutingTrace, ShowsThePairThatEnglishAloneKnows) {
 
 TEST_F(RoutingTrace, BeforeAndAfter) {
   const Json t = trace();
-  EXPECT_EQ(t["english"]["output"], "three");
-  EXPECT_EQ(t["after"]["output"], "tatu");
+  EXPECT_EQ(t["english"]["output"], " three");
+  EXPECT_EQ(t["after"]["output"], " tatu");
   EXPECT_EQ(t["target"]["tokens"].size(), t["before"]["chosen"][0].size());
   // The English side is the base model's in both, so an untouched model has the same trace twice.
   const Json same = trace_pair(base, base, small_pairs()[1],
@@ -99,8 +99,8 @@ TEST_F(RoutingTrace, AMalformedTraceIsNamed) {
                        "routing[0].after.chosen"));
   EXPECT_TRUE(mentions(error_with([](Json& t) { t["english"]["chosen"][0][0][0] = 4; }),
                        "an expert from 0 to 3"));
-  EXPECT_TRUE(mentions(error_with([](Json& t) { t["before"]["divergence"] = {0.1}; }),
-                       "one per layer"));
+  EXPECT_TRUE(
+      mentions(error_with([](Json& t) { t["before"]["divergence"] = {0.1}; }), "one per layer"));
   EXPECT_TRUE(mentions(error_with([](Json& t) { t["zone"]["last"] = 3; }), "within layers"));
 }
 
