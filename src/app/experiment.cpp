@@ -161,6 +161,13 @@ void Experiment::make_stages(const std::string& model, const FinetuneOptions& o)
     if (!options.run.overwrite) return;
     std::cout << "== " << model << ": " << name << "\n" << std::flush;
     stage(options);
+    // Where records were merged from what was collected, they rest on what that grid's stages found.
+    const Json known = read_facts(o_.run).value("stages", Json::object());
+    check(!known.contains(model) || !known[model].contains(name) ||
+              known[model][name] == read_json(options.run.run + "/results.json"),
+          options.run.run, " found other things than the stage that the records in ", o_.run,
+          " rest on, though code and data are the same; was the program built in another way? Use "
+          "another --run=FOLDER.");
     check(!interrupt_.requested(), "interrupted; the same command goes on.");
   };
   make(DivergenceOptions{}, "divergence", DivergenceOptions{}.seed, divergence_stage);

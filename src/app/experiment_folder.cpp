@@ -83,11 +83,29 @@ Json read_facts(const std::string& folder) {
   const std::string path = folder + facts_name;
   check(std::filesystem::exists(path), path, " is missing: ", folder,
         " holds no experiment; `ramoe experiment PLAN --run=", folder, "` makes one.");
-  Json facts = read_json(path);
-  for (const char* key : {"plan", "code", "build", "data", "bases"})
-    check(facts.is_object() && facts.contains(key), path, " has no \"", key,
-          "\" as experiments write it; restore it, or run with --overwrite=true.");
+  const Json facts = read_json(path);
+  check_facts(facts, path);
   return facts;
+}
+
+void check_facts(const Json& facts, const std::string& file) {
+  for (const char* key : {"plan", "code", "build", "data", "bases"})
+    check(facts.is_object() && facts.contains(key) &&
+              (key == std::string("code") ? facts[key].is_string() : facts[key].is_object()),
+          file, " has no \"", key,
+          "\" as experiments write it; restore it, or run with --overwrite=true.");
+}
+
+Json stages_of(const std::string& folder, const Json& facts) {
+  Json stages = facts.value("stages", Json::object());
+  if (folder.empty()) return stages;
+  const Json models = facts["plan"].value("models", Json::object());
+  for (const auto& [model, path] : models.items())
+    for (const char* name : stage_names)
+      if (const std::string file = folder + "/stages/" + model + "/" + name + "/results.json";
+          std::filesystem::exists(file))
+        stages[model][name] = read_json(file);
+  return stages;
 }
 
 std::string record_path(const std::string& folder, const std::string& id) {
@@ -133,6 +151,7 @@ ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, b
     const std::string different = facts_differences({old, "there"}, {facts_, "here"}, true);
     check(different.empty(), path, " holds results that must not be mixed with new ones (",
           different, "). Use another --run=FOLDER, or --overwrite=true to begin anew here.");
+    if (!facts_.contains("stages") && old.contains("stages")) facts_["stages"] = old["stages"];
     if (old["plan"] == facts_["plan"]) return;
   }
   Json record = facts_;
@@ -182,12 +201,7 @@ Json summary_of(const std::string& folder, const Json& facts, const GridPlan& pl
     summary["chosen"] = choices.rates_json;
     summary["chosen_strengths"] = choices.strengths_json;
   }
-  summary["stages"] = Json::object();
-  for (const std::string& model : plan.models)
-    for (const char* name : stage_names)
-      if (const std::string file = folder + "/stages/" + model + "/" + name + "/results.json";
-          std::filesystem::exists(file))
-        summary["stages"][model][name] = read_json(file);
+  summary["stages"] = stages_of(folder, facts);
   double seconds = 0;
   for (const auto& [id, record] : records) seconds += record.value("seconds", 0.0);
   summary["cost"] = {{"runs", runs_done(folder, search) + runs_done(folder, main_runs(plan))},

@@ -46,6 +46,11 @@ std::string facts_differences(const NamedFacts& a, const NamedFacts& b, bool mor
 
 /// The facts that experiment.json of a folder holds. Error: none there, or broken.
 Json read_facts(const std::string& folder);
+/// Error, naming the file: a member of the facts is missing.
+void check_facts(const Json& facts, const std::string& file);
+/// What the stages found, by model and stage: the folder's files say it (there is none if it is
+/// ""); otherwise the facts, where they were collected or merged.
+Json stages_of(const std::string& folder, const Json& facts);
 
 class ExperimentFolder {
  public:

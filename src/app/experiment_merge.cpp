@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "app/experiment_folder.h"
 #include "support/error.h"
@@ -9,32 +10,120 @@
 namespace ramoe {
 namespace {
 
-/// What of a record must be the same wherever it was computed.
+/// What is merged: the folder of an experiment, or what --collect wrote of one.
+struct Source {
+  std::string path;
+  Json facts;
+  std::map<std::string, Json> records;  // by id
+  bool is_folder = true;
+
+  int seeds() const { return facts["plan"].value("seeds", 0); }
+};
+
+/// <plan>.jsonl beside <plan>.json.
+std::map<std::string, Json> collected_records(const std::string& path) {
+  const std::string lines_path = std::filesystem::path(path).replace_extension(".jsonl").string();
+  std::istringstream lines(read_file(lines_path));
+  std::map<std::string, Json> records;
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string where = cat(lines_path, ", line ", ++number);
+    check_json_depth(line, where);
+    const Json record = Json::parse(line, nullptr, false);
+    check(record.is_object() && record.contains("id") && record["id"].is_string() &&
+              record.contains("part"),
+          where, ": this is not the record of a run; restore the file or collect it again.");
+    check(records.emplace(record["id"].get<std::string>(), record).second, where, ": ",
+          record["id"].get<std::string>(), " stands there a second time.");
+  }
+  return records;
+}
+
+Source read_source(const std::string& path) {
+  Source source{path, {}, {}, !path.ends_with(".json")};
+  const std::string file = source.is_folder ? path + "/experiment.json" : path;
+  source.facts = source.is_folder ? read_facts(path) : read_json(path);
+  check_facts(source.facts, file);
+  if (source.is_folder)
+    source.records = read_records(path, all_record_ids(grid_plan(source.facts["plan"], file)));
+  else
+    source.records = collected_records(path);
+  // What the stages found: the folder's own files say it, or the facts that were collected.
+  source.facts["stages"] = stages_of(source.is_folder ? path : "", source.facts);
+  return source;
+}
+
+/// The source with the most seeds. Error: one that must not be mixed with it.
+const Source& check_alike(const std::vector<Source>& sources) {
+  const Source* best = &sources[0];
+  for (const Source& other : sources) {
+    const bool fewer = other.seeds() <= best->seeds();
+    const Source &less = fewer ? other : *best, &more = fewer ? *best : other;
+    const std::string different =
+        facts_differences({less.facts, "in " + less.path}, {more.facts, "in " + more.path}, true);
+    check(different.empty(), "results of ", best->path, " and ", other.path, " must not be mixed (",
+          different, "). Nothing was merged.");
+    best = &more;
+  }
+  return *best;
+}
+
+/// Everything but the time must be the same wherever it was computed.
 Json without_seconds(Json record) {
   record.erase("seconds");
   return record;
 }
 
-/// Stages of a model are copied whole; where both have them they must have found the same.
-void merge_stages(const std::string& from, const std::string& into, const GridPlan& plan,
-                  bool write) {
+void check_same(const Json& a, const Json& b, const std::string& what, const Source& first,
+                const Source& second) {
+  check(a == b, what, " of ", first.path, " and of ", second.path,
+        " contradict each other, though the same code and data give the same bits; one of them is "
+        "damaged. Nothing was merged.");
+}
+
+/// The records of all sources: where each was found first. Error: contradictions.
+std::map<std::string, const Source*> unite_records(const std::vector<Source>& sources,
+                                                   const std::set<std::string>& ids) {
+  std::map<std::string, const Source*> where;
+  for (const Source& source : sources)
+    for (const auto& [id, record] : source.records) {
+      if (!ids.contains(id)) continue;
+      const auto [known, is_new] = where.emplace(id, &source);
+      if (!is_new)
+        check_same(without_seconds(known->second->records.at(id)), without_seconds(record), id,
+                   *known->second, source);
+    }
+  return where;
+}
+
+/// What the stages of all sources found, by model and stage. Error: contradictions.
+Json unite_stages(const std::vector<Source>& sources) {
+  Json all = Json::object();
+  std::map<std::string, const Source*> where;
+  for (const Source& source : sources)
+    for (const auto& [model, stages] : source.facts["stages"].items())
+      for (const auto& [name, found] : stages.items()) {
+        const std::string key = "stage " + model + "/" + name;
+        const auto [known, is_new] = where.emplace(key, &source);
+        if (!is_new) check_same(all[model][name], found, key, *known->second, source);
+        all[model][name] = found;
+      }
+  return all;
+}
+
+/// The run folders of the stages that `into` lacks. Without them they are run again when needed.
+void copy_stages(const Source& source, const std::string& into, const GridPlan& plan) {
   for (const std::string& model : plan.models)
     for (const char* name : stage_names) {
       const std::string place = "/stages/" + model + "/" + name;
-      const std::string source = from + place, target = into + place;
-      if (!std::filesystem::exists(source + "/results.json")) continue;
-      if (std::filesystem::exists(target + "/results.json")) {
-        check(read_json(source + "/results.json") == read_json(target + "/results.json"), source,
-              " and ", target,
-              " found different things with the same code and data; one of them "
-              "is damaged. Nothing was merged.");
-      } else if (write) {
-        make_folder(target);
-        for (const auto& entry : std::filesystem::directory_iterator(source))
-          if (entry.is_regular_file())
-            write_file(target + "/" + entry.path().filename().string(),
-                       read_file(entry.path().string()));
-      }
+      const std::string from = source.path + place, to = into + place;
+      if (!source.is_folder || !std::filesystem::exists(from + "/results.json") ||
+          std::filesystem::exists(to + "/results.json"))
+        continue;
+      make_folder(to);
+      for (const auto& entry : std::filesystem::directory_iterator(from))
+        if (entry.is_regular_file())
+          write_file(to + "/" + entry.path().filename().string(), read_file(entry.path().string()));
     }
 }
 
@@ -45,8 +134,9 @@ int merge_experiments(const Arguments& arguments) {
   std::vector<std::string> from;
   for (const std::string& argument : arguments)
     if (argument == "--help" || argument == "-h") {
-      std::cout << "ramoe experiment merge --into=FOLDER A B ...\n\nCopies the results of the "
-                   "experiments A, B, ... into FOLDER.\n";
+      std::cout << "ramoe experiment merge --into=FOLDER A B ...\n\nCopies the results of A, B, "
+                   "... into FOLDER: folders of experiments, or <plan>.json with\n<plan>.jsonl "
+                   "beside it, as --collect writes them.\n";
       return 0;
     } else if (argument.starts_with("--into=")) {
       into = argument.substr(7);
@@ -57,51 +147,25 @@ int merge_experiments(const Arguments& arguments) {
     }
   check(!into.empty() && !from.empty(),
         "wanted `ramoe experiment merge --into=FOLDER A B ...`: where to, and of what.");
-  // The experiment with the most seeds stands for all.
-  Json facts;
-  std::string first;
-  std::vector<std::string> all = from;
-  if (std::filesystem::exists(into + "/experiment.json")) all.insert(all.begin(), into);
-  for (const std::string& folder : all) {
-    const Json other = read_facts(folder);
-    const bool fewer =
-        !first.empty() && other["plan"].value("seeds", 0) <= facts["plan"].value("seeds", 0);
-    const NamedFacts named{other, "in " + folder}, known{facts, "in " + first};
-    const std::string different = first.empty() ? ""
-                                  : fewer       ? facts_differences(named, known, true)
-                                                : facts_differences(known, named, true);
-    check(different.empty(), "results of ", first, " and ", folder, " must not be mixed (",
-          different, "). Nothing was merged.");
-    if (fewer) continue;
-    facts = other;
-    first = folder;
-  }
-  const GridPlan plan = grid_plan(facts["plan"], first + "/experiment.json: plan");
+  std::vector<Source> sources;
+  if (std::filesystem::exists(into + "/experiment.json")) sources.push_back(read_source(into));
+  for (const std::string& path : from) sources.push_back(read_source(path));
+  const Source& best = check_alike(sources);
+  const GridPlan plan = grid_plan(best.facts["plan"], best.path + ": plan");
   const std::vector<std::string> ids = all_record_ids(plan);
-  std::map<std::string, std::pair<std::string, Json>> records;  // by id: where from, and what
-  std::size_t fresh = 0;
-  for (const std::string& folder : all)
-    for (const std::string& id : ids) {
-      if (!std::filesystem::exists(record_path(folder, id))) continue;
-      Json record = read_record(folder, id);
-      const auto known = records.find(id);
-      if (known != records.end()) {
-        check(without_seconds(known->second.second) == without_seconds(record),
-              record_path(known->second.first, id), " and ", record_path(folder, id),
-              " contradict each other, though the same code and data give the same bits; one of "
-              "them is damaged. Nothing was merged.");
-        continue;
-      }
-      fresh += folder != into;
-      records[id] = {folder, std::move(record)};
-    }
-  for (const std::string& folder : from) merge_stages(folder, into, plan, false);
-  for (const char* key : {"chosen", "chosen_strengths", "stages", "cost", "finished"})
-    facts.erase(key);
+  const auto records = unite_records(sources, {ids.begin(), ids.end()});
+  Json facts = best.facts;
+  for (const char* key : {"chosen", "chosen_strengths", "cost", "finished"}) facts.erase(key);
+  facts["stages"] = unite_stages(sources);
+
   const ExperimentFolder target(into, facts, false);
-  for (const std::string& folder : from) merge_stages(folder, into, plan, true);
-  for (const auto& [id, record] : records)
-    if (record.first != into) target.write(record.second);
+  for (const Source& source : sources) copy_stages(source, into, plan);
+  std::size_t fresh = 0;
+  for (const auto& [id, source] : records)
+    if (source->path != into) {
+      target.write(source->records.at(id));
+      ++fresh;
+    }
   const Json summary = target.write_summary(plan);
   std::cout << into << ": " << fresh << " new records, " << records.size() << " of " << ids.size()
             << " in all" << (summary["finished"].get<bool>() ? "; the grid is finished\n" : "\n");

@@ -203,10 +203,29 @@ TEST(Experiment, KilledSharedOutOrWholeItGivesTheSameBits) {
   const int status = world.interrupt("killed", kept.size() + 1, SIGINT);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
   EXPECT_NE(read_file(world.file("log")).find("The same command goes on."), std::string::npos);
+  // What was collected by now is enough to go on from, elsewhere.
+  const std::string part = world.file("part");
+  EXPECT_EQ(world.experiment("killed", "--partial=true --collect=" + part).code, 0);
+  const Outcome rebuilt =
+      run_cli("experiment merge --into=" + world.file("rebuilt") + " " + part + "/smoke.json");
+  EXPECT_EQ(rebuilt.code, 0) << rebuilt.text;
+  EXPECT_EQ(world.result_files("rebuilt").size(), world.result_files("killed").size());
+  EXPECT_EQ(world.experiment("rebuilt").code, 0);
+  expect_same(world.collect("rebuilt"), records);
+
   EXPECT_EQ(world.experiment("killed", "--threads=2").code, 0);
   const auto end = world.result_files("killed");
   for (const auto& [path, time] : kept) EXPECT_EQ(end.at(path), time) << path;
   expect_same(world.collect("killed"), records);
+
+  // A finished grid, back from what was collected, with what its stages found.
+  EXPECT_EQ(run_cli("experiment merge --into=" + world.file("back") + " " +
+                    world.file("collected-whole") + "/smoke.json")
+                .code,
+            0);
+  expect_same(world.collect("back"), records);
+  Json back = read_json(world.file("collected-back") + "/smoke.json");
+  EXPECT_EQ(back, read_json(world.file("collected-whole") + "/smoke.json"));
 
   // Shards in folders of their own, merged; then shards in one folder side by side.
   for (const char* i : {"1", "2", "3"})
@@ -306,9 +325,18 @@ TEST(Experiment, MergesOnlyWhatAgrees) {
   EXPECT_EQ(merge("m").code, 0);
   changed["valid"]["accuracy"] = 2;
   write_json(shared, changed);
-  expect_refused(merge("new"), {shared, "contradict", "Nothing was merged"});
+  expect_refused(merge("new"), {"contradict", a, b, "Nothing was merged"});
   EXPECT_FALSE(fs::exists(world.file("new") + "/results"));
   write_json(shared, record);
+
+  // A collected file that was cut off.
+  const std::string collected = world.file("collected");
+  EXPECT_EQ(world.experiment("b", "--partial=true --collect=" + collected).code, 0);
+  const std::string lines = read_file(collected + "/smoke.jsonl");
+  std::ofstream(collected + "/smoke.jsonl") << lines.substr(0, lines.size() - 20);
+  expect_refused(
+      run_cli("experiment merge --into=" + world.file("new") + " " + collected + "/smoke.json"),
+      {"smoke.jsonl, line 2", "restore the file"});
 
   Json facts = read_json(b + "/experiment.json");
   facts["bases"]["tiny"]["corpus"] = "x";
