@@ -49,7 +49,7 @@ void add_differences(std::string& text, const std::array<Json, 2>& values,
   for (const std::string& key : keys) {
     if (std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end()) continue;
     const Json a = values[0].value(key, Json()), b = values[1].value(key, Json());
-    if (a != b)
+    if (nlohmann::json(a) != nlohmann::json(b))  // the order of members does not matter
       text += cat(text.empty() ? "" : "; ", what, key, ": ", excerpt(a), " ", names[0], ", ",
                   excerpt(b), " ", names[1]);
   }
@@ -152,7 +152,7 @@ ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, b
     check(different.empty(), path, " holds results that must not be mixed with new ones (",
           different, "). Use another --run=FOLDER, or --overwrite=true to begin anew here.");
     if (!facts_.contains("stages") && old.contains("stages")) facts_["stages"] = old["stages"];
-    if (old["plan"] == facts_["plan"]) return;
+    if (nlohmann::json(old["plan"]) == nlohmann::json(facts_["plan"])) return;
   }
   Json record = facts_;
   record["finished"] = false;
@@ -193,9 +193,12 @@ std::map<std::string, Json> read_records(const std::string& folder,
 Json summary_of(const std::string& folder, const Json& facts, const GridPlan& plan) {
   const std::vector<std::string> ids = all_record_ids(plan);
   const std::map<std::string, Json> records = read_records(folder, ids);
-  Json summary = facts;
+  Json summary = Json::object();
+  for (const char* key : {"plan", "code", "build", "data", "bases", "machine"})
+    if (facts.contains(key)) summary[key] = facts[key];
   const std::vector<GridRun> search = search_runs(plan);
-  summary["chosen"] = summary["chosen_strengths"] = Json::array();
+  summary["chosen"] = Json::array();
+  summary["chosen_strengths"] = Json::array();
   if (runs_done(folder, search) == static_cast<int>(search.size())) {
     const GridChoices choices = choose(plan, records);
     summary["chosen"] = choices.rates_json;
