@@ -161,7 +161,7 @@ void Experiment::make_stages(const std::string& model, const FinetuneOptions& o)
     if (!options.run.overwrite) return;
     std::cout << "== " << model << ": " << name << "\n" << std::flush;
     stage(options);
-    // Where records were merged from what was collected, they rest on what that grid's stages found.
+    // Records merged from what was collected rest on what the stages of that grid found.
     const Json known = read_facts(o_.run).value("stages", Json::object());
     check(!known.contains(model) || !known[model].contains(name) ||
               known[model][name] == read_json(options.run.run + "/results.json"),
