@@ -116,7 +116,7 @@ void expect_refused(const Outcome& outcome, const std::vector<std::string>& part
 /// What the schema of docs/grid.md promises, and that the numbers say something.
 void expect_schema(const std::vector<Json>& records, const Json& facts) {
   std::map<std::string, int> parts;
-  std::set<double> test;
+  std::set<std::string> routings;
   for (const Json& r : records) {
     const std::string part = r["part"];
     ++parts[part];
@@ -127,7 +127,7 @@ void expect_schema(const std::vector<Json>& records, const Json& facts) {
       EXPECT_EQ(r["mass"].size(), 2u);
       EXPECT_EQ(r.contains("q"), part == "base" || r["seed"] == 1) << r["id"];
       EXPECT_GE(r["test"]["n"].get<int>(), r["test"]["n_english"].get<int>());
-      test.insert(r["test"]["accuracy"].get<double>());
+      routings.insert(r["divergence"].dump());
     }
     if (r["variant"] == "train_pairs=20" && r["task"] == "facts") {
       EXPECT_EQ(r["examples"], 20);
@@ -139,7 +139,8 @@ void expect_schema(const std::vector<Json>& records, const Json& facts) {
   EXPECT_EQ(parts["base"], 2);
   EXPECT_EQ(parts["main"], 2 * 5 * 2);
   EXPECT_EQ(parts["steering"], 2 * (2 + 2 * 2));
-  EXPECT_GE(test.size(), 3u);
+  // Accuracies of so small a model may agree by chance; how it routes does not.
+  EXPECT_GE(routings.size(), 12u);
   EXPECT_TRUE(facts["finished"].get<bool>());
   EXPECT_EQ(facts["chosen"].size(), 2u * 4);
   EXPECT_EQ(facts["chosen_strengths"].size(), 2u * 2);

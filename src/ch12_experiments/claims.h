@@ -1,0 +1,42 @@
+// Chapter 12.10 - the claims of the abstract, each with a verdict             [paper facts 1, 4, 5]
+//
+// A claim has parts, each a number that should be above (or below) zero if it holds. The verdict
+// follows from the interval alone: shown if it lies on the claimed side of zero, contradicted if it
+// lies on the other, not shown if it contains zero. The whole is shown if all deciding parts are,
+// contradicted if any is, else not shown. That these numbers stand for the abstract's sentences is
+// our choice; others are given beside them, not deciding. Tests: tests/ch12_experiments/claims_test.cpp
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ch12_experiments/evidence.h"
+
+namespace ramoe {
+
+enum class Verdict { shown, not_shown, contradicted, not_measured };
+std::string verdict_text(Verdict verdict);
+
+struct ClaimPart {
+  std::string what;        // "olmoe: layers after the zone minus zone, divergence"
+  Estimate estimate;
+  int claimed_sign = +1;   // of the estimate, if the claim holds
+  bool deciding = true;
+  std::string unit;        // "points" (value times 100), "r", "D"
+  Verdict verdict() const;
+};
+
+struct Claim {
+  std::string id;          // "a" to "e"
+  std::string statement;   // what the abstract says, in our words
+  std::string how;         // how it is measured here: our choice
+  std::vector<ClaimPart> parts;
+  Verdict verdict() const;
+};
+
+/// (a) U-shaped divergence with a zone in the middle; (b) divergence in the zone against the gap;
+/// (c) RA-MoE over SFT, Routing Steering and RISE; (d) share of ci against the gain; (e) alignment
+/// brings target routing nearer to English, in the zone.
+std::vector<Claim> weigh_claims(const Evidence& evidence);
+
+}  // namespace ramoe

@@ -1,0 +1,45 @@
+// Chapter 12.8 - the results of a grid as they were collected, for those who read them
+//
+// <plan>.json holds the facts (plan, code, build, data, choices, stages), <plan>.jsonl a record per
+// line (docs/grid.md). Nothing is computed here. Tests: tests/ch12_experiments/evidence_test.cpp
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ch12_experiments/grid.h"
+
+namespace ramoe {
+
+class GridResults {
+ public:
+  /// `where` is what errors call it. Error: facts or a record lack what docs/grid.md promises.
+  GridResults(Json facts, std::vector<Json> records, std::string where);
+
+  const GridPlan& plan() const { return plan_; }
+  const Json& facts() const { return facts_; }
+  const std::string& where() const { return where_; }
+  bool finished() const;
+
+  /// The record of an id. Error: it is missing, with the remedy.
+  const Json& record(const std::string& id) const;
+  const Json* find(const std::string& id) const;
+  /// The records of a variant in a cell ("olmoe/facts/es") by seed, in order; the one without a
+  /// seed alone (steering of the base model).
+  std::vector<const Json*> by_seed(const std::string& cell, const std::string& variant) const;
+  /// What a stage found: stage "divergence", "taxonomy" or "experts". Error: missing.
+  const Json& stage(const std::string& model, const std::string& stage) const;
+
+ private:
+  Json facts_;
+  std::string where_;
+  GridPlan plan_;
+  std::map<std::string, Json> records_;
+};
+
+/// Reads both files of a collected grid by the name without its end: "docs/results/main".
+/// Error: missing, truncated, not JSON: with the file and the line.
+GridResults read_grid_results(const std::string& name);
+
+}  // namespace ramoe
