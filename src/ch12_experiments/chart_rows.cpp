@@ -1,4 +1,4 @@
-// The charts that are made of rows: stacked bars, heat map, dots with intervals.
+// The charts that are made of rows: stacked bars, heat maps, dots with intervals.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -36,6 +36,8 @@ std::string tint(std::array<int, 3> colour, double share) {
   std::snprintf(text, sizeof text, "#%02x%02x%02x", mixed[0] & 255, mixed[1] & 255, mixed[2] & 255);
   return text;
 }
+
+constexpr std::array<int, 3> map_colour = {0, 84, 150};
 
 /// Vermillion for positive, blue for negative, white at 0, grey for what is not known.
 std::string diverging(double value, double largest) {
@@ -156,6 +158,95 @@ std::string heat_map(const HeatMap& chart) {
   const std::string end = short_number(largest);
   svg.text({left + 82, bottom + 46}, "-" + end, {.size = 10, .anchor = Anchor::end});
   svg.text({left + 87 + 7 * 21 + 5, bottom + 46}, "+" + end, {.size = 10});
+  return svg.str();
+}
+
+namespace {
+
+/// One map with its outlines.
+void draw_map(Svg& svg, const MapRow& row, std::size_t column, Point corner, Point cell,
+              double largest, const std::string& heading) {
+  const auto& values = row.maps[column];
+  for (std::size_t l = 0; l < values.size(); ++l)
+    for (std::size_t e = 0; e < values[l].size(); ++e) {
+      const double share = largest > 0 ? std::max(0.0, values[l][e]) / largest : 0;
+      svg.rectangle(corner.x + cell.x * static_cast<double>(e),
+                    corner.y + cell.y * static_cast<double>(l), cell.x, cell.y,
+                    {.fill = std::isfinite(values[l][e]) ? tint(map_colour, share) : "#ddd",
+                     .stroke = "#eee",
+                     .stroke_width = 0.5},
+                    cat(row.label, ", ", heading, ", layer ", l, ", expert ", e, ": ",
+                        short_number(values[l][e], 3)));
+    }
+  for (std::size_t l = 0; l < row.outlined.size(); ++l)
+    for (const int e : row.outlined[l])
+      svg.rectangle(corner.x + cell.x * e + 0.75, corner.y + cell.y * static_cast<double>(l) + 0.75,
+                    cell.x - 1.5, cell.y - 1.5, {.stroke = "#D55E00", .stroke_width = 1.5});
+}
+
+/// The largest value; the sizes of all maps are those of the first.
+double check_maps(const MapTable& chart) {
+  check(!chart.rows.empty() && !chart.headings.empty() && !chart.rows[0].maps.empty() &&
+            !chart.rows[0].maps[0].empty() && !chart.rows[0].maps[0][0].empty(),
+        chart.text.id, ": there is no map to draw.");
+  const std::size_t L = chart.rows[0].maps[0].size(), E = chart.rows[0].maps[0][0].size();
+  Range seen;
+  for (const MapRow& row : chart.rows) {
+    check(row.maps.size() == chart.headings.size() && row.outlined.size() == L, chart.text.id, ": ",
+          row.label, " has ", row.maps.size(), " maps and outlines for ", row.outlined.size(),
+          " layers; wanted ", chart.headings.size(), " and ", L, ".");
+    for (const auto& map : row.maps) {
+      check(map.size() == L, chart.text.id, ": maps of ", L, " and of ", map.size(), " layers.");
+      for (const auto& layer : map) {
+        check(layer.size() == E, chart.text.id, ": layers of ", E, " and of ", layer.size(),
+              " experts.");
+        seen.see(layer);
+      }
+    }
+  }
+  return seen.empty() ? 0 : seen.high;
+}
+
+}  // namespace
+
+std::string map_table(const MapTable& chart) {
+  const double largest = check_maps(chart);
+  const std::size_t L = chart.rows[0].maps[0].size(), E = chart.rows[0].maps[0][0].size();
+  const double left = 34, gap = 12, columns = static_cast<double>(chart.headings.size());
+  const double width = (chart_width - left - 4 - gap * (columns - 1)) / columns;
+  const Point cell = {width / static_cast<double>(E), 12};
+  const double block = heading_height + cell.y * static_cast<double>(L) + 4;
+  const double bottom = 18 + block * static_cast<double>(chart.rows.size());
+  Svg svg(chart_width, bottom + 50, chart.text.id, chart.text.title, chart.text.description);
+  const auto left_of = [&](std::size_t c) { return left + (width + gap) * static_cast<double>(c); };
+  for (std::size_t c = 0; c < chart.headings.size(); ++c)
+    svg.text({left_of(c) + width / 2, 12}, fitted(chart.headings[c], 10.5, width + gap),
+             {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  for (std::size_t r = 0; r < chart.rows.size(); ++r) {
+    const double top = 18 + block * static_cast<double>(r);
+    svg.text({left, top + 15}, chart.rows[r].label, {.size = row_label_size, .bold = true});
+    for (std::size_t l = 0; l < L; ++l) {
+      const double y = top + heading_height + cell.y * static_cast<double>(l);
+      const bool in_band =
+          chart.band_first <= static_cast<int>(l) && static_cast<int>(l) <= chart.band_last;
+      if (in_band) svg.rectangle(left - 6, y, 4, cell.y, {.fill = "#E69F00"}, "alignment zone");
+      svg.text({left - 9, y + 9.5}, cat(l), {.size = 9.5, .anchor = Anchor::end, .bold = in_band});
+    }
+    for (std::size_t c = 0; c < chart.headings.size(); ++c)
+      draw_map(svg, chart.rows[r], c, {left_of(c), top + heading_height}, cell, largest,
+               chart.headings[c]);
+  }
+  const std::size_t every = std::max<std::size_t>(1, (E + 7) / 8);
+  for (std::size_t c = 0; c < chart.headings.size(); ++c)
+    for (std::size_t e = 0; e < E; e += every)
+      svg.text({left_of(c) + cell.x * (static_cast<double>(e) + 0.5), bottom + 9}, cat(e),
+               {.size = 9.5, .anchor = Anchor::middle, .colour = soft_ink});
+  svg.text({2, bottom + 26}, chart.text.x_label, {.size = 10.5, .colour = soft_ink});
+  for (int i = 0; i <= 10; ++i)
+    svg.rectangle(left + 20 + 9 * i, bottom + 34, 9, 9, {.fill = tint(map_colour, 0.1 * i)});
+  svg.text({left + 14, bottom + 42}, "0", {.size = 10, .anchor = Anchor::end});
+  svg.text({left + 125, bottom + 42}, short_number(largest) + ", " + chart.text.y_label,
+           {.size = 10});
   return svg.str();
 }
 

@@ -36,6 +36,14 @@ void draw_series(Svg& svg, const Frame& frame, const Series& series, double opac
                     .dashes = series.dashes});
 }
 
+/// Shades [low, high] of x as far as the frame goes; returns the middle of what is shaded.
+double draw_band(Svg& svg, const Frame& frame, double low, double high) {
+  const double left = std::max(frame.left, frame.x(low));
+  const double right = std::min(frame.right, frame.x(high));
+  svg.rectangle(left, frame.top, right - left, frame.bottom - frame.top, {.fill = band_colour});
+  return (left + right) / 2;
+}
+
 /// The last point that can be drawn; false if there is none.
 bool last_point(const Series& series, Point& point) {
   for (std::size_t i = series.x.size(); i-- > 0;)
@@ -105,6 +113,27 @@ void draw_point_labels(Svg& svg, const std::vector<ScatterPoint>& points,
   }
 }
 
+/// The line of least squares from the first x to the last; nothing if there is none.
+void draw_fitted_line(Svg& svg, const Frame& frame, const std::vector<ScatterPoint>& points) {
+  Range x;
+  double n = 0, mean_x = 0, mean_y = 0, xx = 0, xy = 0;
+  for (const ScatterPoint& p : points)
+    if (std::isfinite(p.x) && std::isfinite(p.y)) {
+      x.see(p.x);
+      n += 1;
+      mean_x += (p.x - mean_x) / n;
+      mean_y += (p.y - mean_y) / n;
+    }
+  for (const ScatterPoint& p : points)
+    if (std::isfinite(p.x) && std::isfinite(p.y)) {
+      xx += (p.x - mean_x) * (p.x - mean_x);
+      xy += (p.x - mean_x) * (p.y - mean_y);
+    }
+  if (!(xx > 0)) return;
+  const auto at = [&](double px) { return frame.at(px, mean_y + xy / xx * (px - mean_x)); };
+  svg.line(at(x.low), at(x.high), {.stroke = ink, .stroke_width = 1.5, .dashes = "6 3"});
+}
+
 }  // namespace
 
 std::string line_chart(const LineChart& chart) {
@@ -119,20 +148,18 @@ std::string line_chart(const LineChart& chart) {
   Svg svg(chart_width, 250, chart.text.id, chart.text.title, chart.text.description);
   Frame frame{38, 26, chart_width - room, 214, x.padded(0.02), y.padded(0.06)};
   if (chart.from_zero) frame.y_range.low = std::min(0.0, y.low);
-  if (chart.has_band) {
-    const double left = std::max(frame.left, frame.x(chart.band_low));
-    const double right = std::min(frame.right, frame.x(chart.band_high));
-    svg.rectangle(left, frame.top, right - left, frame.bottom - frame.top, {.fill = band_colour});
-  }
-  draw_axes(svg, frame, ticks_of(frame, 8, 5, chart.whole_x));
+  const double band = chart.has_band ? draw_band(svg, frame, chart.band_low, chart.band_high) : 0;
+  Ticks ticks = ticks_of(frame, 8, 5, chart.whole_x);
+  ticks.x_numbers = chart.x_names.empty();
+  if (!ticks.x_numbers) ticks.x.clear();
+  draw_axes(svg, frame, ticks);
+  for (std::size_t i = 0; i < chart.x_names.size(); ++i)
+    svg.text({frame.x(static_cast<double>(i)), frame.bottom + 13}, chart.x_names[i],
+             {.size = 10, .anchor = Anchor::middle, .colour = soft_ink});
   draw_axis_names(svg, frame, chart.text);
   for (const Series& one : chart.series) draw_series(svg, frame, one);
   if (chart.has_band)
-    svg.text({(std::max(frame.left, frame.x(chart.band_low)) +
-               std::min(frame.right, frame.x(chart.band_high))) /
-                  2,
-              frame.top + 11},
-             chart.band_label,
+    svg.text({band, frame.top + 11}, chart.band_label,
              {.size = 10.5, .anchor = Anchor::middle, .colour = "#7a5200", .halo = true});
   draw_end_labels(svg, frame, chart.series);
   return svg.str();
@@ -145,8 +172,8 @@ std::string panel_chart(const PanelChart& chart) {
     check_series(panel.series, chart.text.id);
     see_all(panel.series, x, y);
   }
-  const std::size_t columns =
-      std::min<std::size_t>(2, std::max<std::size_t>(1, chart.panels.size()));
+  if (chart.from_zero) y.see(0);
+  const std::size_t columns = std::clamp<std::size_t>(chart.panels.size(), 1, chart.columns);
   const std::size_t rows = (chart.panels.size() + columns - 1) / columns;
   const double legend = 15.0 * legend_rows(chart.legend, 4, chart_width);
   const double top = legend + 24, bottom = 20;
@@ -160,15 +187,19 @@ std::string panel_chart(const PanelChart& chart) {
     const std::size_t row = i / columns, column = i % columns;
     const double left = 36 + static_cast<double>(column) * (inner + gap);
     const double panel_top = top + panel_height * static_cast<double>(row) + 16;
-    const Frame frame{left,           panel_top,     left + inner, panel_top + panel_height - 32,
-                      x.padded(0.02), y.padded(0.05)};
-    Ticks ticks = ticks_of(frame, columns == 1 ? 8 : 4, 4, true);
+    Frame frame{left,           panel_top,     left + inner, panel_top + panel_height - 32,
+                x.padded(0.02), y.padded(0.05)};
+    if (chart.from_zero) frame.y_range.low = std::min(0.0, y.low);
+    Ticks ticks = ticks_of(frame, columns == 1 ? 8 : 4, 4, chart.whole_x);
     ticks.y_numbers = column == 0;
     ticks.x_numbers = i + columns >= chart.panels.size();
+    const Panel& panel = chart.panels[i];
+    if (panel.has_band) draw_band(svg, frame, panel.band_low, panel.band_high);
     draw_axes(svg, frame, ticks);
-    svg.text({left, panel_top - 4}, fitted(chart.panels[i].title, 11, inner),
-             {.size = 11, .bold = true});
-    for (const Series& one : chart.panels[i].series) draw_series(svg, frame, one, 0.75);
+    if (frame.y_range.low < 0 && frame.y_range.high > 0)
+      svg.line({frame.left, frame.y(0)}, {frame.right, frame.y(0)}, {.stroke = "#666"});
+    svg.text({left, panel_top - 4}, fitted(panel.title, 11, inner), {.size = 11, .bold = true});
+    for (const Series& one : panel.series) draw_series(svg, frame, one, 0.75);
   }
   svg.text({chart_width / 2, svg.height() - 6}, chart.text.x_label,
            {.size = label_size, .anchor = Anchor::middle, .colour = soft_ink});
@@ -200,7 +231,8 @@ std::string scatter_plot(const Scatter& chart) {
   svg.line(frame.at(frame.x_range.low, 0), frame.at(frame.x_range.high, 0), {.stroke = "#666"});
   std::vector<Point> centres;
   for (const ScatterPoint& point : chart.points) centres.push_back(frame.at(point.x, point.y));
-  draw_point_labels(svg, chart.points, centres);
+  if (chart.fitted) draw_fitted_line(svg, frame, chart.points);
+  if (chart.named) draw_point_labels(svg, chart.points, centres);
   for (std::size_t i = 0; i < centres.size(); ++i) {
     const ScatterPoint& point = chart.points[i];
     svg.circle(centres[i], 4, {.fill = colour_of(point.group), .opacity = 0.85},

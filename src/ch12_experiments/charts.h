@@ -46,18 +46,24 @@ struct LineChart {
   double band_low = 0, band_high = 0;
   std::string band_label = "";
   bool whole_x = false, from_zero = false;
+  std::vector<std::string> x_names = {};  // of the ticks at 0, 1, ... instead of numbers
 };
 std::string line_chart(const LineChart& chart);
 
-/// Small multiples over common axes: two panels per row, a legend of the colours on top.
+/// Small multiples over common axes: `columns` panels per row, a legend of the colours on top.
+/// Each may shade a band of x of its own, as a line chart does.
 struct Panel {
   std::string title;
   std::vector<Series> series;
+  bool has_band = false;
+  double band_low = 0, band_high = 0;
 };
 struct PanelChart {
   ChartText text;
   std::vector<Panel> panels;
   std::vector<Series> legend;  // label, colour and dashes only
+  std::size_t columns = 2;
+  bool whole_x = true, from_zero = false;
 };
 std::string panel_chart(const PanelChart& chart);
 
@@ -108,10 +114,28 @@ struct ScatterPoint {
   double x, y;
   std::string label, group;
 };
+/// `fitted`: with the straight line of least squares through all points. `named`: with labels beside
+/// the points; otherwise they are only said on hover.
 struct Scatter {
   ChartText text;
   std::vector<ScatterPoint> points;
+  bool fitted = false, named = true;
 };
 std::string scatter_plot(const Scatter& chart);
+
+/// Small heat maps of values from 0 (white) up to the largest of all (blue), side by side under
+/// common headings; each row of maps has its own outlines, and the band is that of all.
+struct MapRow {
+  std::string label;
+  std::vector<std::vector<std::vector<double>>> maps;  // of each heading: (L,E)
+  std::vector<std::vector<int>> outlined;              // (L)
+};
+struct MapTable {
+  ChartText text;
+  std::vector<std::string> headings;
+  std::vector<MapRow> rows;
+  int band_first = 0, band_last = -1;
+};
+std::string map_table(const MapTable& chart);
 
 }  // namespace ramoe

@@ -217,4 +217,14 @@ void Svg::text(Point at, const std::string& text, const TextStyle& style) {
   body_ += cat(">", escape_markup(text), "</text>\n");
 }
 
+std::string standalone_svg(const std::string& drawing) {
+  const std::string begin = "<svg ", head_end = "</desc>\n";
+  const std::size_t at = drawing.find(head_end);
+  check(drawing.starts_with(begin) && at != std::string::npos, "a drawing that begins with ",
+        drawing.substr(0, 40), "; wanted one made by Svg.");
+  const std::size_t body = at + head_end.size();
+  return begin + "font-family=\"sans-serif\" " + drawing.substr(begin.size(), body - begin.size()) +
+         "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n" + drawing.substr(body);
+}
+
 }  // namespace ramoe

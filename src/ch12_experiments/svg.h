@@ -76,4 +76,7 @@ class Svg {
   std::string head_, body_;
 };
 
+/// A drawing as a file of its own: with a font, and white behind it for readers that are dark.
+std::string standalone_svg(const std::string& drawing);
+
 }  // namespace ramoe

@@ -1,0 +1,215 @@
+#include "ch12_experiments/manuscript.h"
+
+#include "ch12_experiments/report_parts.h"
+#include "ch12_experiments/svg.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+/// Plain text for Markdown: nothing in it is read as markup, line breaks become blanks.
+std::string escape_markdown(const std::string& text) {
+  std::string out;
+  const auto letter = [&](std::size_t i) {
+    return i < text.size() && (std::isalnum(static_cast<unsigned char>(text[i])) ||
+                               static_cast<unsigned char>(text[i]) >= 0x80);
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    // An underscore inside a word is none of Markdown's.
+    const bool inside = c == '_' && i > 0 && letter(i - 1) && letter(i + 1);
+    if (std::string("\\`*[]|~").find(c) != std::string::npos || (c == '_' && !inside)) out += '\\';
+    out += c == '\n' || c == '\t' ? ' ' : c;
+  }
+  // & < > and quotes, broken UTF-8 and control characters are treated as in HTML.
+  return escape_markup(out);
+}
+
+std::string markdown_of_sentence(const Sentence& sentence) {
+  std::string text;
+  for (const Words& words : sentence) switch (words.kind) {
+      case Words::Kind::plain:
+        text += escape_markdown(words.text);
+        break;
+      case Words::Kind::strong:
+        text += "**" + escape_markdown(words.text) + "**";
+        break;
+      case Words::Kind::code:
+        text += "<code>" + escape_markdown(words.text) + "</code>";
+        break;
+    }
+  return text;
+}
+
+std::string html_of_sentence(const Sentence& sentence) {
+  std::string text;
+  for (const Words& words : sentence) {
+    const std::string inside = escape_markup(words.text);
+    const char* tag = words.kind == Words::Kind::strong ? "b" : "code";
+    text += words.kind == Words::Kind::plain ? inside : cat("<", tag, ">", inside, "</", tag, ">");
+  }
+  return text;
+}
+
+std::string markdown_table(const TextTable& table) {
+  std::string text = table.caption.empty() ? "" : escape_markdown(table.caption) + "\n\n";
+  const auto line = [&](const std::vector<std::string>& cells) {
+    text += "|";
+    for (const std::string& cell : cells) text += " " + escape_markdown(cell) + " |";
+    text += "\n";
+  };
+  line(table.head);
+  text += "|";
+  for (std::size_t i = 0; i < table.head.size(); ++i)
+    text += static_cast<int>(i) < table.text_columns ? "---|" : "---:|";
+  text += "\n";
+  for (const auto& row : table.rows) line(row);
+  return text;
+}
+
+}  // namespace
+
+Words strong(std::string text) {
+  return {std::move(text), Words::Kind::strong};
+}
+
+Words code(std::string text) {
+  return {std::move(text), Words::Kind::code};
+}
+
+void Manuscript::heading(const std::string& text) {
+  blocks_.push_back({What::heading, text, {}});
+}
+
+void Manuscript::subheading(const std::string& text) {
+  blocks_.push_back({What::subheading, text, {}});
+}
+
+void Manuscript::paragraph(const Sentence& sentence) {
+  blocks_.push_back({What::paragraph, "", sentence});
+}
+
+void Manuscript::item(const Sentence& sentence) {
+  blocks_.push_back({What::item, "", sentence});
+}
+
+void Manuscript::table(const TextTable& table) {
+  for (const auto& row : table.rows)
+    check(row.size() == table.head.size(), "table \"", table.caption, "\": a row of ", row.size(),
+          " cells; wanted ", table.head.size(), ".");
+  if (table.rows.empty()) return;
+  blocks_.push_back({What::table, "", {}, tables_.size()});
+  tables_.push_back(table);
+}
+
+void Manuscript::figure(const TextFigure& figure) {
+  if (figure.drawing.empty()) return;
+  blocks_.push_back({What::figure, "", {}, figures_.size()});
+  figures_.push_back(figure);
+}
+
+void Manuscript::fold(const std::string& summary) {
+  blocks_.push_back({What::fold, summary, {}});
+}
+
+void Manuscript::end_fold() {
+  blocks_.push_back({What::end_fold, "", {}});
+}
+
+void Manuscript::page_only(const std::string& html) {
+  blocks_.push_back({What::page_only, html, {}});
+}
+
+void Manuscript::text_only(const Sentence& sentence) {
+  blocks_.push_back({What::text_only, "", sentence});
+}
+
+std::string Manuscript::markdown_of(const Block& block, const std::string& figures) const {
+  switch (block.what) {
+    case What::heading:
+      return "## " + escape_markdown(block.text) + "\n";
+    case What::subheading:
+      return "### " + escape_markdown(block.text) + "\n";
+    case What::paragraph:
+    case What::text_only:
+      return markdown_of_sentence(block.sentence) + "\n";
+    case What::item:
+      return "- " + markdown_of_sentence(block.sentence) + "\n";
+    case What::table:
+      return markdown_table(tables_[block.index]);
+    case What::figure: {
+      const TextFigure& figure = figures_[block.index];
+      return cat("![", escape_markdown(figure.alt), "](", figures, "/", figure.name, ".svg)\n\n",
+                 markdown_of_sentence(figure.caption), "\n");
+    }
+    case What::fold:
+      return "<details>\n<summary>" + escape_markup(block.text) + "</summary>\n";
+    case What::end_fold:
+      return "</details>\n";
+    case What::page_only:
+      break;
+  }
+  return "";
+}
+
+std::string Manuscript::markdown(const std::string& figures) const {
+  std::string text = "# " + escape_markdown(title_) + "\n";
+  What before = What::heading;
+  for (const Block& block : blocks_) {
+    const std::string part = markdown_of(block, figures);
+    if (part.empty()) continue;
+    if (block.what != What::item || before != What::item) text += "\n";
+    text += part;
+    before = block.what;
+  }
+  return text;
+}
+
+std::string Manuscript::html_of(const Block& block) const {
+  switch (block.what) {
+    case What::heading:
+      return "<h2>" + escape_markup(block.text) + "</h2>\n";
+    case What::subheading:
+      return "<h3>" + escape_markup(block.text) + "</h3>\n";
+    case What::paragraph:
+      return "<p>" + html_of_sentence(block.sentence) + "</p>\n";
+    case What::item:
+      return "<li>" + html_of_sentence(block.sentence) + "</li>\n";
+    case What::table: {
+      TextTable table = tables_[block.index];
+      for (std::string& cell : table.head) cell = escape_markup(cell);
+      for (auto& row : table.rows)
+        for (std::string& cell : row) cell = escape_markup(cell);
+      return html_table(escape_markup(table.caption), table.head, table.rows, table.text_columns);
+    }
+    case What::figure: {
+      const TextFigure& figure = figures_[block.index];
+      return cat("<figure>\n", figure.drawing, "<figcaption>\n<p>",
+                 html_of_sentence(figure.caption), "</p>\n</figcaption>\n</figure>\n");
+    }
+    case What::fold:
+      return "<details>\n<summary>" + escape_markup(block.text) + "</summary>\n";
+    case What::end_fold:
+      return "</details>\n";
+    case What::page_only:
+      return block.text;
+    case What::text_only:
+      break;
+  }
+  return "";
+}
+
+std::string Manuscript::html() const {
+  std::string body;
+  What before = What::heading;
+  for (const Block& block : blocks_) {
+    if (block.what == What::item && before != What::item) body += "<ul class=\"lead\">\n";
+    if (block.what != What::item && before == What::item) body += "</ul>\n";
+    body += html_of(block);
+    before = block.what;
+  }
+  if (before == What::item) body += "</ul>\n";
+  return html_page(title_, body);
+}
+
+}  // namespace ramoe
