@@ -55,6 +55,12 @@ std::string palette(std::size_t i) {
   return colours[i % std::size(colours)];
 }
 
+std::vector<double> counting(std::size_t n) {
+  std::vector<double> x(n);
+  for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<double>(i);
+  return x;
+}
+
 std::vector<double> round_ticks(double low, double high, int wanted) {
   check(std::isfinite(low) && std::isfinite(high) && low < high && wanted >= 1, "ticks from ", low,
         " to ", high, ", ", wanted, " of them; wanted finite ends in order and at least one tick.");

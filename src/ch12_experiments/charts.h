@@ -25,6 +25,9 @@ std::vector<double> round_ticks(double low, double high, int wanted);
 std::vector<double> spread_apart(const std::vector<double>& wanted, double gap, double low,
                                  double high);
 
+/// 0, 1, ... n-1, for curves over layers.
+std::vector<double> counting(std::size_t n);
+
 struct ChartText {
   std::string id, title, description;
   std::string x_label, y_label;

@@ -93,13 +93,21 @@ void Manuscript::item(const Sentence& sentence) {
   blocks_.push_back({What::item, "", sentence});
 }
 
-void Manuscript::table(const TextTable& table) {
+void Manuscript::add_table(What what, const TextTable& table) {
   for (const auto& row : table.rows)
     check(row.size() == table.head.size(), "table \"", table.caption, "\": a row of ", row.size(),
           " cells; wanted ", table.head.size(), ".");
   if (table.rows.empty()) return;
-  blocks_.push_back({What::table, "", {}, tables_.size()});
+  blocks_.push_back({what, "", {}, tables_.size()});
   tables_.push_back(table);
+}
+
+void Manuscript::table(const TextTable& table) {
+  add_table(What::table, table);
+}
+
+void Manuscript::text_table(const TextTable& table) {
+  add_table(What::text_table, table);
 }
 
 void Manuscript::figure(const TextFigure& figure) {
@@ -136,6 +144,7 @@ std::string Manuscript::markdown_of(const Block& block, const std::string& figur
     case What::item:
       return "- " + markdown_of_sentence(block.sentence) + "\n";
     case What::table:
+    case What::text_table:
       return markdown_table(tables_[block.index]);
     case What::figure: {
       const TextFigure& figure = figures_[block.index];
@@ -194,6 +203,7 @@ std::string Manuscript::html_of(const Block& block) const {
     case What::page_only:
       return block.text;
     case What::text_only:
+    case What::text_table:
       break;
   }
   return "";

@@ -54,8 +54,9 @@ class Manuscript {
   void end_fold();
   /// HTML that only the page has.
   void page_only(const std::string& html);
-  /// A sentence that only the Markdown has.
+  /// A sentence or table that only the Markdown has.
   void text_only(const Sentence& sentence);
+  void text_table(const TextTable& table);
 
   /// `figures`: where the files of the figures are, "results/figures".
   std::string markdown(const std::string& figures) const;
@@ -73,7 +74,8 @@ class Manuscript {
     fold,
     end_fold,
     page_only,
-    text_only
+    text_only,
+    text_table
   };
   struct Block {
     What what;
@@ -81,6 +83,7 @@ class Manuscript {
     Sentence sentence;
     std::size_t index = 0;  // of a table or a figure
   };
+  void add_table(What what, const TextTable& table);
   std::string markdown_of(const Block& block, const std::string& figures) const;
   std::string html_of(const Block& block) const;
 

@@ -15,11 +15,9 @@ double mean_percent(const MethodAccuracy* method, bool given_english) {
   return method ? 100 * mean(given_english ? method->given_english : method->accuracy) : NAN;
 }
 
-/// "[-1.2, 3.4]", or why there is none.
+/// "[-1.2, 3.4]" in points, or why there is none.
 std::string interval_text(const DifferenceResults& difference) {
-  if (difference.interval.known())
-    return cat("[", signed_number(100 * difference.interval.low, 1), ", ",
-               signed_number(100 * difference.interval.high, 1), "]");
+  if (difference.interval.known()) return interval_text(difference.interval, 100, 1);
   if (!std::isfinite(difference.mean)) return "";
   return difference.per_seed.size() == 1 ? "one seed, no interval" : "no interval";
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch12_experiments/charts.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -17,12 +16,6 @@ std::string figure(const std::string& drawing, const std::string& look, const st
   return cat("<figure>\n", drawing, "<figcaption>\n<p><b>Look for</b> ", look,
              "</p>\n<p><b>How to read it</b> ", read, "</p>\n<p class=\"source\">", source,
              "</p>\n</figcaption>\n</figure>\n");
-}
-
-std::vector<double> counting(std::size_t n) {
-  std::vector<double> x(n);
-  for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<double>(i);
-  return x;
 }
 
 std::vector<double> times(std::vector<double> values, double factor) {
@@ -74,22 +67,6 @@ std::string divergence_words(const DivergenceResults& divergence) {
                 fixed_number(divergence.r_zone, 2),
                 " inside the zone and r = ", fixed_number(divergence.r_outside, 2), " outside. ");
   return text + "</p>\n";
-}
-
-StackedBars taxonomy_chart(const Results& results) {
-  StackedBars chart;
-  chart.text = {"taxonomy", "The four types of training pairs",
-                "Shares of cc, ci, ic and ii per task and language.", "share of training pairs (%)",
-                ""};
-  chart.part_names = {"cc both right", "ci English only", "ic target only", "ii both wrong"};
-  chart.part_colours = {"#8fd0b5", "#F0A35E", "#9ecbee", "#d5d5d5"};
-  for (const std::string& task : results.tasks_in(results.taxonomy)) {
-    chart.groups.push_back({task, {}});
-    for (const TaxonomyResults& cell : results.taxonomy)
-      if (cell.task == task)
-        chart.groups.back().bars.push_back({results.name(cell.lang), cell.counts});
-  }
-  return chart;
 }
 
 Series curve_of(const CurveResults& curve, bool alignment) {
@@ -181,6 +158,22 @@ DotPlot difference_plot(const Results& results) {
 }
 
 }  // namespace
+
+StackedBars taxonomy_chart(const Results& results) {
+  StackedBars chart;
+  chart.text = {"taxonomy", "The four types of training pairs",
+                "Shares of cc, ci, ic and ii per task and language.", "share of training pairs (%)",
+                ""};
+  chart.part_names = {"cc both right", "ci English only", "ic target only", "ii both wrong"};
+  chart.part_colours = {"#8fd0b5", "#F0A35E", "#9ecbee", "#d5d5d5"};
+  for (const std::string& task : results.tasks_in(results.taxonomy)) {
+    chart.groups.push_back({task, {}});
+    for (const TaxonomyResults& cell : results.taxonomy)
+      if (cell.task == task)
+        chart.groups.back().bars.push_back({results.name(cell.lang), cell.counts});
+  }
+  return chart;
+}
 
 std::string difference_section(const Results& results) {
   std::string html = "<section>\n<h2>RA-MoE against SFT</h2>\n";

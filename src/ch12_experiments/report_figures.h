@@ -3,10 +3,14 @@
 
 #include <string>
 
+#include "ch12_experiments/charts.h"
 #include "ch12_experiments/report_input.h"
 #include "ch12_experiments/report_parts.h"
 
 namespace ramoe {
+
+/// Bars of the four types by task and language.
+StackedBars taxonomy_chart(const Results& results);
 
 /// Sections from <section> to </section>.
 std::string difference_section(const Results& results);

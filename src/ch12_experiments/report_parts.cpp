@@ -64,6 +64,12 @@ std::string signed_number(double value, int decimals) {
   return value > 0 && text.find_first_of("123456789") != std::string::npos ? "+" + text : text;
 }
 
+std::string interval_text(Interval interval, double factor, int decimals) {
+  if (!interval.known()) return "n/a";
+  return cat("[", signed_number(factor * interval.low, decimals), ", ",
+             signed_number(factor * interval.high, decimals), "]");
+}
+
 std::string html_page(const std::string& title, const std::string& body) {
   const std::string name = escape_markup(title);
   return cat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "ch12_experiments/statistics.h"
+
 namespace ramoe {
 
 /// "RA-MoE" for ramoe and so on; other names as they are.
@@ -11,6 +13,8 @@ std::string method_label(const std::string& method);
 
 /// fixed_number with a "+" before what is above 0.
 std::string signed_number(double value, int decimals);
+/// "[-1.2, +3.4]", both ends times `factor`; "n/a" if it is not known.
+std::string interval_text(Interval interval, double factor, int decimals);
 
 /// A whole page: style inside, no script, nothing fetched. `title` is plain text, `body` HTML.
 std::string html_page(const std::string& title, const std::string& body);
