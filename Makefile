@@ -11,10 +11,10 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models grid grid-smoke docs-grid docs-memory bench bench-peers docs-speed test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models grid reproduce grid-smoke docs-grid docs-memory bench bench-peers docs-speed test test-asan fuzz clean
 
 help:                 ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 deps:                 ## check for what the program needs, install what is missing if allowed to
 	@./.ci/deps program
@@ -56,6 +56,19 @@ grid: build           ## the runs of data/grids/PLAN.json, PLAN=main: hours; goe
 
 docs-grid: build      ## docs/results/PLAN.json and .jsonl from a finished grid
 	$(RAMOE) experiment data/grids/$(PLAN).json --run=runs/$(PLAN) --collect=docs/results $(FLAGS)
+
+EXPONENTS := 0 1
+
+mixture-models: build ## base models of other exponents of the language mixture, for PLAN=mixture
+	@for e in $(EXPONENTS); do \
+	   $(RAMOE) pretrain data/configs/base-qwen3_moe.json --mixture_exponent=$$e \
+	     --run=runs/mixture-$$e $(FLAGS) || exit 1; \
+	 done
+
+# Under ten minutes of two cores: one model, two tasks, all languages, three methods, ten fresh seeds.
+reproduce: build      ## a slice of the grid again with fresh seeds, against docs/results
+	$(RAMOE) reproduce --run=runs/reproduce --models=qwen3_moe --tasks=facts,follow \
+	  --variants=sft,ramoe,rise --seeds=10 $(FLAGS)
 
 grid-smoke: build     ## a grid of seconds on a tiny base model, collected in runs/smoke
 	$(RAMOE) pretrain --run=runs/smoke-base --overwrite=true --languages=en,es,sw --tasks=facts \

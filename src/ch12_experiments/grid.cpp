@@ -121,7 +121,7 @@ std::vector<GridRun> main_runs(const GridPlan& plan) {
     runs.push_back(run);
     run.part = "main";
     for (const GridVariant& variant : plan.variants)
-      for (int seed = 1; seed <= plan.seeds; ++seed) {
+      for (int seed = plan.first_seed; seed <= plan.last_seed(); ++seed) {
         run.variant = variant.name;
         run.seed = seed;
         runs.push_back(run);

@@ -3,7 +3,7 @@
 //   cell     one model, task and target language
 //   variant  a method with its keys; those of the group "main" are compared, others are ablations
 //   search   each main variant at each learning rate, with seeds of its own; adapt_valid alone
-//   main     each variant at its rate with seeds 1 to n; adapt_valid and test
+//   main     each variant at its rate with n seeds, from 1 unless said; adapt_valid and test
 //
 //   rate(model, task, variant) = the rate with the largest mean, over languages and search seeds,
 //                                of the accuracy on adapt_valid; of equal ones the smaller
@@ -34,13 +34,14 @@ struct GridVariant {
 struct GridPlan {
   std::map<std::string, std::string> model_runs;  // by name: run folder of the base model
   std::vector<std::string> models, tasks, languages;
-  int seeds = 1;
+  int seeds = 1, first_seed = 1;  // of the main part: so many from the first on
   Json keys = Json::object();
   std::vector<double> rates;  // of the search, ascending; empty: there is none
   int search_seeds = 0;
   std::vector<double> strengths;  // of soft steering, ascending; empty: no steering at all
   std::vector<GridVariant> variants;
 
+  int last_seed() const { return first_seed + seeds - 1; }
   const GridVariant& variant(const std::string& name) const;
 };
 

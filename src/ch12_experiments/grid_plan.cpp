@@ -132,7 +132,8 @@ void check_rates(const GridPlan& plan, GridVariant& variant, const std::string& 
 GridPlan grid_plan(const Json& json, const std::string& where) {
   const Reader r(
       json, where,
-      {"models", "tasks", "languages", "seeds", "keys", "search", "steering", "variants"});
+      {"models", "tasks", "languages", "seeds", "first_seed", "keys", "search", "steering",
+       "variants"});
   GridPlan plan;
   const Json models = r.get<Json>("models");
   check(models.is_object() && !models.empty(), where,
@@ -147,6 +148,9 @@ GridPlan grid_plan(const Json& json, const std::string& where) {
   plan.tasks = r.names("tasks");
   plan.languages = r.names("languages");
   plan.seeds = r.count("seeds", 1);
+  if (r.has("first_seed")) plan.first_seed = r.count("first_seed", 1);
+  check(plan.last_seed() < kSearchSeed, where, ": the seeds from ", plan.first_seed, " to ",
+        plan.last_seed(), " reach those of the search, which begin at ", kSearchSeed, ".");
   if (r.has("keys")) plan.keys = r.get<Json>("keys");
   check(plan.keys.is_object(), where, ": keys must be an object of fine-tuning keys.");
   if (r.has("search")) {

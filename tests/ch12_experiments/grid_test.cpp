@@ -54,6 +54,8 @@ TEST(GridPlan, NamesWhatIsWrong) {
   expect([](Json& j) { j.erase("tasks"); }, "\"tasks\" is missing");
   expect([](Json& j) { j["seeds"] = 1001; }, "from 1 to 1000");
   expect([](Json& j) { j["seeds"] = 2.5; }, "whole number");
+  expect([](Json& j) { j["first_seed"] = 0; }, "from 1 to 1000");
+  expect([](Json& j) { j["first_seed"] = 999; }, "from 999 to 1001");
   expect([](Json& j) { j["languages"] = {"es", "es"}; }, "twice");
   expect([](Json& j) { j["tasks"] = {"../x"}; }, "file's name");
   expect([](Json& j) { j["search"]["learning_rates"] = {0.001, 0.0005}; }, "rising");
@@ -94,6 +96,15 @@ TEST(Grid, RunsHaveIdsOfTheirOwn) {
   EXPECT_FALSE(ids.contains("a/facts/es/sara/0.0005/1001"));
   // No run of the search has a seed of the main part.
   for (const GridRun& run : search_runs(plan)) EXPECT_TRUE(run.seed == 0 || run.seed > 1000);
+}
+
+TEST(Grid, SeedsMayBeginElsewhere) {
+  Json json = small_json();
+  json["first_seed"] = 101;
+  std::set<int> seeds;
+  for (const GridRun& run : main_runs(grid_plan(json, "p.json")))
+    if (run.part == "main") seeds.insert(run.seed);
+  EXPECT_EQ(seeds, (std::set<int>{101, 102, 103}));
 }
 
 TEST(Grid, ShardsAreDisjointAndComplete) {
