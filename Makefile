@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models grid reproduce grid-smoke docs-grid docs-memory bench bench-peers docs-speed test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers docs-speed test test-asan fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -77,6 +77,9 @@ grid-smoke: build     ## a grid of seconds on a tiny base model, collected in ru
 	  --batch=16 --steps=400 --learning_rate=0.01
 	$(RAMOE) experiment data/grids/smoke.json --run=runs/smoke --overwrite=true $(FLAGS)
 	$(RAMOE) experiment data/grids/smoke.json --run=runs/smoke --collect=runs/smoke
+
+results: build        ## docs/results.md, its figures and report from the grids in docs/results
+	$(RAMOE) results docs/results $(FLAGS)
 
 docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
 	@{ echo "# Memory of real models, computed"; echo; \

@@ -71,7 +71,7 @@ std::vector<double> beside_line(const std::vector<double>& x, const std::vector<
   return beside;
 }
 
-struct Point {
+struct ScalingPoint {
   std::unique_ptr<BenchModel> model;
   double unit, rows_per_expert;
   std::vector<double> seconds, relative;  // by round
@@ -79,7 +79,7 @@ struct Point {
 
 /// All points of a sweep in turn, again and again, so that a ratio is of one moment.
 Json run_sweep(const Sweep& sweep, const Bench& bench, std::string& text, double done) {
-  std::vector<Point> points;
+  std::vector<ScalingPoint> points;
   std::size_t base = 0;
   for (const int value : sweep.values) {
     BenchOptions o = bench.options;
@@ -94,13 +94,13 @@ Json run_sweep(const Sweep& sweep, const Bench& bench, std::string& text, double
   }
   const int rounds = bench.options.rounds;
   for (int round = 0; round < rounds; ++round) {
-    for (Point& p : points) {
+    for (ScalingPoint& p : points) {
       const double start = now_seconds();
       p.model->step();
       p.seconds.push_back(now_seconds() - start);
     }
     const double per_unit = points[base].seconds.back() / points[base].unit;
-    for (Point& p : points) p.relative.push_back(p.seconds.back() / p.unit / per_unit);
+    for (ScalingPoint& p : points) p.relative.push_back(p.seconds.back() / p.unit / per_unit);
     bench.progress(done + 0.25 * (round + 1) / rounds);
   }
   // Medians of ratios within rounds; as costs of whole steps they lie on a line or not.

@@ -28,7 +28,8 @@ const std::vector<Command>& commands() {
        run_logits},
       {"memory", "the memory that a model needs, by method", run_memory},
       {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect},
-      {"report", "report.html from the results of a demo", run_report},
+      {"report", "report.html of a demo, a fine-tuning run or a grid", run_report},
+      {"results", "page, figures and evidence from collected grids: docs/results.md", run_results},
       {"bench", "speed of the kernels and of a training step against the machine's peak",
        run_bench},
   };

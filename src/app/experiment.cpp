@@ -6,16 +6,13 @@
 
 #include "app/experiment_folder.h"
 #include "app/experiment_merge.h"
+#include "app/experiment_routing.h"
 #include "app/experiment_run.h"
-#include "ch01_tensor/gemm.h"
 #include "ch05_training/interrupt.h"
 #include "ch05_training/progress.h"
 #include "support/error.h"
 
 namespace ramoe {
-
-/// Made by cmake/code_checksum.cmake: of the sources that can change a result.
-extern const char* const code_checksum;
 
 namespace {
 
@@ -45,24 +42,6 @@ std::string plan_name(const std::string& path) {
   return std::filesystem::path(path).stem().string();
 }
 
-/// The options of a variant's runs, without what differs from run to run.
-FinetuneOptions variant_options(const GridPlan& plan, const GridVariant& variant,
-                                const std::string& where) {
-  FinetuneOptions o;
-  FieldList fields = fields_of(o);
-  for (const Json* keys : {&plan.keys, &variant.keys}) {
-    for (const char* key : {"run", "threads", "resume", "overwrite", "base", "divergence_run",
-                            "taxonomy_run", "experts_run", "language", "method", "train_tasks",
-                            "seed", "keep_model", "learning_rate"})
-      check(!keys->contains(key), where, ": keys: ", key,
-            " is set by the grid itself, run by run; leave it out.");
-    fields.read_json(*keys, where + ": keys");
-  }
-  o.method = variant.method;
-  make_method(o.method);
-  return o;
-}
-
 /// Plan, facts and folder of an experiment, and its models once they are needed.
 class Experiment {
  public:
@@ -72,14 +51,7 @@ class Experiment {
       options_[variant.name] =
           variant_options(plan_, variant, o_.plan + ": variant " + variant.name);
     options_["base"] = options_[plan_.variants[0].name];
-    facts_ = {{"plan", json}, {"code", code_checksum}, {"build", build_facts(gemm_isa())}};
-    for (const auto& [name, path] : plan_.model_runs) {
-      const BaseRun base = load_base(path);
-      facts_["data"][name] = base.data->checksum();
-      facts_["bases"][name] = base.facts();
-      for (const std::string& task : plan_.tasks) base.data->require_task(task);
-      for (const std::string& lang : plan_.languages) base.data->require_language(lang);
-    }
+    facts_ = experiment_facts(plan_, json);
     const Workers workers(o_.threads);
     threads_ = workers.threads();
     const std::string cpu = system_fact("/proc/cpuinfo", "model name");
@@ -179,11 +151,7 @@ void Experiment::load_models() {
   if (!models_.empty()) return;
   for (const std::string& model : plan_.models) {
     FinetuneOptions o = options_.at("base");
-    o.base = plan_.model_runs.at(model);
-    o.divergence_run = folder_->stage(model, "divergence");
-    o.taxonomy_run = folder_->stage(model, "taxonomy");
-    o.experts_run = folder_->stage(model, "experts");
-    o.train_tasks = plan_.tasks;
+    set_model(o, plan_, model, o_.run);
     make_stages(model, o);
     const Workers workers(o_.threads);
     models_[model] = std::make_unique<GridModel>(o, plan_.languages);
@@ -301,6 +269,8 @@ void collect(const ExperimentOptions& o, const Json& json) {
   const std::string name = o.collect + "/" + plan_name(o.plan);
   write_json(name + ".json", summary_of(o.run, here, plan));
   write_file(name + ".jsonl", lines);
+  if (const Json routing = kept_routing(o.run, facts); !routing.is_null())
+    write_json(name + "_routing.json", routing);
   std::cout << count << " of " << ids.size() << " records in " << name << ".jsonl, the facts in "
             << name << ".json\n";
 }

@@ -102,7 +102,7 @@ Json stages_of(const std::string& folder, const Json& facts) {
   const Json models = facts["plan"].value("models", Json::object());
   for (const auto& [model, path] : models.items())
     for (const char* name : stage_names)
-      if (const std::string file = folder + "/stages/" + model + "/" + name + "/results.json";
+      if (const std::string file = stage_folder(folder, model, name) + "/results.json";
           std::filesystem::exists(file))
         stages[model][name] = read_json(file);
   return stages;
@@ -140,7 +140,7 @@ ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, b
   const FileLock lock(path + "/locks/facts", true);
   const std::string file = path + facts_name;
   if (overwrite)
-    for (const char* part : {"/results", "/stages", facts_name}) {
+    for (const char* part : {"/results", "/stages", "/routing.json", facts_name}) {
       std::error_code error;
       std::filesystem::remove_all(path + part, error);
       check(!error, path, part, " cannot be removed: ", error.message(), ".");

@@ -3,6 +3,7 @@
 //   experiment.json          plan, code, build, data, base models; what was chosen, cost, finished
 //   results/<id>.json        one record
 //   stages/<model>/<stage>   run folders of divergence, taxonomy and experts
+//   routing.json             one pair before and after RA-MoE, once a report was made
 //   locks/                   one file for each shard that was at work here
 //
 // Records of different code, data or plans never meet in one folder. Several processes may work in
@@ -17,7 +18,15 @@
 
 namespace ramoe {
 
+/// Made by cmake/code_checksum.cmake: of the sources that can change a result.
+extern const char* const code_checksum;
+
 inline constexpr const char* stage_names[] = {"divergence", "taxonomy", "experts"};
+
+inline std::string stage_folder(const std::string& folder, const std::string& model,
+                                const std::string& name) {
+  return folder + "/stages/" + model + "/" + name;
+}
 
 /// A lock on a file that the system drops with the process.
 class FileLock {
@@ -60,7 +69,7 @@ class ExperimentFolder {
 
   const std::string& path() const { return path_; }
   std::string stage(const std::string& model, const std::string& name) const {
-    return path_ + "/stages/" + model + "/" + name;
+    return stage_folder(path_, model, name);
   }
   bool has(const std::string& id) const;
   void write(const Json& record) const;

@@ -1,5 +1,5 @@
-// ramoe report: report.html of a demo from its results.json, or of one fine-tuning run from its
-// folder and those of the stages before it.
+// ramoe report: report.html of a demo from its results.json, of one fine-tuning run from its folder
+// and those of the stages before it, or of a finished grid from its records.
 #include "ch12_experiments/report.h"
 
 #include <algorithm>
@@ -54,15 +54,14 @@ Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned, const Fin
   return traces;
 }
 
-namespace {
-
-/// The language's English name where the data has language packs, else its code.
 std::string language_name(const ParallelData& data, const std::string& lang) {
   if (const auto* corpus = dynamic_cast<const Corpus*>(&data))
     for (const LanguagePack& pack : corpus->packs())
       if (pack.code == lang) return pack.english_name;
   return lang;
 }
+
+namespace {
 
 /// The rows of a stage's results that are of this language, or of all where a row names none.
 Json rows_of(const Json& rows, const std::string& lang, const std::vector<std::string>& tasks) {
@@ -130,8 +129,9 @@ Json results_of_finetune(const RunRecord& record) {
 }  // namespace
 
 int run_report(const Arguments& arguments) {
-  PathKey key{{}, "run folder of a demo or of a fine-tuning run"};
+  PathKey key{{}, "run folder of a demo, a fine-tuning run or a grid"};
   if (!read_path(key, arguments, "report")) return 0;
+  if (std::filesystem::exists(key.path + "/experiment.json")) return report_grid(key.path);
   const std::string place = key.path + "/run.json";
   const Json record = std::filesystem::exists(place) ? read_json(place) : Json();
   const bool finetuned = record.is_object() && record.value("command", "") == "finetune";

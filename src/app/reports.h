@@ -1,10 +1,12 @@
-// What reports show of runs: used by `ramoe demo` and `ramoe report`.
+// What reports show of runs: used by `ramoe demo`, `report` and `results`.
 #pragma once
 
 #include "app/stages.h"
 
 namespace ramoe {
 
+/// The language's English name where the data has language packs, else its code.
+std::string language_name(const ParallelData& data, const std::string& lang);
 Json model_facts(const ModelConfig& config);
 /// Columns of a run's metrics.jsonl: {"steps", keys...}.
 Json loss_curve(const std::string& folder, const std::vector<std::string>& keys);
@@ -13,5 +15,8 @@ Json finetune_curve(const std::string& folder, const FinetuneOptions& options);
 /// The routing of one pair of each task before and after (routing_trace.h), of the test split.
 Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
                     const FinetuneOptions& options, const std::vector<std::string>& tasks);
+
+/// report.html in the folder of a finished grid. Error: runs are missing.
+int report_grid(const std::string& folder);
 
 }  // namespace ramoe

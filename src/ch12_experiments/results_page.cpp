@@ -29,8 +29,8 @@ std::string counts_of(const Claim& claim) {
   std::string text;
   int all = 0;
   for (const ClaimPart& part : claim.parts) all += part.deciding;
-  for (const Verdict verdict :
-       {Verdict::shown, Verdict::not_shown, Verdict::contradicted, Verdict::not_measured}) {
+  for (const ClaimVerdict verdict :
+       {ClaimVerdict::shown, ClaimVerdict::not_shown, ClaimVerdict::contradicted, ClaimVerdict::not_measured}) {
     int count = 0;
     for (const ClaimPart& part : claim.parts) count += part.deciding && part.verdict() == verdict;
     if (count == 0) continue;

@@ -128,7 +128,7 @@ std::vector<std::pair<std::string, std::string>> making_of(const GridResults& gr
   std::vector<std::pair<std::string, std::string>> rows = {
       {"models", list_of(plan.models)},       {"tasks", list_of(plan.tasks)},
       {"languages", list_of(plan.languages)}, {"variants", list_of(variants)},
-      {"seeds", cat("1 to ", plan.seeds)},    {"keys", plan.keys.dump()},
+      {"seeds", cat(plan.first_seed, " to ", plan.last_seed())},    {"keys", plan.keys.dump()},
       {"code", text_of(facts["code"])}};
   for (const char* key : {"build", "machine", "data", "bases"})
     for (const auto& [name, value] : facts.value(key, Json::object()).items())

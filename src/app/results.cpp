@@ -1,0 +1,99 @@
+// ramoe results: the page of collected grids with its figures, and the report of a grid's folder.
+#include <filesystem>
+#include <iostream>
+
+#include "app/command.h"
+#include "app/experiment_folder.h"
+#include "app/experiment_routing.h"
+#include "app/reports.h"
+#include "ch12_experiments/results_page.h"
+#include "ch12_experiments/svg.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ResultsOptions {
+  std::string folder = "docs/results", out, page;
+
+  void list(FieldList& f) {
+    f.add("folder", &folder,
+          "collected grids: main.json with .jsonl, and if there ablations, mixture and "
+          "main_routing.json; may be given first");
+    f.add("out", &out, "folder of evidence.json, figures and report.html; empty: the same");
+    f.add("page", &page, "the page in Markdown; empty: results.md beside the folder `out`");
+  }
+};
+
+void say_verdicts(const ResultsInput& input) {
+  for (const Claim& claim : input.claims)
+    std::cout << "(" << claim.id << ") " << verdict_text(claim.verdict()) << ": " << claim.statement
+              << "\n";
+}
+
+std::optional<GridResults> collected(const std::string& name) {
+  if (!fs::exists(name + ".json")) return std::nullopt;
+  return read_grid_results(name);
+}
+
+/// The records of a grid's folder. Error: it is not finished.
+GridResults results_of_folder(const std::string& folder) {
+  const std::string file = folder + "/experiment.json";
+  const Json facts = read_facts(folder);
+  const GridPlan plan = grid_plan(facts.at("plan"), file);
+  const std::vector<GridRun> search = search_runs(plan), main = main_runs(plan);
+  const int done = runs_done(folder, search) + runs_done(folder, main);
+  const std::size_t all = search.size() + main.size();
+  check(static_cast<std::size_t>(done) == all, folder, ": ", done, " of ", all,
+        " runs are done, and the report compares methods over all of them. `ramoe experiment PLAN "
+        "--run=",
+        folder, "` with its plan does the others.");
+  std::vector<Json> records;
+  for (auto& [id, record] : read_records(folder, all_record_ids(plan))) records.push_back(record);
+  return {summary_of(folder, facts, plan), std::move(records), folder};
+}
+
+}  // namespace
+
+int report_grid(const std::string& folder) {
+  const Workers workers(0);
+  const std::string place = fs::path(folder + "/").parent_path().string();  // without a last slash
+  GridResults grid = results_of_folder(place);
+  Json routing = grid_routing(place, grid);
+  const ResultsInput input = results_input(std::move(grid), {}, {}, std::move(routing));
+  write_file(place + "/report.html", results_manuscript(input).html());
+  say_verdicts(input);
+  std::cout << "The report is " << place << "/report.html\n";
+  return 0;
+}
+
+int run_results(const Arguments& arguments) {
+  ResultsOptions o;
+  FieldList fields = fields_of(o);
+  if (!read_arguments(fields, name_first(arguments, "folder"), "results")) return 0;
+  const std::string main = o.folder + "/main", routing = main + "_routing.json";
+  check(fs::exists(main + ".json"), main, ".json is missing: ", o.folder,
+        " holds no results of the main grid; `make grid` and `make docs-grid` make them.");
+  const ResultsInput input = results_input(
+      read_grid_results(main), collected(o.folder + "/ablations"), collected(o.folder + "/mixture"),
+      fs::exists(routing) ? read_json(routing) : Json());
+  const Manuscript text = results_manuscript(input);
+  const fs::path out = fs::absolute((o.out.empty() ? o.folder : o.out) + "/.").lexically_normal();
+  const fs::path folder = out.parent_path(), figures = folder / "figures";
+  const fs::path page = o.page.empty() ? folder.parent_path() / "results.md" : fs::absolute(o.page);
+  make_folder(figures.string());
+  write_json((folder / "evidence.json").string(), results_json(input));
+  for (const TextFigure& figure : text.figures())
+    write_file((figures / (figure.name + ".svg")).string(), standalone_svg(figure.drawing));
+  write_file((folder / "report.html").string(), text.html());
+  write_file(page.string(),
+             text.markdown(figures.lexically_relative(page.parent_path()).generic_string()));
+  say_verdicts(input);
+  std::cout << page.string() << ", with " << text.figures().size() << " figures in "
+            << figures.string() << "\n";
+  return 0;
+}
+
+}  // namespace ramoe
