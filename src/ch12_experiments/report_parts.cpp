@@ -35,6 +35,7 @@ th, td { padding: 0.25rem 0.6rem; text-align: left; vertical-align: top; }
 thead th { border-bottom: 2px solid #888; }
 tbody tr { border-bottom: 1px solid #e5e5e5; }
 tbody th { font-weight: 600; white-space: nowrap; }
+tbody th.long { white-space: normal; min-width: 9rem; }
 .number { text-align: right; white-space: nowrap; }
 small { color: #555; }
 details { margin: 1rem 0; border: 1px solid #ddd; border-radius: 0.3rem; padding: 0.4rem 0.8rem; }
@@ -84,16 +85,19 @@ std::string html_table(const std::string& caption, const std::vector<std::string
   const auto kind = [&](std::size_t i) {
     return static_cast<int>(i) < text_columns ? "" : " class=\"number\"";
   };
-  std::string html = cat("<div class=\"scroll\" tabindex=\"0\">\n<table>\n<caption><span>", caption,
-                         "</span></caption>\n<thead><tr>");
+  std::string html = "<div class=\"scroll\" tabindex=\"0\">\n<table>\n";
+  if (!caption.empty()) html += cat("<caption><span>", caption, "</span></caption>\n");
+  html += "<thead><tr>";
   for (std::size_t i = 0; i < head.size(); ++i)
     html += cat("<th scope=\"col\"", kind(i), ">", head[i], "</th>");
   html += "</tr></thead>\n<tbody>\n";
   for (const auto& row : rows) {
     html += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i)
-      html += i == 0 ? cat("<th scope=\"row\">", row[i], "</th>")
-                     : cat("<td", kind(i), ">", row[i], "</td>");
+      html += i == 0
+                  ? cat("<th scope=\"row\"",
+                        terminal_columns(row[i]) > 28 ? " class=\"long\">" : ">", row[i], "</th>")
+                  : cat("<td", kind(i), ">", row[i], "</td>");
     html += "</tr>\n";
   }
   return html + "</tbody>\n</table>\n</div>\n";

@@ -36,12 +36,6 @@ Series bold_mean(std::vector<double> x, std::vector<double> y) {
   return {.label = "mean", .x = std::move(x), .y = std::move(y), .colour = "#000", .width = 3};
 }
 
-const Estimate* correlation_of_scope(const std::vector<CellCorrelation>& all, bool within) {
-  for (const CellCorrelation& one : all)
-    if (one.scope == "all" && one.within == within) return &one.r;
-  return nullptr;
-}
-
 /// A point of each cell, coloured by task, with r over all cells and within models and tasks.
 std::string cell_scatter(const Evidence& evidence, const ChartText& text,
                          double (*x)(const EvidenceCell&), double (*y)(const EvidenceCell&)) {
@@ -85,8 +79,23 @@ std::string estimate_text(const Estimate& estimate, double factor, int decimals)
   return value + " " + interval_text(estimate.interval, factor, decimals);
 }
 
-std::string correlation_words(const Estimate& r) {
-  return "r = " + estimate_text(r, 1, 2);
+std::string gap_words(const Evidence& evidence) {
+  std::string text;
+  for (const GapCorrelation& one : evidence.gap)
+    if (one.scope == "all")
+      text += cat(one.within ? " Within models and tasks" : " Over all cells",
+                  " r = ", estimate_text(one.zone, 1, 2), " in the zone and ",
+                  estimate_text(one.outside, 1, 2), " outside of it.");
+  return text;
+}
+
+std::string ci_words(const Evidence& evidence) {
+  std::string text;
+  for (const CellCorrelation& one : evidence.ci_gain)
+    if (one.scope == "all")
+      text += cat(one.within ? " Within models and tasks" : " Over all cells",
+                  " r = ", estimate_text(one.r, 1, 2), ".");
+  return text;
 }
 
 std::string divergence_figure(const Evidence& evidence, const LanguageNames& names) {
@@ -134,11 +143,7 @@ std::string gap_figure(const Evidence& evidence) {
                     "One point per model, task and language, and the line of least squares.",
                     "mean divergence in the zone, base model, test prompts",
                     "gap: English minus target accuracy (points)"};
-  for (const GapCorrelation& one : evidence.gap)
-    if (one.scope == "all")
-      text.description += cat(one.within ? " Within models and tasks " : " Over all cells ",
-                              correlation_words(one.zone), " in the zone, ",
-                              correlation_words(one.outside), " outside it.");
+  text.description += gap_words(evidence);
   return cell_scatter(
       evidence, text, [](const EvidenceCell& cell) { return cell.divergence_zone; },
       [](const EvidenceCell& cell) { return 100 * cell.gap(); });
@@ -148,10 +153,7 @@ std::string ci_gain_figure(const Evidence& evidence) {
   ChartText text = {"ci-gain", "Share of ci pairs and gain",
                     "One point per model, task and language, and the line of least squares.",
                     "share of ci among training pairs (%)", "gain: RA-MoE minus SFT (points)"};
-  for (const bool within : {false, true})
-    if (const Estimate* r = correlation_of_scope(evidence.ci_gain, within))
-      text.description += cat(within ? " Within models and tasks " : " Over all cells ",
-                              correlation_words(*r), ".");
+  text.description += ci_words(evidence);
   return cell_scatter(
       evidence, text, [](const EvidenceCell& cell) { return 100 * cell.ci; }, gain_of);
 }

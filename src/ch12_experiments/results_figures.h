@@ -21,8 +21,9 @@ Series language_series(const Evidence& evidence, const std::string& lang,
 
 /// "value [low, high]" of an estimate times `factor`, with a sign; "n/a" where there is none.
 std::string estimate_text(const Estimate& estimate, double factor, int decimals);
-/// "+0.41 [+0.10, +0.63]" of a correlation in words, for descriptions and captions: "r = ...".
-std::string correlation_words(const Estimate& r);
+/// The correlations over all cells, raw and within models and tasks, in sentences.
+std::string gap_words(const Evidence& evidence);
+std::string ci_words(const Evidence& evidence);
 
 /// Divergence by layer and language of each model on general text and on task prompts.
 std::string divergence_figure(const Evidence& evidence, const LanguageNames& names);

@@ -29,8 +29,8 @@ std::string counts_of(const Claim& claim) {
   std::string text;
   int all = 0;
   for (const ClaimPart& part : claim.parts) all += part.deciding;
-  for (const ClaimVerdict verdict :
-       {ClaimVerdict::shown, ClaimVerdict::not_shown, ClaimVerdict::contradicted, ClaimVerdict::not_measured}) {
+  for (const ClaimVerdict verdict : {ClaimVerdict::shown, ClaimVerdict::not_shown,
+                                     ClaimVerdict::contradicted, ClaimVerdict::not_measured}) {
     int count = 0;
     for (const ClaimPart& part : claim.parts) count += part.deciding && part.verdict() == verdict;
     if (count == 0) continue;
@@ -180,6 +180,9 @@ void add_routing(Manuscript& page, const ResultsInput& input, const LanguageName
   add_routing_view(page, input);
 }
 
+constexpr const char* least_squares =
+    "Each point is a model, task and language; the dashed line is that of least squares over all.";
+
 /// What belongs to a claim beside its numbers.
 void add_claim_figures(Manuscript& page, const Claim& claim, const ResultsInput& input,
                        const LanguageNames& names) {
@@ -194,7 +197,8 @@ void add_claim_figures(Manuscript& page, const Claim& claim, const ResultsInput&
           "prompts."}});
     page.paragraph(
         {strong("No independent evidence: "),
-         "the base models were chosen among several because their curve on general text "
+         "the base models in data/models were chosen among several because their curve on general "
+         "text "
          "is a U (docs/log.md). That these curves have a valley is therefore no evidence "
          "that such models must have one; only the task prompts are text that nobody chose "
          "by."});
@@ -202,8 +206,7 @@ void add_claim_figures(Manuscript& page, const Claim& claim, const ResultsInput&
     page.figure({"gap",
                  "Divergence in the zone against the gap to English",
                  gap_figure(evidence),
-                 {"Each point is a model, task and language; the dashed line is that of least "
-                  "squares over all."}});
+                 {least_squares, gap_words(evidence)}});
     add_gap_tables(page, evidence);
   } else if (claim.id == "c") {
     page.figure({"comparison",
@@ -219,8 +222,7 @@ void add_claim_figures(Manuscript& page, const Claim& claim, const ResultsInput&
     page.figure({"ci-gain",
                  "Share of ci pairs against the gain",
                  ci_gain_figure(evidence),
-                 {"Each point is a model, task and language; the dashed line is that of least "
-                  "squares over all."}});
+                 {least_squares, ci_words(evidence)}});
     add_ci_table(page, evidence);
     add_taxonomy(page, input, names);
   } else if (claim.id == "e") {
@@ -249,10 +251,10 @@ std::vector<std::string> estimate_cells(const Estimate& e, double factor, int de
 
 void add_claims(Manuscript& page, const ResultsInput& input, const LanguageNames& names) {
   TextTable table{
-      "", {"Claim", "What the abstract says, in our words", "Verdict", "Numbers"}, {}, 4};
+      "", {"Claim", "Verdict", "The sentence, in our words", "Numbers that decide"}, {}, 4};
   for (const Claim& claim : input.claims)
     table.rows.push_back(
-        {"(" + claim.id + ")", claim.statement, verdict_text(claim.verdict()), numbers_of(claim)});
+        {"(" + claim.id + ")", verdict_text(claim.verdict()), claim.statement, numbers_of(claim)});
   page.heading("The claims, weighed");
   page.table(table);
   page.paragraph({"A number is ", strong("shown"),
@@ -270,8 +272,8 @@ void add_claims(Manuscript& page, const ResultsInput& input, const LanguageNames
        "p under 0.05. The verdicts rest on the intervals, which are not adjusted."});
   for (const Claim& claim : input.claims) {
     page.heading("Claim (" + claim.id + "): " + verdict_text(claim.verdict()));
-    page.paragraph({strong("The abstract: "), claim.statement});
-    page.paragraph({strong("Measured here, our choice: "), claim.how});
+    page.paragraph({claim.statement});
+    page.paragraph({claim.how});
     page.paragraph({strong("Result: "), "the claim is ", strong(verdict_text(claim.verdict())),
                     " here; of the deciding numbers ", counts_of(claim), "."});
     page.table(parts_table(claim, true));
@@ -321,9 +323,10 @@ Manuscript results_manuscript(const ResultsInput& input) {
        " (arXiv 2605.28306), of which only the abstract is public to us: tiny models, "
        "handwritten code, real names and numbers of Unicode CLDR. This page is made by a "
        "command from recorded runs; no number is typed by hand."});
-  page.paragraph({cat(evidence.models.size(), " models, ", evidence.tasks.size(), " tasks and ",
-                      evidence.languages.size(), " target languages make ", evidence.cells.size(),
-                      " cells; each method trains with ", evidence.seeds, " seeds in each.")});
+  page.paragraph(
+      {cat("Models: ", evidence.models.size(), ", tasks: ", evidence.tasks.size(),
+           ", target languages: ", evidence.languages.size(), ", so ", evidence.cells.size(),
+           " cells; seeds of each method in each cell: ", evidence.seeds, ".")});
   add_claims(page, input, names);
   add_cells(page, input, names);
   add_comparisons(page, input);

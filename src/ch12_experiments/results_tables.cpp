@@ -126,13 +126,18 @@ std::vector<std::pair<std::string, std::string>> making_of(const GridResults& gr
   std::vector<std::string> variants;
   for (const GridVariant& variant : plan.variants) variants.push_back(variant.name);
   std::vector<std::pair<std::string, std::string>> rows = {
-      {"models", list_of(plan.models)},       {"tasks", list_of(plan.tasks)},
-      {"languages", list_of(plan.languages)}, {"variants", list_of(variants)},
-      {"seeds", cat(plan.first_seed, " to ", plan.last_seed())},    {"keys", plan.keys.dump()},
+      {"models", list_of(plan.models)},
+      {"tasks", list_of(plan.tasks)},
+      {"languages", list_of(plan.languages)},
+      {"variants", list_of(variants)},
+      {"seeds", cat(plan.first_seed, " to ", plan.last_seed())},
+      {"keys", plan.keys.dump()},
       {"code", text_of(facts["code"])}};
-  for (const char* key : {"build", "machine", "data", "bases"})
-    for (const auto& [name, value] : facts.value(key, Json::object()).items())
+  for (const char* key : {"build", "machine", "data", "bases"}) {
+    const Json part = facts.value(key, Json::object());
+    for (const auto& [name, value] : part.items())
       if (name != "revision") rows.push_back({cat(key, ", ", name), text_of(value)});
+  }
   const Json cost = facts.value("cost", Json::object());
   const double seconds = cost.value("core_seconds", std::nan(""));
   rows.push_back({"runs", text_of(cost.value("runs", Json()))});
