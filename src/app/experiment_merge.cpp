@@ -5,6 +5,7 @@
 #include <set>
 
 #include "app/experiment_folder.h"
+#include "ch12_experiments/grid_results.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -23,18 +24,10 @@ struct Source {
 /// <plan>.jsonl beside <plan>.json.
 std::map<std::string, Json> collected_records(const std::string& path) {
   const std::string lines_path = std::filesystem::path(path).replace_extension(".jsonl").string();
-  std::istringstream lines(read_file(lines_path));
   std::map<std::string, Json> records;
-  int number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    const std::string where = cat(lines_path, ", line ", ++number);
-    check_json_depth(line, where);
-    const Json record = Json::parse(line, nullptr, false);
-    check(record.is_object() && record.contains("id") && record["id"].is_string() &&
-              record.contains("part"),
-          where, ": this is not the record of a run; restore the file or collect it again.");
-    check(records.emplace(record["id"].get<std::string>(), record).second, where, ": ",
-          record["id"].get<std::string>(), " stands there a second time.");
+  for (Json& record : read_record_lines(lines_path)) {
+    const std::string id = record["id"].get<std::string>();
+    records.emplace(id, std::move(record));
   }
   return records;
 }

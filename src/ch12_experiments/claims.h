@@ -2,9 +2,11 @@
 //
 // A claim has parts, each a number that should be above (or below) zero if it holds. The verdict
 // follows from the interval alone: shown if it lies on the claimed side of zero, contradicted if it
-// lies on the other, not shown if it contains zero. The whole is shown if all deciding parts are,
-// contradicted if any is, else not shown. That these numbers stand for the abstract's sentences is
-// our choice; others are given beside them, not deciding. Tests: tests/ch12_experiments/claims_test.cpp
+// lies on the other, not shown if it contains zero, not measured if there is none. The whole is
+// shown if all deciding parts are, contradicted if any is, not measured if none was, else not
+// shown. That these numbers stand for the abstract's sentences is our choice; others are given
+// beside them, not deciding.
+// Tests: tests/ch12_experiments/claims_test.cpp
 #pragma once
 
 #include <string>
@@ -14,24 +16,24 @@
 
 namespace ramoe {
 
-enum class Verdict { shown, not_shown, contradicted, not_measured };
-std::string verdict_text(Verdict verdict);
+enum class ClaimVerdict { shown, not_shown, contradicted, not_measured };
+std::string verdict_text(ClaimVerdict verdict);
 
 struct ClaimPart {
-  std::string what;        // "olmoe: layers after the zone minus zone, divergence"
+  std::string what;  // "olmoe: layers after the zone minus zone, divergence"
   Estimate estimate;
-  int claimed_sign = +1;   // of the estimate, if the claim holds
+  int claimed_sign = +1;  // of the estimate, if the claim holds
   bool deciding = true;
-  std::string unit;        // "points" (value times 100), "r", "D"
-  Verdict verdict() const;
+  std::string unit;  // "points" (value times 100), "r", "D"
+  ClaimVerdict verdict() const;
 };
 
 struct Claim {
-  std::string id;          // "a" to "e"
-  std::string statement;   // what the abstract says, in our words
-  std::string how;         // how it is measured here: our choice
+  std::string id;         // "a" to "e"
+  std::string statement;  // what the abstract says, in our words
+  std::string how;        // how it is measured here: our choice
   std::vector<ClaimPart> parts;
-  Verdict verdict() const;
+  ClaimVerdict verdict() const;
 };
 
 /// (a) U-shaped divergence with a zone in the middle; (b) divergence in the zone against the gap;

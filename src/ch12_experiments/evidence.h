@@ -3,13 +3,20 @@
 //   cell       one model, task and target language; its values by seed are paired across methods
 //   gain       accuracy of a method minus that of sft, seed by seed
 //   interval   95 %: per cell a paired bootstrap over seeds; over cells the hierarchical bootstrap
-//              of chapter 12.3 (cells, then seeds); of a correlation a bootstrap over cells. The
-//              three models are taken as given: nothing here generalises to a fourth
+//              of chapter 12.3 (cells, then seeds); of a correlation a bootstrap over cells (those
+//              of a model and task among themselves where these were centred). The three models
+//              are taken as given: nothing here generalises to a fourth. That cells of a language
+//              or task resemble each other is left out, so the intervals are rather too narrow
 //   p          two-sided sign flips (12.3): per cell over seeds, in all over the cells' means
-//   p_adjusted Holm's, over the family that the field's comment names
+//   p_adjusted Holm's, over the family that the field's comment names; accuracy and given_english
+//              are families of their own
 //
-// Shares are 0..1 throughout. Nothing is chosen here, and adapt_valid is looked at for the ablations
-// alone. Tests: tests/ch12_experiments/evidence_test.cpp
+// Steering of the base model draws nothing: it has one value in a cell. Against sft that is one
+// value minus the mean over sft's seeds, without an interval of its own; against it and against the
+// base model each seed of the other side is held.
+//
+// Shares are 0..1 throughout. Nothing is chosen here, and adapt_valid is looked at for the
+// ablations alone. Tests: tests/ch12_experiments/evidence_test.cpp
 #pragma once
 
 #include <cmath>
@@ -38,7 +45,7 @@ struct MethodInCell {
   std::string name;                             // "sft", "ramoe", "steer-soft-base", ...
   std::vector<double> accuracy, given_english;  // on test, by seed; one value if nothing is drawn
   double setting = std::nan("");                // learning rate or strength of steering, as chosen
-  // Minus sft, seed by seed. Family of p_adjusted: all cells of this method.
+  // Minus sft, seed by seed; unknown of sft itself. Family of p_adjusted: all cells of this method.
   Estimate gain, gain_given_english;
   // Minus sft at the same seed, by layer and averaged over seeds (trained methods; else empty): D
   // between the frozen base model's English routing and this model's target routing, and the mass.
@@ -48,11 +55,11 @@ struct MethodInCell {
 
 struct EvidenceCell {
   std::string model, task, lang;
-  int n = 0, n_english = 0;                               // test items; known in English
-  double english = 0, base = 0, base_given_english = 0;   // accuracy of the base model on test
-  double cc = 0, ci = 0, ic = 0, ii = 0;                  // shares of the training pairs
-  std::vector<double> divergence;                         // (L) base model, test pairs
-  double divergence_zone = 0, divergence_outside = 0;     // means over layers; NaN outside if none
+  int n = 0, n_english = 0;                              // test items; known in English
+  double english = 0, base = 0, base_given_english = 0;  // accuracy of the base model on test
+  double cc = 0, ci = 0, ic = 0, ii = 0;                 // shares of the training pairs
+  std::vector<double> divergence;                        // (L) base model, test pairs
+  double divergence_zone = 0, divergence_outside = 0;    // means over layers; NaN outside if none
   std::vector<MethodInCell> methods;
   double gap() const { return english - base; }
   /// nullptr if the cell lacks it.
@@ -63,17 +70,19 @@ struct EvidenceCell {
 struct ModelCurves {
   std::string model;
   Zone zone;
-  std::vector<double> general;                                   // (L) mean over languages
+  std::vector<double> general;  // (L) mean over languages: the curve that the zone was read off
   std::map<std::string, std::vector<double>> general_by_language;
-  std::vector<double> prompts;                                   // (L) mean over tasks, languages
+  std::vector<double> prompts;  // (L) mean over tasks, languages
   std::map<std::string, std::map<std::string, std::vector<double>>> by_task;  // [task][lang]
   // Mean of the layers before (after) the zone minus mean of the zone, on task prompts, over the
-  // 6 x 3 task-language pairs, bootstrap over languages. The zone was read off general text, other
-  // text than this. count 0: there is no such layer.
+  // plan's task-language pairs, bootstrap over languages (of means over tasks). The zone was read
+  // off general text, other text than this. count 0: there is no such layer.
   Estimate early, late;
 };
 
-/// One method against another over many cells. scope: "all", or a model's or a task's name.
+/// One method against another over many cells: each against "sft", "ramoe" against each other one;
+/// "sft", "ramoe" and steering of the base model against "base", the base model as it is. scope:
+/// "all", or a model's or a task's name.
 struct Comparison {
   std::string method, against, scope;
   Estimate accuracy, given_english;     // family: the comparisons of one scope
@@ -99,18 +108,19 @@ struct GapCorrelation {
 struct RoutingChange {
   std::string scope;
   Estimate zone, outside, difference;  // of divergence: mean over layers; zone minus outside
-  Estimate mass_zone;
+  Estimate mass_zone;                  // of the task experts' mass. Family: the four of a scope
   std::vector<double> by_layer;        // of divergence; empty for "all"
 };
 
 struct Evidence {
+  // methods: the variants of the group main, then steer-soft-base, steer-hard-base, and of "sft"
   std::vector<std::string> models, tasks, languages, methods;
   int seeds = 0;
   std::vector<EvidenceCell> cells;
   std::vector<ModelCurves> curves;
   std::vector<Comparison> comparisons;
-  std::vector<GapCorrelation> gap;             // divergence against gap
-  std::vector<CellCorrelation> ci_gain;        // share of ci against the gain of RA-MoE
+  std::vector<GapCorrelation> gap;       // divergence against gap
+  std::vector<CellCorrelation> ci_gain;  // share of ci against the gain of RA-MoE
   std::vector<RoutingChange> routing;
   const Comparison* comparison(const std::string& method, const std::string& against,
                                const std::string& scope) const;
@@ -120,10 +130,12 @@ struct Evidence {
 Evidence gather_evidence(const GridResults& results);
 
 /// An ablation against the default choice and against sft, over the cells and seeds of its grid.
+/// Of the default, "ramoe", what is against the default is unknown. Family of p_adjusted: all rows,
+/// for each of the estimates.
 struct Ablation {
   std::string group, variant;
   Json keys;
-  Estimate against_default, against_sft;  // on test; family of p_adjusted: all rows of the grid
+  Estimate against_default, against_sft;  // on test
   Estimate valid_against_default;         // on adapt_valid: what a default is chosen by
   Estimate routing_zone;                  // change of divergence in the zone against sft
 };
@@ -132,15 +144,17 @@ struct Ablation {
 struct LearningPoint {
   int pairs = 0;
   double sft = 0, ramoe = 0;  // mean accuracy over cells and seeds
-  Estimate difference;
+  Estimate difference;        // ramoe minus sft; family: the points of the curve
 };
 
 struct Ablations {
   std::vector<std::string> models, tasks, languages;
   int seeds = 0;
-  std::vector<Ablation> rows;  // of the plan's order, the default among them as "ramoe"
-  std::vector<LearningPoint> learning;
+  std::vector<Ablation> rows;           // of the plan's order, the default among them as "ramoe"
+  std::vector<LearningPoint> learning;  // ascending, all pairs last; empty: none in the plan
 };
+/// From the plan's variants outside of the group main and "ramoe"; those of the group train_pairs
+/// make the learning curve. A point of it that lacks sft or ramoe is left out. Error: as above.
 Ablations gather_ablations(const GridResults& results);
 
 /// Machine-readable, every estimate with value, low, high, p, p_adjusted, count.

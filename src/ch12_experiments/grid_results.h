@@ -1,7 +1,8 @@
 // Chapter 12.8 - the results of a grid as they were collected, for those who read them
 //
 // <plan>.json holds the facts (plan, code, build, data, choices, stages), <plan>.jsonl a record per
-// line (docs/grid.md). Nothing is computed here. Tests: tests/ch12_experiments/evidence_test.cpp
+// line (docs/grid.md). Nothing is computed here.
+// Tests: tests/ch12_experiments/grid_results_test.cpp
 #pragma once
 
 #include <map>
@@ -14,7 +15,8 @@ namespace ramoe {
 
 class GridResults {
  public:
-  /// `where` is what errors call it. Error: facts or a record lack what docs/grid.md promises.
+  /// `where` is what errors call it. Error: facts or a record lack what docs/grid.md promises, a
+  /// record stands there twice, or the grid is said to be finished and records are missing.
   GridResults(Json facts, std::vector<Json> records, std::string where);
 
   const GridPlan& plan() const { return plan_; }
@@ -26,7 +28,8 @@ class GridResults {
   const Json& record(const std::string& id) const;
   const Json* find(const std::string& id) const;
   /// The records of a variant in a cell ("olmoe/facts/es") by seed, in order; the one without a
-  /// seed alone (steering of the base model).
+  /// seed alone (the base model and steering of it). Those of the search are not among them.
+  /// Error: one of the plan's seeds is missing.
   std::vector<const Json*> by_seed(const std::string& cell, const std::string& variant) const;
   /// What a stage found: stage "divergence", "taxonomy" or "experts". Error: missing.
   const Json& stage(const std::string& model, const std::string& stage) const;
@@ -37,6 +40,10 @@ class GridResults {
   GridPlan plan_;
   std::map<std::string, Json> records_;
 };
+
+/// The records of a .jsonl file in the order of its lines. Error, with file and line: a line that
+/// is no record, or the second one of an id.
+std::vector<Json> read_record_lines(const std::string& path);
 
 /// Reads both files of a collected grid by the name without its end: "docs/results/main".
 /// Error: missing, truncated, not JSON: with the file and the line.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "ch01_tensor/philox.h"
@@ -218,26 +219,112 @@ std::vector<double> holm_adjusted(const std::vector<double>& p) {
   return adjusted;
 }
 
-CorrelationEstimate estimate_correlation(const std::vector<double>& x, const std::vector<double>& y,
-                                         const BootstrapConfig& config) {
-  check_config(config);
-  check_finite(x, "correlation, first side");
-  check_finite(y, "correlation, second side");
-  CorrelationEstimate result{correlation(x, y), unknown_interval(), static_cast<int>(x.size())};
-  if (!std::isfinite(result.r)) return result;
+std::vector<double> centred(const std::vector<double>& values, const std::vector<int>& groups) {
+  check(values.size() == groups.size(), "centring of ", values.size(), " values in groups of ",
+        groups.size(), "; wanted the group of each.");
+  struct Group {
+    double sum = 0, low, high;
+    int count = 0;
+  };
+  std::map<int, Group> by_number;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    Group& g = by_number[groups[i]];
+    g.low = g.count ? std::min(g.low, values[i]) : values[i];
+    g.high = g.count ? std::max(g.high, values[i]) : values[i];
+    g.sum += values[i];
+    ++g.count;
+  }
+  std::vector<double> result(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Group& g = by_number[groups[i]];
+    // The mean of equal values may differ from them in its last bit, which is no spread.
+    result[i] = g.low == g.high ? 0 : values[i] - g.sum / g.count;
+  }
+  return result;
+}
+
+namespace {
+
+using Values = std::vector<double>;
+
+double grouped_correlation(const Values& x, const Values& y, const std::vector<int>& groups) {
+  return groups.empty() ? correlation(x, y) : correlation(centred(x, groups), centred(y, groups));
+}
+
+/// For each side its r with y in every resample, NaN where there is none. A point is replaced by
+/// one of its own group, so that groups[i] stays the group of point i.
+std::vector<Values> resampled_correlations(const std::vector<const Values*>& sides, const Values& y,
+                                           const BootstrapConfig& config,
+                                           const std::vector<int>& groups) {
+  std::map<int, std::vector<std::size_t>> members;
+  for (std::size_t i = 0; i < y.size(); ++i) members[groups.empty() ? 0 : groups[i]].push_back(i);
   Random random(config.seed, correlation_stream);
-  std::vector<double> rs, x_drawn(x.size()), y_drawn(x.size());
+  std::vector<Values> rs(sides.size()), drawn(sides.size(), Values(y.size()));
+  Values y_drawn(y.size());
   for (int sample = 0; sample < config.resamples; ++sample) {
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const std::size_t point = draw(random, x.size());
-      x_drawn[i] = x[point];
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::vector<std::size_t>& group = members[groups.empty() ? 0 : groups[i]];
+      const std::size_t point = group[draw(random, group.size())];
+      for (std::size_t s = 0; s < sides.size(); ++s) drawn[s][i] = (*sides[s])[point];
       y_drawn[i] = y[point];
     }
-    const double r = correlation(x_drawn, y_drawn);
-    if (std::isfinite(r)) rs.push_back(r);
+    for (std::size_t s = 0; s < sides.size(); ++s)
+      rs[s].push_back(grouped_correlation(drawn[s], y_drawn, groups));
   }
-  if (2 * rs.size() >= static_cast<std::size_t>(config.resamples))
-    result.interval = middle(rs, config.level);
+  return rs;
+}
+
+/// Unknown if more than half of the resamples have no value.
+Interval middle_of_known(Values resampled, const BootstrapConfig& config) {
+  std::erase_if(resampled, [](double value) { return !std::isfinite(value); });
+  if (2 * resampled.size() < static_cast<std::size_t>(config.resamples)) return unknown_interval();
+  return middle(resampled, config.level);
+}
+
+void check_sides(const Values& x, const Values& y, const std::vector<int>& groups) {
+  check_finite(x, "correlation, first side");
+  check_finite(y, "correlation, second side");
+  check(x.size() == y.size() && (groups.empty() || groups.size() == x.size()), "correlation of ",
+        x.size(), " with ", y.size(), " values in groups of ", groups.size(),
+        "; wanted as many of each.");
+}
+
+}  // namespace
+
+CorrelationEstimate estimate_correlation(const std::vector<double>& x, const std::vector<double>& y,
+                                         const BootstrapConfig& config,
+                                         const std::vector<int>& groups) {
+  check_config(config);
+  check_sides(x, y, groups);
+  CorrelationEstimate result{grouped_correlation(x, y, groups), unknown_interval(),
+                             static_cast<int>(x.size())};
+  if (std::isfinite(result.r))
+    result.interval = middle_of_known(resampled_correlations({&x}, y, config, groups)[0], config);
+  return result;
+}
+
+CorrelationDifference compare_correlations(const std::vector<double>& x,
+                                           const std::vector<double>& other,
+                                           const std::vector<double>& y,
+                                           const BootstrapConfig& config,
+                                           const std::vector<int>& groups) {
+  check_config(config);
+  check_sides(x, y, groups);
+  check_sides(other, y, groups);
+  const int points = static_cast<int>(y.size());
+  const double r = grouped_correlation(x, y, groups),
+               r_other = grouped_correlation(other, y, groups);
+  CorrelationDifference result{{r, unknown_interval(), points},
+                               {r_other, unknown_interval(), points},
+                               r - r_other,
+                               unknown_interval()};
+  const std::vector<Values> rs = resampled_correlations({&x, &other}, y, config, groups);
+  if (std::isfinite(r)) result.first.interval = middle_of_known(rs[0], config);
+  if (std::isfinite(r_other)) result.second.interval = middle_of_known(rs[1], config);
+  if (!std::isfinite(result.value)) return result;
+  Values differences(rs[0].size());
+  for (std::size_t i = 0; i < differences.size(); ++i) differences[i] = rs[0][i] - rs[1][i];
+  result.interval = middle_of_known(differences, config);
   return result;
 }
 

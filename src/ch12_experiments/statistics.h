@@ -79,7 +79,28 @@ struct CorrelationEstimate {
   Interval interval;
   int points;
 };
+///
+/// `groups`: the group of each point, empty for none. With groups, both sides are centred within
+/// each group first, so that only differences inside of groups count. A resample then draws each
+/// group's points among themselves and is centred anew: the centring is part of the estimate.
 CorrelationEstimate estimate_correlation(const std::vector<double>& x, const std::vector<double>& y,
-                                         const BootstrapConfig& config = {});
+                                         const BootstrapConfig& config = {},
+                                         const std::vector<int>& groups = {});
+
+/// r(x,y) minus r(other,y) over the same points; each resample is taken for both, so that what they
+/// share costs nothing. Error: different numbers of values.
+struct CorrelationDifference {
+  CorrelationEstimate first, second;
+  double value;
+  Interval interval;
+};
+CorrelationDifference compare_correlations(const std::vector<double>& x,
+                                           const std::vector<double>& other,
+                                           const std::vector<double>& y,
+                                           const BootstrapConfig& config = {},
+                                           const std::vector<int>& groups = {});
+
+/// The values minus the mean of their group; exactly 0 in a group whose values are all the same.
+std::vector<double> centred(const std::vector<double>& values, const std::vector<int>& groups);
 
 }  // namespace ramoe
