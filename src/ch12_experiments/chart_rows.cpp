@@ -169,7 +169,7 @@ void draw_map(Svg& svg, const MapRow& row, std::size_t column, Point corner, Poi
   const auto& values = row.maps[column];
   for (std::size_t l = 0; l < values.size(); ++l)
     for (std::size_t e = 0; e < values[l].size(); ++e) {
-      const double share = largest > 0 ? std::max(0.0, values[l][e]) / largest : 0;
+      const double share = largest > 0 ? std::clamp(values[l][e] / largest, 0.0, 1.0) : 0;
       svg.rectangle(corner.x + cell.x * static_cast<double>(e),
                     corner.y + cell.y * static_cast<double>(l), cell.x, cell.y,
                     {.fill = std::isfinite(values[l][e]) ? tint(map_colour, share) : "#ddd",
@@ -184,13 +184,13 @@ void draw_map(Svg& svg, const MapRow& row, std::size_t column, Point corner, Poi
                     cell.x - 1.5, cell.y - 1.5, {.stroke = "#D55E00", .stroke_width = 1.5});
 }
 
-/// The largest value; the sizes of all maps are those of the first.
+/// The value of the darkest blue; the sizes of all maps are those of the first.
 double check_maps(const MapTable& chart) {
   check(!chart.rows.empty() && !chart.headings.empty() && !chart.rows[0].maps.empty() &&
             !chart.rows[0].maps[0].empty() && !chart.rows[0].maps[0][0].empty(),
         chart.text.id, ": there is no map to draw.");
   const std::size_t L = chart.rows[0].maps[0].size(), E = chart.rows[0].maps[0][0].size();
-  Range seen;
+  std::vector<double> seen;
   for (const MapRow& row : chart.rows) {
     check(row.maps.size() == chart.headings.size() && row.outlined.size() == L, chart.text.id, ": ",
           row.label, " has ", row.maps.size(), " maps and outlines for ", row.outlined.size(),
@@ -200,11 +200,12 @@ double check_maps(const MapTable& chart) {
       for (const auto& layer : map) {
         check(layer.size() == E, chart.text.id, ": layers of ", E, " and of ", layer.size(),
               " experts.");
-        seen.see(layer);
+        for (const double value : layer)
+          if (std::isfinite(value)) seen.push_back(value);
       }
     }
   }
-  return seen.empty() ? 0 : seen.high;
+  return seen.empty() ? 0 : quantile(seen, 0.98);
 }
 
 }  // namespace
@@ -245,7 +246,7 @@ std::string map_table(const MapTable& chart) {
   for (int i = 0; i <= 10; ++i)
     svg.rectangle(left + 20 + 9 * i, bottom + 34, 9, 9, {.fill = tint(map_colour, 0.1 * i)});
   svg.text({left + 14, bottom + 42}, "0", {.size = 10, .anchor = Anchor::end});
-  svg.text({left + 125, bottom + 42}, short_number(largest) + ", " + chart.text.y_label,
+  svg.text({left + 125, bottom + 42}, short_number(largest) + " or more, " + chart.text.y_label,
            {.size = 10});
   return svg.str();
 }

@@ -166,7 +166,8 @@ std::string line_chart(const LineChart& chart) {
 }
 
 std::string panel_chart(const PanelChart& chart) {
-  constexpr double panel_height = 112, gap = 14;
+  constexpr double gap = 14;
+  const double panel_height = chart.panel_height;
   Range x, y;
   for (const Panel& panel : chart.panels) {
     check_series(panel.series, chart.text.id);

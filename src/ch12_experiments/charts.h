@@ -66,6 +66,7 @@ struct PanelChart {
   std::vector<Panel> panels;
   std::vector<Series> legend;  // label, colour and dashes only
   std::size_t columns = 2;
+  double panel_height = 112;
   bool whole_x = true, from_zero = false;
 };
 std::string panel_chart(const PanelChart& chart);
@@ -126,8 +127,8 @@ struct Scatter {
 };
 std::string scatter_plot(const Scatter& chart);
 
-/// Small heat maps of values from 0 (white) up to the largest of all (blue), side by side under
-/// common headings; each row of maps has its own outlines, and the band is that of all.
+/// Small heat maps of values from 0 (white) up to a blue that one in fifty values reaches, side by
+/// side under common headings; each row of maps has its own outlines, and the band is that of all.
 struct MapRow {
   std::string label;
   std::vector<std::vector<std::vector<double>>> maps;  // of each heading: (L,E)

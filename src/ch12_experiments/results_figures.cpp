@@ -206,6 +206,7 @@ std::string routing_change_figure(const Evidence& evidence) {
                 "layer l, counted from 0; shaded: alignment zone",
                 "change of divergence; below 0: nearer to English"};
   chart.columns = 3;
+  chart.panel_height = 160;
   for (std::size_t i = 0; i < evidence.tasks.size(); ++i)
     chart.legend.push_back(
         {.label = evidence.tasks[i], .x = {}, .y = {}, .colour = palette(i), .width = 0.8});

@@ -24,7 +24,7 @@ std::string part_text(const ClaimPart& part) {
   return estimate_text(part.estimate, unit.factor, unit.decimals);
 }
 
-/// How the deciding parts came out: "4 of 6 shown, 2 not shown".
+/// How the deciding parts came out: "4 of 6 numbers shown, 2 not shown".
 std::string counts_of(const Claim& claim) {
   std::string text;
   int all = 0;
@@ -52,18 +52,19 @@ std::string numbers_of(const Claim& claim) {
 
 TextTable parts_table(const Claim& claim, bool deciding) {
   TextTable table{
-      deciding ? "Numbers that decide the verdict" : "Further numbers, not deciding",
-      {"Number", "Unit", "If it holds", "Verdict", "Value", "95 % interval", "p", "p, Holm", "n"},
+      deciding ? "Numbers that decide the verdict" : "Numbers that do not decide",
+      {"Number", "Verdict", "Value", "95 % interval", "p", "p, Holm", "n", "Claimed", "Unit"},
       {},
-      4};
+      2};
   for (const ClaimPart& part : claim.parts) {
     if (part.deciding != deciding) continue;
     const Unit unit = unit_of(part);
-    table.rows.push_back({part.what, part.unit, part.claimed_sign > 0 ? "above 0" : "below 0",
-                          verdict_text(part.verdict())});
+    std::vector<std::string> row = {part.what, verdict_text(part.verdict())};
     for (const std::string& cell : estimate_cells(part.estimate, unit.factor, unit.decimals))
-      table.rows.back().push_back(cell);
-    table.rows.back().push_back(cat(part.estimate.count));
+      row.push_back(cell);
+    row.insert(row.end(), {cat(part.estimate.count), part.claimed_sign > 0 ? "above 0" : "below 0",
+                           part.unit});
+    table.rows.push_back(row);
   }
   return table;
 }
@@ -270,12 +271,15 @@ void add_claims(Manuscript& page, const ResultsInput& input, const LanguageNames
        "those of a correlation of a bootstrap over cells; p is that of two-sided sign flips. "
        "Several tests at once are adjusted by Holm's method, and a star marks an adjusted "
        "p under 0.05. The verdicts rest on the intervals, which are not adjusted."});
+  page.paragraph(
+      {"Claim (a) is the weakest: the base models of data/models were selected for the curve "
+       "that it describes."});
   for (const Claim& claim : input.claims) {
     page.heading("Claim (" + claim.id + "): " + verdict_text(claim.verdict()));
     page.paragraph({claim.statement});
     page.paragraph({claim.how});
     page.paragraph({strong("Result: "), "the claim is ", strong(verdict_text(claim.verdict())),
-                    " here; of the deciding numbers ", counts_of(claim), "."});
+                    " here (", counts_of(claim), ")."});
     page.table(parts_table(claim, true));
     add_claim_figures(page, claim, input, names);
     const TextTable others = parts_table(claim, false);
