@@ -81,6 +81,10 @@ void Manuscript::heading(const std::string& text) {
   blocks_.push_back({What::heading, text, {}});
 }
 
+void Manuscript::text_heading(const std::string& text) {
+  blocks_.push_back({What::text_heading, text, {}});
+}
+
 void Manuscript::subheading(const std::string& text) {
   blocks_.push_back({What::subheading, text, {}});
 }
@@ -135,6 +139,7 @@ void Manuscript::text_only(const Sentence& sentence) {
 std::string Manuscript::markdown_of(const Block& block, const std::string& figures) const {
   switch (block.what) {
     case What::heading:
+    case What::text_heading:
       return "## " + escape_markdown(block.text) + "\n";
     case What::subheading:
       return "### " + escape_markdown(block.text) + "\n";
@@ -202,6 +207,7 @@ std::string Manuscript::html_of(const Block& block) const {
       return "</details>\n";
     case What::page_only:
       return block.text;
+    case What::text_heading:
     case What::text_only:
     case What::text_table:
       break;

@@ -54,7 +54,8 @@ class Manuscript {
   void end_fold();
   /// HTML that only the page has.
   void page_only(const std::string& html);
-  /// A sentence or table that only the Markdown has.
+  /// A heading, sentence or table that only the Markdown has.
+  void text_heading(const std::string& text);
   void text_only(const Sentence& sentence);
   void text_table(const TextTable& table);
 
@@ -74,6 +75,7 @@ class Manuscript {
     fold,
     end_fold,
     page_only,
+    text_heading,
     text_only,
     text_table
   };

@@ -34,8 +34,8 @@ std::string counts_of(const Claim& claim) {
     int count = 0;
     for (const ClaimPart& part : claim.parts) count += part.deciding && part.verdict() == verdict;
     if (count == 0) continue;
-    text +=
-        cat(text.empty() ? cat(count, " of ", all) : cat(", ", count), " ", verdict_text(verdict));
+    text += cat(text.empty() ? cat(count, " of ", all, " numbers") : cat(", ", count), " ",
+                verdict_text(verdict));
   }
   return text.empty() ? "no number decides" : text;
 }
@@ -115,15 +115,16 @@ void add_taxonomy(Manuscript& page, const ResultsInput& input, const LanguageNam
 
 /// The traced pairs: whole on the page; in Markdown by layer only.
 void add_routing_view(Manuscript& page, const ResultsInput& input) {
-  page.subheading("One pair seen from inside");
   if (input.routing.is_null()) {
+    page.heading("Routing of one pair");
     page.paragraph({"No pair was traced: ", code("ramoe report FOLDER"),
                     " on the folder of the grid does it where its stages and base models are."});
     return;
   }
   const Results traced = parse_results({{"routing", input.routing.at("traces")},
                                         {"language_names", input.routing.at("language_names")}});
-  page.page_only(routing_section(traced));
+  page.page_only(routing_section(traced));  // with a heading of its own
+  page.text_heading("Routing of one pair");
   page.text_only(
       {"report.html shows, token by token, which experts each layer sends a pair to, "
        "before and after RA-MoE. By layer (one pair illustrates and proves nothing):"});
@@ -178,7 +179,6 @@ void add_routing(Manuscript& page, const ResultsInput& input, const LanguageName
                   "one does, where RA-MoE works; the orange bar at the side marks the zone."}});
     if (i > 0) page.end_fold();
   }
-  add_routing_view(page, input);
 }
 
 constexpr const char* least_squares =
@@ -272,7 +272,7 @@ void add_claims(Manuscript& page, const ResultsInput& input, const LanguageNames
        "Several tests at once are adjusted by Holm's method, and a star marks an adjusted "
        "p under 0.05. The verdicts rest on the intervals, which are not adjusted."});
   page.paragraph(
-      {"Claim (a) is the weakest: the base models of data/models were selected for the curve "
+      {"Claim (a) rests on least: the base models of data/models were selected for the curve "
        "that it describes."});
   for (const Claim& claim : input.claims) {
     page.heading("Claim (" + claim.id + "): " + verdict_text(claim.verdict()));
@@ -332,6 +332,7 @@ Manuscript results_manuscript(const ResultsInput& input) {
            ", target languages: ", evidence.languages.size(), ", so ", evidence.cells.size(),
            " cells; seeds of each method in each cell: ", evidence.seeds, ".")});
   add_claims(page, input, names);
+  add_routing_view(page, input);
   add_cells(page, input, names);
   add_comparisons(page, input);
   add_ablations(page, input);

@@ -15,8 +15,13 @@ std::string percent(double share) {
   return fixed_number(100 * share, 1);
 }
 
+/// The label in words: a sentence has more room than a chart.
 std::string method_text(const std::string& method) {
-  return method == "base" ? "base model" : method_label(method);
+  if (method == "base") return "base model";
+  if (!method.starts_with("steer-")) return method_label(method);
+  const std::string form = method.substr(6, 4),
+                    model = method.substr(std::min<std::size_t>(11, method.size()));
+  return cat(form, " steering of ", model == "base" ? "the base model" : method_label(model));
 }
 
 /// "+1.2 [-0.3, +2.8]*" in points.
