@@ -9,35 +9,36 @@ namespace {
 
 /// Plain text for Markdown: nothing in it is read as markup, line breaks become blanks.
 std::string escape_markdown(const std::string& text) {
-  std::string out;
+  const auto at = [&](std::size_t i) { return i < text.size() ? text[i] : ' '; };
   const auto letter = [&](std::size_t i) {
-    return i < text.size() && (std::isalnum(static_cast<unsigned char>(text[i])) ||
-                               static_cast<unsigned char>(text[i]) >= 0x80);
+    return std::isalnum(static_cast<unsigned char>(at(i))) ||
+           static_cast<unsigned char>(at(i)) >= 128;
   };
+  std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    // An underscore inside a word is none of Markdown's.
-    const bool inside = c == '_' && i > 0 && letter(i - 1) && letter(i + 1);
-    if (std::string("\\`*[]|~").find(c) != std::string::npos || (c == '_' && !inside)) out += '\\';
+    // An underscore inside a word is none of Markdown's, nor is a bracket that no address follows.
+    const bool marks = c == '\\' || c == '`' || c == '*' || c == '|' || c == '~' ||
+                       (c == '_' && !(i > 0 && letter(i - 1) && letter(i + 1))) ||
+                       (c == ']' && (at(i + 1) == '(' || at(i + 1) == '[' || at(i + 1) == ':'));
+    if (marks) out += '\\';
     out += c == '\n' || c == '\t' ? ' ' : c;
   }
-  // & < > and quotes, broken UTF-8 and control characters are treated as in HTML.
-  return escape_markup(out);
+  // Tags, broken UTF-8 and control characters as in HTML, but quotes stay quotes.
+  out = escape_markup(out);
+  for (const auto& [entity, quote] : {std::pair{"&#39;", "'"}, {"&quot;", "\""}})
+    for (std::size_t i = out.find(entity); i != std::string::npos; i = out.find(entity, i + 1))
+      out.replace(i, std::string(entity).size(), quote);
+  return out;
 }
 
 std::string markdown_of_sentence(const Sentence& sentence) {
   std::string text;
-  for (const Words& words : sentence) switch (words.kind) {
-      case Words::Kind::plain:
-        text += escape_markdown(words.text);
-        break;
-      case Words::Kind::strong:
-        text += "**" + escape_markdown(words.text) + "**";
-        break;
-      case Words::Kind::code:
-        text += "<code>" + escape_markdown(words.text) + "</code>";
-        break;
-    }
+  for (const Words& words : sentence)
+    text += words.kind == Words::Kind::strong ? "**" + escape_markdown(words.text) + "**"
+            : words.kind == Words::Kind::code && words.text.find('`') == std::string::npos
+                ? "`" + words.text + "`"
+                : escape_markdown(words.text);
   return text;
 }
 

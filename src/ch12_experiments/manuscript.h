@@ -20,6 +20,7 @@ struct Words {
   Words(std::string words, Kind how = Kind::plain) : text(std::move(words)), kind(how) {}
 };
 using Sentence = std::vector<Words>;
+/// Without blanks at its ends: Markdown would not see it.
 Words strong(std::string text);
 Words code(std::string text);
 

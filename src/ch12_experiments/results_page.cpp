@@ -197,8 +197,8 @@ void add_claim_figures(Manuscript& page, const Claim& claim, const ResultsInput&
           "was read off the general text on the left; the right shows other text, the "
           "prompts."}});
     page.paragraph(
-        {strong("No independent evidence: "),
-         "the base models in data/models were chosen among several because their curve on general "
+        {strong("No independent evidence:"),
+         " the base models in data/models were chosen among several because their curve on general "
          "text "
          "is a U (docs/log.md). That these curves have a valley is therefore no evidence "
          "that such models must have one; only the task prompts are text that nobody chose "
@@ -278,7 +278,7 @@ void add_claims(Manuscript& page, const ResultsInput& input, const LanguageNames
     page.heading("Claim (" + claim.id + "): " + verdict_text(claim.verdict()));
     page.paragraph({claim.statement});
     page.paragraph({claim.how});
-    page.paragraph({strong("Result: "), "the claim is ", strong(verdict_text(claim.verdict())),
+    page.paragraph({strong("Result:"), " the claim is ", strong(verdict_text(claim.verdict())),
                     " here (", counts_of(claim), ")."});
     page.table(parts_table(claim, true));
     add_claim_figures(page, claim, input, names);
