@@ -16,7 +16,8 @@
 // base model each seed of the other side is held.
 //
 // Shares are 0..1 throughout. Nothing is chosen here, and adapt_valid is looked at for the
-// ablations alone. Tests: tests/ch12_experiments/evidence_test.cpp
+// ablations alone.
+// Tests: evidence_test.cpp, evidence_routing_test.cpp, ablations_test.cpp (tests/ch12_experiments)
 #pragma once
 
 #include <cmath>

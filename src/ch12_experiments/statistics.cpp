@@ -223,22 +223,24 @@ std::vector<double> centred(const std::vector<double>& values, const std::vector
   check(values.size() == groups.size(), "centring of ", values.size(), " values in groups of ",
         groups.size(), "; wanted the group of each.");
   struct Group {
-    double sum = 0, low, high;
+    double sum = 0, low = 0, high = 0;
     int count = 0;
   };
   std::map<int, Group> by_number;
+  double largest = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     Group& g = by_number[groups[i]];
     g.low = g.count ? std::min(g.low, values[i]) : values[i];
     g.high = g.count ? std::max(g.high, values[i]) : values[i];
     g.sum += values[i];
     ++g.count;
+    largest = std::max(largest, std::abs(values[i]));
   }
   std::vector<double> result(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Group& g = by_number[groups[i]];
-    // The mean of equal values may differ from them in its last bit, which is no spread.
-    result[i] = g.low == g.high ? 0 : values[i] - g.sum / g.count;
+    // What differs in its last bits alone has no spread, and would correlate with anything.
+    result[i] = g.high - g.low <= 1e-12 * largest ? 0 : values[i] - g.sum / g.count;
   }
   return result;
 }

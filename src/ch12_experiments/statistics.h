@@ -100,7 +100,8 @@ CorrelationDifference compare_correlations(const std::vector<double>& x,
                                            const BootstrapConfig& config = {},
                                            const std::vector<int>& groups = {});
 
-/// The values minus the mean of their group; exactly 0 in a group whose values are all the same.
+/// The values minus the mean of their group; exactly 0 in a group whose values are the same
+/// but for rounding.
 std::vector<double> centred(const std::vector<double>& values, const std::vector<int>& groups);
 
 }  // namespace ramoe

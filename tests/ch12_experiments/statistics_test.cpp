@@ -137,6 +137,61 @@ TEST(Statistics, CorrelationWithInterval) {
   EXPECT_FALSE(estimate_correlation({1, 1, 1}, {1, 2, 3}).interval.known());
 }
 
+TEST(Statistics, CentredByHand) {
+  // Group 7 has the mean 2, group 1 the mean 10, group 4 one value.
+  EXPECT_EQ(centred({1, 9, 3, 11, 5}, {7, 1, 7, 1, 4}), (std::vector<double>{-1, -1, 1, 1, 0}));
+  // Equal but for the last bit, beside others that are not.
+  const std::vector<double> rounded = centred({0.56 - 0.5, 0.66 - 0.6, 1, 2}, {0, 0, 1, 1});
+  EXPECT_EQ(rounded, (std::vector<double>{0, 0, -0.5, 0.5}));
+  expect_contains(error_of([] { centred({1, 2}, {0}); }), "2 values in groups of 1");
+}
+
+// Within each of three groups of two, y rises with x in two and falls in one: r = (2 - 1) / 3. The
+// groups' own means would turn it round. A resample keeps or flattens each group, as likely: of the
+// 7 ways that leave one, one has the falling group alone (-1), three none of it (+1).
+TEST(Statistics, CorrelationWithinGroups) {
+  const std::vector<double> x = {1, 3, 11, 13, 21, 23}, y = {51, 53, 31, 33, 13, 11};
+  const std::vector<int> groups = {0, 0, 1, 1, 2, 2};
+  const CorrelationEstimate within = estimate_correlation(x, y, {}, groups);
+  EXPECT_NEAR(within.r, 1.0 / 3, 1e-12);
+  EXPECT_NEAR(within.interval.low, -1, 1e-12);
+  EXPECT_NEAR(within.interval.high, 1, 1e-12);
+  EXPECT_LT(estimate_correlation(x, y).r, -0.9);
+  // Without the falling group every resample that has an r has 1.
+  const CorrelationEstimate rising =
+      estimate_correlation({1, 3, 11, 13}, {51, 53, 31, 33}, {}, {0, 0, 1, 1});
+  EXPECT_NEAR(rising.interval.low, 1, 1e-12);
+  expect_contains(error_of([&] { estimate_correlation(x, y, {}, {0, 1}); }), "groups of 2");
+}
+
+TEST(Statistics, CorrelationsAreComparedOnTheSameResamples) {
+  const std::vector<double> x = {1, 2, 3, 4, 5, 6}, y = {2, 1, 4, 3, 6, 2};
+  std::vector<double> twice = x, minus = x;
+  for (double& value : twice) value = 3 + 2 * value;
+  for (double& value : minus) value = -value;
+  // The same but for its scale: no difference in any resample, though each r is loose.
+  const CorrelationDifference same = compare_correlations(x, twice, y);
+  EXPECT_NEAR(same.value, 0, 1e-12);
+  EXPECT_NEAR(same.interval.low, 0, 1e-12);
+  EXPECT_NEAR(same.interval.high, 0, 1e-12);
+  // Each side is estimated as it is alone, and the difference from its own negative is 2 r.
+  const CorrelationEstimate alone = estimate_correlation(x, y);
+  const CorrelationDifference opposite = compare_correlations(x, minus, y);
+  EXPECT_EQ(opposite.first.interval.low, alone.interval.low);
+  EXPECT_EQ(opposite.first.r, alone.r);
+  EXPECT_EQ(opposite.second.points, 6);
+  EXPECT_NEAR(opposite.second.interval.high, -alone.interval.low, 1e-12);
+  EXPECT_NEAR(opposite.value, 2 * alone.r, 1e-12);
+  EXPECT_NEAR(opposite.interval.low, 2 * alone.interval.low, 1e-12);
+  EXPECT_NEAR(opposite.interval.high, 2 * alone.interval.high, 1e-12);
+  // A constant side has no r, the other one keeps its own.
+  const CorrelationDifference constant = compare_correlations(x, std::vector<double>(6, 1), y);
+  EXPECT_TRUE(std::isnan(constant.value));
+  EXPECT_FALSE(constant.interval.known());
+  EXPECT_EQ(constant.first.interval.high, alone.interval.high);
+  expect_contains(error_of([&] { compare_correlations(x, {1}, y); }), "1 with 6");
+}
+
 // Of the 8 signs of (1, 2, 3) two sum to 6 in size: 2/8. (1, 1, -1): |sum| >= 1 always.
 TEST(SignFlip, ByHand) {
   EXPECT_DOUBLE_EQ(sign_flip_p_value({1, 2, 3}), 0.25);
