@@ -1,6 +1,8 @@
 // A small judge of markup: do the tags balance, is every attribute quoted, are ids unique.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cctype>
 #include <set>
 #include <string>
@@ -59,6 +61,26 @@ inline bool has_broken_number(const std::string& text) {
       if (!letter(at - 1) && !letter(at + std::string(word).size())) return true;
     }
   return false;
+}
+
+/// The page without its style sheet, whose braces are no markup.
+inline std::string body_of(const std::string& html) {
+  const std::size_t begin = html.find("<style>"), end = html.find("</style>");
+  return html.substr(0, begin) + html.substr(end + 8);
+}
+
+/// A whole page: well formed, no broken number, nothing from outside and no script.
+inline void expect_page(const std::string& html) {
+  EXPECT_EQ(markup_offence(body_of(html)), "");
+  EXPECT_FALSE(has_broken_number(html));
+  for (const char* outside : {"<script", "<link", "src=", "url(", "@import", "href="})
+    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+}
+
+/// A drawing, alone or in a page.
+inline void expect_drawing(const std::string& svg) {
+  EXPECT_EQ(markup_offence(svg), "");
+  EXPECT_FALSE(has_broken_number(svg)) << svg;
 }
 
 }  // namespace ramoe

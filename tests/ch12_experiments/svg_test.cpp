@@ -16,11 +16,6 @@ const double nan = std::numeric_limits<double>::quiet_NaN();
 const double inf = std::numeric_limits<double>::infinity();
 const ChartText text = {"chart", "A <b> & \"c\"", "It's", "x <1>", "y & z"};
 
-void expect_drawing(const std::string& svg) {
-  EXPECT_EQ(markup_offence(svg), "");
-  EXPECT_FALSE(has_broken_number(svg)) << svg;
-}
-
 TEST(Markup, TheJudgeItself) {
   EXPECT_EQ(markup_offence("<a x=\"1 > 0\"><b/>&amp;</a>"), "");
   EXPECT_NE(markup_offence("<a><b></a></b>"), "");
@@ -116,16 +111,82 @@ TEST(Charts, EmptyOddAndBrokenData) {
   expect_drawing(scatter_plot({text, {{nan, 1, "a", "g"}, {1, 2, "b<", "g&"}}}));
 }
 
+TEST(Svg, AloneItHasAFontAndABackground) {
+  Svg svg(100, 50, "s", "t </desc>", "d </desc>");
+  svg.text({1, 2}, "x");
+  const std::string alone = standalone_svg(svg.str());
+  expect_drawing(alone);
+  EXPECT_TRUE(alone.starts_with("<svg font-family=\"sans-serif\" xmlns=")) << alone;
+  expect_contains(alone, "</desc>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text");
+  expect_contains(error_of([] { standalone_svg("<p>no</p>"); }), "<p>no</p>");
+}
+
+/// How often the text holds the part.
+int count_of(const std::string& text, const std::string& part) {
+  int times = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++times;
+  return times;
+}
+
+TEST(Charts, FittedLineIsThatOfLeastSquares) {
+  // y = 2x - 1 and a point that is left out; in the drawing the line joins the outer points.
+  Scatter scatter{text, {{1, 1, "p", "g"}, {2, 3, "q", "g"}, {nan, 9, "r", "g"}, {4, 7, "s", "g"}}};
+  scatter.named = false;
+  const std::string plain = scatter_plot(scatter);
+  EXPECT_EQ(count_of(plain, "stroke-dasharray"), 0);
+  EXPECT_EQ(count_of(plain, "<circle"), 3);
+  EXPECT_EQ(count_of(plain, ">p</text>"), 0);
+  scatter.fitted = scatter.named = true;
+  const std::string svg = scatter_plot(scatter);
+  expect_drawing(svg);
+  EXPECT_EQ(count_of(svg, ">p</text>"), 1);
+  const std::size_t line = svg.rfind("<line", svg.find("stroke-dasharray"));
+  const auto number = [&](const std::string& key, std::size_t from) {
+    const std::size_t at = svg.find(" " + key + "=\"", from);
+    return std::atof(svg.c_str() + at + key.size() + 3);
+  };
+  const std::size_t first = svg.find("<circle"), last = svg.rfind("<circle");
+  EXPECT_NEAR(number("x1", line), number("cx", first), 0.11);
+  EXPECT_NEAR(number("y1", line), number("cy", first), 0.11);
+  EXPECT_NEAR(number("x2", line), number("cx", last), 0.11);
+  EXPECT_NEAR(number("y2", line), number("cy", last), 0.11);
+  scatter.points = {{1, 1, "p", "g"}, {1, 3, "q", "g"}};  // no slope
+  EXPECT_EQ(count_of(scatter_plot(scatter), "stroke-dasharray"), 0);
+}
+
+TEST(Charts, PanelsShadeTheirOwnBands) {
+  PanelChart chart{text, {{"a", {{"", {0, 1, 2}, {1, -1, 2}, "#000"}}, true, 0.5, 1.5}}, {}};
+  chart.panels.push_back({"b", chart.panels[0].series, false, 0, 0});
+  expect_drawing(panel_chart(chart));
+  EXPECT_EQ(count_of(panel_chart(chart), "#fff3d6"), 1);
+  EXPECT_EQ(count_of(panel_chart(chart), "stroke=\"#666\""), 2);  // zero, in both
+  LineChart named{text, {{"l", {0, 1}, {2, 3}, "#000"}}};
+  named.x_names = {"few", "<all>"};
+  expect_drawing(line_chart(named));
+  expect_contains(line_chart(named), ">&lt;all&gt;</text>");
+}
+
+TEST(Charts, MapsSideBySide) {
+  const std::vector<std::vector<double>> map = {{0.1, 0.9}, {nan, 0.5}};
+  MapTable table{text, {"left", "right"}, {{"row <1>", {map, map}, {{1}, {}}}}, 1, 1};
+  const std::string svg = map_table(table);
+  expect_drawing(svg);
+  EXPECT_EQ(count_of(svg, "#D55E00"), 2);  // one outline in each map
+  EXPECT_EQ(count_of(svg, "alignment zone"), 1);
+  EXPECT_EQ(count_of(svg, "#ddd"), 2);  // what is not known
+  expect_contains(svg, "row &lt;1&gt;, left, layer 0, expert 1: 0.9");
+  table.rows[0].maps[1].pop_back();
+  expect_contains(error_of([&] { map_table(table); }), "maps of 2 and of 1 layers");
+  table.rows[0].maps.pop_back();
+  expect_contains(error_of([&] { map_table(table); }), "row <1> has 1 maps");
+  expect_contains(error_of([] { map_table({text, {"h"}, {}}); }), "no map");
+}
+
 TEST(Charts, BarsAreShares) {
   const std::string svg = stacked_bars(
       {text, {"a", "b"}, {"#111", "#222"}, {{"g", {{"one", {1, 3}}, {"two", {10, 30}}}}}});
-  const auto count = [&](const std::string& part) {
-    int times = 0;
-    for (std::size_t at = svg.find(part); at != std::string::npos; at = svg.find(part, at + 1))
-      ++times;
-    return times;
-  };
-  EXPECT_EQ(count(">75</text>"), 3);  // both bars and the axis
+  EXPECT_EQ(count_of(svg, ">75</text>"), 3);  // both bars and the axis
   expect_contains(svg, "one, b: 3 of 4");
   expect_contains(svg, "n 40");
 }
