@@ -83,4 +83,12 @@ inline void expect_drawing(const std::string& svg) {
   EXPECT_FALSE(has_broken_number(svg)) << svg;
 }
 
+/// How often the text holds the part.
+inline int count_of(const std::string& text, const std::string& part) {
+  int times = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++times;
+  return times;
+}
+
 }  // namespace ramoe

@@ -121,14 +121,6 @@ TEST(Svg, AloneItHasAFontAndABackground) {
   expect_contains(error_of([] { standalone_svg("<p>no</p>"); }), "<p>no</p>");
 }
 
-/// How often the text holds the part.
-int count_of(const std::string& text, const std::string& part) {
-  int times = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++times;
-  return times;
-}
-
 TEST(Charts, FittedLineIsThatOfLeastSquares) {
   // y = 2x - 1 and a point that is left out; in the drawing the line joins the outer points.
   Scatter scatter{text, {{1, 1, "p", "g"}, {2, 3, "q", "g"}, {nan, 9, "r", "g"}, {4, 7, "s", "g"}}};
