@@ -7,9 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "app/cli.h"
-#include "support/files.h"
-#include "support/scratch.h"
+#include "app/small_world.h"
 
 namespace ramoe {
 namespace {
@@ -119,6 +117,15 @@ TEST_F(Browser, ReportsOfADemoAndOfARun) {
   const Outcome drawn = run_cli("report " + run);
   ASSERT_EQ(drawn.code, 0) << drawn.text;
   expect_good_page(run + "/report.html", 2);
+}
+
+TEST_F(Browser, ReportOfAGrid) {
+  const SmallWorld world;
+  const Outcome done = world.experiment("run");
+  ASSERT_EQ(done.code, 0) << done.text;
+  const Outcome drawn = run_cli("report " + world.file("run"));
+  ASSERT_EQ(drawn.code, 0) << drawn.text;
+  expect_good_page(world.file("run") + "/report.html", 10);
 }
 
 // The judge itself: a page with every fault is found out.

@@ -1,0 +1,113 @@
+// From a grid's folder to its report and to the page of collected grids, as a user does it.
+#include "app/small_world.h"
+
+namespace ramoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// Every file below a folder, and the page beside it, by path.
+std::map<std::string, std::string> contents(const std::string& folder, const std::string& page) {
+  std::map<std::string, std::string> files = {{page, read_file(page)}};
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) files[entry.path().string()] = read_file(entry.path().string());
+  return files;
+}
+
+TEST(Results, ReportOfAFolderAndPageOfWhatWasCollected) {
+  const SmallWorld world;
+  const std::string run = world.file("main");
+  ASSERT_EQ(world.experiment("main", "--limit=3").code, 0);
+  const Outcome early = run_cli("report " + run);
+  EXPECT_EQ(early.code, 1);
+  EXPECT_TRUE(holds(early.text, "3 of 40 runs are done")) << early.text;
+  EXPECT_TRUE(holds(early.text, "--run=" + run)) << early.text;
+
+  ASSERT_EQ(world.experiment("main").code, 0);
+  const Outcome report = run_cli("report " + run + "/");
+  ASSERT_EQ(report.code, 0) << report.text;
+  EXPECT_TRUE(holds(report.text, "(c) ")) << report.text;
+  const std::string html = read_file(run + "/report.html");
+  EXPECT_TRUE(holds(html, "<h2>Routing of one pair</h2>"));
+  EXPECT_TRUE(holds(html, "Spanish, facts"));
+  EXPECT_FALSE(fs::exists(run + "/routing-run")) << "what was trained again is removed";
+  const Json routing = read_json(run + "/routing.json");
+  ASSERT_EQ(routing["traces"].size(), 2u);
+  EXPECT_EQ(routing["language_names"]["es"], "Spanish");
+  // The same again, from what is kept, and when it is made anew.
+  ASSERT_EQ(run_cli("report " + run).code, 0);
+  EXPECT_EQ(read_file(run + "/report.html"), html);
+  fs::remove(run + "/routing.json");
+  ASSERT_EQ(run_cli("report " + run).code, 0);
+  EXPECT_EQ(read_json(run + "/routing.json"), routing);
+  EXPECT_EQ(read_file(run + "/report.html"), html);
+
+  // Collected under the name that the page looks for.
+  fs::rename(world.plan_path(), world.file("main.json"));
+  const std::string folder = world.file("docs/collected"), page = world.file("docs/results.md");
+  const std::string collect = "experiment " + world.file("main.json") + " --run=" + run;
+  ASSERT_EQ(run_cli(collect + " --collect=" + folder).code, 0);
+  EXPECT_EQ(read_json(folder + "/main_routing.json"), routing);
+  const Outcome made = run_cli("results " + folder);
+  ASSERT_EQ(made.code, 0) << made.text;
+  const auto first = contents(folder, page);
+  EXPECT_TRUE(first.contains(folder + "/evidence.json"));
+  EXPECT_TRUE(first.contains(folder + "/figures/comparison.svg"));
+  EXPECT_TRUE(holds(first.at(page), "](collected/figures/comparison.svg)"));
+  EXPECT_TRUE(first.at(folder + "/figures/gap.svg").starts_with("<svg font-family="));
+  EXPECT_TRUE(first.at(folder + "/report.html") == html) << "the report of the folder";
+  ASSERT_EQ(run_cli("results " + folder).code, 0);
+  EXPECT_EQ(contents(folder, page), first) << "made twice";
+  // Elsewhere: the page finds its figures from where it is.
+  const std::string other = world.file("other/page.md");
+  fs::create_directory(world.file("other"));
+  const Outcome elsewhere =
+      run_cli("results " + folder + " --out=" + world.file("out") + " --page=" + other);
+  ASSERT_EQ(elsewhere.code, 0) << elsewhere.text;
+  EXPECT_TRUE(holds(read_file(other), "](../out/figures/comparison.svg)"));
+  EXPECT_EQ(read_file(world.file("out/evidence.json")), first.at(folder + "/evidence.json"));
+}
+
+TEST(Results, WhatCannotBeMadeIsSaid) {
+  const SmallWorld world;
+  const std::string run = world.file("run"), facts = run + "/experiment.json";
+  const Outcome none = run_cli("results " + world.file("nothing"));
+  EXPECT_EQ(none.code, 1);
+  EXPECT_TRUE(holds(none.text, "nothing/main.json is missing")) << none.text;
+  EXPECT_TRUE(holds(none.text, "make docs-grid")) << none.text;
+
+  ASSERT_EQ(world.experiment("run").code, 0);
+  // Made by other code: the report is there, the pair is not.
+  const Json before = read_json(facts);
+  Json changed = before;
+  changed["code"] = "00";
+  write_json(facts, changed);
+  const Outcome other = run_cli("report " + run);
+  EXPECT_EQ(other.code, 0) << other.text;
+  EXPECT_TRUE(holds(other.text, "no pair is traced")) << other.text;
+  EXPECT_TRUE(holds(other.text, "code: \"00\" there")) << other.text;
+  EXPECT_TRUE(holds(read_file(run + "/report.html"), "No pair was traced"));
+  write_json(facts, before);
+  // A record that is not what the model does.
+  const std::string record = run + "/results/tiny/facts/es/ramoe/1.json";
+  const std::string text = read_file(record);
+  Json wrong = read_json(record);
+  wrong["test"]["accuracy"] = 0.123;
+  write_json(record, wrong);
+  const Outcome refused = run_cli("report " + run);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(holds(refused.text, "tiny/facts/es/ramoe/1 trained again has accuracy"))
+      << refused.text;
+  write_file(record, text);
+  // Without the stages' folders.
+  fs::remove_all(run + "/stages/tiny/experts");
+  const Outcome stageless = run_cli("report " + run);
+  EXPECT_TRUE(holds(stageless.text, "experts/run.json is missing")) << stageless.text;
+}
+
+}  // namespace
+}  // namespace ramoe
