@@ -21,14 +21,47 @@ namespace ramoe {
 
 /// 64 bytes of T side by side: 16 floats or 8 doubles.
 template <class T>
-struct Lanes {
-  static constexpr int count = 64 / static_cast<int>(sizeof(T));
-  typedef T Vector __attribute__((vector_size(64)));
+struct Lanes;
+template <>
+struct Lanes<float> {
+  static constexpr int count = 16;
+  typedef float Vector __attribute__((vector_size(64)));
+  typedef std::int32_t Numbers __attribute__((vector_size(64)));
+  static constexpr Numbers number = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+};
+template <>
+struct Lanes<double> {
+  static constexpr int count = 8;
+  typedef double Vector __attribute__((vector_size(64)));
+  typedef std::int64_t Numbers __attribute__((vector_size(64)));
+  static constexpr Numbers number = {0, 1, 2, 3, 4, 5, 6, 7};
 };
 
 template <class T>
 RAMOE_INLINE void load_lanes(typename Lanes<T>::Vector& v, const T* from) {
   std::memcpy(&v, from, sizeof v);
+}
+
+template <class T>
+RAMOE_INLINE void store_lanes(T* to, const typename Lanes<T>::Vector& v) {
+  std::memcpy(to, &v, sizeof v);
+}
+/// The same for `some` lanes, if there are not as many as a vector has; the others are 0.
+template <class T>
+RAMOE_INLINE void load_lanes(typename Lanes<T>::Vector& v, const T* from, int some) {
+  if (some >= Lanes<T>::count) return load_lanes(v, from);
+  v = typename Lanes<T>::Vector{};
+  for (int l = 0; l < some; ++l) v[l] = from[l];
+}
+template <class T>
+RAMOE_INLINE void store_lanes(T* to, const typename Lanes<T>::Vector& v, int some) {
+  if (some >= Lanes<T>::count) return store_lanes(to, v);
+  for (int l = 0; l < some; ++l) to[l] = v[l];
+}
+/// Lanes from `first` on become `value`.
+template <class T>
+RAMOE_INLINE void set_lanes_from(typename Lanes<T>::Vector& v, int first, T value) {
+  v = Lanes<T>::number < first ? v : typename Lanes<T>::Vector{} + value;
 }
 
 /// Sum of the lanes: lane l and lane l + half, until one is left.
@@ -45,6 +78,16 @@ RAMOE_INLINE T sum_of_lanes(typename Lanes<T>::Vector v) {
     v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
   }
   return v[0];
+}
+
+/// The largest lane, in the same pairs; a lane that is NaN may be passed over.
+template <class T>
+RAMOE_INLINE T largest_lane(const typename Lanes<T>::Vector& v) {
+  T lane[Lanes<T>::count];
+  std::memcpy(lane, &v, sizeof v);
+  for (int half = Lanes<T>::count / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l];
+  return lane[0];
 }
 
 /// Sum of a[i] * b[i]. Order: lane i mod count first, then the lanes in pairs, then the tail.
@@ -129,6 +172,15 @@ RAMOE_INLINE float exp_of(float x) {
 }
 RAMOE_INLINE double exp_of(double x) {
   return std::exp(x);
+}
+
+/// e^x of each lane.
+template <class T>
+RAMOE_INLINE void exp_lanes(typename Lanes<T>::Vector& v) {
+  T lane[Lanes<T>::count];
+  std::memcpy(lane, &v, sizeof v);
+  for (T& x : lane) x = exp_of(x);
+  std::memcpy(&v, lane, sizeof v);
 }
 
 /// 1 / (1 + e^-x).
