@@ -138,13 +138,16 @@ RAMOE_INLINE T largest(const T* a, int n) {
 }
 
 /// e^x without branches, so that loops over it vectorise. Within 1.3 units in the last place of the
-/// true value; 0 below -87.3, inf above 88.7, NaN for NaN.
+/// true value; 0 below -87.3, inf above 88.3 (where e^x is 2.2e38), NaN for NaN.
 ///
 /// x = n ln2 + r with |r| <= ln2/2; e^r = 1 + r + r^2 q(r), then 2^n through the exponent bits. q
 /// has degree 4 and equals (e^r - 1 - r) / r^2 at the five Chebyshev points of the interval:
 /// relative error of e^r below 1.1e-8, a tenth of Taylor's polynomial of the same degree.
 RAMOE_INLINE float exp_of(float x) {
-  const float clamped = x < -87.3f ? -87.3f : (x > 88.7f ? 88.7f : x);
+  // Between these 2^n is an ordinary float, so that one multiplication scales.
+  constexpr float kLeast = -87.3f, kMost = 88.3f;
+  const float above = x < kLeast ? kLeast : x;
+  const float clamped = above > kMost ? kMost : above;
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
   const float shifted = clamped * 1.44269504088896341f + magic;
   const float n = shifted - magic;
@@ -156,19 +159,15 @@ RAMOE_INLINE float exp_of(float x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  // n reaches 128 just below the overflow threshold: scale in two steps to stay in range.
-  std::int32_t whole;
-  std::memcpy(&whole, &shifted, sizeof whole);
-  whole -= 0x4B400000;
-  const std::int32_t half = whole >> 1;
-  const std::int32_t bits1 = (half + 127) << 23, bits2 = (whole - half + 127) << 23;
-  float scale1, scale2;
-  std::memcpy(&scale1, &bits1, sizeof scale1);
-  std::memcpy(&scale2, &bits2, sizeof scale2);
-  float y = p * scale1 * scale2;
-  y = x < -87.3f ? 0.0f : y;
-  y = x > 88.7f ? __builtin_inff() : y;
-  return x != x ? x : y;
+  // n stands in the last bits of `shifted`, whose other bits the shift pushes out.
+  std::uint32_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits << 23) + (127u << 23);
+  float scale;
+  std::memcpy(&scale, &bits, sizeof scale);
+  float y = p * scale;  // NaN came through p
+  y = x < kLeast ? 0.0f : y;
+  return x > kMost ? __builtin_inff() : y;
 }
 RAMOE_INLINE double exp_of(double x) {
   return std::exp(x);
