@@ -91,7 +91,7 @@ TEST(Evidence, ShareOfCiAndGainByHand) {
   EXPECT_TRUE(row_of(turned.ci_gain, "b", true).r.below_zero());
 }
 
-// Divergence of ramoe against sft's, which is .4, but in model a .42 with seed 1 and .38 with seed 2.
+// Divergence of ramoe against sft's, which is .4, but in model a .42 of seed 1 and .38 of seed 2.
 // Model a: zone .31 and .27, outside .38: changes twice -.11, and -.04 and 0. Model b: zone .39,
 // outside .40. Mass in the zone of a .45 against .40.
 MadeGrid routing_grid() {
