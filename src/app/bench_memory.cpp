@@ -138,7 +138,7 @@ Json bench_memory(const Bench& bench) {
   const double floats = floats_per_token_and_layer(o.model, o);
   const double dense = floats_per_token_and_layer(dense_counterpart(o.model), o);
   const double share = overhead.seconds / step.seconds;
-  const std::size_t arena = moe.trainer().arena().bytes_reserved();
+  const std::size_t arena = moe.trainer().arena().most_bytes();
 
   bench.print(
       text_of("memory  %.1f bytes of state per parameter, %.1f C floats per token and layer (dense "

@@ -21,6 +21,8 @@ const std::vector<Command>& commands() {
       {"finetune", "stage 3: SFT with or without the alignment loss", run_finetune},
       {"experiment", "a grid of runs over models, tasks, languages, methods and seeds",
        run_experiment},
+      {"reproduce", "a slice of a finished grid again with fresh seeds, held against its intervals",
+       run_reproduce},
       {"evaluate", "accuracy of a model on a split", run_evaluate},
       {"generate", "continue a prompt", run_generate},
       {"tokenize", "text to token ids and back", run_tokenize},

@@ -35,6 +35,7 @@ int run_inspect(const Arguments&);
 int run_logits(const Arguments&);
 int run_memory(const Arguments&);
 int run_experiment(const Arguments&);
+int run_reproduce(const Arguments&);
 int run_report(const Arguments&);
 int run_results(const Arguments&);
 int run_demo(const Arguments&);

@@ -1,6 +1,7 @@
 #include "ch01_tensor/arena.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <new>
@@ -8,65 +9,68 @@
 namespace ramoe {
 namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
+// Small arenas, of which tests and single answers make many, keep to pages of the usual size.
+constexpr std::size_t kSmall = 2 * kHugePage;
 
 std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
 }
+
+/// No arena can use more than this.
+std::size_t bytes_of_machine() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  const std::size_t bytes =
+      pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) : 0;
+  return round_up(std::max(bytes, std::size_t{1} << 30), kHugePage);
+}
 }  // namespace
 
 Arena::~Arena() {
-  for (const Block& block : blocks_) ::munmap(block.memory, block.size);
+  if (memory_ != nullptr) ::munmap(memory_, reserved_);
 }
 
-void Arena::add_block(std::size_t at_least) {
-  // Grow by half of what there is, so that a growing first step needs few blocks.
-  // At least one page: an empty arena can be asked for no bytes.
-  const std::size_t size =
-      round_up(std::max({std::size_t{1}, at_least, bytes_reserved() / 2}), kHugePage);
-  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  if (size >= 4 * kHugePage) ::madvise(memory, size, MADV_HUGEPAGE);  // a hint; failure is harmless
-  blocks_.push_back({static_cast<std::byte*>(memory), size, 0});
-  current_ = blocks_.size() - 1;
+void Arena::reserve() {
+  // Addresses without access count as memory nowhere but in a limit on addresses (ulimit -v): where
+  // there is one, be content with less.
+  for (std::size_t size = bytes_of_machine(); size >= kHugePage; size = round_up(size / 2, 4096)) {
+    void* at = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) continue;
+    memory_ = static_cast<std::byte*>(at);
+    reserved_ = size;
+    // A hint; failure is harmless.
+    if (size > kSmall) ::madvise(memory_ + kSmall, size - kSmall, MADV_HUGEPAGE);
+    return;
+  }
+  throw std::bad_alloc();
+}
+
+void Arena::grow(std::size_t least, std::size_t wanted) {
+  if (memory_ == nullptr) reserve();
+  // By half of what there is, so that a growing first step asks seldom.
+  const std::size_t size = std::min(reserved_, round_up(wanted + wanted / 2 + 1, kHugePage));
+  if (least > size || ::mprotect(memory_ + granted_, size - granted_, PROT_READ | PROT_WRITE) != 0)
+    throw std::bad_alloc();
+  granted_ = size;
   ++allocations_;
 }
 
 void* Arena::take_bytes(std::size_t bytes) {
   const std::size_t stagger = bytes >= 4096 ? 64 * (++taken_ % 8) : 0;
-  const std::size_t needed = round_up(bytes + stagger, 64);
-  while (current_ < blocks_.size() && blocks_[current_].used + needed > blocks_[current_].size) {
-    if (current_ + 1 == blocks_.size()) break;
-    blocks_[++current_].used = 0;
-  }
-  if (blocks_.empty() || blocks_[current_].used + needed > blocks_[current_].size)
-    add_block(needed);
-  Block& block = blocks_[current_];
-  std::byte* memory = block.memory + block.used + stagger;
-  block.used += needed;
+  const std::size_t end = used_ + round_up(bytes + stagger, 64);
+  // In the first step there is always an eighth more than was asked for: the next steps of the same
+  // shapes are not quite of the same size, because tokens go to other experts.
+  const std::size_t wanted = first_step_ ? end + end / 8 : end;
+  if (memory_ == nullptr || end > granted_ || (wanted > granted_ && granted_ < reserved_))
+    grow(end, wanted);
+  std::byte* memory = memory_ + used_ + stagger;
+  used_ = end;
+  most_ = std::max(most_, used_);
   return memory;
 }
 
 void Arena::reset() {
-  if (blocks_.size() > 1) {
-    const std::size_t total = bytes_reserved() + bytes_reserved() / 4;  // room for longer batches
-    for (const Block& block : blocks_) ::munmap(block.memory, block.size);
-    blocks_.clear();
-    add_block(total);
-  }
-  current_ = taken_ = 0;
-  if (!blocks_.empty()) blocks_[0].used = 0;
-}
-
-void Arena::release(Mark mark) {
-  if (blocks_.empty()) return;
-  current_ = mark.block;
-  blocks_[current_].used = mark.used;
-}
-
-std::size_t Arena::bytes_reserved() const {
-  std::size_t total = 0;
-  for (const Block& block : blocks_) total += block.size;
-  return total;
+  first_step_ = first_step_ && used_ == 0;
+  used_ = taken_ = 0;
 }
 
 }  // namespace ramoe

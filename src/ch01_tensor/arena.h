@@ -4,11 +4,14 @@
 // at once by reset(). The first step grows it; from the second step of the same shapes on nothing
 // is allocated. Kept from step to step, it makes forward and backward 1.1 times as fast as an arena
 // for each step, whose pages the system must clear anew (`ramoe bench --only=ideas`,
-// docs/speed.md). Tests: tests/ch01_tensor/arena_test.cpp
+// docs/speed.md).
+//
+// It is one stretch of addresses, as long as the machine has memory, of which only what is used
+// becomes memory. So it grows where it lies: nothing moves, and no step pays for putting the pieces
+// of the one before it together. Tests: tests/ch01_tensor/arena_test.cpp
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 namespace ramoe {
 
@@ -27,30 +30,31 @@ class Arena {
     return static_cast<Value*>(take_bytes(count * sizeof(Value)));
   }
 
-  /// Everything taken becomes invalid. If the last step needed several blocks, they become one.
+  /// Everything taken becomes invalid.
   void reset();
 
   /// A place to return to: release(mark()) frees what was taken in between.
   struct Mark {
-    std::size_t block, used;
+    std::size_t used;
   };
-  Mark mark() const { return {current_, blocks_.empty() ? 0 : blocks_[current_].used}; }
-  void release(Mark mark);
+  Mark mark() const { return {used_}; }
+  void release(Mark mark) { used_ = mark.used; }
 
-  std::size_t bytes_reserved() const;
+  /// Bytes that the system has granted; those never touched take no memory.
+  std::size_t bytes_granted() const { return granted_; }
+  /// The most bytes that were in use at once.
+  std::size_t most_bytes() const { return most_; }
   /// How often the system was asked for memory; constant after the first step.
   int allocations() const { return allocations_; }
 
  private:
-  struct Block {
-    std::byte* memory;
-    std::size_t size, used;
-  };
   void* take_bytes(std::size_t bytes);
-  void add_block(std::size_t at_least);
+  void reserve();
+  void grow(std::size_t least, std::size_t wanted);
 
-  std::vector<Block> blocks_;
-  std::size_t current_ = 0, taken_ = 0;
+  std::byte* memory_ = nullptr;  // [0, granted_) may be used, [0, reserved_) are our addresses
+  std::size_t reserved_ = 0, granted_ = 0, used_ = 0, most_ = 0, taken_ = 0;
+  bool first_step_ = true;
   int allocations_ = 0;
 };
 

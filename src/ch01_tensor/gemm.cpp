@@ -12,10 +12,11 @@
 namespace ramoe {
 namespace {
 
-constexpr int kBlockK = 256;       // K is summed in blocks of this many; part of the result's bits
-constexpr int kPanel = 64;         // columns of the widest tile
-constexpr int kGroup = 256;        // columns of B packed together, to stay in the L2 cache
-constexpr int kRows = 96;          // rows of A that pass over a group before the next rows do
+constexpr int kBlockK = 256;  // K is summed in blocks of this many; part of the result's bits
+constexpr int kPanel = 64;    // columns of the widest tile
+constexpr int kGroup = 256;   // columns of B packed together, to stay in the L2 cache
+constexpr int kRows = 96;     // rows of A that pass over a group before the next rows do
+static_assert(kRows % kStep == 0 && kBlockK % kStep == 0);
 constexpr int kMinLanes = 4;       // of the baseline, whose widest panel is two vectors
 constexpr double kSerial = 100e3;  // multiply-adds below which threads cost more than they bring
 
@@ -71,6 +72,38 @@ void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows, Ahead& 
     kernels.tile[vectors][height](tile);
     tile.a += height * tile.a_row;
     tile.c += height * tile.ldc;
+  }
+}
+
+/// Where tiles stand: the row and column of C and the k of their first element.
+struct Corner {
+  int i, j, k0;
+};
+
+/// tile_rows for a triangle: rows in steps, each with the columns or the k that it needs.
+void triangle_rows(const Kernels& kernels, Triangle triangle, const Tile& tile, int vectors,
+                   Corner at, int rows) {
+  for (int s = 0; s < rows; s += kStep) {
+    const int begin = at.i + s, end = begin + kStep;  // of the rows, and of their block
+    Tile step = tile;
+    step.a += s * tile.a_row;
+    step.c += s * tile.ldc;
+    int needed = vectors;
+    if (triangle == Triangle::lower_c) {
+      if (end <= at.j) continue;
+      needed = std::min(vectors, divide_up(end - at.j, kernels.lanes));
+      if (needed < vectors) step.last = kernels.lanes;
+    } else if (triangle == Triangle::lower_a) {
+      step.k = std::clamp(end - at.k0, 0, tile.k);
+    } else {
+      const int skipped = std::clamp(begin - at.k0, 0, tile.k);
+      step.k -= skipped;
+      step.a += skipped * tile.a_k;
+      step.b += skipped * tile.b_k;
+    }
+    if (step.k == 0 && step.add) continue;
+    Ahead nothing{};
+    tile_rows(kernels, step, needed, std::min(kStep, rows - s), nothing);
   }
 }
 
@@ -135,7 +168,7 @@ void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
 }
 
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
-void block_straight(const Kernels& kernels, const Gemm<float>& g, Block block) {
+void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block) {
   const int lanes = kernels.lanes, widest_panel = widest(kernels);
   float* const packed = scratch().b;
   for (int j0 = 0; j0 < g.N; j0 += kGroup) {
@@ -165,6 +198,11 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Block block) {
         Tile& tile = tiles[p];
         tile.a = row.a, tile.a_row = row.a_row, tile.a_k = row.a_k;
         tile.c = g.C + Stride{i} * g.ldc + j0 + v.begin * lanes;
+        if (triangle != Triangle::none) {
+          const Corner corner{i, j0 + v.begin * lanes, block.k0};
+          triangle_rows(kernels, triangle, tile, v.end - v.begin, corner, rows);
+          continue;
+        }
         const int height = kernels.max_rows[v.end - v.begin];
         Ahead next_a = rows_below(row.a, row.a_row, height, g.M - i - height);
         tile_rows(kernels, tile, v.end - v.begin, rows, tn ? next_b : next_a);
@@ -207,7 +245,7 @@ void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
 
 }  // namespace
 
-void gemm_with(const Kernels& kernels, const Gemm<float>& g) {
+void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle) {
   if (g.M <= 0 || g.N <= 0) return;
   if (g.K <= 0) {
     if (g.accumulate) return;
@@ -215,13 +253,14 @@ void gemm_with(const Kernels& kernels, const Gemm<float>& g) {
     return;
   }
   // Floats to transpose: N K for the straight way, M K + M N for the flipped one.
-  const bool flip = g.form == GemmForm::NT && Stride{g.M} * (Stride{g.K} + g.N) < Stride{g.N} * g.K;
+  const bool flip = g.form == GemmForm::NT && triangle == Triangle::none &&
+                    Stride{g.M} * (Stride{g.K} + g.N) < Stride{g.N} * g.K;
   for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
     const Block block{k0, std::min(kBlockK, g.K - k0), g.accumulate || k0 > 0};
     if (flip)
       block_flipped(kernels, g, block);
     else
-      block_straight(kernels, g, block);
+      block_straight(kernels, g, triangle, block);
   }
 }
 
@@ -283,9 +322,11 @@ const char* gemm_isa() {
   return gemm_kernels().front().name;
 }
 
-void gemm_serial(const Gemm<float>& g) {
+void gemm_serial(const Gemm<float>& g, Triangle triangle) {
   check_product(g);
-  multiply(g);
+  if (triangle == Triangle::none) return multiply(g);
+  check(g.precision == Precision::fp32, "a product of a triangle is one of fp32.");
+  gemm_with(gemm_kernels().front(), g, triangle);
 }
 
 void gemm(const Gemm<float>& g) {

@@ -43,9 +43,19 @@ struct Gemm {
   Precision precision = Precision::fp32;  // of float alone: products of doubles stay double
 };
 
+/// What causal attention needs of a product: half of the work can be left out. In steps of kStep,
+/// the block of a row or column x being [x / kStep * kStep, + kStep):
+///   lower_c  of C only what stands on or below the diagonal is wanted: C(i,j) with j beyond the
+///            block of i is not written, with j beyond i but in the block holds anything
+///   lower_a  A(i,k) is 0 for k > i; those beyond the block of i need not be there
+///   upper_a  A(i,k) is 0 for k < i; those before the block of i need not be there
+enum class Triangle { none, lower_c, lower_a, upper_a };
+constexpr int kStep = 16;
+
 /// Three nested loops; the definition of the product in full precision, and the version for double.
+/// Of a triangle it reads and writes what it must, without regard to blocks.
 template <class T>
-void gemm_plain(const Gemm<T>& g);
+void gemm_plain(const Gemm<T>& g, Triangle triangle = Triangle::none);
 
 /// The fast version, on the calling thread's pool. Chooses AVX-512, AVX2 or baseline at run time.
 /// The order of the additions within an element depends on K alone: same bits for any thread count.
@@ -55,9 +65,10 @@ inline void gemm(const Gemm<double>& g) {
 }
 
 /// The fast version without threads, for callers that are themselves inside a parallel loop.
-void gemm_serial(const Gemm<float>& g);
-inline void gemm_serial(const Gemm<double>& g) {
-  gemm_plain(g);
+/// Those know triangles, in fp32.
+void gemm_serial(const Gemm<float>& g, Triangle triangle = Triangle::none);
+inline void gemm_serial(const Gemm<double>& g, Triangle triangle = Triangle::none) {
+  gemm_plain(g, triangle);
 }
 
 /// `count` independent products of any sizes, as one parallel loop: the experts of an MoE layer.

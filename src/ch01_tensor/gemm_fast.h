@@ -52,6 +52,6 @@ struct Kernels {
 const std::vector<Kernels>& gemm_kernels();
 
 /// A product of checked sizes by a given table, on this thread. gemm() uses the first table.
-void gemm_with(const Kernels& kernels, const Gemm<float>& g);
+void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle = Triangle::none);
 
 }  // namespace ramoe

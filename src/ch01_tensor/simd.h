@@ -21,14 +21,47 @@ namespace ramoe {
 
 /// 64 bytes of T side by side: 16 floats or 8 doubles.
 template <class T>
-struct Lanes {
-  static constexpr int count = 64 / static_cast<int>(sizeof(T));
-  typedef T Vector __attribute__((vector_size(64)));
+struct Lanes;
+template <>
+struct Lanes<float> {
+  static constexpr int count = 16;
+  typedef float Vector __attribute__((vector_size(64)));
+  typedef std::int32_t Numbers __attribute__((vector_size(64)));
+  static constexpr Numbers number = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+};
+template <>
+struct Lanes<double> {
+  static constexpr int count = 8;
+  typedef double Vector __attribute__((vector_size(64)));
+  typedef std::int64_t Numbers __attribute__((vector_size(64)));
+  static constexpr Numbers number = {0, 1, 2, 3, 4, 5, 6, 7};
 };
 
 template <class T>
 RAMOE_INLINE void load_lanes(typename Lanes<T>::Vector& v, const T* from) {
   std::memcpy(&v, from, sizeof v);
+}
+
+template <class T>
+RAMOE_INLINE void store_lanes(T* to, const typename Lanes<T>::Vector& v) {
+  std::memcpy(to, &v, sizeof v);
+}
+/// The same for `some` lanes, if there are not as many as a vector has; the others are 0.
+template <class T>
+RAMOE_INLINE void load_lanes(typename Lanes<T>::Vector& v, const T* from, int some) {
+  if (some >= Lanes<T>::count) return load_lanes(v, from);
+  v = typename Lanes<T>::Vector{};
+  for (int l = 0; l < some; ++l) v[l] = from[l];
+}
+template <class T>
+RAMOE_INLINE void store_lanes(T* to, const typename Lanes<T>::Vector& v, int some) {
+  if (some >= Lanes<T>::count) return store_lanes(to, v);
+  for (int l = 0; l < some; ++l) to[l] = v[l];
+}
+/// Lanes from `first` on become `value`.
+template <class T>
+RAMOE_INLINE void set_lanes_from(typename Lanes<T>::Vector& v, int first, T value) {
+  v = Lanes<T>::number < first ? v : typename Lanes<T>::Vector{} + value;
 }
 
 /// Sum of the lanes: lane l and lane l + half, until one is left.
@@ -45,6 +78,16 @@ RAMOE_INLINE T sum_of_lanes(typename Lanes<T>::Vector v) {
     v += __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
   }
   return v[0];
+}
+
+/// The largest lane, in the same pairs; a lane that is NaN may be passed over.
+template <class T>
+RAMOE_INLINE T largest_lane(const typename Lanes<T>::Vector& v) {
+  T lane[Lanes<T>::count];
+  std::memcpy(lane, &v, sizeof v);
+  for (int half = Lanes<T>::count / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l];
+  return lane[0];
 }
 
 /// Sum of a[i] * b[i]. Order: lane i mod count first, then the lanes in pairs, then the tail.
@@ -95,13 +138,16 @@ RAMOE_INLINE T largest(const T* a, int n) {
 }
 
 /// e^x without branches, so that loops over it vectorise. Within 1.3 units in the last place of the
-/// true value; 0 below -87.3, inf above 88.7, NaN for NaN.
+/// true value; 0 below -87.3, inf above 88.3 (where e^x is 2.2e38), NaN for NaN.
 ///
 /// x = n ln2 + r with |r| <= ln2/2; e^r = 1 + r + r^2 q(r), then 2^n through the exponent bits. q
 /// has degree 4 and equals (e^r - 1 - r) / r^2 at the five Chebyshev points of the interval:
 /// relative error of e^r below 1.1e-8, a tenth of Taylor's polynomial of the same degree.
 RAMOE_INLINE float exp_of(float x) {
-  const float clamped = x < -87.3f ? -87.3f : (x > 88.7f ? 88.7f : x);
+  // Between these 2^n is an ordinary float, so that one multiplication scales.
+  constexpr float kLeast = -87.3f, kMost = 88.3f;
+  const float above = x < kLeast ? kLeast : x;
+  const float clamped = above > kMost ? kMost : above;
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
   const float shifted = clamped * 1.44269504088896341f + magic;
   const float n = shifted - magic;
@@ -113,22 +159,27 @@ RAMOE_INLINE float exp_of(float x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  // n reaches 128 just below the overflow threshold: scale in two steps to stay in range.
-  std::int32_t whole;
-  std::memcpy(&whole, &shifted, sizeof whole);
-  whole -= 0x4B400000;
-  const std::int32_t half = whole >> 1;
-  const std::int32_t bits1 = (half + 127) << 23, bits2 = (whole - half + 127) << 23;
-  float scale1, scale2;
-  std::memcpy(&scale1, &bits1, sizeof scale1);
-  std::memcpy(&scale2, &bits2, sizeof scale2);
-  float y = p * scale1 * scale2;
-  y = x < -87.3f ? 0.0f : y;
-  y = x > 88.7f ? __builtin_inff() : y;
-  return x != x ? x : y;
+  // n stands in the last bits of `shifted`, whose other bits the shift pushes out.
+  std::uint32_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits << 23) + (127u << 23);
+  float scale;
+  std::memcpy(&scale, &bits, sizeof scale);
+  float y = p * scale;  // NaN came through p
+  y = x < kLeast ? 0.0f : y;
+  return x > kMost ? __builtin_inff() : y;
 }
 RAMOE_INLINE double exp_of(double x) {
   return std::exp(x);
+}
+
+/// e^x of each lane.
+template <class T>
+RAMOE_INLINE void exp_lanes(typename Lanes<T>::Vector& v) {
+  T lane[Lanes<T>::count];
+  std::memcpy(lane, &v, sizeof v);
+  for (T& x : lane) x = exp_of(x);
+  std::memcpy(&v, lane, sizeof v);
 }
 
 /// 1 / (1 + e^-x).

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "ch01_tensor/gemm.h"
@@ -12,16 +13,44 @@
 namespace ramoe {
 namespace {
 
-// Rows t of p (leading dimension ld): softmax of scale * p[t,0..t], zeros behind.
+// Row t of a triangle of rows with leading dimension ld: whole vectors, then one that holds the
+// diagonal, of which the row itself may have fewer than there are lanes.
+template <class T_>
+struct TriangleRow {
+  int whole, kept, there;  // values in whole vectors; of the last one: up to t, in memory
+  TriangleRow(int t, int ld)
+      : whole(t / Lanes<T_>::count * Lanes<T_>::count), kept(t + 1 - whole), there(ld - whole) {}
+};
+
+// Rows t of p: softmax of scale * p[t,0..t]; zeros behind, as far as the vector goes.
 template <class T_>
 RAMOE_INLINE void causal_softmax_body(T_* p, int length, int ld, T_ scale) {
+  constexpr int W = Lanes<T_>::count;
+  using Vector = typename Lanes<T_>::Vector;
   for (int t = 0; t < length; ++t, p += ld) {
-    const int m = t + 1;
-    const T_ top = largest(p, m);
-    for (int j = 0; j < m; ++j) p[j] = exp_of(scale * (p[j] - top));
-    const T_ factor = T_(1) / sum(p, m);
-    for (int j = 0; j < m; ++j) p[j] *= factor;
-    for (int j = m; j < length; ++j) p[j] = 0;
+    const TriangleRow<T_> r(t, ld);
+    Vector x, last, total = {};
+    load_lanes(last, p + r.whole, r.there);
+    set_lanes_from(last, r.kept, -std::numeric_limits<T_>::infinity());
+    Vector top = last;
+    for (int j = 0; j < r.whole; j += W) {
+      load_lanes(x, p + j);
+      top = x > top ? x : top;
+    }
+    const T_ largest = largest_lane<T_>(top);
+    for (int j = 0; j < r.whole; j += W) {
+      load_lanes(x, p + j);
+      x = scale * (x - largest);
+      exp_lanes<T_>(x);
+      total += x;
+      store_lanes(p + j, x);
+    }
+    last = scale * (last - largest);
+    exp_lanes<T_>(last);
+    set_lanes_from(last, r.kept, T_(0));  // exp has made them 0, unless the row is NaN
+    const T_ factor = T_(1) / sum_of_lanes<T_>(total + last);
+    for (int j = 0; j < r.whole; ++j) p[j] *= factor;
+    store_lanes(p + r.whole, last * factor, r.there);
   }
 }
 RAMOE_SIMD void causal_softmax(float* p, int length, int ld, float scale) {
@@ -31,21 +60,39 @@ void causal_softmax(double* p, int length, int ld, double scale) {
   causal_softmax_body(p, length, ld, scale);
 }
 
-// ds = scale * p (dp - sum_j p dp), in place of dp.
+// ds = scale * p (dp - sum_j p dp), in place of dp; zeros behind, as far as the vector goes.
 template <class T_>
-RAMOE_INLINE void causal_softmax_backward_body(T_* dp, const T_* p, int length, int ld, T_ scale) {
-  for (int t = 0; t < length; ++t, dp += length, p += ld) {
-    const T_ mean = dot(p, dp, t + 1);
-    for (int j = 0; j <= t; ++j) dp[j] = scale * p[j] * (dp[j] - mean);
-    for (int j = t + 1; j < length; ++j) dp[j] = 0;
+RAMOE_INLINE void causal_softmax_backward_body(T_* dp, int dp_ld, const T_* p, int length, int ld,
+                                               T_ scale) {
+  constexpr int W = Lanes<T_>::count;
+  using Vector = typename Lanes<T_>::Vector;
+  for (int t = 0; t < length; ++t, dp += dp_ld, p += ld) {
+    const TriangleRow<T_> r(t, ld);
+    Vector x, y, last, dlast;
+    load_lanes(last, p + r.whole, r.there);
+    load_lanes(dlast, dp + r.whole);
+    set_lanes_from(last, r.kept, T_(0));
+    set_lanes_from(dlast, r.kept, T_(0));
+    Vector sums = last * dlast;
+    for (int j = 0; j < r.whole; j += W) {
+      load_lanes(x, p + j);
+      load_lanes(y, dp + j);
+      sums += x * y;
+    }
+    const T_ mean = sum_of_lanes<T_>(sums);
+    for (int j = 0; j < r.whole; ++j) dp[j] = scale * p[j] * (dp[j] - mean);
+    dlast = scale * last * (dlast - mean);
+    set_lanes_from(dlast, r.kept, T_(0));
+    store_lanes(dp + r.whole, dlast);
   }
 }
-RAMOE_SIMD void causal_softmax_backward(float* dp, const float* p, int length, int ld,
+RAMOE_SIMD void causal_softmax_backward(float* dp, int dp_ld, const float* p, int length, int ld,
                                         float scale) {
-  causal_softmax_backward_body(dp, p, length, ld, scale);
+  causal_softmax_backward_body(dp, dp_ld, p, length, ld, scale);
 }
-void causal_softmax_backward(double* dp, const double* p, int length, int ld, double scale) {
-  causal_softmax_backward_body(dp, p, length, ld, scale);
+void causal_softmax_backward(double* dp, int dp_ld, const double* p, int length, int ld,
+                             double scale) {
+  causal_softmax_backward_body(dp, dp_ld, p, length, ld, scale);
 }
 
 // Where the parts of one (sequence, query head) lie.
@@ -63,9 +110,10 @@ HeadPlace place(const AttentionDims& d, int b, int head) {
           d.NH * d.HS, d.NKV * d.HS};
 }
 
+/// Rows of `heads` heads behind each sequence become 0.
 template <class T_>
-void clear_padding(T_* out, const int* length, const AttentionDims& d) {
-  const int width = d.NH * d.HS;
+void clear_padding(T_* out, int heads, const int* length, const AttentionDims& d) {
+  const int width = heads * d.HS;
   for (int b = 0; b < d.B; ++b)
     std::fill(row(out, b * d.T + length[b], width), row(out, (b + 1) * d.T, width), T_(0));
 }
@@ -75,7 +123,7 @@ void clear_padding(T_* out, const int* length, const AttentionDims& d) {
 template <class T_>
 void attention_forward(T_* out, T_* p, const T_* q, const T_* k, const T_* v, const int* length,
                        const AttentionDims& d) {
-  clear_padding(out, length, d);
+  clear_padding(out, d.NH, length, d);
   const T_ scale = T_(1) / std::sqrt(T_(d.HS));
   parallel_for(d.B * d.NH, 2, [&](int begin, int end) {
     for (int task = begin; task < end; ++task) {
@@ -84,10 +132,12 @@ void attention_forward(T_* out, T_* p, const T_* q, const T_* k, const T_* v, co
       T_* p_bh = p + at.probabilities;
       // s = q k^T, p = softmax, out = p v
       gemm_serial(Gemm<T_>{GemmForm::NT, n, n, d.HS, q + at.query, at.query_ld, k + at.key,
-                           at.key_ld, p_bh, d.T, false});
+                           at.key_ld, p_bh, d.T, false},
+                  Triangle::lower_c);
       causal_softmax(p_bh, n, d.T, scale);
       gemm_serial(Gemm<T_>{GemmForm::NN, n, d.HS, n, p_bh, d.T, v + at.key, at.key_ld,
-                           out + at.query, at.query_ld, false});
+                           out + at.query, at.query_ld, false},
+                  Triangle::lower_a);
     }
   });
 }
@@ -95,7 +145,7 @@ void attention_forward(T_* out, T_* p, const T_* q, const T_* k, const T_* v, co
 template <class T_>
 void attention_forward_plain(T_* out, T_* p, const T_* q, const T_* k, const T_* v,
                              const int* length, const AttentionDims& d) {
-  clear_padding(out, length, d);
+  clear_padding(out, d.NH, length, d);
   for (int b = 0; b < d.B; ++b)
     for (int head = 0; head < d.NH; ++head) {
       const HeadPlace at = place(d, b, head);
@@ -122,36 +172,48 @@ void attention_forward_plain(T_* out, T_* p, const T_* q, const T_* k, const T_*
 
 template <class T_>
 void attention_backward(T_* dq, T_* dk, T_* dv, const T_* p, const T_* q, const T_* k, const T_* v,
-                        const T_* dout, const int* length, const AttentionDims& d) {
+                        const T_* dout, const int* length, const AttentionDims& d,
+                        bool accumulate) {
   const T_ scale = T_(1) / std::sqrt(T_(d.HS));
   const int group = d.NH / d.NKV;
+  if (!accumulate) {
+    if (dq) clear_padding(dq, d.NH, length, d);
+    for (T_* x : {dk, dv})
+      if (x) clear_padding(x, d.NKV, length, d);
+  }
   // A block owns one key/value head, so that the query heads of its group add to dk, dv in order.
   parallel_for(d.B * d.NKV, 2, [&](int begin, int end) {
+    const int ld = (d.T + kStep - 1) / kStep * kStep;
     thread_local std::vector<T_> scratch;
-    scratch.resize(static_cast<std::size_t>(d.T) * static_cast<std::size_t>(d.T));
+    scratch.resize(static_cast<std::size_t>(d.T) * static_cast<std::size_t>(ld));
     T_* ds = scratch.data();
     for (int task = begin; task < end; ++task) {
-      const int b = task / d.NKV, n = length[b];
-      for (int head = task % d.NKV * group; head < (task % d.NKV + 1) * group; ++head) {
+      const int b = task / d.NKV, n = length[b], first = task % d.NKV * group;
+      for (int head = first; head < first + group; ++head) {
         const HeadPlace at = place(d, b, head);
         const int qld = at.query_ld, kld = at.key_ld;
         const T_* p_bh = p + at.probabilities;
+        const bool add = accumulate || head > first;
         // out = p v:  dv += p^T dout,  dp = dout v^T
         if (dv)
           gemm_serial(Gemm<T_>{GemmForm::TN, n, d.HS, n, p_bh, d.T, dout + at.query, qld,
-                               dv + at.key, kld, true});
+                               dv + at.key, kld, add},
+                      Triangle::upper_a);
         if (!dq && !dk) continue;
-        gemm_serial(Gemm<T_>{GemmForm::NT, n, n, d.HS, dout + at.query, qld, v + at.key, kld, ds, n,
-                             false});
+        gemm_serial(Gemm<T_>{GemmForm::NT, n, n, d.HS, dout + at.query, qld, v + at.key, kld, ds,
+                             ld, false},
+                    Triangle::lower_c);
         // p = softmax(scale q k^T)
-        causal_softmax_backward(ds, p_bh, n, d.T, scale);
+        causal_softmax_backward(ds, ld, p_bh, n, d.T, scale);
         // s = q k^T:  dq += ds k,  dk += ds^T q
         if (dq)
-          gemm_serial(
-              Gemm<T_>{GemmForm::NN, n, d.HS, n, ds, n, k + at.key, kld, dq + at.query, qld, true});
+          gemm_serial(Gemm<T_>{GemmForm::NN, n, d.HS, n, ds, ld, k + at.key, kld, dq + at.query,
+                               qld, accumulate},
+                      Triangle::lower_a);
         if (dk)
           gemm_serial(
-              Gemm<T_>{GemmForm::TN, n, d.HS, n, ds, n, q + at.query, qld, dk + at.key, kld, true});
+              Gemm<T_>{GemmForm::TN, n, d.HS, n, ds, ld, q + at.query, qld, dk + at.key, kld, add},
+              Triangle::upper_a);
       }
     }
   });
@@ -211,7 +273,7 @@ void attention_cached(T_* out, const T_* q, const T_* k, const T_* v, const int*
   template void attention_forward_plain(T*, T*, const T*, const T*, const T*, const int*,        \
                                         const AttentionDims&);                                   \
   template void attention_backward(T*, T*, T*, const T*, const T*, const T*, const T*, const T*, \
-                                   const int*, const AttentionDims&);                            \
+                                   const int*, const AttentionDims&, bool);                      \
   template void attention_cached(T*, const T*, const T*, const T*, const int*, int,              \
                                  const AttentionDims&);
 RAMOE_INSTANTIATE(float)

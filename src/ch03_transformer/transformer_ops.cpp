@@ -1,5 +1,7 @@
 #include "ch03_transformer/transformer_ops.h"
 
+#include <algorithm>
+
 #include "ch01_tensor/vector_ops.h"
 
 namespace ramoe {
@@ -100,8 +102,17 @@ Tensor<T> attention(Tape<T>& tape, const Tensor<T>& q, const Tensor<T>& k, const
   T* p = tape.template keep<T>(cells * std::size_t(d.T));
   attention_forward(out.data, p, q.data, k.data, v.data, length, d);
   tape.record(out, [&tape = tape, q, k, v, p, out, length, d] {
-    attention_backward(tape.grad(q), tape.grad(k), tape.grad(v), p, q.data, k.data, v.data,
-                       tape.grad(out), length, d);
+    bool fresh[3];
+    T *dq = tape.grad(q, fresh[0]), *dk = tape.grad(k, fresh[1]), *dv = tape.grad(v, fresh[2]);
+    // One tensor may be two of them, so only if all three hold nothing are they overwritten.
+    const bool overwrite = fresh[0] && fresh[1] && fresh[2];
+    if (!overwrite) {
+      if (fresh[0]) std::fill_n(dq, q.count(), T(0));
+      if (fresh[1]) std::fill_n(dk, k.count(), T(0));
+      if (fresh[2]) std::fill_n(dv, v.count(), T(0));
+    }
+    attention_backward(dq, dk, dv, p, q.data, k.data, v.data, tape.grad(out), length, d,
+                       !overwrite);
   });
   return out;
 }

@@ -2,7 +2,7 @@
 //
 // The chain of an expert is gather, product, SwiGLU, product. Done one after the other over all
 // slots, each of them would fetch from far away what the one before it has just written. Here a
-// block of at most kRows slots of one expert passes through the whole chain while it is in the L2
+// block of about kRows slots of one expert passes through the whole chain while it is in the L2
 // cache, and blocks are what threads share.
 #include <algorithm>
 #include <vector>
@@ -17,7 +17,12 @@
 namespace ramoe {
 namespace {
 
-constexpr int kRows = 128;
+constexpr int kRows = 128;                    // of a block, about
+constexpr int kMostRows = kRows + kRows / 2;  // rows are cut into the nearest number of blocks
+
+int blocks_of(int rows) {
+  return rows > 0 ? std::max(1, (rows + kRows / 2) / kRows) : 0;
+}
 
 /// Slots [begin, begin + rows) of expert e. In backward, where the weights' gradient goes:
 /// partial < 0: into the gradient itself, otherwise into that place of the partial sums.
@@ -25,14 +30,15 @@ struct Piece {
   int e, begin, rows, partial;
 };
 
-/// Every expert's slots in as even pieces of at most `most` as there can be; in backward the
-/// longest come first, so that no thread is left alone with one at the end.
-std::vector<Piece>& pieces_of(const DispatchPlan& plan, int E, int most) {
+/// Every expert's slots in pieces(rows) pieces as even as can be; in backward the longest come
+/// first, so that no thread is left alone with one at the end.
+template <class Pieces>
+std::vector<Piece>& pieces_of(const DispatchPlan& plan, int E, const Pieces& pieces_of_rows) {
   thread_local std::vector<Piece> pieces;
   pieces.clear();
   for (int e = 0; e < E; ++e) {
     const int begin = plan.offset[e], rows = plan.offset[e + 1] - begin;
-    const int count = (rows + most - 1) / most;
+    const int count = pieces_of_rows(rows);
     for (int i = 0; i < count; ++i) {
       const int from = static_cast<int>(std::int64_t{rows} * i / count);
       const int to = static_cast<int>(std::int64_t{rows} * (i + 1) / count);
@@ -50,8 +56,8 @@ struct BlockScratch {
 template <class T>
 BlockScratch<T> block_scratch(int C, int H) {
   thread_local std::vector<T> values;
-  const std::size_t c = std::size_t(kRows) * std::size_t(C);
-  const std::size_t h = std::size_t(kRows) * std::size_t(H);
+  const std::size_t c = std::size_t(kMostRows) * std::size_t(C);
+  const std::size_t h = std::size_t(kMostRows) * std::size_t(H);
   values.resize(std::max(values.size(), 2 * c + 4 * h));
   T* const at = values.data();
   return {at, at + c, at + c + h, at + c + 2 * h, at + c + 4 * h};
@@ -96,7 +102,7 @@ void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
                      const DispatchPlan& plan, const ExpertDims& d) {
   const int C = d.C, H = d.H;
   const WeightSizes size(d);
-  const std::vector<Piece>& pieces = pieces_of(plan, d.E, kRows);
+  const std::vector<Piece>& pieces = pieces_of(plan, d.E, blocks_of);
   parallel_for(static_cast<int>(pieces.size()), 1, [&](int i, int) {
     const Piece p = pieces[std::size_t(i)];
     const std::size_t e = std::size_t(p.e);
@@ -120,7 +126,7 @@ struct WeightGradients {
   bool fresh;         // nothing is there yet
 };
 
-/// experts_backward for at most kRows slots of one expert.
+/// experts_backward for at most kMostRows slots of one expert.
 template <class T>
 void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const ExpertsInput<T>& in,
                     const T* gu, const T* dout, const DispatchPlan& plan, const ExpertDims& d,
@@ -165,14 +171,17 @@ int rows_per_sum(const ExpertDims& d) {
   const std::int64_t blocks = (weights / row + kRows - 1) / kRows;
   return static_cast<int>(std::max<std::int64_t>(4, blocks)) * kRows;
 }
+int sums_of(int rows, const ExpertDims& d) {
+  const int most = rows_per_sum(d);
+  return (rows + most - 1) / most;
+}
 
 }  // namespace
 
 int partial_sums(const DispatchPlan& plan, const ExpertDims& d) {
   int partials = 0;
-  const int most = rows_per_sum(d);
   for (int e = 0; e < d.E; ++e)
-    partials += std::max(0, (plan.offset[e + 1] - plan.offset[e] + most - 1) / most - 1);
+    partials += std::max(0, sums_of(plan.offset[e + 1] - plan.offset[e], d) - 1);
   return partials;
 }
 
@@ -182,7 +191,7 @@ void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
                       const DispatchPlan& plan, const ExpertDims& d) {
   const WeightSizes size(d);
   const std::size_t each = size.up + size.down;
-  std::vector<Piece>& pieces = pieces_of(plan, d.E, rows_per_sum(d));
+  std::vector<Piece>& pieces = pieces_of(plan, d.E, [&](int rows) { return sums_of(rows, d); });
   int count = 0;
   for (Piece& p : pieces)
     if (p.partial >= 0) p.partial = count++;
@@ -199,7 +208,7 @@ void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
       if (dw.down) dw.down = mine + size.up;
       dw.fresh = true;
     }
-    const int blocks = (p.rows + kRows - 1) / kRows;
+    const int blocks = blocks_of(p.rows);
     for (int b = 0; b < blocks; ++b) {
       const int from = static_cast<int>(std::int64_t{p.rows} * b / blocks);
       const int to = static_cast<int>(std::int64_t{p.rows} * (b + 1) / blocks);

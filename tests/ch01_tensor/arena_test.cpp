@@ -1,9 +1,12 @@
 #include "ch01_tensor/arena.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <new>
 
 #include "ch01_tensor/tensor.h"
 #include "support/compare.h"
@@ -41,18 +44,62 @@ TEST(Arena, BlocksAreAlignedAndApart) {
 TEST(Arena, NothingIsAllocatedAfterTheFirstStep) {
   for (const std::size_t scale : {1u, 1000u, 100000u, 1000000u}) {
     Arena arena;
+    const char* const first = arena.take<char>(1);
     use(arena, scale);
-    arena.reset();  // several blocks become one, once
     const int allocations = arena.allocations();
-    const std::size_t reserved = arena.bytes_reserved();
+    const std::size_t granted = arena.bytes_granted(), most = arena.most_bytes();
     for (int step = 0; step < 3; ++step) {
-      use(arena, scale);
       arena.reset();
+      EXPECT_EQ(arena.take<char>(1), first) << scale;
+      use(arena, scale);
     }
+    EXPECT_EQ(arena.most_bytes(), most) << scale;
+    // A step is not quite of the size of the first one: it may take a tenth more.
+    arena.take<char>(most / 10);
+    EXPECT_GT(arena.most_bytes(), most) << scale;
     EXPECT_EQ(arena.allocations(), allocations) << scale;
-    EXPECT_EQ(arena.bytes_reserved(), reserved) << scale;
+    EXPECT_EQ(arena.bytes_granted(), granted) << scale;
   }
 }
+
+TEST(Arena, GrowsInAnyStep) {
+  Arena arena;
+  use(arena, 1000);
+  arena.reset();
+  const int allocations = arena.allocations();
+  use(arena, 1000000);
+  EXPECT_GT(arena.allocations(), allocations);
+  EXPECT_GE(arena.bytes_granted(), arena.most_bytes());
+}
+
+TEST(Arena, MoreThanThereIsIsRefused) {
+  Arena arena;
+  use(arena, 1000);
+  EXPECT_THROW(arena.take<char>(std::size_t{1} << 50), std::bad_alloc);
+  use(arena, 1000);  // what there is may still be used
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // whose own addresses are beyond any limit
+/// 0 if an arena works with the addresses that are left when the program may have 256 MB more.
+int use_few_addresses() {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlim_t most = pages * 4096 + (rlim_t{256} << 20);
+  const rlimit limit{most, most};
+  if (::setrlimit(RLIMIT_AS, &limit) != 0) return 1;
+  Arena arena;
+  use(arena, 100000);  // 80 MB
+  try {
+    arena.take<char>(std::size_t{512} << 20);
+    return 2;
+  } catch (const std::bad_alloc&) {
+    return arena.allocations() > 0 ? 0 : 3;
+  }
+}
+TEST(Arena, IsContentWithFewAddresses) {
+  EXPECT_EXIT(std::exit(use_few_addresses()), testing::ExitedWithCode(0), "");
+}
+#endif
 
 TEST(Arena, ReleaseGivesBackWhatWasTakenSince) {
   Arena arena;

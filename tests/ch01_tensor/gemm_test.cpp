@@ -153,6 +153,79 @@ TEST(Gemm, GroupedEqualsOneByOne) {
   gemm_grouped<float>(nullptr, 0);
 }
 
+/// A triangle's zeros as far as they must be there; beyond them NaN stands: whoever reads it shows.
+void make_triangle(Case& c, Triangle triangle) {
+  if (triangle == Triangle::lower_c) return;
+  for (int i = 0; i < c.g.M; ++i)
+    for (int k = 0; k < c.g.K; ++k) {
+      const bool zero = triangle == Triangle::lower_a ? k > i : k < i;
+      if (zero)
+        c.a[at(1 + (c.g.form == GemmForm::TN ? k * c.g.lda + i : i * c.g.lda + k))] =
+            k / kStep == i / kStep ? 0.0f : kNan;
+    }
+}
+
+TEST(Gemm, TrianglesEqualPlainAndTouchNothingElse) {
+  for (const Triangle triangle : {Triangle::lower_c, Triangle::lower_a, Triangle::upper_a})
+    for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
+      for (const bool accumulate : {false, true})
+        for (const auto& [M, N, K] :
+             {std::array{1, 1, 1}, std::array{5, 7, 6}, std::array{16, 16, 16},
+              std::array{64, 64, 32}, std::array{33, 20, 70}, std::array{100, 129, 40},
+              std::array{300, 290, 300}, std::array{17, 5, 530}, std::array{310, 33, 20}}) {
+          Case plain(form, M, N, K, accumulate);
+          make_triangle(plain, triangle);
+          const Case before(plain);
+          gemm_plain(plain.g, triangle);
+          for (const Kernels& kernels : gemm_kernels()) {
+            Case fast(before);
+            gemm_with(kernels, fast.g, triangle);
+            if (triangle == Triangle::lower_c)
+              for (int i = 0; i < M; ++i)
+                for (int j = i + 1; j < N; ++j) {
+                  const std::size_t c = at(1 + i * fast.g.ldc + j);
+                  if (j / kStep > i / kStep) {
+                    ASSERT_EQ(std::memcmp(&fast.c[c], &before.c[c], sizeof(float)), 0)
+                        << kernels.name << " " << fast.name() << " row " << i << " column " << j;
+                  }
+                  fast.c[c] = plain.c[c] = 0.0f;
+                }
+            expect_close(fast, plain);
+            if (HasFailure()) FAIL() << kernels.name << " " << static_cast<int>(triangle);
+          }
+        }
+}
+
+// A row's bits do not depend on how many rows there are: short and long sequences agree.
+TEST(Gemm, TrianglesKeepBitsOfEarlierRows) {
+  for (const Triangle triangle : {Triangle::lower_c, Triangle::lower_a}) {
+    const GemmForm form = triangle == Triangle::lower_c ? GemmForm::NT : GemmForm::NN;
+    Case whole(form, 300, 300, 300, false);
+    make_triangle(whole, triangle);
+    gemm_serial(whole.g, triangle);
+    for (const int n : {1, 15, 16, 40, 129, 280}) {
+      Case part(whole);
+      part.g.M = n;
+      (triangle == Triangle::lower_c ? part.g.N : part.g.K) = n;
+      std::fill(part.c.begin(), part.c.end(), kFence);
+      gemm_serial(part.g, triangle);
+      for (int i = 0; i < n; ++i) {
+        const int columns = triangle == Triangle::lower_c ? i + 1 : part.g.N;
+        ASSERT_EQ(std::memcmp(part.g.C + i * part.g.ldc, whole.g.C + i * whole.g.ldc,
+                              at(columns) * sizeof(float)),
+                  0)
+            << part.name() << " row " << i;
+      }
+    }
+  }
+}
+
+TEST(Gemm, TrianglesAreOfFp32) {
+  Case c(GemmForm::NN, 4, 5, 6, false);
+  c.g.precision = Precision::bf16;
+  EXPECT_THROW(gemm_serial(c.g, Triangle::lower_a), Error);
+}
+
 TEST(Gemm, NothingToSum) {
   Case zeroed(GemmForm::NN, 5, 17, 0, false), kept(GemmForm::NN, 5, 17, 0, true);
   const Case before(kept);

@@ -129,6 +129,14 @@ TEST(Attention, BackwardAccumulatesSkipsNullsAndPadding) {
       EXPECT_EQ(difference(dq2, dq, 0, 0), "") << c;
       EXPECT_EQ(difference(dk2, dk, 0, 0), "") << c;
       EXPECT_EQ(difference(dv2, dv, 0, 0), "") << c;
+      // Overwritten: what stood there before does not matter, and padding becomes 0.
+      const float nan = std::numeric_limits<float>::quiet_NaN();
+      Fenced<float> dq3(c.query(), nan), dk3(c.key(), nan), dv3(c.key(), nan);
+      attention_backward(dq3.data(), dk3.data(), dv3.data(), p.data(), q.data(), k.data(), v.data(),
+                         dout.data(), c.length.data(), c.d, false);
+      EXPECT_EQ(difference(dq3, dq, 0, 0), "") << c;
+      EXPECT_EQ(difference(dk3, dk, 0, 0), "") << c;
+      EXPECT_EQ(difference(dv3, dv, 0, 0), "") << c;
       backward(dq2.data(), dk2.data(), dv2.data());  // a second time: twice the gradient
       for (auto* x : {&dq, &dk, &dv}) {
         std::vector<float> twice(*x);
@@ -137,6 +145,57 @@ TEST(Attention, BackwardAccumulatesSkipsNullsAndPadding) {
         EXPECT_EQ(difference(got, twice, 1e-5, 1e-5), "") << c;
       }
     }
+  }
+}
+
+// The gradients by their definition, in double, from plain's p.
+TEST(Attention, BackwardEqualsItsDefinition) {
+  for (const Case& c : kCases) {
+    const AttentionDims& d = c.d;
+    const auto q = random_values<float>(c.query(), 1), k = random_values<float>(c.key(), 2);
+    const auto v = random_values<float>(c.key(), 3), dout = random_values<float>(c.query(), 4);
+    const std::vector<double> qd(q.begin(), q.end()), kd(k.begin(), k.end()),
+        vd(v.begin(), v.end());
+    std::vector<double> out(c.query()), p(c.square());
+    attention_forward_plain(out.data(), p.data(), qd.data(), kd.data(), vd.data(), c.length.data(),
+                            d);
+    std::vector<double> dq(c.query(), 0.0), dk(c.key(), 0.0), dv(c.key(), 0.0);
+    const auto query = [&](int b, int t, int h) { return ((b * d.T + t) * d.NH + h) * d.HS; };
+    const auto key = [&](int b, int j, int h) {
+      return ((b * d.T + j) * d.NKV + h / (d.NH / d.NKV)) * d.HS;
+    };
+    for (int b = 0; b < d.B; ++b)
+      for (int h = 0; h < d.NH; ++h)
+        for (int t = 0; t < c.length[std::size_t(b)]; ++t) {
+          const double* p_t = p.data() + ((b * d.NH + h) * d.T + t) * d.T;
+          std::vector<double> dp(std::size_t(t) + 1, 0.0);
+          double mean = 0;
+          for (int j = 0; j <= t; ++j) {
+            for (int i = 0; i < d.HS; ++i) {
+              dp[std::size_t(j)] +=
+                  double(dout[std::size_t(query(b, t, h) + i)]) * vd[std::size_t(key(b, j, h) + i)];
+              dv[std::size_t(key(b, j, h) + i)] +=
+                  p_t[j] * double(dout[std::size_t(query(b, t, h) + i)]);
+            }
+            mean += p_t[j] * dp[std::size_t(j)];
+          }
+          for (int j = 0; j <= t; ++j)
+            for (int i = 0; i < d.HS; ++i) {
+              const double ds = p_t[j] * (dp[std::size_t(j)] - mean) / std::sqrt(double(d.HS));
+              dq[std::size_t(query(b, t, h) + i)] += ds * kd[std::size_t(key(b, j, h) + i)];
+              dk[std::size_t(key(b, j, h) + i)] += ds * qd[std::size_t(query(b, t, h) + i)];
+            }
+        }
+    std::vector<float> fast_out(c.query()), fast_p(c.square());
+    attention_forward(fast_out.data(), fast_p.data(), q.data(), k.data(), v.data(), c.length.data(),
+                      d);
+    Fenced<float> fast_dq(c.query()), fast_dk(c.key()), fast_dv(c.key());
+    attention_backward(fast_dq.data(), fast_dk.data(), fast_dv.data(), fast_p.data(), q.data(),
+                       k.data(), v.data(), dout.data(), c.length.data(), d, false);
+    // Sums of up to 65 x group products of size 1.
+    EXPECT_EQ(difference(fast_dq, dq, 1e-5, 1e-5), "") << c;
+    EXPECT_EQ(difference(fast_dk, dk, 1e-5, 1e-5), "") << c;
+    EXPECT_EQ(difference(fast_dv, dv, 1e-5, 1e-5), "") << c;
   }
 }
 

@@ -141,7 +141,7 @@ TEST(Statistics, CentredByHand) {
   // Group 7 has the mean 2, group 1 the mean 10, group 4 one value.
   EXPECT_EQ(centred({1, 9, 3, 11, 5}, {7, 1, 7, 1, 4}), (std::vector<double>{-1, -1, 1, 1, 0}));
   // Equal but for the last bit, beside others that are not.
-  const std::vector<double> rounded = centred({0.56 - 0.5, 0.66 - 0.6, 1, 2}, {0, 0, 1, 1});
+  const std::vector<double> rounded = centred({0.1 + 0.2, 0.3, 1, 2}, {0, 0, 1, 1});
   EXPECT_EQ(rounded, (std::vector<double>{0, 0, -0.5, 0.5}));
   expect_contains(error_of([] { centred({1, 2}, {0}); }), "2 values in groups of 1");
 }

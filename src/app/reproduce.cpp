@@ -1,0 +1,94 @@
+// ramoe reproduce: a slice of a finished grid again with fresh seeds, held against its intervals.
+#include <cstdio>
+#include <iostream>
+
+#include "app/command.h"
+#include "ch12_experiments/replication.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+struct ReproduceOptions {
+  std::string results = "docs/results/main", run = "runs/reproduce";
+  Slice slice;
+  int threads = 0;
+  bool overwrite = false;
+
+  void list(FieldList& f) {
+    f.add("results", &results, "the grid as collected: this with .json and .jsonl");
+    f.add("run", &run, "folder of the new runs; goes on with what it holds");
+    f.add("models", &slice.models, "models of the slice; empty: all");
+    f.add("tasks", &slice.tasks, "tasks of the slice; empty: all");
+    f.add("languages", &slice.languages, "target languages of the slice; empty: all");
+    f.add("variants", &slice.variants, "main variants of the slice, sft among them; empty: all");
+    f.add("seeds", &slice.seeds, "how many fresh seeds", {1, 900});
+    f.add("first_seed", &slice.first_seed, "the first of them; none may be the grid's", {1, 1000});
+    f.add("threads", &threads, "runs side by side; 0: as many as the machine has threads",
+          {0, 1024});
+    f.add("overwrite", &overwrite, "remove the results that the folder holds");
+  }
+};
+
+std::string in_points(const Estimate& e) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%+6.2f [%+6.2f, %+6.2f]", 100 * e.value, 100 * e.interval.low,
+                100 * e.interval.high);
+  return text;
+}
+
+/// Prints the rows; returns how many disagree.
+int print_rows(const std::vector<Replicated>& rows) {
+  std::printf("%-34s  %-24s  %-24s\n", "gain over sft, points [95 %]", "the grid", "fresh seeds");
+  int apart = 0;
+  for (const Replicated& row : rows) {
+    if (!row.committed.interval.known() || !row.fresh.interval.known()) continue;
+    apart += !row.agrees();
+    std::printf("%-34s  %-24s  %-24s%s\n", row.what.c_str(), in_points(row.committed).c_str(),
+                in_points(row.fresh).c_str(), row.agrees() ? "" : "  apart");
+  }
+  return apart;
+}
+
+/// The base models answer alike, or the slice is about other models.
+void check_bases(const Evidence& committed, const Evidence& fresh) {
+  for (std::size_t c = 0; c < committed.cells.size(); ++c) {
+    const EvidenceCell &old = committed.cells[c], &now = fresh.cells[c];
+    check(std::abs(old.base - now.base) <= 0.02, "the base model ", old.model, " answers ",
+          old.task, "/", old.lang, " with accuracy ", now.base, " here and ", old.base,
+          " in the grid; is it the same model? `make base-models` makes new ones, and with them "
+          "the grid has to be run again.");
+  }
+}
+
+}  // namespace
+
+int run_reproduce(const Arguments& arguments) {
+  ReproduceOptions o;
+  FieldList fields = fields_of(o);
+  if (!read_arguments(fields, arguments, "reproduce")) return 0;
+  const GridResults results = read_grid_results(o.results);
+  const Json plan = replication_plan(results, o.slice);
+  const std::string name = o.run + "/reproduce";
+  make_folder(o.run);
+  write_json(name + ".json", plan);
+  const std::string run = "--run=" + o.run;
+  run_experiment({name + ".json", run, cat("--threads=", o.threads),
+                  o.overwrite ? "--overwrite=true" : "--overwrite=false"});
+  run_experiment({name + ".json", run, "--collect=" + o.run + "/collected"});
+  const Evidence committed = gather_evidence(part_of(results, plan));
+  const Evidence fresh = gather_evidence(read_grid_results(o.run + "/collected/reproduce"));
+  check_bases(committed, fresh);
+  const std::vector<Replicated> rows = compare_gains(committed, fresh);
+  const int apart = print_rows(rows);
+  std::cout << rows.size() - std::size_t(apart) << " of " << rows.size()
+            << " gains have intervals that overlap those of the grid; of one truth about one in "
+               "170 does not.\n";
+  const auto methods = fresh.methods.size();
+  for (std::size_t i = 0; i < rows.size() && i < methods; ++i)
+    check(rows[i].what.find('/') != std::string::npos || rows[i].agrees(), "the gain of ",
+          rows[i].what, " over all cells of the slice does not agree with the grid's.");
+  return 0;
+}
+
+}  // namespace ramoe

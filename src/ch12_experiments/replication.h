@@ -1,0 +1,38 @@
+// Chapter 12.11 - doing a part of a grid again, with other seeds
+//
+// A slice is some models, tasks, languages and variants of a finished grid, at the learning rates
+// that its search chose. Its gains over sft from fresh seeds are held against those of the grid: of
+// one truth two 95 % intervals that are independent fail to overlap about once in 170 times. That
+// seeds are fresh is the point: with the same ones the same bits would come out.
+// Tests: tests/ch12_experiments/replication_test.cpp
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ch12_experiments/evidence.h"
+
+namespace ramoe {
+
+struct Slice {
+  std::vector<std::string> models, tasks, languages, variants;  // empty: all (variants: of main)
+  int seeds = 10, first_seed = 101;
+};
+
+/// The plan that does the slice again, with nothing to search. Error: a name that the grid lacks,
+/// no sft among the variants, or seeds that the grid has used already.
+Json replication_plan(const GridResults& results, const Slice& slice);
+
+/// The grid's own records of the cells and variants of such a plan, with the grid's seeds.
+GridResults part_of(const GridResults& results, const Json& plan);
+
+/// A number of the grid and the same from fresh seeds.
+struct Replicated {
+  std::string what;
+  Estimate committed, fresh;
+  bool agrees() const;  // the intervals overlap
+};
+/// The gain of each method over all cells, then in each cell.
+std::vector<Replicated> compare_gains(const Evidence& committed, const Evidence& fresh);
+
+}  // namespace ramoe
