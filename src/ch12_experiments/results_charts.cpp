@@ -142,6 +142,7 @@ std::string mixture_figure(const Evidence& mixture, const LanguageNames& names) 
                 "against the exponent of the mixture's weights.",
                 "exponent (0: all languages alike; 1: as on the web)", "per cent, points"};
   chart.whole_x = false;
+  chart.panel_height = 170;
   chart.from_zero = true;
   chart.panels = {{"target accuracy (%)", {}}, {"gap to English (points)", {}}};
   double (*const values[])(const EvidenceCell&) = {

@@ -258,7 +258,8 @@ void add_mixture(Manuscript& page, const ResultsInput& input, const LanguageName
   page.paragraph(
       {"A language is seen in pre-training in proportion to (web share / English share) to "
        "the power of an exponent, our choice: 0 is all languages alike, 1 as on the web. "
-       "One base model was trained for each exponent, with the same seed."});
+       "There is one base model for each exponent, so what an exponent does is not told apart from "
+       "what the base model's seed does."});
   page.figure({"mixture",
                "Base accuracy and gap by exponent and language",
                mixture_figure(mixture, names),

@@ -81,7 +81,9 @@ TEST(Results, WhatCannotBeMadeIsSaid) {
   EXPECT_TRUE(holds(none.text, "make docs-grid")) << none.text;
 
   ASSERT_EQ(world.experiment("run").code, 0);
-  // Made by other code: the report is there, the pair is not.
+  ASSERT_EQ(run_cli("report " + run).code, 0);
+  EXPECT_TRUE(fs::exists(run + "/routing.json"));
+  // Made by other code: the report is there, the pair is not, though one was traced before.
   const Json before = read_json(facts);
   Json changed = before;
   changed["code"] = "00";
@@ -93,6 +95,7 @@ TEST(Results, WhatCannotBeMadeIsSaid) {
   EXPECT_TRUE(holds(read_file(run + "/report.html"), "No pair was traced"));
   write_json(facts, before);
   // A record that is not what the model does.
+  fs::remove(run + "/routing.json");
   const std::string record = run + "/results/tiny/facts/es/ramoe/1.json";
   const std::string text = read_file(record);
   Json wrong = read_json(record);
