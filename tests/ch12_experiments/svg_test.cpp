@@ -160,8 +160,8 @@ TEST(Charts, PanelsShadeTheirOwnBands) {
 }
 
 TEST(Charts, MapsSideBySide) {
-  const std::vector<std::vector<double>> map = {{0.1, 0.9}, {nan, 0.5}};
-  MapTable table{text, {"left", "right"}, {{"row <1>", {map, map}, {{1}, {}}}}, 1, 1};
+  const std::vector<std::vector<double>> map = {{0.1, 0.9}, {nan, 0.5}, {0.2, 0}};
+  MapTable table{text, {"left", "right"}, {{"row <1>", {map, map}, {{1}, {}, {}}}}, 1, 1};
   const std::string svg = map_table(table);
   expect_drawing(svg);
   EXPECT_EQ(count_of(svg, "#D55E00"), 2);  // one outline in each map
@@ -169,7 +169,7 @@ TEST(Charts, MapsSideBySide) {
   EXPECT_EQ(count_of(svg, "#ddd"), 2);  // what is not known
   expect_contains(svg, "row &lt;1&gt;, left, layer 0, expert 1: 0.9");
   table.rows[0].maps[1].pop_back();
-  expect_contains(error_of([&] { map_table(table); }), "maps of 2 and of 1 layers");
+  expect_contains(error_of([&] { map_table(table); }), "maps of 3 and of 2 layers");
   table.rows[0].maps.pop_back();
   expect_contains(error_of([&] { map_table(table); }), "row <1> has 1 maps");
   expect_contains(error_of([] { map_table({text, {"h"}, {}}); }), "no map");
