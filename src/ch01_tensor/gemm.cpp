@@ -113,6 +113,14 @@ Ahead rows_below(const float* first, Stride row, int rows, int below) {
   return {first + rows * row, row, below};
 }
 
+/// Memory as rows that a tile of `k` fetches whole.
+Ahead lines_of(const Soon& soon, int k) {
+  constexpr int kLine = 64 / sizeof(float);
+  const int row = divide_up(k, kLine) * kLine;
+  const std::size_t rows = soon.bytes / (sizeof(float) * static_cast<std::size_t>(row));
+  return {static_cast<const float*>(soon.from), row, static_cast<int>(rows)};
+}
+
 int widest(const Kernels& kernels) {
   int vectors = kMaxVectors;
   while (kernels.max_rows[vectors] == 0) --vectors;
@@ -168,7 +176,8 @@ void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
 }
 
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
-void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block) {
+void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block,
+                    Ahead& soon) {
   const int lanes = kernels.lanes, widest_panel = widest(kernels);
   float* const packed = scratch().b;
   for (int j0 = 0; j0 < g.N; j0 += kGroup) {
@@ -189,6 +198,7 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
     const bool tn = g.form == GemmForm::TN;
     const int k_next = std::min(kBlockK, g.K - block.k0 - block.k);
     Ahead next_b = rows_below(g.B + Stride{block.k0} * g.ldb + j0, g.ldb, block.k, tn ? k_next : 0);
+    const bool is_soon = soon.rows > 0;
     for (int i = 0; i < g.M; i += kRows) {
       const int rows = std::min(kRows, g.M - i);
       Tile row{};
@@ -205,7 +215,7 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
         }
         const int height = kernels.max_rows[v.end - v.begin];
         Ahead next_a = rows_below(row.a, row.a_row, height, g.M - i - height);
-        tile_rows(kernels, tile, v.end - v.begin, rows, tn ? next_b : next_a);
+        tile_rows(kernels, tile, v.end - v.begin, rows, is_soon ? soon : tn ? next_b : next_a);
       }
     }
   }
@@ -255,12 +265,13 @@ void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle) 
   // Floats to transpose: N K for the straight way, M K + M N for the flipped one.
   const bool flip = g.form == GemmForm::NT && triangle == Triangle::none &&
                     Stride{g.M} * (Stride{g.K} + g.N) < Stride{g.N} * g.K;
+  Ahead soon = lines_of(g.soon, std::min(kBlockK, g.K));
   for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
     const Block block{k0, std::min(kBlockK, g.K - k0), g.accumulate || k0 > 0};
     if (flip)
       block_flipped(kernels, g, block);
     else
-      block_straight(kernels, g, triangle, block);
+      block_straight(kernels, g, triangle, block, soon);
   }
 }
 

@@ -28,6 +28,12 @@ enum class GemmForm { NN, NT, TN };
 /// (gemm_bf16.h). Sums are fp32 either way.
 enum class Precision { fp32, bf16 };
 
+/// Memory that the caller reads next: a product may fetch it into the caches while it computes.
+struct Soon {
+  const void* from = nullptr;
+  std::size_t bytes = 0;
+};
+
 /// One product. accumulate: C += A B, else C = A B (old values, NaN included, are ignored).
 template <class T>
 struct Gemm {
@@ -41,6 +47,7 @@ struct Gemm {
   int ldc;
   bool accumulate;
   Precision precision = Precision::fp32;  // of float alone: products of doubles stay double
+  Soon soon{};                            // never changes a result
 };
 
 /// What causal attention needs of a product: half of the work can be left out. In steps of kStep,

@@ -88,6 +88,12 @@ void parallel_for(int n, int grain, const Body& body) {
       [](const void* b, int begin, int end) { (*static_cast<const Body*>(b))(begin, end); }, &body);
 }
 
+/// Threads of the pool that parallel_for uses on this thread.
+inline int threads_in_force() {
+  const ThreadPool* pool = ThreadPool::current();
+  return pool == nullptr ? 1 : pool->threads();
+}
+
 /// Rows of C elements that are worth a thread's attention together: the grain of loops over rows.
 inline int rows_per_block(int C) {
   constexpr int kElements = 16384;

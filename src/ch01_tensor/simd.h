@@ -182,6 +182,21 @@ RAMOE_INLINE void exp_lanes(typename Lanes<T>::Vector& v) {
   std::memcpy(&v, lane, sizeof v);
 }
 
+/// log of the sum of e^z[i], n >= 1, in pieces that stay in registers.
+template <class T>
+RAMOE_INLINE T log_sum_exp(const T* z, int n) {
+  constexpr int kPiece = 64;
+  T piece[kPiece];
+  const T top = largest(z, n);
+  T total = 0;
+  for (int i = 0; i < n; i += kPiece) {
+    const int m = n - i < kPiece ? n - i : kPiece;
+    for (int l = 0; l < m; ++l) piece[l] = exp_of(z[i + l] - top);
+    total += sum(piece, m);
+  }
+  return top + std::log(total);
+}
+
 /// 1 / (1 + e^-x).
 template <class T>
 RAMOE_INLINE T sigmoid(T x) {

@@ -12,19 +12,10 @@ namespace {
 
 template <class T>
 RAMOE_INLINE void loss_body(T* loss, T* lse, const T* z, const int* target, int rows, int V) {
-  constexpr int kPiece = 64;  // exponentials are summed in pieces that stay in registers
-  T piece[kPiece];
   for (int n = 0; n < rows; ++n, z += V) {
     loss[n] = lse[n] = 0;
     if (target[n] == kIgnore) continue;
-    const T top = largest(z, V);
-    T total = 0;
-    for (int v = 0; v < V; v += kPiece) {
-      const int m = V - v < kPiece ? V - v : kPiece;
-      for (int i = 0; i < m; ++i) piece[i] = exp_of(z[v + i] - top);
-      total += sum(piece, m);
-    }
-    lse[n] = top + std::log(total);
+    lse[n] = log_sum_exp(z, V);
     loss[n] = lse[n] - z[target[n]];
   }
 }

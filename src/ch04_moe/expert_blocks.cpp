@@ -3,7 +3,8 @@
 // The chain of an expert is gather, product, SwiGLU, product. Done one after the other over all
 // slots, each of them would fetch from far away what the one before it has just written. Here a
 // block of about kRows slots of one expert passes through the whole chain while it is in the L2
-// cache, and blocks are what threads share.
+// cache, and blocks are what threads share. What a block reads from memory, weights and in backward
+// gate and up, is asked for while the product before computes: a processor cannot foresee it.
 #include <algorithm>
 #include <vector>
 
@@ -95,6 +96,16 @@ struct WeightSizes {
       : up(std::size_t(d.C) * 2 * std::size_t(d.H)), down(std::size_t(d.H) * std::size_t(d.C)) {}
 };
 
+/// The expert that the thread of piece i will most likely go on with.
+std::size_t expert_after(const std::vector<Piece>& pieces, int i, int threads) {
+  const std::size_t next = static_cast<std::size_t>(i) + static_cast<std::size_t>(threads);
+  return static_cast<std::size_t>(pieces[std::min(next, pieces.size() - 1)].e);
+}
+
+template <class T>
+Soon soon_of(const T* from, std::size_t count) {
+  return {from, count * sizeof(T)};
+}
 }  // namespace
 
 template <class T>
@@ -103,17 +114,20 @@ void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
   const int C = d.C, H = d.H;
   const WeightSizes size(d);
   const std::vector<Piece>& pieces = pieces_of(plan, d.E, blocks_of);
+  const int threads = threads_in_force();
   parallel_for(static_cast<int>(pieces.size()), 1, [&](int i, int) {
     const Piece p = pieces[std::size_t(i)];
     const std::size_t e = std::size_t(p.e);
+    const std::size_t next = expert_after(pieces, i, threads);
     const BlockScratch<T> mine = block_scratch<T>(C, H);
     T* gu_p = row(gu, p.begin, 2 * H);
     gather_rows_forward(mine.x, x, plan.token_from_slot + p.begin, p.rows, C);
     gemm_serial(Gemm<T>{GemmForm::NN, p.rows, 2 * H, C, mine.x, C, gate_up + e * size.up, 2 * H,
-                        gu_p, 2 * H, false, d.precision});
+                        gu_p, 2 * H, false, d.precision, soon_of(down + e * size.down, size.down)});
     swiglu_forward(mine.act, gu_p, p.rows, H);
     gemm_serial(Gemm<T>{GemmForm::NN, p.rows, C, H, mine.act, H, down + e * size.down, C,
-                        row(y, p.begin, C), C, false, d.precision});
+                        row(y, p.begin, C), C, false, d.precision,
+                        soon_of(gate_up + next * size.up, size.up)});
   });
 }
 
@@ -130,7 +144,7 @@ struct WeightGradients {
 template <class T>
 void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const ExpertsInput<T>& in,
                     const T* gu, const T* dout, const DispatchPlan& plan, const ExpertDims& d,
-                    const Piece& p) {
+                    const Piece& p, const Soon& next_down) {
   const int C = d.C, H = d.H;
   const WeightSizes size(d);
   const std::size_t e = std::size_t(p.e);
@@ -139,7 +153,8 @@ void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const Expert
   // out = combine(y, gate), y = act down:  dact = dout down^T, not yet times gate
   gather_rows_forward(mine.dout, dout, token, p.rows, C);
   gemm_serial(Gemm<T>{GemmForm::NT, p.rows, H, C, mine.dout, C, in.down + e * size.down, C,
-                      mine.dact, H, false, d.precision});
+                      mine.dact, H, false, d.precision,
+                      soon_of(row(gu, p.begin, 2 * H), std::size_t(p.rows) * 2 * std::size_t(H))});
   // act = swiglu(gu), computed again;  dgate = dact . act
   for (int r = 0; r < p.rows; ++r) {
     const int choice = plan.choice_from_slot[p.begin + r];
@@ -151,12 +166,12 @@ void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const Expert
   // ddown += (gate act)^T dout
   if (dw.down)
     gemm_serial(Gemm<T>{GemmForm::TN, H, C, p.rows, mine.act, H, mine.dout, C, dw.down, C,
-                        !dw.fresh, d.precision});
+                        !dw.fresh, d.precision, soon_of(in.gate_up + e * size.up, size.up)});
   // gu = x gate_up:  dgate_up += x^T dgu,  dxs = dgu gate_up^T
   if (dw.gate_up) {
     gather_rows_forward(mine.x, in.x, token, p.rows, C);
     gemm_serial(Gemm<T>{GemmForm::TN, C, 2 * H, p.rows, mine.x, C, mine.dgu, 2 * H, dw.gate_up,
-                        2 * H, !dw.fresh, d.precision});
+                        2 * H, !dw.fresh, d.precision, next_down});
   }
   if (dxs)
     gemm_serial(Gemm<T>{GemmForm::NT, p.rows, C, 2 * H, mine.dgu, 2 * H, in.gate_up + e * size.up,
@@ -192,6 +207,7 @@ void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
   const WeightSizes size(d);
   const std::size_t each = size.up + size.down;
   std::vector<Piece>& pieces = pieces_of(plan, d.E, [&](int rows) { return sums_of(rows, d); });
+  const int threads = threads_in_force();
   int count = 0;
   for (Piece& p : pieces)
     if (p.partial >= 0) p.partial = count++;
@@ -209,10 +225,13 @@ void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
       dw.fresh = true;
     }
     const int blocks = blocks_of(p.rows);
+    const Soon next_down =
+        soon_of(in.down + expert_after(pieces, i, threads) * size.down, size.down);
     for (int b = 0; b < blocks; ++b) {
       const int from = static_cast<int>(std::int64_t{p.rows} * b / blocks);
       const int to = static_cast<int>(std::int64_t{p.rows} * (b + 1) / blocks);
-      backward_block(dxs, dgate, dw, in, gu, dout, plan, d, {p.e, p.begin + from, to - from, 0});
+      backward_block(dxs, dgate, dw, in, gu, dout, plan, d, {p.e, p.begin + from, to - from, 0},
+                     b + 1 < blocks ? Soon{} : next_down);
       dw.fresh = false;
     }
   });

@@ -5,13 +5,50 @@
 #include <type_traits>
 #include <vector>
 
+#include "ch01_tensor/parallel.h"
+#include "ch01_tensor/simd.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 
 namespace ramoe {
 
+namespace {
+
+/// One row. A list of the K largest so far is kept in order; an expert goes in front of those that
+/// it exceeds, so equals stand in the order of their numbers.
+template <class T>
+void choose(int* chosen, T* gate, const T* p, int E, int K) {
+  for (int e = 0; e < E; ++e) {
+    int place = std::min(e, K);
+    while (place > 0 && p[e] > gate[place - 1]) --place;
+    if (place == K) continue;
+    for (int k = std::min(e, K - 1); k > place; --k) {
+      chosen[k] = chosen[k - 1];
+      gate[k] = gate[k - 1];
+    }
+    chosen[place] = e;
+    gate[place] = p[e];
+  }
+}
+
+}  // namespace
+
 template <class T>
 void route_forward(int* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K) {
+  parallel_for(N, rows_per_block(4 * E), [&](int begin, int end) {
+    for (int n = begin; n < end; ++n) {
+      T* gate_n = row(gate, n, K);
+      choose(row(chosen, n, K), gate_n, row(p, n, E), E, K);
+      if (!renormalise) continue;
+      T total = 0;
+      for (int k = 0; k < K; ++k) total += gate_n[k];
+      for (int k = 0; k < K; ++k) gate_n[k] /= total;
+    }
+  });
+}
+
+template <class T>
+void route_forward_plain(int* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K) {
   for (int n = 0; n < N; ++n) {
     const T* p_n = row(p, n, E);
     int* chosen_n = row(chosen, n, K);
@@ -35,21 +72,23 @@ void route_forward(int* chosen, T* gate, const T* p, bool renormalise, int N, in
 template <class T>
 void route_backward(T* dz, const T* p, const int* chosen, const T* gate, const T* dgate,
                     bool renormalise, int N, int E, int K) {
-  for (int n = 0; n < N; ++n) {
-    const T *p_n = row(p, n, E), *gate_n = row(gate, n, K), *dgate_n = row(dgate, n, K);
-    const int* chosen_n = row(chosen, n, K);
-    T* dz_n = row(dz, n, E);
-    T mean = 0;  // sum_k gate[k] dgate[k]
-    for (int k = 0; k < K; ++k) mean += gate_n[k] * dgate_n[k];
-    if (renormalise) {
-      // gate = exp(z_k) / sum over chosen: a softmax over the chosen logits alone
-      for (int k = 0; k < K; ++k) dz_n[chosen_n[k]] += gate_n[k] * (dgate_n[k] - mean);
-    } else {
-      // gate = p of the chosen: dz[j] += p[j] (dp[j] - sum_k p[k] dp[k]), dp = 0 off the chosen
-      for (int k = 0; k < K; ++k) dz_n[chosen_n[k]] += gate_n[k] * dgate_n[k];
-      for (int e = 0; e < E; ++e) dz_n[e] -= p_n[e] * mean;
+  parallel_for(N, rows_per_block(4 * E), [&](int begin, int end) {
+    for (int n = begin; n < end; ++n) {
+      const T *p_n = row(p, n, E), *gate_n = row(gate, n, K), *dgate_n = row(dgate, n, K);
+      const int* chosen_n = row(chosen, n, K);
+      T* dz_n = row(dz, n, E);
+      T mean = 0;  // sum_k gate[k] dgate[k]
+      for (int k = 0; k < K; ++k) mean += gate_n[k] * dgate_n[k];
+      if (renormalise) {
+        // gate = exp(z_k) / sum over chosen: a softmax over the chosen logits alone
+        for (int k = 0; k < K; ++k) dz_n[chosen_n[k]] += gate_n[k] * (dgate_n[k] - mean);
+      } else {
+        // gate = p of the chosen: dz[j] += p[j] (dp[j] - sum_k p[k] dp[k]), dp = 0 off the chosen
+        for (int k = 0; k < K; ++k) dz_n[chosen_n[k]] += gate_n[k] * dgate_n[k];
+        for (int e = 0; e < E; ++e) dz_n[e] -= p_n[e] * mean;
+      }
     }
-  }
+  });
 }
 
 namespace {
@@ -106,18 +145,24 @@ void balance_backward(T* dz, const T* p, const T* f, const unsigned char* counts
   }
 }
 
+namespace {
+RAMOE_SIMD void log_sum_exp_rows(float* lse, const float* z, int rows, int E) {
+  for (int n = 0; n < rows; ++n) lse[n] = log_sum_exp(row(z, n, E), E);
+}
+void log_sum_exp_rows(double* lse, const double* z, int rows, int E) {
+  for (int n = 0; n < rows; ++n) lse[n] = log_sum_exp(row(z, n, E), E);
+}
+}  // namespace
+
 template <class T>
 double z_loss_forward(T* lse, const T* z, const unsigned char* counts, int N, int E) {
+  parallel_for(N, rows_per_block(4 * E), [&](int begin, int end) {
+    log_sum_exp_rows(lse + begin, row(z, begin, E), end - begin, E);
+  });
   const int M = count_rows(counts, N);
-  double loss = 0;
-  for (int n = 0; n < N; ++n) {
-    const T* z_n = row(z, n, E);
-    const T top = *std::max_element(z_n, z_n + E);
-    T total = 0;
-    for (int e = 0; e < E; ++e) total += std::exp(z_n[e] - top);
-    lse[n] = top + std::log(total);
+  double loss = 0;  // in the order of the rows
+  for (int n = 0; n < N; ++n)
     if (counts[n]) loss += double(lse[n]) * double(lse[n]);
-  }
   return M > 0 ? loss / M : 0;
 }
 
@@ -221,6 +266,7 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts
 
 #define RAMOE_INSTANTIATE(T)                                                                       \
   template void route_forward(int*, T*, const T*, bool, int, int, int);                            \
+  template void route_forward_plain(int*, T*, const T*, bool, int, int, int);                      \
   template void route_backward(T*, const T*, const int*, const T*, const T*, bool, int, int, int); \
   template double balance_forward(T*, const T*, const int*, const unsigned char*, int, int, int);  \
   template void balance_backward(T*, const T*, const T*, const unsigned char*, T, int, int);       \

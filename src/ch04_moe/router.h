@@ -34,6 +34,9 @@ struct ChosenExperts {
 /// chosen and gate from p. gate = p, or p / sum of the chosen p if renormalise.
 template <class T>
 void route_forward(int* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K);
+/// The definition: K times the largest that is left.
+template <class T>
+void route_forward_plain(int* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K);
 /// dz[n,:] += d/dz of gate, for gate = softmax then selection, then renormalisation if any.
 template <class T>
 void route_backward(T* dz, const T* p, const int* chosen, const T* gate, const T* dgate,

@@ -226,6 +226,23 @@ TEST(Gemm, TrianglesAreOfFp32) {
   EXPECT_THROW(gemm_serial(c.g, Triangle::lower_a), Error);
 }
 
+// What is fetched on the way is neither written nor needed: bits stay, whatever its size.
+TEST(Gemm, MemoryThatIsSoonReadChangesNothing) {
+  const std::vector<float> later(5000, kNan);
+  for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
+    for (const auto& [M, N, K] :
+         {std::array{128, 256, 128}, std::array{40, 70, 300}, std::array{3, 5, 7}}) {
+      Case without(form, M, N, K, true), with(without);
+      gemm(without.g);
+      for (const std::size_t count : {std::size_t{0}, std::size_t{3}, later.size()}) {
+        Case now(with);
+        now.g.soon = {later.data(), count * sizeof(float)};
+        gemm(now.g);
+        EXPECT_TRUE(same_bits(now.c, without.c)) << now.name() << " " << count;
+      }
+    }
+}
+
 TEST(Gemm, NothingToSum) {
   Case zeroed(GemmForm::NN, 5, 17, 0, false), kept(GemmForm::NN, 5, 17, 0, true);
   const Case before(kept);

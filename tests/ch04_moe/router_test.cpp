@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
+#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch02_autograd/gradcheck.h"
@@ -54,6 +59,28 @@ TEST(RouteForward, EveryExpertOnceWhenKIsE) {
         EXPECT_NEAR(total, 1, 1e-6);  // E roundings of float
       }
     }
+  }
+}
+
+TEST(RouteForward, EqualsPlainForAnyThreads) {
+  for (const auto& [N, E, K] : {std::array{1, 1, 1}, std::array{700, 16, 2}, std::array{300, 64, 8},
+                                std::array{257, 5, 5}, std::array{90, 33, 3}}) {
+    const std::size_t n = std::size_t(N * E), k = std::size_t(N * K);
+    auto p = random_values<float>(n, 5);
+    for (std::size_t i = 0; i < n; ++i)
+      if (i % 3 == 0) p[i] = std::round(4 * p[i]) / 4;  // ties
+    std::fill_n(p.begin(), E, std::numeric_limits<float>::quiet_NaN());
+    for (const bool renormalise : {false, true})
+      for (const int threads : {1, 2, 3}) {
+        ThreadPool pool(threads);
+        const PoolScope scope(pool);
+        std::vector<int> chosen(k, -7), wanted(k, -7);
+        std::vector<float> gate(k), wanted_gate(k);
+        route_forward(chosen.data(), gate.data(), p.data(), renormalise, N, E, K);
+        route_forward_plain(wanted.data(), wanted_gate.data(), p.data(), renormalise, N, E, K);
+        EXPECT_EQ(chosen, wanted) << N << " " << E << " " << K;
+        EXPECT_EQ(std::memcmp(gate.data(), wanted_gate.data(), k * sizeof(float)), 0);
+      }
   }
 }
 
@@ -109,6 +136,24 @@ TEST(ZLoss, ByHand) {
   EXPECT_NEAR(z_loss_forward(lse.data(), z, counts.data(), 3, 2), (a * a + b * b) / 2, 1e-13);
   EXPECT_EQ(z_loss_forward(lse.data(), z, nobody.data(), 3, 2), 0);
   EXPECT_TRUE(lse.intact());
+}
+
+TEST(ZLoss, EveryWidthEqualsItsDefinition) {
+  for (const int E : {1, 3, 16, 17, 64, 100}) {
+    const int N = 130;
+    const auto z = random_values<float>(std::size_t(N * E), 3);
+    const Bytes counts(std::size_t(N), 1);
+    std::vector<float> lse(static_cast<std::size_t>(N));
+    const double loss = z_loss_forward(lse.data(), z.data(), counts.data(), N, E);
+    double wanted = 0;
+    for (int n = 0; n < N; ++n) {
+      double total = 0;
+      for (int e = 0; e < E; ++e) total += std::exp(double(z[std::size_t(n * E + e)]));
+      EXPECT_NEAR(lse[std::size_t(n)], std::log(total), 2e-6);  // a few roundings of float
+      wanted += std::log(total) * std::log(total) / N;
+    }
+    EXPECT_NEAR(loss, wanted, 1e-5 * (1 + wanted));
+  }
 }
 
 /// Losses and gradients of the router logits of one layer.
