@@ -118,8 +118,8 @@ struct ScatterPoint {
   double x, y;
   std::string label, group;
 };
-/// `fitted`: with the straight line of least squares through all points. `named`: with labels beside
-/// the points; otherwise they are only said on hover.
+/// `fitted`: with the straight line of least squares through all points. `named`: with labels
+/// beside the points; otherwise they are only said on hover.
 struct Scatter {
   ChartText text;
   std::vector<ScatterPoint> points;

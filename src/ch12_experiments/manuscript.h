@@ -1,7 +1,7 @@
 // Chapter 12.11 - one text in two forms: Markdown for docs/, HTML for a page of its own
 //
-// A manuscript is a list of blocks, all of plain text: what came from data is escaped for the form in
-// which it is written, so nobody who builds one need think of it. Figures stand inside the HTML;
+// A manuscript is a list of blocks, all of plain text: what came from data is escaped for the form
+// in which it is written, so nobody who builds one need think of it. Figures stand inside the HTML;
 // Markdown points to their files. Tests: tests/ch12_experiments/manuscript_test.cpp
 #pragma once
 
