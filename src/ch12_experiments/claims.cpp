@@ -3,23 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ch12_experiments/report_parts.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
 
 constexpr const char* all_cells = "all";
-
-/// Steering's names say the form and the model: "steer-soft-base".
-std::string shown_name(const std::string& method) {
-  if (method == "sft") return "SFT";
-  if (method == "rise") return "RISE";
-  if (method == "sara") return "SARA";
-  if (!method.starts_with("steer-")) return method;
-  const std::string form = method.substr(6, 4), model = method.substr(11);
-  return cat("Routing Steering (", form, ") of the ", model == "base" ? "base" : shown_name(model),
-             " model");
-}
 
 std::string layers_text(int first, int last) {
   return first == last ? cat("layer ", first) : cat("layers ", first, " to ", last);
@@ -92,8 +82,8 @@ Claim methods_claim(const Evidence& evidence) {
       "of the claim; nor is accuracy on the items that the base model knows in English.";
   const auto add = [&](const std::string& name, bool deciding) {
     const Comparison* c = evidence.comparison("ramoe", name, all_cells);
-    claim.parts.push_back(
-        {"RA-MoE minus " + shown_name(name), c ? c->accuracy : Estimate{}, +1, deciding, "points"});
+    claim.parts.push_back({"RA-MoE minus " + method_in_words(name), c ? c->accuracy : Estimate{},
+                           +1, deciding, "points"});
   };
   std::vector<std::string> others = {"sft"};
   for (const std::string& name : evidence.methods)
@@ -107,8 +97,9 @@ Claim methods_claim(const Evidence& evidence) {
   if (evidence.comparison("ramoe", "sara", all_cells)) add("sara", false);
   for (const std::string& name : others)
     if (const Comparison* c = evidence.comparison("ramoe", name, all_cells))
-      claim.parts.push_back({"RA-MoE minus " + shown_name(name) + ", of what is known in English",
-                             c->given_english, +1, false, "points"});
+      claim.parts.push_back(
+          {"RA-MoE minus " + method_in_words(name) + ", of what is known in English",
+           c->given_english, +1, false, "points"});
   return claim;
 }
 

@@ -60,6 +60,15 @@ std::string method_label(const std::string& method) {
   return method;
 }
 
+std::string method_in_words(const std::string& method) {
+  if (method == "base") return "base model";
+  const std::size_t last = method.rfind('-');
+  if (!method.starts_with("steer-") || last < 6) return method_label(method);
+  const std::string form = method.substr(6, last - 6), model = method.substr(last + 1);
+  return cat("Routing Steering (", form, ") of the ", model == "base" ? model : method_label(model),
+             " model");
+}
+
 std::string signed_number(double value, int decimals) {
   const std::string text = fixed_number(value, decimals);
   return value > 0 && text.find_first_of("123456789") != std::string::npos ? "+" + text : text;

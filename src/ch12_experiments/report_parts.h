@@ -10,6 +10,8 @@ namespace ramoe {
 
 /// "RA-MoE" for ramoe and so on; other names as they are.
 std::string method_label(const std::string& method);
+/// The same where there is more room: "Routing Steering (soft) of the base model".
+std::string method_in_words(const std::string& method);
 
 /// fixed_number with a "+" before what is above 0.
 std::string signed_number(double value, int decimals);

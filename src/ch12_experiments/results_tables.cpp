@@ -15,15 +15,6 @@ std::string percent(double share) {
   return fixed_number(100 * share, 1);
 }
 
-/// The label in words: a sentence has more room than a chart.
-std::string method_text(const std::string& method) {
-  if (method == "base") return "base model";
-  if (!method.starts_with("steer-")) return method_label(method);
-  const std::string form = method.substr(6, 4),
-                    model = method.substr(std::min<std::size_t>(11, method.size()));
-  return cat(form, " steering of ", model == "base" ? "the base model" : method_label(model));
-}
-
 /// "+1.2 [-0.3, +2.8]*" in points.
 std::string points_text(const Estimate& estimate) {
   return estimate_text(estimate, 100, 1) + star(estimate);
@@ -105,7 +96,7 @@ TextTable comparison_table(const Evidence& evidence, const std::string& scope) {
                   2};
   for (const Comparison& one : evidence.comparisons) {
     if (one.scope != scope) continue;
-    table.rows.push_back({method_text(one.method), method_text(one.against),
+    table.rows.push_back({method_in_words(one.method), method_in_words(one.against),
                           estimate_text(one.accuracy, 100, 2), p_text(one.accuracy.p),
                           p_text(one.accuracy.p_adjusted), estimate_text(one.given_english, 100, 2),
                           p_text(one.given_english.p_adjusted), cat(one.cells), cat(one.above),
@@ -181,7 +172,7 @@ void add_comparisons(Manuscript& page, const ResultsInput& input) {
   page.heading("Methods over many cells");
   for (const std::string& method : evidence.methods)
     if (const Comparison* one = evidence.comparison(method, "sft", "all"))
-      page.item({strong(method_text(method) + " minus SFT"), ": ",
+      page.item({strong(method_in_words(method) + " minus SFT"), ": ",
                  estimate_text(one->accuracy, 100, 2), " points over ", cat(one->cells),
                  " cells, which ", judgement(one->accuracy), "."});
   page.table(comparison_table(evidence, "all"));
