@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers docs-speed test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers docs-speed test test-asan fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -51,10 +51,11 @@ base-models: build    ## pre-train the base model of each router family again, i
 
 PLAN ?= main
 
-grid: build           ## the runs of data/grids/PLAN.json, PLAN=main: hours; goes on if killed (docs/grid.md)
+grid: build           ## the runs of data/grids/PLAN.json, PLAN=main; goes on if killed (docs/grid.md)
 	$(RAMOE) experiment data/grids/$(PLAN).json --run=runs/$(PLAN) $(FLAGS)
 
-docs-grid: build      ## docs/results/PLAN.json and .jsonl from a finished grid
+docs-grid: build      ## docs/results/PLAN.json and .jsonl from a finished grid, with a pair traced
+	$(RAMOE) report runs/$(PLAN)
 	$(RAMOE) experiment data/grids/$(PLAN).json --run=runs/$(PLAN) --collect=docs/results $(FLAGS)
 
 EXPONENTS := 0 1
@@ -63,6 +64,14 @@ mixture-models: build ## base models of other exponents of the language mixture,
 	@for e in $(EXPONENTS); do \
 	   $(RAMOE) pretrain data/configs/base-qwen3_moe.json --mixture_exponent=$$e \
 	     --run=runs/mixture-$$e $(FLAGS) || exit 1; \
+	 done
+
+SIZES := 32 96
+
+size-models: build    ## base models of other widths C=H, for PLAN=size
+	@for c in $(SIZES); do \
+	   $(RAMOE) pretrain data/configs/base-qwen3_moe.json --hidden_size=$$c \
+	     --moe_intermediate_size=$$c --run=runs/size-$$c $(FLAGS) || exit 1; \
 	 done
 
 # Under ten minutes of two cores: one model, two tasks, all languages, three methods, ten fresh seeds.
