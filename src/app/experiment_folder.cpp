@@ -125,14 +125,6 @@ Json read_record(const std::string& folder, const std::string& id) {
   return record;
 }
 
-std::vector<std::string> all_record_ids(const GridPlan& plan) {
-  std::vector<std::string> ids;
-  for (const auto& runs : {search_runs(plan), main_runs(plan)})
-    for (const GridRun& run : runs)
-      for (std::string& id : record_ids(plan, run)) ids.push_back(std::move(id));
-  return ids;
-}
-
 ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, bool overwrite)
     : path_(path), facts_(facts) {
   make_folder(path + "/results");

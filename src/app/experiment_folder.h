@@ -103,7 +103,5 @@ class ShardLock {
 std::string record_path(const std::string& folder, const std::string& id);
 /// One record. Error: broken, or not the one of that id.
 Json read_record(const std::string& folder, const std::string& id);
-/// The ids of all records of a plan in the canonical order: base model, search, main part.
-std::vector<std::string> all_record_ids(const GridPlan& plan);
 
 }  // namespace ramoe

@@ -142,6 +142,14 @@ std::vector<std::string> record_ids(const GridPlan& plan, const GridRun& run) {
   return ids;
 }
 
+std::vector<std::string> all_record_ids(const GridPlan& plan) {
+  std::vector<std::string> ids;
+  for (const auto& runs : {search_runs(plan), main_runs(plan)})
+    for (const GridRun& run : runs)
+      for (std::string& id : record_ids(plan, run)) ids.push_back(std::move(id));
+  return ids;
+}
+
 Shard parse_shard(const std::string& text) {
   Shard shard;
   char rest = 0;

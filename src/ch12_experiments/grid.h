@@ -74,6 +74,8 @@ std::vector<GridRun> search_runs(const GridPlan& plan);
 std::vector<GridRun> main_runs(const GridPlan& plan);
 /// The ids of the records that a run writes, its own last.
 std::vector<std::string> record_ids(const GridPlan& plan, const GridRun& run);
+/// Those of all runs, the search before the main part.
+std::vector<std::string> all_record_ids(const GridPlan& plan);
 /// Whether a run on SFT tries Routing Steering on its model too.
 bool steers(const GridPlan& plan, const GridRun& run);
 

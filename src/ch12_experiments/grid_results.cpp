@@ -95,15 +95,6 @@ class RecordShape {
   std::string where_;
 };
 
-/// All ids that a plan's records have.
-std::vector<std::string> ids_of_plan(const GridPlan& plan) {
-  std::vector<std::string> ids;
-  for (const auto& runs : {search_runs(plan), main_runs(plan)})
-    for (const GridRun& run : runs)
-      for (std::string& id : record_ids(plan, run)) ids.push_back(std::move(id));
-  return ids;
-}
-
 }  // namespace
 
 GridResults::GridResults(Json facts, std::vector<Json> records, std::string where)
@@ -119,7 +110,7 @@ GridResults::GridResults(Json facts, std::vector<Json> records, std::string wher
   if (!finished()) return;
   int missing = 0;
   std::string first;
-  for (const std::string& id : ids_of_plan(plan_))
+  for (const std::string& id : all_record_ids(plan_))
     if (!records_.contains(id) && ++missing == 1) first = id;
   check(missing == 0, where_, ": the grid is said to be finished, but ", missing,
         " of its records are missing, the first of them ", first, collect_again);

@@ -95,7 +95,7 @@ std::vector<Replicated> compare_gains(const Evidence& committed, const Evidence&
       for (const MethodInCell& method : old.methods)
         if (const MethodInCell* again = now.method(method.name); again && method.name != "sft")
           rows.push_back({cat(method.name, " ", old.model, "/", old.task, "/", old.lang),
-                          method.gain, again->gain});
+                          method.gain, again->gain, true});
     }
   return rows;
 }

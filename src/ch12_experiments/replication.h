@@ -30,6 +30,7 @@ GridResults part_of(const GridResults& results, const Json& plan);
 struct Replicated {
   std::string what;
   Estimate committed, fresh;
+  bool in_cell = false;  // else over all cells
   bool agrees() const;  // the intervals overlap
 };
 /// The gain of each method over all cells, then in each cell.
