@@ -2,23 +2,18 @@
 
 #include <algorithm>
 #include <memory>
-#include <vector>
 
 #include "ch01_tensor/gemm_bf16.h"
 #include "ch01_tensor/gemm_fast.h"
-#include "ch01_tensor/parallel.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
 
-constexpr int kBlockK = 256;  // K is summed in blocks of this many; part of the result's bits
-constexpr int kPanel = 64;    // columns of the widest tile
-constexpr int kGroup = 256;   // columns of B packed together, to stay in the L2 cache
-constexpr int kRows = 96;     // rows of A that pass over a group before the next rows do
+constexpr int kGroup = 256;  // columns of B packed together, to stay in the L2 cache
+constexpr int kRows = 96;    // rows of A that pass over a group before the next rows do
 static_assert(kRows % kStep == 0 && kBlockK % kStep == 0);
-constexpr int kMinLanes = 4;       // of the baseline, whose widest panel is two vectors
-constexpr double kSerial = 100e3;  // multiply-adds below which threads cost more than they bring
+constexpr int kMinLanes = 4;  // of the baseline, whose widest panel is two vectors
 
 // Longer rows than this keep an operand's next rows apart by more than caches and prefetchers like.
 constexpr int kNear = 128;
@@ -34,19 +29,6 @@ struct Scratch {
 Scratch& scratch() {
   thread_local const std::unique_ptr<Scratch> mine(new Scratch);
   return *mine;
-}
-
-/// Piece p of n things cut into `pieces` as evenly as possible: [begin, end).
-struct Piece {
-  int begin, end;
-};
-Piece piece(int n, int pieces, int p) {
-  const int each = n / pieces, rest = n % pieces;
-  const int begin = p * each + std::min(p, rest);
-  return {begin, begin + each + (p < rest ? 1 : 0)};
-}
-int divide_up(int n, int by) {
-  return (n + by - 1) / by;
 }
 
 /// Rows of an operand that will be read soon: each tile fetches a few while it computes.
@@ -121,8 +103,11 @@ Ahead lines_of(const Soon& soon, int k) {
   return {static_cast<const float*>(soon.from), row, static_cast<int>(rows)};
 }
 
-int widest(const Kernels& kernels) {
-  int vectors = kMaxVectors;
+/// Width of the panels of B, in vectors: as wide as tiles go, which reads A least often. For TN one
+/// less: in place of a few long rows a tile reads a line of A for every k, and B's share of the L1
+/// cache has to leave room for those.
+int widest(const Kernels& kernels, GemmForm form) {
+  int vectors = form == GemmForm::TN ? kMaxVectors - 1 : kMaxVectors;
   while (kernels.max_rows[vectors] == 0) --vectors;
   return vectors;
 }
@@ -178,7 +163,7 @@ void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
 void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block,
                     Ahead& soon) {
-  const int lanes = kernels.lanes, widest_panel = widest(kernels);
+  const int lanes = kernels.lanes, widest_panel = widest(kernels, g.form);
   float* const packed = scratch().b;
   for (int j0 = 0; j0 < g.N; j0 += kGroup) {
     const int vectors = divide_up(std::min(kGroup, g.N - j0), lanes);
@@ -225,7 +210,7 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
 /// same chain of additions, a product being the same from either side.
 void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
   const int lanes = kernels.lanes, vectors = divide_up(g.M, lanes);
-  const int panels = divide_up(vectors, widest(kernels));
+  const int panels = divide_up(vectors, widest(kernels, g.form));
   Scratch& mine = scratch();
   for (int p = 0; p < panels; ++p) {
     const Piece v = piece(vectors, panels, p);
@@ -275,14 +260,6 @@ void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle) 
   }
 }
 
-namespace {
-
-/// A product whose size is checked, on this thread.
-void multiply(const Gemm<float>& g) {
-  if (g.precision == Precision::bf16) return gemm_bf16(g);
-  gemm_with(gemm_kernels().front(), g);
-}
-
 void check_product(const Gemm<float>& g) {
   const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
   check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm of M = ", g.M, ", N = ", g.N, ", K = ", g.K,
@@ -292,95 +269,17 @@ void check_product(const Gemm<float>& g) {
         ": each must be at least its matrix's row length");
 }
 
-double work_of(const Gemm<float>& g) {
-  return static_cast<double>(g.M) * g.N * std::max(g.K, 1);
-}
-
-/// How a product is cut into blocks of C for threads. Cuts never change bits: K stays whole.
-struct Grid {
-  int rows, cols;
-};
-Grid cut(const Gemm<float>& g, double work_per_block) {
-  const int wanted = static_cast<int>(std::clamp(work_of(g) / work_per_block, 1.0, 4096.0));
-  // Whole panels of columns first, so that no two blocks pack the same columns of B; then rows.
-  const int cols = std::clamp(divide_up(g.N, kPanel), 1, wanted);
-  const int rows = std::clamp(divide_up(wanted, cols), 1, std::max(1, g.M / 32));
-  return {rows, cols};
-}
-
-void multiply_block(const Gemm<float>& g, Grid grid, int block) {
-  if (grid.rows * grid.cols == 1) return multiply(g);
-  const Piece i = piece(g.M, grid.rows, block / grid.cols);
-  const Piece panels = piece(divide_up(g.N, kPanel), grid.cols, block % grid.cols);
-  const int j = panels.begin * kPanel;
-  Gemm<float> part = g;
-  part.M = i.end - i.begin;
-  part.N = std::min(panels.end * kPanel, g.N) - j;
-  part.A += Stride{i.begin} * (g.form == GemmForm::TN ? 1 : g.lda);
-  part.B += Stride{j} * (g.form == GemmForm::NT ? g.ldb : 1);
-  part.C += Stride{i.begin} * g.ldc + j;
-  multiply(part);
-}
-
-/// Multiply-adds per block: a few blocks for each thread, but none too small.
-double block_work(double work, int threads) {
-  return std::max(work / (4.0 * threads), kSerial / 2);
-}
-
-}  // namespace
-
 const char* gemm_isa() {
   return gemm_kernels().front().name;
 }
 
 void gemm_serial(const Gemm<float>& g, Triangle triangle) {
   check_product(g);
-  if (triangle == Triangle::none) return multiply(g);
-  check(g.precision == Precision::fp32, "a product of a triangle is one of fp32.");
+  if (g.precision == Precision::bf16) {
+    check(triangle == Triangle::none, "a product of a triangle is one of fp32.");
+    return gemm_bf16(g);
+  }
   gemm_with(gemm_kernels().front(), g, triangle);
-}
-
-void gemm(const Gemm<float>& g) {
-  check_product(g);
-  const ThreadPool* pool = ThreadPool::current();
-  const double work = work_of(g);
-  if (pool == nullptr || pool->threads() == 1 || work < kSerial) return multiply(g);
-  const Grid grid = cut(g, block_work(work, pool->threads()));
-  parallel_for(grid.rows * grid.cols, 1, [&](int block, int) { multiply_block(g, grid, block); });
-}
-
-template <>
-void gemm_grouped<float>(const Gemm<float>* products, int count) {
-  double work = 0.0;
-  for (int p = 0; p < count; ++p) {
-    check_product(products[p]);
-    work += work_of(products[p]);
-  }
-  const ThreadPool* pool = ThreadPool::current();
-  if (pool == nullptr || pool->threads() == 1 || work < kSerial) {
-    for (int p = 0; p < count; ++p) multiply(products[p]);
-    return;
-  }
-  // One loop over all blocks of all products; first[p] is the number of product p's first block.
-  const double per_block = block_work(work, pool->threads());
-  thread_local std::vector<int> first_of_product;
-  std::vector<int>& first = first_of_product;
-  first.assign(static_cast<std::size_t>(count) + 1, 0);
-  for (int p = 0; p < count; ++p) {
-    const Grid grid = cut(products[p], per_block);
-    const auto s = static_cast<std::size_t>(p);
-    first[s + 1] = first[s] + grid.rows * grid.cols;
-  }
-  parallel_for(first.back(), 1, [&](int block, int) {
-    const auto after = std::upper_bound(first.begin(), first.end(), block);
-    const auto p = after - first.begin() - 1;
-    multiply_block(products[p], cut(products[p], per_block), block - *(after - 1));
-  });
-}
-
-template <>
-void gemm_grouped<double>(const Gemm<double>* products, int count) {
-  for (int p = 0; p < count; ++p) gemm_plain(products[p]);
 }
 
 }  // namespace ramoe

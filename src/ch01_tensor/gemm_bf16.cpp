@@ -8,8 +8,7 @@
 namespace ramoe {
 namespace {
 
-constexpr int kBlockK = 256;  // as in gemm.cpp; part of the result's bits
-constexpr int kSide = 256;    // rows of A and columns of B that the portable version rounds at once
+constexpr int kSide = 256;  // rows of A and columns of B that the portable version rounds at once
 
 /// C = 0 unless it accumulates: what a product with K = 0 leaves.
 void clear_if_fresh(const Gemm<float>& g) {
@@ -44,8 +43,8 @@ void gemm_bf16_plain(const Gemm<float>& g) {
     for (Stride j = 0; j < g.N; ++j) {
       float& c = g.C[i * g.ldc + j];
       if (!g.accumulate) c = 0.0f;
-      for (Stride k0 = 0; k0 < g.K; k0 += kBlockK) {
-        const Stride end = std::min<Stride>(g.K, k0 + kBlockK);
+      for (Stride k0 = 0; k0 < g.K; k0 += kBf16BlockK) {
+        const Stride end = std::min<Stride>(g.K, k0 + kBf16BlockK);
         float sum = 0;
         for (Stride k = k0; k < end; ++k)
           sum += round_to_bf16(g.A[i * a_i + k * a_k]) * round_to_bf16(g.B[k * b_k + j * b_j]);
@@ -57,14 +56,14 @@ void gemm_bf16_plain(const Gemm<float>& g) {
 
 void gemm_bf16_portable(const Gemm<float>& g) {
   struct Scratch {
-    alignas(64) float a[kSide * kBlockK];
-    alignas(64) float b[kBlockK * kSide];
+    alignas(64) float a[kSide * kBf16BlockK];
+    alignas(64) float b[kBf16BlockK * kSide];
   };
   thread_local const std::unique_ptr<Scratch> mine(new Scratch);
   const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
   if (g.K <= 0) return clear_if_fresh(g);
-  for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
-    const int k = std::min(kBlockK, g.K - k0);
+  for (int k0 = 0; k0 < g.K; k0 += kBf16BlockK) {
+    const int k = std::min(kBf16BlockK, g.K - k0);
     for (int j0 = 0; j0 < g.N; j0 += kSide) {
       const int n = std::min(kSide, g.N - j0);
       if (nt)

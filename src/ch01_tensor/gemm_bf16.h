@@ -41,8 +41,10 @@ inline float round_to_bf16(float x) {
   return x;
 }
 
-/// The definition: per element one chain of additions for each block of 256 k, from 0 and in the
-/// order of k; the blocks are added to C in turn. Rounds each input again whenever it is read.
+constexpr int kBf16BlockK = 256;  // K is summed in blocks of this many; part of the result's bits
+
+/// The definition: per element one chain of additions for each block of K, from 0 and in the order
+/// of k; the blocks are added to C in turn. Rounds each input again whenever it is read.
 void gemm_bf16_plain(const Gemm<float>& g);
 
 /// The same for processors without AVX512-BF16: rounds blocks of A and B, then uses the fp32

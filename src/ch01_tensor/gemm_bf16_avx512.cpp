@@ -31,10 +31,9 @@ using Stride = std::ptrdiff_t;
 using Word = std::uint32_t;
 
 constexpr int kLanes = 16;
-constexpr int kBlockK = 256;         // K is summed in blocks of this many, as in gemm.cpp
-constexpr int kPairs = kBlockK / 2;  // words of a column of a block
-constexpr int kGroup = 512;          // columns of B packed together: 256 KB, for the L2 cache
-constexpr int kRows = 96;            // rows of A packed together: 48 KB
+constexpr int kPairs = kBf16BlockK / 2;  // words of a column of a block
+constexpr int kGroup = 512;              // columns of B packed together: 256 KB, for the L2 cache
+constexpr int kRows = 96;                // rows of A packed together: 48 KB
 constexpr int kMaxVectors = 4;
 constexpr int kMaxRows = 12;
 constexpr int kTallest[kMaxVectors + 1] = {0, 12, 12, 8, 6};  // accumulators + row of B + 1 <= 29
@@ -245,8 +244,8 @@ void gemm_bf16_avx512(const Gemm<float>& g) {
   if (g.K <= 0 && !g.accumulate)
     for (int i = 0; i < g.M; ++i) std::fill_n(g.C + Stride{i} * g.ldc, g.N, 0.0f);
   Panel panels[kGroup / kLanes];
-  for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
-    const int k = std::min(kBlockK, g.K - k0);
+  for (int k0 = 0; k0 < g.K; k0 += kBf16BlockK) {
+    const int k = std::min(kBf16BlockK, g.K - k0);
     for (int j0 = 0; j0 < g.N; j0 += kGroup) {
       const int cols = std::min(kGroup, g.N - j0);
       const int count = pack_b(g, k0, k, j0, cols, g.accumulate || k0 > 0, panels);

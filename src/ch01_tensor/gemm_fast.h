@@ -1,10 +1,12 @@
 // Chapter 1.5 - the kernels under the fast matrix product
 //
 // A kernel table holds, for one instruction set, the register tiles and the copies that feed them.
-// The drivers in gemm.cpp are ordinary code; only what the table points to is compiled for a newer
-// processor. Tests: tests/ch01_tensor/gemm_test.cpp, through gemm().
+// What drives them, gemm.cpp on one thread and gemm_threads.cpp on several, is ordinary code; only
+// what the table points to is compiled for a newer processor.
+// Tests: tests/ch01_tensor/gemm_test.cpp, through gemm().
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -53,5 +55,24 @@ const std::vector<Kernels>& gemm_kernels();
 
 /// A product of checked sizes by a given table, on this thread. gemm() uses the first table.
 void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle = Triangle::none);
+
+/// An error unless the sizes and leading dimensions of a product make sense.
+void check_product(const Gemm<float>& g);
+
+constexpr int kBlockK = 512;  // K is summed in blocks of this many; part of the result's bits
+constexpr int kPanel = 64;    // columns of the widest tile
+
+/// Piece p of n things cut into `pieces` as evenly as possible: [begin, end).
+struct Piece {
+  int begin, end;
+};
+inline Piece piece(int n, int pieces, int p) {
+  const int each = n / pieces, rest = n % pieces;
+  const int begin = p * each + std::min(p, rest);
+  return {begin, begin + each + (p < rest ? 1 : 0)};
+}
+inline int divide_up(int n, int by) {
+  return (n + by - 1) / by;
+}
 
 }  // namespace ramoe
