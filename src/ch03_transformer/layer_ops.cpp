@@ -79,31 +79,80 @@ void rmsnorm_rows(double* out, double* rstd, const double* x, const double* w, i
 }
 
 // dx and dw of a block of rows; scaled (C) is scratch for g = dout * w.
-template <class T>
-RAMOE_INLINE void rmsnorm_backward_body(T* dx, T* dw, T* scaled, const T* x, const T* w,
-                                        const T* rstd, const T* dout, int rows, int C, bool add) {
-  for (int n = 0; n < rows; ++n, x += C, dout += C) {
-    const T r = rstd[n];
-    if (dw != nullptr)
-      for (int c = 0; c < C; ++c) dw[c] += dout[c] * x[c] * r;
-    if (dx == nullptr) continue;
-    for (int c = 0; c < C; ++c) scaled[c] = dout[c] * w[c];
-    const T mean = dot(scaled, x, C) / T(C) * r * r * r;
-    T* dx_n = dx + static_cast<std::size_t>(n) * static_cast<std::size_t>(C);
-    if (add)
-      for (int c = 0; c < C; ++c) dx_n[c] += r * scaled[c] - mean * x[c];
-    else
-      for (int c = 0; c < C; ++c) dx_n[c] = r * scaled[c] - mean * x[c];
+/// Columns [c, c + some) of R rows: their part of the sums of dout w x, and dw.
+template <int R, class T>
+RAMOE_INLINE void rmsnorm_backward_sums(typename Lanes<T>::Vector (&product)[R], T* dw, const T* x,
+                                        const T* w, const T* rstd, const T* dout, int C, int some) {
+  typename Lanes<T>::Vector x_r, w_c, dout_r, dw_c = {};
+  load_lanes(w_c, w, some);
+  if (dw != nullptr) load_lanes(dw_c, dw, some);
+  for (int r = 0; r < R; ++r) {
+    load_lanes(x_r, x + r * C, some);
+    load_lanes(dout_r, dout + r * C, some);
+    product[r] += dout_r * w_c * x_r;
+    dw_c += dout_r * x_r * rstd[r];
+  }
+  if (dw != nullptr) store_lanes(dw, dw_c, some);
+}
+/// The same columns of dx.
+template <int R, class T>
+RAMOE_INLINE void rmsnorm_backward_dx(T* dx, const T (&mean)[R], const T* x, const T* w,
+                                      const T* rstd, const T* dout, int C, bool add, int some) {
+  typename Lanes<T>::Vector x_r, w_c, dout_r, dx_r, before;
+  load_lanes(w_c, w, some);
+  for (int r = 0; r < R; ++r) {
+    load_lanes(x_r, x + r * C, some);
+    load_lanes(dout_r, dout + r * C, some);
+    dx_r = rstd[r] * (dout_r * w_c) - mean[r] * x_r;
+    if (add) {
+      load_lanes(before, dx + r * C, some);
+      dx_r += before;
+    }
+    store_lanes(dx + r * C, dx_r, some);
   }
 }
-RAMOE_SIMD void rmsnorm_backward_rows(float* dx, float* dw, float* scaled, const float* x,
-                                      const float* w, const float* rstd, const float* dout,
-                                      int rows, int C, bool add) {
-  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C, add);
+/// R rows at once: what they share is read once, and their sums do not wait for one another.
+template <int R, class T>
+RAMOE_INLINE void rmsnorm_backward_some(T* dx, T* dw, const T* x, const T* w, const T* rstd,
+                                        const T* dout, int C, bool add) {
+  constexpr int W = Lanes<T>::count;
+  const int whole = C / W * W;
+  typename Lanes<T>::Vector product[R] = {};
+  for (int c = 0; c < whole; c += W)
+    rmsnorm_backward_sums<R>(product, dw ? dw + c : dw, x + c, w + c, rstd, dout + c, C, W);
+  if (whole < C)
+    rmsnorm_backward_sums<R>(product, dw ? dw + whole : dw, x + whole, w + whole, rstd,
+                             dout + whole, C, C - whole);
+  if (dx == nullptr) return;
+  T mean[R];
+  for (int r = 0; r < R; ++r)
+    mean[r] = sum_of_lanes<T>(product[r]) / T(C) * rstd[r] * rstd[r] * rstd[r];
+  for (int c = 0; c < whole; c += W)
+    rmsnorm_backward_dx<R>(dx + c, mean, x + c, w + c, rstd, dout + c, C, add, W);
+  if (whole < C)
+    rmsnorm_backward_dx<R>(dx + whole, mean, x + whole, w + whole, rstd, dout + whole, C, add,
+                           C - whole);
 }
-void rmsnorm_backward_rows(double* dx, double* dw, double* scaled, const double* x, const double* w,
+template <class T>
+RAMOE_INLINE void rmsnorm_backward_body(T* dx, T* dw, const T* x, const T* w, const T* rstd,
+                                        const T* dout, int rows, int C, bool add) {
+  constexpr int R = 4;
+  int n = 0;
+  for (; n + R <= rows; n += R)
+    rmsnorm_backward_some<R>(dx ? row(dx, n, C) : dx, dw, row(x, n, C), w, rstd + n,
+                             row(dout, n, C), C, add);
+  for (; n < rows; ++n)
+    rmsnorm_backward_some<1>(dx ? row(dx, n, C) : dx, dw, row(x, n, C), w, rstd + n,
+                             row(dout, n, C), C, add);
+}
+RAMOE_SIMD void rmsnorm_backward_rows(float* dx, float* dw, const float* x, const float* w,
+                                      const float* rstd, const float* dout, int rows, int C,
+                                      bool add) {
+  rmsnorm_backward_body(dx, dw, x, w, rstd, dout, rows, C, add);
+}
+void rmsnorm_backward_rows(double* dx, double* dw, const double* x, const double* w,
                            const double* rstd, const double* dout, int rows, int C, bool add) {
-  rmsnorm_backward_body(dx, dw, scaled, x, w, rstd, dout, rows, C, add);
+  rmsnorm_backward_body(dx, dw, x, w, rstd, dout, rows, C, add);
 }
 
 }  // namespace
@@ -129,30 +178,34 @@ template <class T>
 void rmsnorm_backward(T* dx, T* dw, const T* x, const T* w, const T* rstd, const T* dout, int N,
                       int C, bool accumulate) {
   // dw is summed per block of rows and then over blocks in order, whatever the number of threads.
-  const int grain = rows_per_block(C), blocks = (N + grain - 1) / grain;
+  // Two lines apart at least, or threads would take them from each other row by row.
+  const int grain = rows_per_block(C), blocks = (N + grain - 1) / grain, apart = C + 128;
   thread_local std::vector<T> partial;
-  partial.assign(static_cast<std::size_t>(blocks) * 2 * static_cast<std::size_t>(C), T(0));
+  partial.assign(dw ? static_cast<std::size_t>(blocks) * std::size_t(apart) : 0, T(0));
   T* const sums = partial.data();
   parallel_for(N, grain, [&](int begin, int end) {
-    T* dw_block = row(sums, 2 * (begin / grain), C);
-    rmsnorm_backward_rows(dx ? row(dx, begin, C) : nullptr, dw ? dw_block : nullptr, dw_block + C,
-                          row(x, begin, C), w, rstd + begin, row(dout, begin, C), end - begin, C,
-                          accumulate);
+    rmsnorm_backward_rows(dx ? row(dx, begin, C) : nullptr,
+                          dw ? row(sums, begin / grain, apart) : nullptr, row(x, begin, C), w,
+                          rstd + begin, row(dout, begin, C), end - begin, C, accumulate);
   });
   if (dw)
-    for (int block = 0; block < blocks; ++block) add_row(dw, row(sums, 2 * block, C), C);
+    for (int block = 0; block < blocks; ++block) add_row(dw, row(sums, block, apart), C);
 }
 
 // ---- Rotary positions ---------------------------------------------------------------------------
 
 namespace {
 
-/// cos and sin of every angle up to the largest position: (positions, HS/2) each.
+/// cos and sin of every angle of positions 0 to `positions` - 1: (positions, HS/2) each.
 template <class T>
 struct RotationTable {
-  RotationTable(const int* position, int N, int HS, double theta) : half(HS / 2) {
-    int positions = 0;
-    for (int n = 0; n < N; ++n) positions = std::max(positions, position[n] + 1);
+  int HS = 0, positions = 0;
+  double theta = 0;
+  std::vector<T> cosine, sine;
+
+  void make(int new_positions, int new_HS, double new_theta) {
+    HS = new_HS, positions = new_positions, theta = new_theta;
+    const int half = HS / 2;
     cosine.resize(static_cast<std::size_t>(positions) * std::size_t(half));
     sine.resize(cosine.size());
     for (int i = 0; i < half; ++i) {
@@ -170,9 +223,20 @@ struct RotationTable {
       }
     }
   }
-  int half;
-  std::vector<T> cosine, sine;
 };
+
+/// The table for these positions. Every layer of every step asks for the same one: it is kept.
+template <class T>
+const RotationTable<T>& rotation_table(const int* position, int N, int HS, double theta) {
+  thread_local RotationTable<T> kept;
+  int positions = 0;
+  for (int n = 0; n < N; ++n) positions = std::max(positions, position[n] + 1);
+  const bool same = kept.HS == HS && kept.theta == theta;
+  // Generation asks for one position more each time: twice as many last longer.
+  if (same && kept.positions < positions) kept.make(2 * positions, HS, theta);
+  if (!same) kept.make(positions, HS, theta);
+  return kept;
+}
 
 // Rotates the heads of one row by sign * angle. c and s: the row's angles.
 template <class T>
@@ -197,8 +261,8 @@ void rotate_row(double* x, const double* c, const double* s, int half, int heads
 
 template <class T>
 void rotate_rows(T* x, const int* position, int N, int heads, int HS, double theta, T sign) {
-  const RotationTable<T> table(position, N, HS, theta);
-  const int half = table.half, C = heads * HS;
+  const RotationTable<T>& table = rotation_table<T>(position, N, HS, theta);
+  const int half = HS / 2, C = heads * HS;
   parallel_for(N, rows_per_block(C), [&](int begin, int end) {
     for (int n = begin; n < end; ++n)
       rotate_row(row(x, n, C), row(table.cosine.data(), position[n], half),

@@ -126,6 +126,29 @@ TEST(Rope, BackwardTurnsBack) {
   EXPECT_EQ(difference(turned, x, 1e-14, 0), "");
 }
 
+// The table of angles is kept from call to call: whatever was asked before, the angles are right.
+TEST(Rope, EveryCallHasItsOwnAngles) {
+  const auto x = random_values<double>(8, 1);
+  struct Call {
+    int position, HS;
+    double theta;
+  };
+  for (const Call& call :
+       {Call{3, 8, 100}, Call{3, 8, 1e4}, Call{2, 8, 1e4}, Call{40, 8, 1e4}, Call{41, 8, 1e4},
+        Call{41, 4, 1e4}, Call{700, 2, 1e4}, Call{1, 8, 1e4}}) {
+    Doubles turned(x.begin(), x.begin() + call.HS), wanted(turned);
+    rope_forward(turned.data(), &call.position, 1, 1, call.HS, call.theta);
+    for (int i = 0, half = call.HS / 2; i < half; ++i) {
+      const double angle = call.position * std::pow(call.theta, -2.0 * i / call.HS);
+      const double a = x[std::size_t(i)], b = x[std::size_t(i + half)];
+      wanted[std::size_t(i)] = a * std::cos(angle) - b * std::sin(angle);
+      wanted[std::size_t(i + half)] = b * std::cos(angle) + a * std::sin(angle);
+    }
+    EXPECT_EQ(difference(turned, wanted, 1e-12, 0), "")
+        << call.position << " " << call.HS << " " << call.theta;
+  }
+}
+
 TEST(SwiGlu, ByHand) {
   // silu(0) = 0; silu(ln 3) = ln 3 * 3/4; the gate comes first in a row, the up half behind.
   const double gu[] = {0, std::log(3.0), 5, 2};
