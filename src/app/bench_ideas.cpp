@@ -169,7 +169,7 @@ Json adamw_ideas(const BenchOptions& o, std::string& text) {
       "AdamW", cat(n, " values"),
       {{"the formula for each value",
         [&] { adamw_update_plain(w.data(), g.data(), m.data(), v.data(), n, 1e-4, 0.1, 10, {}); }},
-       {"factors made once, vectors, gradients set to 0 on the way",
+       {"factors made once, vectors, clipping on the way",
         [&] { adamw_update(w.data(), g.data(), m.data(), v.data(), n, 1e-4, 0.1, 10, {}); }}},
       o, text);
 }

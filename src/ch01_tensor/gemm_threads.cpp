@@ -95,7 +95,7 @@ void multiply_split(const Gemm<float>& g, int threads) {
       if (s > 0) part.C = first_held + std::size_t(s - 1) * each, part.ldc = g.N;
       gemm_serial(part_of(part, {0, g.M}, columns_of(g, cuts, block % cuts)));
     });
-    parallel_for(g.M, rows_per_block(g.N), [&](int begin, int end) {
+    parallel_for(g.M, rows_per_block(now * g.N), [&](int begin, int end) {
       for (int i = begin; i < end; ++i)
         for (int s = 1; s < now; ++s)
           axpy(g.C + Stride{i} * g.ldc, 1.0f,

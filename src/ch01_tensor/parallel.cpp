@@ -12,9 +12,9 @@ constexpr std::uint64_t kOpen = std::uint64_t{1} << 31;
 constexpr std::uint64_t kGeneration = std::uint64_t{1} << 32;
 constexpr std::uint64_t kInside = kOpen - 1;
 
-// About 10 us of `pause`: loops that follow one another find the workers awake, and idle workers
-// soon leave the core to others.
-constexpr int kSpins = 300;
+// Some 15 to 40 us of `pause`: loops that follow one another find the workers awake, which to wake
+// takes longer than most of a step's loops, and idle workers soon leave the core to others.
+constexpr int kSpins = 1000;
 
 void pause_briefly() {
 #if defined(__x86_64__) || defined(__i386__)

@@ -4,6 +4,7 @@
 // parameters own their memory, value and gradient side by side for the optimiser.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -69,15 +70,20 @@ template <class T>
 struct Parameter {
   Parameter(std::string name_, Shape shape_)
       : name(std::move(name_)), shape(shape_), value(shape_.count()) {}
-  /// The gradient, zero at first.
+  /// The gradient, to add to: zero at first, and again once the optimiser has used it.
   T* want_gradient() {
-    if (gradient.empty()) gradient.resize(value.size());
+    if (gradient_spent) std::fill(gradient.begin(), gradient.end(), T(0));
+    gradient_spent = false;
+    gradient.resize(value.size());
     return gradient.data();
   }
   std::string name;
   Shape shape;
   std::vector<T> value, gradient;
   bool trainable = true;
+  /// The optimiser has used the gradient: whatever stands there counts as zero. The tape lets the
+  /// first writer overwrite it, so that nobody has to clear it (chapter 2.1).
+  bool gradient_spent = false;
   /// Which of the shape[0] blocks (experts, say) the optimiser changes; empty: all of them.
   std::vector<unsigned char> trained_blocks;
 };

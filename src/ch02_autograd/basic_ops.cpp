@@ -57,10 +57,10 @@ Tensor<T> linear(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, const Te
     // y = x w + bias:  dbias += sum_n dy
     if (T* dbias = tape.grad(bias)) add_bias_backward(dbias, dy, N, O);
     // dw += x^T dy
-    if (T* dw = tape.grad(w))
-      gemm(Gemm<T>{GemmForm::TN, I, O, N, x.data, I, dy, O, dw, O, true, in});
-    // dx += dy w^T
     bool fresh;
+    if (T* dw = tape.grad(w, fresh))
+      gemm(Gemm<T>{GemmForm::TN, I, O, N, x.data, I, dy, O, dw, O, !fresh, in});
+    // dx += dy w^T
     if (T* dx = tape.grad(x, fresh))
       gemm(Gemm<T>{GemmForm::NT, N, I, O, dy, O, w.data, O, dx, I, !fresh, in});
   });
@@ -85,9 +85,9 @@ Tensor<T> linear_transposed(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& 
   tape.record(y, [&tape = tape, x, w, y, N, I, O, in] {
     const T* dy = tape.grad(y);
     // y = x w^T:  dw += dy^T x,  dx += dy w
-    if (T* dw = tape.grad(w))
-      gemm(Gemm<T>{GemmForm::TN, O, I, N, dy, O, x.data, I, dw, I, true, in});
     bool fresh;
+    if (T* dw = tape.grad(w, fresh))
+      gemm(Gemm<T>{GemmForm::TN, O, I, N, dy, O, x.data, I, dw, I, !fresh, in});
     if (T* dx = tape.grad(x, fresh))
       gemm(Gemm<T>{GemmForm::NN, N, I, O, dy, O, w.data, I, dx, I, !fresh, in});
   });

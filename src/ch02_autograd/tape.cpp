@@ -7,20 +7,23 @@ namespace ramoe {
 
 template <class T>
 int Tape<T>::add_node(std::size_t count) {
-  nodes_.push_back({nullptr, count, false});
+  nodes_.push_back({nullptr, count, false, nullptr});
   return static_cast<int>(nodes_.size()) - 1;
 }
 
 template <class T>
 Tensor<T> Tape<T>::leaf(Parameter<T>& parameter) {
   if (!parameter.trainable || !recording_) return constant(parameter.value.data(), parameter.shape);
-  return leaf(parameter.value.data(), parameter.want_gradient(), parameter.shape);
+  parameter.gradient.resize(parameter.value.size());
+  const Tensor<T> x = leaf(parameter.value.data(), parameter.gradient.data(), parameter.shape);
+  nodes_.back().spent = &parameter.gradient_spent;
+  return x;
 }
 
 template <class T>
 Tensor<T> Tape<T>::leaf(T* data, T* gradient, const Shape& shape) {
   if (!recording_) return constant(data, shape);
-  nodes_.push_back({gradient, shape.count(), true});
+  nodes_.push_back({gradient, shape.count(), true, nullptr});
   return {data, shape, static_cast<int>(nodes_.size()) - 1};
 }
 
@@ -64,8 +67,13 @@ T* Tape<T>::grad(const Tensor<T>& tensor, bool& fresh) {
   fresh = false;
   if (tensor.node < 0) return nullptr;
   Node& node = nodes_[static_cast<std::size_t>(tensor.node)];
-  fresh = node.gradient == nullptr;
-  if (fresh) node.gradient = take_gradient(node.count);
+  if (node.gradient == nullptr) {
+    node.gradient = take_gradient(node.count);
+    fresh = true;
+  } else if (node.spent != nullptr && *node.spent) {
+    *node.spent = false;
+    fresh = true;
+  }
   return node.gradient;
 }
 

@@ -11,8 +11,9 @@
 //   tape.reset();                               // everything of this step is gone
 //
 // What it gains and costs: the arena kept from step to step, 1.1 times the speed (chapter 1.1); the
-// first writer of a gradient overwrites it and a sum hands its gradient on, so that clearing falls
-// from 3.7 to 1.0 % of a step (docs/log.md); a gradient's memory goes to the next one at once.
+// first writer of a gradient overwrites it, a parameter's after the optimiser has used it as well,
+// and a sum hands its gradient on, so that little is left to clear (docs/log.md); a gradient's
+// memory goes to the next one at once.
 // Recording and playing take less than a ten-thousandth of a training step (`ramoe bench
 // --only=memory`, docs/speed.md).
 //
@@ -89,8 +90,8 @@ class Tape {
   /// The gradient of a tensor, all zero at first touch; nullptr if none is wanted. Always add to
   /// it.
   T* grad(const Tensor<T>& tensor);
-  /// The same for an operation that writes the whole gradient: if `fresh`, the memory holds nothing
-  /// yet and must be overwritten, which spares zeroing it and reading it back; otherwise add to it.
+  /// The same for an operation that writes the whole gradient: if `fresh`, what the memory holds
+  /// must be overwritten, which spares zeroing it and reading it back; otherwise add to it.
   T* grad(const Tensor<T>& tensor, bool& fresh);
   /// Gives the gradient of `out`, which its closure has done with, to `to` if that has none yet.
   /// False: nothing happened, add to grad(to) instead. For tensors of equal count.
@@ -138,6 +139,7 @@ class Tape {
     T* gradient;  // nullptr until first touched
     std::size_t count;
     bool leaf;
+    bool* spent;  // of a parameter: whether what stands in its gradient is to be overwritten
   };
   struct Step {
     void (*play)(const void* closure);

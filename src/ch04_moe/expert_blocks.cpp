@@ -133,16 +133,9 @@ void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
 
 namespace {
 
-/// The gradients of one expert's weights that a piece adds to.
-template <class T>
-struct WeightGradients {
-  T *gate_up, *down;  // or null
-  bool fresh;         // nothing is there yet
-};
-
 /// experts_backward for at most kMostRows slots of one expert.
 template <class T>
-void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const ExpertsInput<T>& in,
+void backward_block(T* dxs, T* dgate, const ExpertsGradient<T>& dw, const ExpertsInput<T>& in,
                     const T* gu, const T* dout, const DispatchPlan& plan, const ExpertDims& d,
                     const Piece& p, const Soon& next_down) {
   const int C = d.C, H = d.H;
@@ -166,12 +159,12 @@ void backward_block(T* dxs, T* dgate, const WeightGradients<T>& dw, const Expert
   // ddown += (gate act)^T dout
   if (dw.down)
     gemm_serial(Gemm<T>{GemmForm::TN, H, C, p.rows, mine.act, H, mine.dout, C, dw.down, C,
-                        !dw.fresh, d.precision, soon_of(in.gate_up + e * size.up, size.up)});
+                        !dw.down_fresh, d.precision, soon_of(in.gate_up + e * size.up, size.up)});
   // gu = x gate_up:  dgate_up += x^T dgu,  dxs = dgu gate_up^T
   if (dw.gate_up) {
     gather_rows_forward(mine.x, in.x, token, p.rows, C);
     gemm_serial(Gemm<T>{GemmForm::TN, C, 2 * H, p.rows, mine.x, C, mine.dgu, 2 * H, dw.gate_up,
-                        2 * H, !dw.fresh, d.precision, next_down});
+                        2 * H, !dw.gate_up_fresh, d.precision, next_down});
   }
   if (dxs)
     gemm_serial(Gemm<T>{GemmForm::NT, p.rows, C, 2 * H, mine.dgu, 2 * H, in.gate_up + e * size.up,
@@ -201,7 +194,7 @@ int partial_sums(const DispatchPlan& plan, const ExpertDims& d) {
 }
 
 template <class T>
-void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
+void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& all, T* partials,
                       const ExpertsInput<T>& in, const T* gu, const T* dout,
                       const DispatchPlan& plan, const ExpertDims& d) {
   const WeightSizes size(d);
@@ -216,13 +209,13 @@ void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
   parallel_for(static_cast<int>(pieces.size()), 1, [&](int i, int) {
     const Piece p = pieces[std::size_t(i)];
     const std::size_t e = std::size_t(p.e);
-    WeightGradients<T> dw{dgate_up ? dgate_up + e * size.up : nullptr,
-                          ddown ? ddown + e * size.down : nullptr, false};
+    ExpertsGradient<T> dw = all;
     if (p.partial >= 0) {
       T* const mine = partials + std::size_t(p.partial) * each;
-      if (dw.gate_up) dw.gate_up = mine;
-      if (dw.down) dw.down = mine + size.up;
-      dw.fresh = true;
+      dw = {all.gate_up ? mine : nullptr, all.down ? mine + size.up : nullptr, true, true};
+    } else {
+      if (dw.gate_up) dw.gate_up += e * size.up;
+      if (dw.down) dw.down += e * size.down;
     }
     const int blocks = blocks_of(p.rows);
     const Soon next_down =
@@ -232,7 +225,7 @@ void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
       const int to = static_cast<int>(std::int64_t{p.rows} * (b + 1) / blocks);
       backward_block(dxs, dgate, dw, in, gu, dout, plan, d, {p.e, p.begin + from, to - from, 0},
                      b + 1 < blocks ? Soon{} : next_down);
-      dw.fresh = false;
+      dw.gate_up_fresh = dw.down_fresh = false;
     }
   });
   // The partial sums, in the order of the slots.
@@ -242,16 +235,23 @@ void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
     if (p.partial < 0) continue;
     const std::size_t e = std::size_t(p.e);
     const T* const theirs = partials + std::size_t(p.partial) * each;
-    if (dgate_up) axpy(dgate_up + e * size.up, T(1), theirs, size.up);
-    if (ddown) axpy(ddown + e * size.down, T(1), theirs + size.up, size.down);
+    if (all.gate_up) axpy(all.gate_up + e * size.up, T(1), theirs, size.up);
+    if (all.down) axpy(all.down + e * size.down, T(1), theirs + size.up, size.down);
+  }
+  // Experts that nobody visited.
+  for (int e = 0; e < d.E; ++e) {
+    if (plan.offset[e + 1] > plan.offset[e]) continue;
+    const std::size_t at = static_cast<std::size_t>(e);
+    if (all.gate_up && all.gate_up_fresh) std::fill_n(all.gate_up + at * size.up, size.up, T(0));
+    if (all.down && all.down_fresh) std::fill_n(all.down + at * size.down, size.down, T(0));
   }
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                     \
-  template void experts_forward(T*, T*, const T*, const T*, const T*, const DispatchPlan&,       \
-                                const ExpertDims&);                                              \
-  template void experts_backward(T*, T*, T*, T*, T*, const ExpertsInput<T>&, const T*, const T*, \
-                                 const DispatchPlan&, const ExpertDims&);
+#define RAMOE_INSTANTIATE(T)                                                                    \
+  template void experts_forward(T*, T*, const T*, const T*, const T*, const DispatchPlan&,      \
+                                const ExpertDims&);                                             \
+  template void experts_backward(T*, T*, const ExpertsGradient<T>&, T*, const ExpertsInput<T>&, \
+                                 const T*, const T*, const DispatchPlan&, const ExpertDims&);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)
 #undef RAMOE_INSTANTIATE

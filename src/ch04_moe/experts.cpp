@@ -122,14 +122,16 @@ Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
   tape.record(out, [&tape = tape, plan, gu, d, x, gate, gate_up, down, out, slots_c] {
     // Gradients first: what is taken behind the mark is given back at the end.
     bool dx_fresh;
-    T *dx = tape.grad(x, dx_fresh), *dgate = tape.grad(gate), *dgate_up = tape.grad(gate_up);
-    T *ddown = tape.grad(down), *dout = tape.grad(out);
+    T *dx = tape.grad(x, dx_fresh), *dgate = tape.grad(gate), *dout = tape.grad(out);
+    ExpertsGradient<T> dw{};
+    dw.gate_up = tape.grad(gate_up, dw.gate_up_fresh);
+    dw.down = tape.grad(down, dw.down_fresh);
     const typename Arena::Mark before = tape.arena().mark();
     T* dxs = dx ? tape.template keep<T>(slots_c) : nullptr;
     const std::size_t weights = 3 * std::size_t(d.C) * std::size_t(d.H);
     T* partials = tape.template keep<T>(std::size_t(partial_sums(plan, d)) * weights);
-    experts_backward(dxs, dgate, dgate_up, ddown, partials,
-                     {x.data, gate_up.data, down.data, gate.data}, gu, dout, plan, d);
+    experts_backward(dxs, dgate, dw, partials, {x.data, gate_up.data, down.data, gate.data}, gu,
+                     dout, plan, d);
     // xs = rows of x:  dx[n] += sum_k dxs[slot of (n,k)]
     if (dx) combine<T>(dx, dxs, nullptr, plan.slot_from_choice, d.N, d.K, d.C, !dx_fresh);
     tape.arena().release(before);

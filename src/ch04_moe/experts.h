@@ -52,12 +52,18 @@ template <class T>
 struct ExpertsInput {
   const T *x, *gate_up, *down, *gate;
 };
+/// The gradients of the experts' weights, or null. fresh: what stands there is overwritten.
+template <class T>
+struct ExpertsGradient {
+  T *gate_up, *down;
+  bool gate_up_fresh = false, down_fresh = false;
+};
 /// For out = combine(experts_forward(x), gate), given dout (N,C):
-///   dxs (slots,C) = the gradient of each slot's row of x, by itself;  dgate, dgate_up, ddown +=
+///   dxs (slots,C) = the gradient of each slot's row of x, by itself;  dgate += ;  dw as it says
 /// Null gradients are skipped. `partials` holds partial_sums(plan, d) times the 3 C H weights of an
 /// expert: the shares of a busy expert's later slots, added in their order, whoever computed them.
 template <class T>
-void experts_backward(T* dxs, T* dgate, T* dgate_up, T* ddown, T* partials,
+void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& dw, T* partials,
                       const ExpertsInput<T>& in, const T* gu, const T* dout,
                       const DispatchPlan& plan, const ExpertDims& d);
 int partial_sums(const DispatchPlan& plan, const ExpertDims& d);

@@ -28,7 +28,7 @@ Factors<T> factors(double lr, double decay, int t, const AdamWConfig& c, double 
 }
 
 template <class T>
-RAMOE_INLINE void update_body(T* w, T* g, T* m, T* v, int n, const Factors<T>& f) {
+RAMOE_INLINE void update_body(T* w, const T* g, T* m, T* v, int n, const Factors<T>& f) {
   for (int i = 0; i < n; ++i) {
     const T gi = f.scale * g[i];
     const T mi = f.beta1 * m[i] + (T(1) - f.beta1) * gi;
@@ -36,14 +36,14 @@ RAMOE_INLINE void update_body(T* w, T* g, T* m, T* v, int n, const Factors<T>& f
     w[i] = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
     m[i] = mi;
     v[i] = vi;
-    g[i] = 0;
   }
 }
-RAMOE_SIMD void update_block(float* w, float* g, float* m, float* v, int n,
+RAMOE_SIMD void update_block(float* w, const float* g, float* m, float* v, int n,
                              const Factors<float>& f) {
   update_body(w, g, m, v, n, f);
 }
-void update_block(double* w, double* g, double* m, double* v, int n, const Factors<double>& f) {
+void update_block(double* w, const double* g, double* m, double* v, int n,
+                  const Factors<double>& f) {
   update_body(w, g, m, v, n, f);
 }
 
@@ -51,23 +51,19 @@ bool decays(const Parameter<float>& parameter) {
   return parameter.shape.rank() > 1 && parameter.name != "embed_tokens";
 }
 
-/// adamw_update of scale * g.
-template <class T>
-void update(T* w, T* g, T* m, T* v, std::size_t n, const Factors<T>& f) {
-  constexpr std::size_t kBlock = 16384;
-  const int blocks = static_cast<int>((n + kBlock - 1) / kBlock);
-  parallel_for(blocks, 1, [&](int block, int) {
-    const std::size_t at = static_cast<std::size_t>(block) * kBlock;
-    update_block(w + at, g + at, m + at, v + at, static_cast<int>(std::min(kBlock, n - at)), f);
-  });
-}
+constexpr std::size_t kStretch = 16384;  // values worth a thread's attention
 
 }  // namespace
 
 template <class T>
-void adamw_update(T* w, T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
+void adamw_update(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
                   const AdamWConfig& config) {
-  update(w, g, m, v, n, factors<T>(lr, decay, t, config, 1));
+  const Factors<T> f = factors<T>(lr, decay, t, config, 1);
+  const int stretches = static_cast<int>((n + kStretch - 1) / kStretch);
+  parallel_for(stretches, 1, [&](int stretch, int) {
+    const std::size_t at = static_cast<std::size_t>(stretch) * kStretch;
+    update_block(w + at, g + at, m + at, v + at, static_cast<int>(std::min(kStretch, n - at)), f);
+  });
 }
 
 template <class T>
@@ -104,30 +100,49 @@ void each_trained(const Parameter<float>& p, const Visit& visit) {
 }
 }  // namespace
 
-double AdamW::step(double lr, double scale, double clip) {
-  double squares = 0;
-  for (const auto& parameter : parameters_)
-    each_trained(*parameter, [&](std::size_t begin, std::size_t count) {
-      squares += sum_of_squares(parameter->gradient.data() + begin, count);
+void AdamW::list_stretches() {
+  stretches_.clear();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Parameter<float>& p = *parameters_[i];
+    each_trained(p, [&](std::size_t begin, std::size_t count) {
+      for (std::size_t at = begin; at < begin + count; at += kStretch)
+        stretches_.push_back({p.value.data() + at, m_[i].data() + at, v_[i].data() + at,
+                              p.gradient.data() + at,
+                              static_cast<int>(std::min(kStretch, begin + count - at)), decays(p)});
     });
+  }
+}
+
+double AdamW::step(double lr, double scale, double clip) {
+  for (const auto& p : parameters_)
+    if (p->trainable && p->gradient_spent) p->want_gradient();  // nothing led to it: zero
+  // One loop over all parameters, small ones too: a loop for each would leave threads waiting.
+  list_stretches();
+  const int stretches = static_cast<int>(stretches_.size());
+  squares_.resize(stretches_.size());
+  parallel_for(stretches, 1, [&](int i, int) {
+    const Stretch& s = stretches_[std::size_t(i)];
+    squares_[std::size_t(i)] = sum_of_squares(s.g, std::size_t(s.count));
+  });
+  double squares = 0;
+  for (const double of_stretch : squares_) squares += of_stretch;
   const double norm = std::sqrt(squares) * scale;
   if (!std::isfinite(norm)) return norm;
   const double factor = scale * (clip > 0 && norm > clip ? clip / norm : 1.0);
   ++steps_;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    Parameter<float>& p = *parameters_[i];
-    const double decay = decays(p) ? config_.weight_decay : 0.0;
-    each_trained(p, [&](std::size_t begin, std::size_t count) {
-      update(p.value.data() + begin, p.gradient.data() + begin, m_[i].data() + begin,
-             v_[i].data() + begin, count, factors<float>(lr, decay, steps_, config_, factor));
-    });
-    if (!p.trained_blocks.empty()) std::fill(p.gradient.begin(), p.gradient.end(), 0.f);
-  }
+  const Factors<float> without = factors<float>(lr, 0, steps_, config_, factor);
+  const Factors<float> with = factors<float>(lr, config_.weight_decay, steps_, config_, factor);
+  parallel_for(stretches, 1, [&](int i, int) {
+    const Stretch& s = stretches_[std::size_t(i)];
+    update_block(s.w, s.g, s.m, s.v, s.count, s.decays ? with : without);
+  });
+  for (const auto& p : parameters_)
+    if (p->trainable) p->gradient_spent = true;
   return norm;
 }
 
 #define RAMOE_INSTANTIATE(T)                                                               \
-  template void adamw_update(T*, T*, T*, T*, std::size_t, double, double, int,             \
+  template void adamw_update(T*, const T*, T*, T*, std::size_t, double, double, int,       \
                              const AdamWConfig&);                                          \
   template void adamw_update_plain(T*, const T*, T*, T*, std::size_t, double, double, int, \
                                    const AdamWConfig&);

@@ -170,8 +170,8 @@ TEST(GemmBf16, PlaceDoesNotChangeBits) {
 TEST(GemmBf16, ThreadsDoNotChangeBits) {
   for (GemmForm form : kForms)
     for (bool accumulate : {false, true})
-      for (const auto& [M, N, K] :
-           {std::array{300, 257, 129}, std::array{129, 300, 700}, std::array{1, 2000, 300}}) {
+      for (const auto& [M, N, K] : {std::array{300, 257, 129}, std::array{129, 300, 700},
+                                    std::array{1, 2000, 300}, std::array{65, 70, 2500}}) {
         Case plain(form, M, N, K, accumulate);
         const Case before(plain);
         gemm_bf16_plain(plain.g);

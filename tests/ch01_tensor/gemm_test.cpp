@@ -81,7 +81,7 @@ TEST(Gemm, FastEqualsPlainOnOddShapes) {
 TEST(Gemm, PlaceDoesNotChangeBits) {
   for (const Kernels& kernels : gemm_kernels())
     for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
-      for (int K : {1, 17, 256, 300}) {
+      for (int K : {1, 17, 256, 700}) {
         Case whole(form, kMost, 129, K, false);
         gemm_with(kernels, whole.g);
         for (int rows : {1, 2, 5, 13, 31, 64, 100}) {
@@ -107,8 +107,9 @@ TEST(Gemm, PlaceDoesNotChangeBits) {
 TEST(Gemm, ThreadsDoNotChangeBits) {
   for (GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
     for (bool accumulate : {false, true}) {
-      for (const auto& [M, N, K] : {std::array{300, 257, 129}, std::array{129, 300, 700},
-                                    std::array{1, 2000, 300}, std::array{1000, 8, 64}}) {
+      for (const auto& [M, N, K] :
+           {std::array{300, 257, 129}, std::array{129, 300, 700}, std::array{1, 2000, 300},
+            std::array{1000, 8, 64}, std::array{70, 130, 1100}, std::array{33, 64, 5000}}) {
         Case serial(form, M, N, K, accumulate);
         gemm_serial(serial.g);
         for (int threads : {1, 2, 3}) {

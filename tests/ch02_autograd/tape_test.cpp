@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "ch02_autograd/basic_ops.h"
 #include "support/compare.h"
 
@@ -106,6 +108,24 @@ TEST_F(TapeTest, ConstantsFrozenParametersAndDetachedTensorsLearnNothing) {
   tape.backward(z);  // 15 * learns, the 15 counting as constant
   EXPECT_TRUE(frozen.gradient.empty());
   EXPECT_EQ(learns.gradient[0], 15);
+}
+
+TEST_F(TapeTest, ASpentGradientIsOverwrittenByItsFirstWriter) {
+  Parameter<double> p("p", Shape{1, 1}), unused("unused", Shape{1, 1});
+  p.value = {3};
+  for (Parameter<double>* each : {&p, &unused}) {
+    each->gradient = {std::numeric_limits<double>::quiet_NaN()};
+    each->gradient_spent = true;
+  }
+  const Tensor<double> a = tape.leaf(p), b = tape.leaf(p);  // both leaves are one parameter
+  tape.leaf(unused);
+  EXPECT_TRUE(p.gradient_spent);                                  // a forward pass writes nothing
+  tape.backward(add(tape, linear(tape, a, b), add(tape, a, a)));  // p^2 + 2p
+  EXPECT_EQ(p.gradient[0], 8);
+  EXPECT_FALSE(p.gradient_spent);
+  EXPECT_TRUE(unused.gradient_spent);
+  EXPECT_EQ(unused.want_gradient()[0], 0);
+  EXPECT_FALSE(unused.gradient_spent);
 }
 
 TEST_F(TapeTest, ReshapeSharesValuesAndGradient) {

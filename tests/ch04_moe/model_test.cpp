@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "ch01_tensor/gemm_bf16.h"
 #include "ch01_tensor/parallel.h"
@@ -204,6 +205,37 @@ TEST(Model, SameBitsForAnyNumberOfThreads) {
       EXPECT_EQ(difference(one_step(model, batch), wanted, 0, 0), "") << family << " " << threads;
     }
   }
+}
+
+// Gradients that the optimiser has used are overwritten, whatever stands there, those of experts
+// that nobody visits as well; two backward passes add up.
+TEST(Model, SpentGradientsAreOverwrittenOnce) {
+  for (const char* family : kFamilyNames)
+    for (const bool tied : {false, true}) {
+      ModelConfig config = tiny_config(family, false);
+      config.tie_word_embeddings = tied;
+      Model<float> model(config, 3);
+      const TokenBatch batch = make_batch({{0, 3}}, 2, 0);  // two tokens: some experts see none
+      const std::vector<float> wanted = one_step(model, batch);
+      for (const auto& p : model.parameters()) {
+        std::fill(p->gradient.begin(), p->gradient.end(), std::numeric_limits<float>::quiet_NaN());
+        p->gradient_spent = true;
+      }
+      Arena arena;
+      Tape<float> tape(arena);
+      const std::vector<int> target = next_tokens(batch);
+      for (const float times : {1.0f, 2.0f}) {
+        tape.reset();
+        tape.backward(total_loss(tape, model.forward(tape, batch), batch, target));
+        std::vector<float> got = {wanted[0]}, expected = {wanted[0]};
+        for (const auto& p : model.parameters()) {
+          EXPECT_FALSE(p->gradient_spent) << p->name;
+          got.insert(got.end(), p->gradient.begin(), p->gradient.end());
+        }
+        for (std::size_t i = 1; i < wanted.size(); ++i) expected.push_back(times * wanted[i]);
+        EXPECT_EQ(difference(got, expected, 1e-8, 1e-6), "") << family << " " << times;
+      }
+    }
 }
 
 // Weights that are numbers of bf16 and then grow by less than 2^-9 of themselves round back to what
