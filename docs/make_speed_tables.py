@@ -67,7 +67,27 @@ def step_section(bench):
     if not rows:
         return ""
     return "## A training step\n\n" + table(
-        ["", "tokens/s", "ms", "GFLOP/s", "share of FMA", "M parameters", "MFLOP/token"], rows)
+        ["", "tokens/s", "ms", "GFLOP/s", "share of FMA", "M parameters", "MFLOP/token"],
+        rows) + hand_over_text(bench)
+
+
+def hand_over_text(bench):
+    """How near the threads were to one another, part by part: cores of a virtual machine move."""
+    text = ""
+    for run in bench["runs"]:
+        trips = run.get("line_round_trip_ns") or {}
+        every = [ns for pair in trips.values() for ns in pair]
+        if not every:
+            continue
+        step = trips.get("step")
+        text += (f"\nWith {threads_text(run)}, a cache line went from one to another and back in "
+                 f"{min(every):.0f} to {max(every):.0f} ns, sampled before and after every part of "
+                 "the measurement" +
+                 (f"; {step[0]:.0f} and {step[-1]:.0f} ns around the step" if step else "") +
+                 ". Some 100 ns mean that the cores share a last-level cache, several times as many "
+                 "that they do not: a step on several threads then takes longer, while the FMA peak "
+                 "stays. The host of a virtual machine may change that at any time.\n")
+    return text
 
 
 def ideas_section(bench):

@@ -23,12 +23,12 @@ struct BenchPart {
   bool once;  // not again for another number of threads
 };
 constexpr BenchPart kParts[] = {
-    {"peak", bench_peak, 0.5, 3, false},       {"gemm", bench_gemm, 2, 11, false},
-    {"sgemm", bench_sgemm, 7, 18, false},      {"bf16", bench_bf16, 2, 9, false},
-    {"ideas", bench_ideas, 7, 1, true},
-    {"ops", bench_ops, 9, 26, false},          {"step", bench_step, 1, 9, false},
-    {"scaling", bench_scaling, 8, 22, false},  {"memory", bench_memory, 4, 1, true},
-    {"generate", bench_generate, 1, 4, false}, {"start", bench_start, 1, 0, true}};
+    {"peak", bench_peak, 0.5, 3, false},  {"gemm", bench_gemm, 2, 11, false},
+    {"sgemm", bench_sgemm, 7, 18, false}, {"bf16", bench_bf16, 2, 9, false},
+    {"ideas", bench_ideas, 7, 1, true},   {"ops", bench_ops, 9, 26, false},
+    {"step", bench_step, 1, 9, false},    {"scaling", bench_scaling, 8, 22, false},
+    {"memory", bench_memory, 4, 1, true}, {"generate", bench_generate, 1, 4, false},
+    {"start", bench_start, 1, 0, true}};
 
 std::vector<std::string> part_names() {
   std::vector<std::string> names;
@@ -125,11 +125,19 @@ Json run_parts(const BenchKeys& keys) {
     const Workers workers(threads);
     const std::string name = cat(threads, threads == 1 ? " thread" : " threads");
     bench.print(cat("==== ", name, ", ", gemm_isa(), "\n"));
+    if (threads > 1)
+      bench.print(text_of("a cache line goes to another thread and back in %.0f ns\n",
+                          line_round_trip_ns(0.1)));
     Json run = {{"threads", threads}};
     for (const BenchPart& part : kParts) {
       if (!keys.wants(part) || (part.once && threads > 1)) continue;
       progress.begin(cat(part.name, ", ", name), planned(part));
+      const auto sample = [&] {  // before and after each part: cores may be moved meanwhile
+        if (threads > 1) run["line_round_trip_ns"][part.name].push_back(line_round_trip_ns(0.02));
+      };
+      sample();
       (part.once ? results : run)[part.name] = part.run(bench);
+      sample();
     }
     results["runs"].push_back(run);
   }

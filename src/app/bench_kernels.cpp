@@ -1,8 +1,11 @@
 // The ceilings and the rounds between their samples.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 #include <memory>
+#include <thread>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -123,6 +126,45 @@ double bf16_peak(double seconds) {
     return peak_of({bf16_pairs, 4.0 * 16 * 24 * kTurns}, seconds);
 #endif
   return fma_peak(seconds);
+}
+
+// ---- From core to core --------------------------------------------------------------------------
+
+namespace {
+/// What comes after `now`; lets others run now and then, should both threads share a core.
+int wait_until_not(const std::atomic<int>& line, int now) {
+  for (int turns = 1;; ++turns) {
+    const int seen = line.load(std::memory_order_acquire);
+    if (seen != now) return seen;
+    if (turns % 10000 == 0) std::this_thread::yield();
+  }
+}
+}  // namespace
+
+double line_round_trip_ns(double seconds) {
+  constexpr int kTrips = 1000, kStop = 2;
+  using Clock = std::chrono::steady_clock;
+  alignas(64) std::atomic<int> line{0};
+  std::thread other([&line] {
+    for (;;) {
+      const int seen = wait_until_not(line, 0);
+      if (seen == kStop) return;
+      line.store(0, std::memory_order_release);
+    }
+  });
+  std::vector<double> trips;
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  do {
+    const auto start = Clock::now();
+    for (int i = 0; i < kTrips; ++i) {
+      line.store(1, std::memory_order_release);
+      wait_until_not(line, 1);
+    }
+    trips.push_back(std::chrono::duration<double>(Clock::now() - start).count() / kTrips);
+  } while (Clock::now() < end);
+  line.store(kStop);
+  other.join();
+  return 1e9 * median(trips);
 }
 
 // ---- Memory -------------------------------------------------------------------------------------

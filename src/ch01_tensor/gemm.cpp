@@ -103,11 +103,12 @@ Ahead lines_of(const Soon& soon, int k) {
   return {static_cast<const float*>(soon.from), row, static_cast<int>(rows)};
 }
 
-/// Width of the panels of B, in vectors: as wide as tiles go, which reads A least often. For TN one
-/// less: in place of a few long rows a tile reads a line of A for every k, and B's share of the L1
-/// cache has to leave room for those.
-int widest(const Kernels& kernels, GemmForm form) {
-  int vectors = form == GemmForm::TN ? kMaxVectors - 1 : kMaxVectors;
+/// Width of the panels of B, in vectors: as wide as tiles go, which reads A least often. For TN,
+/// where a tile reads a line of A for every k instead of a few long rows, one less, once a panel of
+/// so many k would fill the L1 cache.
+int widest(const Kernels& kernels, GemmForm form, int k) {
+  constexpr int kMostInL1 = 192;
+  int vectors = form == GemmForm::TN && k > kMostInL1 ? kMaxVectors - 1 : kMaxVectors;
   while (kernels.max_rows[vectors] == 0) --vectors;
   return vectors;
 }
@@ -163,7 +164,7 @@ void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
 void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block,
                     Ahead& soon) {
-  const int lanes = kernels.lanes, widest_panel = widest(kernels, g.form);
+  const int lanes = kernels.lanes, widest_panel = widest(kernels, g.form, block.k);
   float* const packed = scratch().b;
   for (int j0 = 0; j0 < g.N; j0 += kGroup) {
     const int vectors = divide_up(std::min(kGroup, g.N - j0), lanes);
@@ -210,7 +211,7 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
 /// same chain of additions, a product being the same from either side.
 void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
   const int lanes = kernels.lanes, vectors = divide_up(g.M, lanes);
-  const int panels = divide_up(vectors, widest(kernels, g.form));
+  const int panels = divide_up(vectors, widest(kernels, g.form, block.k));
   Scratch& mine = scratch();
   for (int p = 0; p < panels; ++p) {
     const Piece v = piece(vectors, panels, p);

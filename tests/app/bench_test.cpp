@@ -92,7 +92,14 @@ TEST_F(BenchNumbers, AreAllThereAndFinite) {
     for (const char* part : {"peak", "gemm", "ops", "step", "scaling", "generate"})
       EXPECT_TRUE(run.contains(part)) << part;
     EXPECT_FALSE(run.contains("sgemm"));
+    EXPECT_EQ(run.contains("line_round_trip_ns"), i == 1);  // one thread has nobody to send it to
     EXPECT_EQ(run["generate"].size(), 4u);
+  }
+  const Json trips = json_["runs"][1]["line_round_trip_ns"];
+  EXPECT_EQ(trips.size(), 6u);  // the parts that both runs have
+  for (const Json& around : trips) {
+    ASSERT_EQ(around.size(), 2u);
+    for (const Json& ns : around) EXPECT_GT(ns, 0);
   }
 }
 
