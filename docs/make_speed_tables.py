@@ -81,8 +81,8 @@ def hand_over_text(bench):
             continue
         step = trips.get("step")
         text += (f"\nWith {threads_text(run)}, a cache line went from one to another and back in "
-                 f"{min(every):.0f} to {max(every):.0f} ns, sampled before and after every part of "
-                 "the measurement" +
+                 f"{min(every):.0f} to {max(every):.0f} ns, sampled around every part of the "
+                 "measurement" +
                  (f"; {step[0]:.0f} and {step[-1]:.0f} ns around the step" if step else "") +
                  ". Some 100 ns mean that the cores share a last-level cache, several times as many "
                  "that they do not: a step on several threads then takes longer, while the FMA peak "

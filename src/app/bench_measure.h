@@ -34,10 +34,10 @@ double bf16_peak(double seconds);
 /// GB/s of a[i] = b[i] + s c[i] over arrays larger than the caches, three times 4 bytes a value.
 double triad_bandwidth(double seconds);
 
-/// Nanoseconds in which a cache line goes from this thread to another one and back: the median within
-/// about `seconds`. Some 100 where two cores share a last-level cache, several times that where they
-/// do not; a virtual machine's cores may be moved from one to the other at any time, and threads
-/// that hand work to each other then slow down while multiply-adds in registers do not.
+/// Nanoseconds in which a cache line goes from this thread to another one and back: the median
+/// within about `seconds`. Some 100 where the cores share a last-level cache, several times that
+/// where they do not. A virtual machine's cores may be moved apart at any time; threads that hand
+/// work to each other then slow down, while multiply-adds in registers do not.
 double line_round_trip_ns(double seconds);
 
 /// Copies between two arrays of its own, again and again.
