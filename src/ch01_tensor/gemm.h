@@ -10,9 +10,9 @@
 // What makes the fast one fast, in the order of the gain (`ramoe bench --only=ideas`, one thread of
 // a Zen 5 core, recorded in docs/speed.md; other trials in docs/log.md):
 //
-//   tiles of C in registers, so that each value read is used often     14 times the three loops
-//   vectors of 8 with fused multiply-add instead of 4 (AVX2)           3.3 times that
-//   vectors of 16 (AVX-512); on Zen 4, which halves them, only 1.06    1.95 times AVX2
+//   tiles of C in registers, so that each value read is used often     17 times the three loops
+//   vectors of 8 with fused multiply-add instead of 4 (AVX2)           2.8 times that
+//   vectors of 16 (AVX-512); on Zen 4, which halves them, only 1.06    1.9 times AVX2
 //   inputs in bf16, two products an instruction (gemm_bf16.h)          1.9 times the best fp32
 //
 // Tests: tests/ch01_tensor/gemm_test.cpp

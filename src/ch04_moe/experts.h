@@ -9,7 +9,7 @@
 //
 // What makes them fast, in the order of the gain (forward, `ramoe bench --only=ideas`, one thread,
 // docs/speed.md): rows sorted by expert, so that an expert's weights meet all its rows in one fast
-// product, 67 times token by token; blocks of rows that pass through the whole chain in the cache,
+// product, 70 times token by token; blocks of rows that pass through the whole chain in the cache,
 // 1.06 times that by themselves. The blocks also spare memory: of forward nothing but gate and up
 // is kept, the rest is computed again in backward (docs/log.md has the gain in a whole step).
 // Tests: tests/ch04_moe/experts_test.cpp

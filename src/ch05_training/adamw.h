@@ -5,7 +5,7 @@
 //
 // Source: Loshchilov and Hutter (arXiv 1711.05101). Decay is for matrices alone: norms, biases and
 // the embedding are left out (our choice, and the usual one). State: 16 bytes per parameter (w, g,
-// m, v). The fast version is 6.3 times the plain one (`ramoe bench --only=ideas`, docs/speed.md):
+// m, v). The fast version is 4.5 times the plain one (`ramoe bench --only=ideas`, docs/speed.md):
 // factors made once, vectors, and clipping in the same pass. Over the parameters of the bench's
 // model it runs as fast as memory is copied.
 // Tests: tests/ch05_training/adamw_test.cpp
