@@ -4,8 +4,8 @@
     tests/bench/before_after.py BEFORE AFTER [--rounds=3] [--out=docs/results/before_after.json]
 
 BEFORE and AFTER are checkouts, each with its program and tests in build/release (`make test`). Timed
-are `ramoe demo --tier=smoke`, 300 steps of pre-training of data/configs/base-olmoe.json, and of the
-tests those that both have. A round runs before, then after; a ratio is of one round. Standard
+are `ramoe demo --tier=smoke`, 300 steps of pre-training of BEFORE's data/configs/base-olmoe.json, and
+of the tests those that both have. A round runs before, then after; a ratio is of one round. Standard
 library only.
 """
 import argparse
@@ -33,7 +33,7 @@ def tests_of(checkout):
     return {name: number for number, name in re.findall(r"Test\s+#(\d+): (\S+)", done.stdout)}
 
 
-def commands(checkout, scratch, common):
+def commands(checkout, config, scratch, common):
     """{what: (command, folder to run it in)}"""
     ramoe = str(checkout / "build/release/ramoe")
     numbers = tests_of(checkout)
@@ -41,8 +41,7 @@ def commands(checkout, scratch, common):
     chosen.write_text("0,0,0," + ",".join(numbers[name] for name in common), encoding="utf-8")
     return {"`ramoe demo --tier=smoke`": ([ramoe, "demo", "--tier=smoke", "--run={run}"], checkout),
             "pre-training, 300 steps of base-olmoe.json":
-                ([ramoe, "pretrain", "data/configs/base-olmoe.json", "--steps=300", "--run={run}"],
-                 checkout),
+                ([ramoe, "pretrain", str(config), "--steps=300", "--run={run}"], checkout),
             f"the {len(common)} tests of both, ctest -j2":
                 (["ctest", "-j2", "-I", str(chosen)], checkout / "build/release")}
 
@@ -87,7 +86,8 @@ def main():
              **{side: {"revision": revision_of(checkout)} for side, checkout in sides.items()},
              "work": []}
     with tempfile.TemporaryDirectory() as scratch:
-        todo = {side: commands(checkout, pathlib.Path(scratch), common)
+        config = sides["before"] / "data/configs/base-olmoe.json"
+        todo = {side: commands(checkout, config, pathlib.Path(scratch), common)
                 for side, checkout in sides.items()}
         for what in todo["before"]:
             seconds = {side: [] for side in sides}
