@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ch06_languages/unicode.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -111,8 +112,9 @@ bool Prompts::has_stopped(const std::vector<int>& output) const {
 }
 
 std::string Prompts::answer_text(const std::vector<int>& output) const {
-  const std::string text = tokenizer_->decode_text(output);
-  return format_.stop.empty() ? text : text.substr(0, text.find(format_.stop));
+  std::string text = tokenizer_->decode_text(output);
+  if (!format_.stop.empty()) text.resize(std::min(text.size(), text.find(format_.stop)));
+  return encode_utf8(decode_utf8(text));
 }
 
 std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,

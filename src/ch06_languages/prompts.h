@@ -53,7 +53,8 @@ class Prompts {
 
   /// Whether an output has ended by the stop text; EOS is the business of generate().
   bool has_stopped(const std::vector<int>& output) const;
-  /// The text of an output, up to the stop text.
+  /// The text of an output, up to the stop text. A model may begin a character and not end it: its
+  /// broken bytes become U+FFFD, so that the text can be kept in JSON.
   std::string answer_text(const std::vector<int>& output) const;
 
  private:

@@ -99,6 +99,14 @@ TEST(Prompts, StopText) {
   EXPECT_EQ(without.answer_text(output), "one\ntwo\n\nquestion");
 }
 
+// A byte is a token: an output may end within a character, or begin there.
+TEST(Prompts, BrokenCharactersOfAnOutputAreReplaced) {
+  const Prompts prompts(tokenizer());
+  EXPECT_EQ(prompts.answer_text(tokenizer().encode("a\xE0\xA4")), "a\uFFFD");
+  EXPECT_EQ(prompts.answer_text(tokenizer().encode("\xA4 b\xFFz")), "\uFFFD b\uFFFDz");
+  EXPECT_EQ(prompts.answer_text(tokenizer().encode("\u0915 b")), "\u0915 b");
+}
+
 TEST(Prompts, BadFormatsSayWhatToDo) {
   const auto error = [](const auto& change) {
     PromptFormat format = chat();
