@@ -262,8 +262,9 @@ TEST(Bench, WhatIsRecordedStaysUntilTheNewNumbersAreWhole) {
   const ScratchFolder scratch;
   const std::string out = scratch.file("bench.json");
   write_file(out, "recorded");
-  const Outcome stopped =
-      run_cli("bench --only=peak --seconds=9 --out=" + out, "timeout --preserve-status -s INT 0.5");
+  // In the foreground `timeout` signals once; else its whole group too, and a second signal kills.
+  const Outcome stopped = run_cli("bench --only=peak --seconds=9 --out=" + out,
+                                  "timeout --foreground --preserve-status -s INT 0.5");
   EXPECT_EQ(stopped.code, 1) << stopped.text;
   expect_contains(stopped.text, "interrupted");
   EXPECT_EQ(read_file(out), "recorded");
