@@ -17,16 +17,9 @@
 
 namespace ramoe {
 
-namespace {
-int pool_threads() {
-  const ThreadPool* pool = ThreadPool::current();
-  return pool ? pool->threads() : 1;
-}
-}  // namespace
-
 double now_seconds() {
   timespec t{};
-  clock_gettime(pool_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  clock_gettime(threads_in_force() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
@@ -103,7 +96,7 @@ PeakKernel peak_kernel() {
 namespace {
 /// GFLOP/s: the best within about `seconds`.
 double peak_of(const PeakKernel& kernel, double seconds) {
-  const int blocks = 16 * pool_threads();
+  const int blocks = 16 * threads_in_force();
   std::vector<float> sink(static_cast<std::size_t>(blocks));
   double best = 0;
   const double end = now_seconds() + seconds;

@@ -108,10 +108,10 @@ void multiply_split(const Gemm<float>& g, int threads) {
 }  // namespace
 
 void gemm(const Gemm<float>& g) {
-  check_product(g);
   const int threads = threads_in_force();
   const double work = work_of(g);
   if (threads == 1 || work < kSerial) return gemm_serial(g);
+  check_product(g);  // whole, before any part of it runs
   if (splits_k(g)) return multiply_split(g, threads);
   const Grid grid = cut(g, block_work(work, threads));
   parallel_for(grid.rows * grid.cols, 1, [&](int block, int) { multiply_block(g, grid, block); });

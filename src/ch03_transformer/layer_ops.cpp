@@ -233,8 +233,7 @@ const RotationTable<T>& rotation_table(const int* position, int N, int HS, doubl
   for (int n = 0; n < N; ++n) positions = std::max(positions, position[n] + 1);
   const bool same = kept.HS == HS && kept.theta == theta;
   // Generation asks for one position more each time: twice as many last longer.
-  if (same && kept.positions < positions) kept.make(2 * positions, HS, theta);
-  if (!same) kept.make(positions, HS, theta);
+  if (!same || kept.positions < positions) kept.make(same ? 2 * positions : positions, HS, theta);
   return kept;
 }
 

@@ -106,26 +106,25 @@ void AdamW::list_stretches() {
     Parameter<float>& p = *parameters_[i];
     each_trained(p, [&](std::size_t begin, std::size_t count) {
       for (std::size_t at = begin; at < begin + count; at += kStretch)
-        stretches_.push_back({p.value.data() + at, m_[i].data() + at, v_[i].data() + at,
-                              p.gradient.data() + at,
-                              static_cast<int>(std::min(kStretch, begin + count - at)), decays(p)});
+        stretches_.push_back(
+            {p.value.data() + at, m_[i].data() + at, v_[i].data() + at, p.gradient.data() + at,
+             static_cast<int>(std::min(kStretch, begin + count - at)), decays(p), 0});
     });
   }
 }
 
 double AdamW::step(double lr, double scale, double clip) {
   for (const auto& p : parameters_)
-    if (p->trainable && p->gradient_spent) p->want_gradient();  // nothing led to it: zero
+    if (p->trainable) p->want_gradient();  // zero where nothing led to it
   // One loop over all parameters, small ones too: a loop for each would leave threads waiting.
   list_stretches();
   const int stretches = static_cast<int>(stretches_.size());
-  squares_.resize(stretches_.size());
   parallel_for(stretches, 1, [&](int i, int) {
-    const Stretch& s = stretches_[std::size_t(i)];
-    squares_[std::size_t(i)] = sum_of_squares(s.g, std::size_t(s.count));
+    Stretch& s = stretches_[std::size_t(i)];
+    s.squares = sum_of_squares(s.g, std::size_t(s.count));
   });
   double squares = 0;
-  for (const double of_stretch : squares_) squares += of_stretch;
+  for (const Stretch& s : stretches_) squares += s.squares;
   const double norm = std::sqrt(squares) * scale;
   if (!std::isfinite(norm)) return norm;
   const double factor = scale * (clip > 0 && norm > clip ? clip / norm : 1.0);

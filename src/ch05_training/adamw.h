@@ -57,6 +57,7 @@ class AdamW {
     const float* g;
     int count;
     bool decays;
+    double squares;  // of g
   };
   void list_stretches();
 
@@ -64,7 +65,6 @@ class AdamW {
   AdamWConfig config_;
   std::vector<std::vector<float>> m_, v_;
   std::vector<Stretch> stretches_;  // of the present step
-  std::vector<double> squares_;     // of each stretch's gradient
   int steps_ = 0;
 };
 
