@@ -9,11 +9,11 @@ namespace ramoe {
 namespace {
 
 /// Letters in the order of choices, of one language or of all.
-struct Alphabet {
+struct ChoiceLetters {
   std::string_view lang;
   std::u32string_view letters;
 };
-constexpr Alphabet kAlphabets[] = {
+constexpr ChoiceLetters kAlphabets[] = {
     {"mr", U"अबकड"},     {"", U"कखगघङ"},     {"", U"अबसद"},       {"", U"কখগঘঙ"},
     {"", U"ਕਖਗਘਙ"},      {"", U"અબકડ"},      {"", U"କଖଗଘଙ"},      {"", U"அஆஇஈஉ"},
     {"", U"అఆఇఈఉ"},      {"", U"ಅಆಇಈಉ"},     {"", U"അആഇഈഉ"},      {"", U"අආඇඈඉ"},
@@ -25,41 +25,41 @@ constexpr Alphabet kAlphabets[] = {
 /// Cyrillic letters are first what they look like, then what they sound like or their place.
 constexpr std::u32string_view kCyrillic = U"АВСЕНБГД", kAsLatin = U"ABCEHBDD";
 
-struct Name {
+struct LetterName {
   std::string_view languages;  // " fa ur ", or empty for all
   std::u32string_view word;
   char latin;
 };
-constexpr Name kNames[] = {{" fa ur ps sd ug ku ", U"الف", 'A'},
-                           {"", U"ए", 'A'},
-                           {"", U"बी", 'B'},
-                           {"", U"सी", 'C'},
-                           {"", U"डी", 'D'},
-                           {"", U"এ", 'A'},
-                           {"", U"বি", 'B'},
-                           {"", U"সি", 'C'},
-                           {"", U"ডি", 'D'},
-                           {"", U"એ", 'A'},
-                           {"", U"બી", 'B'},
-                           {"", U"સી", 'C'},
-                           {"", U"ડી", 'D'},
-                           {"", U"ஏ", 'A'},
-                           {"", U"பி", 'B'},
-                           {"", U"சி", 'C'},
-                           {"", U"டி", 'D'},
-                           {"", U"ఎ", 'A'},
-                           {"", U"ఏ", 'A'},
-                           {"", U"బి", 'B'},
-                           {"", U"సి", 'C'},
-                           {"", U"డి", 'D'},
-                           {"", U"ಎ", 'A'},
-                           {"", U"ಬಿ", 'B'},
-                           {"", U"ಸಿ", 'C'},
-                           {"", U"ಡಿ", 'D'},
-                           {"", U"എ", 'A'},
-                           {"", U"ബി", 'B'},
-                           {"", U"സി", 'C'},
-                           {"", U"ഡി", 'D'}};
+constexpr LetterName kNames[] = {{" fa ur ps sd ug ku ", U"الف", 'A'},
+                                 {"", U"ए", 'A'},
+                                 {"", U"बी", 'B'},
+                                 {"", U"सी", 'C'},
+                                 {"", U"डी", 'D'},
+                                 {"", U"এ", 'A'},
+                                 {"", U"বি", 'B'},
+                                 {"", U"সি", 'C'},
+                                 {"", U"ডি", 'D'},
+                                 {"", U"એ", 'A'},
+                                 {"", U"બી", 'B'},
+                                 {"", U"સી", 'C'},
+                                 {"", U"ડી", 'D'},
+                                 {"", U"ஏ", 'A'},
+                                 {"", U"பி", 'B'},
+                                 {"", U"சி", 'C'},
+                                 {"", U"டி", 'D'},
+                                 {"", U"ఎ", 'A'},
+                                 {"", U"ఏ", 'A'},
+                                 {"", U"బి", 'B'},
+                                 {"", U"సి", 'C'},
+                                 {"", U"డి", 'D'},
+                                 {"", U"ಎ", 'A'},
+                                 {"", U"ಬಿ", 'B'},
+                                 {"", U"ಸಿ", 'C'},
+                                 {"", U"ಡಿ", 'D'},
+                                 {"", U"എ", 'A'},
+                                 {"", U"ബി", 'B'},
+                                 {"", U"സി", 'C'},
+                                 {"", U"ഡി", 'D'}};
 
 bool is_cased(char32_t c) {
   return is_latin_letter(c) || (c >= 0x0370 && c <= 0x052F);
@@ -94,13 +94,13 @@ constexpr Shape kShapes[] = {
     {0x32D0, 0x32D0, U'ア', true},  {0x32D1, 0x32D1, U'イ', true},  {0x32D2, 0x32D2, U'ウ', true},
     {0x32D3, 0x32D3, U'エ', true},  {0x32D4, 0x32D4, U'オ', true}};
 /// In brackets (3200, 320E) and in circles (3260, 326E).
-constexpr std::u32string_view kJamo = U"ㄱㄴㄷㄹㅁ", kSyllables = U"가나다라마";
+constexpr std::u32string_view kListJamo = U"ㄱㄴㄷㄹㅁ", kListSyllables = U"가나다라마";
 
 void append_plain(std::u32string& out, char32_t c) {
   const auto enclose = [&](char32_t plain) { out.append({U'(', plain, U')'}); };
   for (const char32_t first : {0x3200, 0x3260}) {
-    if (c >= first && c < first + 5) return enclose(kJamo[c - first]);
-    if (c >= first + 14 && c < first + 19) return enclose(kSyllables[c - first - 14]);
+    if (c >= first && c < first + 5) return enclose(kListJamo[c - first]);
+    if (c >= first + 14 && c < first + 19) return enclose(kListSyllables[c - first - 14]);
   }
   if (c >= 0x1D400 && c <= 0x1D6A3) {  // mathematical alphabets, 26 capitals and 26 small ones
     const char32_t n = (c - 0x1D400) % 52;
@@ -123,7 +123,7 @@ Choice choice_of(std::string_view lang, char32_t letter) {
   if (const std::size_t n = kCyrillic.find(letter); n != std::u32string_view::npos)
     return {letter, static_cast<char>(kAsLatin[n])};
   const std::string primary = primary_language(lang);
-  for (const Alphabet& alphabet : kAlphabets) {
+  for (const ChoiceLetters& alphabet : kAlphabets) {
     const std::size_t n = alphabet.letters.find(letter);
     if (n != std::u32string_view::npos && (alphabet.lang.empty() || alphabet.lang == primary))
       return {letter, static_cast<char>('A' + n)};
@@ -133,7 +133,7 @@ Choice choice_of(std::string_view lang, char32_t letter) {
 
 Choice choice_named(std::string_view lang, std::u32string_view word) {
   const std::string primary = " " + primary_language(lang) + " ";
-  for (const Name& name : kNames) {
+  for (const LetterName& name : kNames) {
     const bool spoken =
         name.languages.empty() || name.languages.find(primary) != std::string_view::npos;
     // The name of a Persian alef is the letter; the others are English letters, written down.

@@ -38,7 +38,7 @@ bool is_blank(char32_t c) {
   return char_class(c) == CharClass::white_space;
 }
 
-bool holds(std::u32string_view list, const std::u32string& word) {
+bool holds_word(std::u32string_view list, const std::u32string& word) {
   return list.find(U" " + word + U" ") != std::u32string_view::npos;
 }
 
@@ -113,10 +113,19 @@ class Text {
     if (is_cased(next) || digit_value(next) >= 0 || char_class(next) == CharClass::mark)
       return true;
     if (next == U'.') return is_cased(second) && !is_cased(at(i + 3 * step));
-    // Turkish endings stand behind an apostrophe: B'dir.
-    if (step > 0 && (next == U'\'' || next == 0x2019) && (primary_ == "tr" || primary_ == "az"))
-      return false;
-    return is_joint(next) && is_cased(second);
+    if (!is_joint(next) || !is_cased(second)) return false;
+    return !is_inflection(i, step);
+  }
+
+  /// Whether the joint beside the letter at i only inflects it: Turkish B'dir, Hungarian B-nek, Zulu
+  /// ngu-B.
+  bool is_inflection(std::ptrdiff_t i, int step) const {
+    const bool apostrophe = at(i + step) == U'\'' || at(i + step) == 0x2019;
+    if (primary_ == "tr" || primary_ == "az") return apostrophe && step > 0;
+    if (primary_ == "zu" || primary_ == "xh") return !apostrophe && step < 0;
+    std::ptrdiff_t letters = 0;
+    while (is_letter(at(i + 2 + letters))) ++letters;
+    return primary_ == "hu" && !apostrophe && step > 0 && letters <= 4;
   }
 
   bool starts_sentence(std::ptrdiff_t i) const {
@@ -129,7 +138,7 @@ class Text {
   /// Whether no word follows, or one such as "is" behind which the sentence may go on.
   bool ends_sentence(std::ptrdiff_t i) const {
     const std::u32string next = word_after(i);
-    return next.empty() || holds(kBehindChoice, next);
+    return next.empty() || holds_word(kBehindChoice, next);
   }
 
   /// The word behind the blanks behind i in lower case; empty if something else stands there.
@@ -146,18 +155,18 @@ class Text {
     const char32_t c = at(i);
     const std::u32string next = word_after(i);
     if (next.empty()) return false;
-    if (is_also_a_word(c)) return !holds(kBehindChoice, next);
+    if (is_also_a_word(c)) return !holds_word(kBehindChoice, next);
     if (words_.find(c) == std::u32string::npos) return false;
-    if (primary_ != "en") return starts_sentence(i) && !holds(kBehindChoice, next);
+    if (primary_ != "en") return starts_sentence(i) && !holds_word(kBehindChoice, next);
     if (c == U'I') return is_latin_letter(next[0]);
     return starts_sentence(i) && is_latin_letter(next[0]) && !is_verb(next);
   }
 
   /// Whether an English word cannot stand behind the article: "is", "seems".
   static bool is_verb(const std::u32string& word) {
-    if (holds(kBehindEnglishA, word)) return true;
+    if (holds_word(kBehindEnglishA, word)) return true;
     return word.size() > 2 && word.ends_with(U"s") && !word.ends_with(U"ss") &&
-           !word.ends_with(U"us") && !word.ends_with(U"'s") && !holds(kNoVerbs, word);
+           !word.ends_with(U"us") && !word.ends_with(U"'s") && !holds_word(kNoVerbs, word);
   }
 
   /// Whether a small letter is marked as a choice: the only one of the text, in brackets, b) at the

@@ -32,7 +32,7 @@
 //
 // choice_letter  The first letter A to J, plain, fullwidth or enclosed, that stands alone: neither
 //   neighbour is a letter of a script with capitals, a digit, or a hyphen or apostrophe with such a
-//   letter behind it (but Turkish B'dir), and it is no part of an abbreviation (e.g. U.S.A).
+//   letter behind it (but Turkish B'dir, Zulu ngu-B), and it is no part of an abbreviation (U.S.A).
 //   Capitals count anywhere; a small letter only if the text has no other letter or digit, in
 //   brackets as in (b), before a bracket at the start of a line, or alone behind a colon. Not a
 //   choice is a letter that is a word of the language, at the start of a sentence and before a

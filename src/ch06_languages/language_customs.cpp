@@ -24,7 +24,7 @@ constexpr Codes kCodes[] = {
     {"sl", "slv"}, {"so", "som"}, {"sq", "als"}, {"sq", "sqi"}, {"sr", "srp"},  {"sv", "swe"},
     {"sw", "swa"}, {"sw", "swh"}, {"ta", "tam"}, {"te", "tel"}, {"fil", "tgl"}, {"fil", "tl"},
     {"th", "tha"}, {"tr", "tur"}, {"ug", "uig"}, {"ur", "urd"}, {"yi", "yid"},  {"yo", "yor"},
-    {"zh", "cmn"}, {"zh", "zho"}, {"zh", "yue"}};
+    {"xh", "xho"}, {"zu", "zul"}, {"zh", "cmn"}, {"zh", "zho"}, {"zh", "yue"}};
 
 /// Decimal point and grouping comma wherever the language is written, but for the regions below.
 constexpr std::string_view kPoint =

@@ -7,7 +7,7 @@
 namespace ramoe {
 namespace {
 
-bool is_blank(char32_t c) {
+bool is_inline_blank(char32_t c) {
   return c != U'\n' && char_class(c) == CharClass::white_space;
 }
 
@@ -71,14 +71,14 @@ bool stands_free(std::u32string_view text, std::size_t i, bool has_cents) {
 
 /// "= - 5": a sign that a blank parts from its number.
 bool follows_equals(std::u32string_view text, std::size_t i) {
-  while (i > 0 && is_blank(text[i - 1])) --i;
+  while (i > 0 && is_inline_blank(text[i - 1])) --i;
   return i > 0 && (text[i - 1] == U'=' || text[i - 1] == 0xFF1D);
 }
 
 bool has_sign_behind(std::u32string_view text, std::size_t end) {
   if (end >= text.size() || !is_minus(text[end])) return false;
   std::size_t next = end + 1;
-  while (next < text.size() && is_blank(text[next])) ++next;
+  while (next < text.size() && is_inline_blank(text[next])) ++next;
   return next >= text.size() ||
          (char_class(text[next]) == CharClass::other && !is_minus(text[next])) ||
          text[next] == U'\n';
@@ -104,7 +104,7 @@ bool is_negative(std::u32string_view text, const NumberRun& run, const NumberCus
   std::size_t at = run.begin;
   if (at == 0) return false;
   if (is_minus(text[at - 1])) return stands_free(text, at - 1, run.has_cents());
-  if (is_blank(text[at - 1])) --at;
+  if (is_inline_blank(text[at - 1])) --at;
   if (at == 0) return false;
   if (is_minus(text[at - 1])) {  // a blank between the two: only a no-break one joins them
     const bool joined = text[at] == 0x00A0 || text[at] == 0x202F;

@@ -181,6 +181,8 @@ TEST(SameChoice, PhrasesOfManyLanguages) {
                                    {"sv", "B", "I det här fallet är svaret B"},
                                    {"tr", "B", "Cevap: B"},
                                    {"tr", "B", "Doğru cevap B'dir."},
+                                   {"hu", "B", "A válasz a B-nek felel meg"},
+                                   {"zu", "B", "Impendulo elungile ngu-B"},
                                    {"vi", "B", "Đáp án B"},
                                    {"vi", "B", "Đáp án đúng là B."},
                                    {"id", "B", "Jawabannya adalah B."},
