@@ -125,10 +125,11 @@ std::vector<ItemRow> read_item_rows(const std::string& path, Extractor extractor
     if (row.has("split")) item.split = row.parsed("split", parse_split);
     check(item.split != Split::base, row.where(),
           ": \"split\" = \"base\" is pre-training's; wanted adapt_train, adapt_valid or test.");
-    check(!readings(e.extractor, e.answer).empty(), row.where(), ": \"answer\" = \"", e.answer,
-          "\" cannot be read by its extractor ", name_of(e.extractor),
-          e.extractor == Extractor::last_number ? ": it has no number."
-                                                : ": it has no letter A to J that stands alone.");
+    check(!readings(e.extractor, e.lang, e.answer).empty(), row.where(), ": \"answer\" = \"",
+          e.answer, "\" cannot be read by its extractor ", name_of(e.extractor),
+          e.extractor == Extractor::last_number
+              ? ": it has no number."
+              : ": it has no letter of a choice (A to J) that stands alone.");
     rows.push_back(std::move(item));
   });
   return rows;
