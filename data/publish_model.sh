@@ -19,7 +19,7 @@ rm -rf "$beside"
 mkdir -p "$beside"
 cp -r "$run/model" "$run/run.json" "$run/results.json" "$run/metrics.jsonl" "$beside"
 cp "$run/test/results.json" "$beside/test.json"
-(cd "$beside" && sha256sum results.json metrics.jsonl test.json model/* > checksums.txt)
+(cd "$beside" && sha256sum run.json results.json metrics.jsonl test.json model/* > checksums.txt)
 rm -rf "$to"
 mv "$beside" "$to"
 echo "$to: $(du -sk "$to" | cut -f1) KiB"

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "app/stages.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/model_identity.h"
 #include "ch06_languages/corpus.h"
 #include "ch06_languages/tokenizer_json.h"
@@ -31,6 +32,7 @@ struct BaseParts {
 
 BaseParts pretrained_parts(const RunRecord& record) {
   require_file(record.path, "model/model.safetensors", "pretrain");
+  check_checksum_list(record.path);
   auto corpus = std::make_unique<Corpus>(
       load_corpus(part_of<CorpusConfig>(record.config, record.path + "/run.json")));
   const std::string made_from = record.record.value("data", Json::object()).value("corpus", "");
@@ -42,6 +44,7 @@ BaseParts pretrained_parts(const RunRecord& record) {
 
 BaseParts imported_parts(const RunRecord& record, const ImportOptions& options) {
   const Json noted = record.record.value("data", Json::object());
+  check_model_folder(options.model);
   check_identity(options.model, noted.value("model", Json::object()));
   auto data = std::make_unique<JsonlData>(options.data);
   check(noted.value("corpus", "") == data->checksum(), record.path,
@@ -81,7 +84,7 @@ Json BaseRun::facts() const {
             {"base", checksum(record.record.at("data").at("model").dump())},
             {"prompt", checksum(prompt_keys(record.config).dump())}};
   return {{"corpus", data->checksum()},
-          {"base", checksum(read_file(model_folder + "/model.safetensors"))}};
+          {"base", checksum_of_tensors(model_folder + "/model.safetensors")}};
 }
 
 Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config) {
@@ -124,6 +127,7 @@ std::string find_model_folder(const std::string& path) {
   check(std::filesystem::exists(folder + "/config.json"), path,
         " holds no model: neither config.json nor model/config.json is there; `ramoe pretrain` and "
         "`ramoe finetune` make one.");
+  check_model_folder(folder);
   return folder;
 }
 

@@ -33,7 +33,8 @@ Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& conf
 void copy_tokenizer(const std::string& from, const std::string& to);
 
 /// The folder with config.json: a model folder itself, or that of a run folder that has one
-/// (pretrain, finetune) or names one (import). Error: there is none.
+/// (pretrain, finetune) or names one (import). Error: there is none, or one of its files is not as
+/// checksums.txt beside it says.
 std::string find_model_folder(const std::string& path);
 
 /// Reads the model there with its tokenizer.

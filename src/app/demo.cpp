@@ -169,7 +169,7 @@ Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs)
     runs.push_back(read_json(f.run.run + "/results.json"));
     r["finetune"].push_back(finetune_curve(f.run.run, f));
     if (!f.keep_model) continue;
-    const auto tuned = load_model(f.run.run + "/model");
+    const auto tuned = load_model(find_model_folder(f.run.run));
     for (Json& trace : routing_traces(inputs, *tuned, f, o.tasks)) r["routing"].push_back(trace);
   }
   compare_methods(r, runs);

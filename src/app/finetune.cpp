@@ -5,8 +5,9 @@
 #include <iostream>
 
 #include "app/stages.h"
+#include "app/training_files.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/interrupt.h"
-#include "ch05_training/metrics.h"
 #include "ch05_training/progress.h"
 #include "ch11_baselines/method.h"
 #include "ch12_experiments/evaluation.h"
@@ -179,36 +180,34 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   method->prepare(model, context);
   const std::unique_ptr<ExtraLoss> extra = method->extra_loss(model, context);
   Trainer trainer(model, o.train);
-  const std::string state = folder.file("training.safetensors");
-  if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
+  TrainingFiles files(folder, trainer, o.train);
   FinetuneBatches batches(examples, o.train.batch, config.pad_token_id, config.bos_token_id,
                           o.seed);
-  MetricsFile metrics(folder.file("metrics.jsonl"),
-                      trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
   finetune(trainer, batches, o.train, extra.get(), [&](int step, const StepReport& report) {
-    if (step % o.train.log_every == 0 || step == o.train.steps)
-      metrics.append({{"step", step},
+    char note[32];
+    std::snprintf(note, sizeof note, "loss %.3f", report.loss);
+    if (progress) progress->update(step, note);
+    files.after_step({{"step", step},
                       {"loss", report.loss},
                       {"alignment", report.extra},
                       {"balance", report.balance},
                       {"gradient_norm", report.gradient_norm},
                       {"rate", report.rate}});
-    char note[32];
-    std::snprintf(note, sizeof note, "loss %.3f", report.loss);
-    if (progress) progress->update(step, note);
     return !stop();
   });
-  if (trainer.steps_done() < o.train.steps) {
-    trainer.save_checkpoint(state);
-    folder.close("interrupted");
-    return false;
-  }
-  if (progress) progress->finish();
-  if (o.keep_model) {
+  const bool finished = trainer.steps_done() == o.train.steps;
+  if (finished && progress) progress->finish();
+  if (finished && o.keep_model) {
     save_model(model, folder.file("model"));
     copy_tokenizer(inputs.base.model_folder, folder.file("model"));
+    write_checksum_list(folder.path());
+  }
+  files.save();  // after the last step too: a kill while answering costs no training
+  if (!finished) {
+    folder.close("interrupted");
+    return false;
   }
   folder.write_results({{"language", o.language},
                         {"method", o.method},
@@ -217,6 +216,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
                         {"valid", scores_of(model, o, inputs, Split::adapt_valid, quiet)},
                         {"test", scores_of(model, o, inputs, Split::test, quiet)}});
   folder.close();
+  if (!o.keep_model) files.remove();
   return true;
 }
 
@@ -227,7 +227,11 @@ int run_finetune(const Arguments& arguments) {
   const Workers workers(options.run.threads);
   const FinetuneInputs inputs = load_finetune_inputs(options);
   Interrupt interrupt;
-  const bool finished = finetune_stage(options, inputs, *inputs.base.model, false,
+  // Of a finished run that kept no weights nothing is left to go on with, and nothing is to do.
+  const bool finished = (options.run.resume &&
+                         is_finished(options.run.run, run_facts("finetune", fields, options.seed,
+                                                                inputs.base.facts()))) ||
+                        finetune_stage(options, inputs, *inputs.base.model, false,
                                        [&] { return interrupt.requested(); });
   check(finished,
         "interrupted; everything is saved. Go on with: ramoe finetune ... --run=", options.run.run,

@@ -5,6 +5,7 @@
 
 #include "app/base_run.h"
 #include "app/stages.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/model_identity.h"
 #include "support/error.h"
 
@@ -167,6 +168,7 @@ int run_import(const Arguments& arguments) {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "import")) return 0;
   check(!o.model.empty(), "no model was named; give --model=FOLDER.");
+  check_model_folder(o.model);
   const Json identity = model_identity(o.model);
   // The run can be used from anywhere, so it keeps absolute paths.
   o.model = fs::canonical(o.model);
@@ -192,6 +194,7 @@ int run_import(const Arguments& arguments) {
       longest.answer, longest.answer, name(prompts.format().bos).c_str(),
       name(prompts.format().eos.empty() ? -1 : prompts.format().eos[0]).c_str(),
       o.stop.empty() ? "" : (" or \"" + o.stop + "\"").c_str());
+  std::printf("the model stays in %s: %s\n", o.model.c_str(), identity_method(o.model).c_str());
   folder.write_results({{"items", items},
                         {"languages", data.languages()},
                         {"tasks", data.tasks_by_name()},

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "app/stages.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/memory.h"
 #include "ch06_languages/pack.h"
 #include "support/error.h"
@@ -79,15 +80,24 @@ void print_weights(const WeightFiles& files) {
   }
 }
 
+/// Whether a file is as it was written. Error: it is not.
+void print_check(const SafetensorsFile& file) {
+  print("checksum", file.check_whole() ? "as when it was written" : cat("none in ", file.path()));
+}
+
 void inspect_model(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
   print("model", folder);
   print_config(from_hugging_face(read_json(config_path), config_path));
   if (fs::exists(folder + "/model.safetensors") ||
-      fs::exists(folder + "/model.safetensors.index.json"))
-    print_weights(WeightFiles(folder));
-  else
+      fs::exists(folder + "/model.safetensors.index.json")) {
+    const WeightFiles files(folder);
+    print_weights(files);
+    for (const auto& file : files.files()) print_check(*file);
+  } else {
     print("weights", "none in this folder");
+  }
+  check_model_folder(folder);
 }
 
 void inspect_run(const std::string& folder) {
@@ -138,11 +148,13 @@ int run_inspect(const Arguments& arguments) {
       print_config(from_hugging_face(json, key.path));
     else
       inspect_pack(key.path);
-  } else if (fs::is_regular_file(key.path))
-    for (const SafetensorsFile file(key.path); const std::string& name : file.names())
+  } else if (fs::is_regular_file(key.path)) {
+    const SafetensorsFile file(key.path);
+    for (const std::string& name : file.names())
       std::cout << file.info(name).dtype << " " << shape_text(file.info(name).shape) << "  " << name
                 << "\n";
-  else
+    print_check(file);
+  } else
     fail(key.path,
          " is neither a run folder (run.json), a model folder (config.json), a "
          "safetensors file nor a language pack.");

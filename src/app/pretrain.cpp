@@ -2,8 +2,9 @@
 #include <iostream>
 
 #include "app/stages.h"
+#include "app/training_files.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/interrupt.h"
-#include "ch05_training/metrics.h"
 #include "ch05_training/progress.h"
 #include "ch06_languages/batches.h"
 #include "ch06_languages/bpe_train.h"
@@ -53,8 +54,7 @@ void pretrain_stage(PretrainOptions o) {
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
-  const std::string model_folder = folder.file("model"),
-                    state = folder.file("training.safetensors");
+  const std::string model_folder = folder.file("model");
   std::cerr << "training the tokenizer\n";
   const Tokenizer tokenizer =
       train_bpe(tokenizer_lines(mixture, o.tokenizer_documents), o.model.vocab_size);
@@ -68,26 +68,20 @@ void pretrain_stage(PretrainOptions o) {
 
   Model<float> model(config, o.seed);
   Trainer trainer(model, o.train);
-  if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
+  TrainingFiles files(folder, trainer, o.train);
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.question_targets, o.seed);
-  MetricsFile metrics(folder.file("metrics.jsonl"),
-                      trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   Interrupt interrupt;
-  double tokens_per_step = 0;
   Progress progress("pretrain", o.train.steps, trainer.steps_done());
   while (trainer.steps_done() < o.train.steps && !interrupt.requested()) {
     const std::int64_t at = std::int64_t{trainer.steps_done()} * o.train.accumulate;
     const StepReport report = trainer.step([&](int micro) { return batches.batch(at + micro); });
     const int step = trainer.steps_done();
-    tokens_per_step = double(report.tokens);
-    if (step % o.train.log_every == 0 || step == o.train.steps)
-      metrics.append(metrics_line(step, report));
     char note[32];
     std::snprintf(note, sizeof note, "loss %.3f", report.loss);
     progress.update(step, note);
-    if (step % o.train.save_every == 0 && step < o.train.steps) trainer.save_checkpoint(state);
+    files.after_step(metrics_line(step, report));
   }
-  trainer.save_checkpoint(state);
+  files.save();
   if (trainer.steps_done() < o.train.steps) {
     folder.close("interrupted");
     fail("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
@@ -96,11 +90,12 @@ void pretrain_stage(PretrainOptions o) {
   }
   progress.finish();
   save_model(model, model_folder);
+  write_checksum_list(folder.path());
   const ParameterCount count = count_parameters(config);
   folder.write_results({{"steps", trainer.steps_done()},
                         {"parameters", count.total},
                         {"active_parameters", count.active},
-                        {"tokens_per_step", tokens_per_step}});
+                        {"tokens_per_step", number_or_null(trainer.tokens_per_step())}});
   folder.close();
 }
 

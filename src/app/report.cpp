@@ -82,7 +82,7 @@ Json results_of_finetune(const RunRecord& record) {
   require_file(record.path, "model/model.safetensors", "finetune --keep_model=true");
   FinetuneInputs inputs = load_finetune_inputs(o);
   const BaseRun& base = inputs.base;
-  const auto tuned = load_model(record.path + "/model");
+  const auto tuned = load_model(find_model_folder(record.path));
   std::vector<std::string> tasks;
   for (const Json& score : scores.at("test")) tasks.push_back(score.at("task"));
   const std::vector<std::string> languages = {english, o.language};

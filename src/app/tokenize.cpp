@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "app/command.h"
+#include "ch05_training/checksum_list.h"
 #include "ch06_languages/tokenizer_json.h"
 #include "ch06_languages/unicode.h"
 #include "support/error.h"
@@ -68,6 +69,7 @@ int run_tokenize(const Arguments& arguments) {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, name_first(arguments, "folder"), "tokenize")) return 0;
   check(!o.folder.empty(), "ramoe tokenize wants a folder: ramoe tokenize runs/base/model");
+  check_model_folder(o.folder);
   const Tokenizer tokenizer = load_tokenizer(o.folder);
   CachedEncoder encoder(tokenizer);
   std::ifstream file;

@@ -217,13 +217,15 @@ void read_tensors(const WeightFiles& files, const Model<float>& model, const std
 void save_model(const Model<float>& model, const std::string& folder) {
   make_folder(folder);
   write_json(folder + "/config.json", to_hugging_face(model.config()));
-  write_safetensors(folder + "/model.safetensors", tensors_to_write(model), {{"format", "pt"}});
+  write_safetensors(folder + "/model.safetensors", tensors_to_write(model),
+                    with_checksum({{"format", "pt"}}));
 }
 
 std::unique_ptr<Model<float>> load_model(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
   const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
   const WeightFiles files(folder);
+  for (const auto& file : files.files()) file->check_whole();
   auto model = std::make_unique<Model<float>>(config);
   std::set<std::string> wanted;
   for (const StoredTensor& t : stored_tensors(*model)) wanted.insert(t.name);

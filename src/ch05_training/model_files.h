@@ -53,10 +53,11 @@ void read_tensors(const WeightFiles& files, const Model<float>& model, const std
 void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
                    const std::vector<std::vector<float>*>& arrays);
 
-/// Writes folder/config.json and folder/model.safetensors.
+/// Writes folder/config.json and folder/model.safetensors, with a checksum.
 void save_model(const Model<float>& model, const std::string& folder);
 /// Reads such a folder, or one by transformers: weights in one file or several, as F32, F16 or
-/// BF16. Error: whatever does not fit, naming file, key or tensor.
+/// BF16. A checksum is compared where a file has one. Error: whatever does not fit, naming file,
+/// key or tensor.
 std::unique_ptr<Model<float>> load_model(const std::string& folder);
 
 }  // namespace ramoe

@@ -55,6 +55,21 @@ std::string differences(const Json& there, const Json& here,
 
 }  // namespace
 
+Json run_identity(const RunFacts& facts) {
+  Json config = facts.config;
+  for (const std::string& key : facts.free_keys) config.erase(key);
+  return {
+      {"command", facts.command}, {"config", config}, {"seed", facts.seed}, {"data", facts.data}};
+}
+
+std::string identity_differences(const Json& there, const Json& here) {
+  std::string text = differences(there.value("config", Json::object()), here["config"], {});
+  // Most commands have the seed in their configuration too.
+  for (const char* key : {"command", "seed", "data"})
+    if (text.empty()) text = differences({{key, there.value(key, Json())}}, {{key, here[key]}}, {});
+  return text;
+}
+
 RunFolder::RunFolder(const std::string& path, RunFacts facts, OnExisting existing)
     : path_(path), facts_(std::move(facts)) {
   make_folder(path);

@@ -27,6 +27,11 @@ struct RunFacts {
   std::vector<std::string> free_keys;  // of config, that may differ: they change no result
 };
 
+/// What makes a run the one that it is: command, configuration without free keys, seed and data.
+Json run_identity(const RunFacts& facts);
+/// In what two identities differ: "seed: 1 there, 2 here"; empty if they are the same.
+std::string identity_differences(const Json& there, const Json& here);
+
 /// What to do with a folder that already holds a run.
 enum class OnExisting {
   refuse,     // the same command with the same config may be repeated; else an Error
@@ -48,6 +53,7 @@ class RunFolder {
   const std::string& path() const { return path_; }
   /// The path of a file in the folder.
   std::string file(const std::string& name) const { return path_ + "/" + name; }
+  Json identity() const { return run_identity(facts_); }
   /// Whether the folder already held this run and resume was asked for.
   bool resumed() const { return resumed_; }
 

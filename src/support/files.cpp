@@ -43,6 +43,12 @@ class TemporaryFile {
     }
   }
 
+  void patch(const Patch& patch) {
+    if (::lseek(descriptor_, static_cast<off_t>(patch.at), SEEK_SET) < 0)
+      give_up("cannot be written");
+    write(patch.bytes.data(), patch.bytes.size());
+  }
+
   void finish() {
     if (::fsync(descriptor_) != 0) give_up("cannot be flushed to disk");
     const int result = ::close(descriptor_);
@@ -121,9 +127,11 @@ Json read_json(const std::string& path) {
 }
 
 void write_file(const std::string& path,
-                const std::function<void(const WriteBytes& write)>& produce) {
+                const std::function<void(const WriteBytes& write)>& produce,
+                const std::function<Patch()>& patch) {
   TemporaryFile file(path);
   produce([&](const void* data, std::size_t bytes) { file.write(data, bytes); });
+  if (patch) file.patch(patch());
   file.finish();
 }
 

@@ -29,10 +29,17 @@ Json read_json(const std::string& path);
 /// Error; the old file is then untouched and the temporary one removed.
 void write_file(const std::string& path, std::string_view bytes);
 
-/// The same for content that is produced piece by piece: `produce` calls `write(data, bytes)`.
+/// The same for content that is produced piece by piece: `produce` calls `write(data, bytes)`. Once
+/// all is there, `patch` may name bytes that replace those from `at` on, such as a checksum that
+/// stands in front of what it covers.
 using WriteBytes = std::function<void(const void* data, std::size_t bytes)>;
+struct Patch {
+  std::size_t at = 0;
+  std::string bytes;
+};
 void write_file(const std::string& path,
-                const std::function<void(const WriteBytes& write)>& produce);
+                const std::function<void(const WriteBytes& write)>& produce,
+                const std::function<Patch()>& patch = {});
 
 /// write_file of the value as indented JSON with a final newline.
 void write_json(const std::string& path, const Json& value);

@@ -123,6 +123,9 @@ TEST(Cli, DamagedModelsAreRefused) {
   config["hidden_size"] = 32;
   config["num_attention_heads"] = 2;
   write_json(run + "/model/config.json", config);
+  for (const char* command : {"generate --model=", "tokenize ", "inspect "})
+    expect_error(command + run + "/model", {"config.json is not as it was", "checksums.txt"});
+  fs::remove(run + "/checksums.txt");
   expect_error("generate --model=" + run, {"model.embed_tokens.weight", "16", "32"});
 }
 

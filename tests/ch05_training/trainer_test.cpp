@@ -126,6 +126,27 @@ TEST(Trainer, ResumedEqualsNeverStopped) {
   EXPECT_EQ(state_of(resumed), state_of(never_stopped));
 }
 
+TEST(Trainer, TokensPerStepAreTheRunsMeanAlsoAfterResumes) {
+  const ScratchFolder folder;
+  Model<float> straight(tiny_config("olmoe", false), 1);
+  Trainer never_stopped(straight, quick());
+  EXPECT_EQ(never_stopped.tokens_per_step(), 0);
+  double tokens = 0;
+  for (int step = 0; step < 6; ++step)
+    tokens += double(never_stopped.step([&](int) { return numbered_batch(step); }).tokens);
+  EXPECT_EQ(never_stopped.tokens_per_step(), tokens / 6);
+  EXPECT_NE(tokens, 6 * double(numbered_batch(5).tokens.token.size()));
+  for (int stop = 0; stop <= 6; ++stop) {  // at the end, too
+    Model<float> model(tiny_config("olmoe", false), 1);
+    Trainer trainer(model, quick());
+    if (stop > 0) trainer.load_checkpoint(folder.file("c"));
+    EXPECT_EQ(trainer.steps_done(), std::max(0, stop - 1));
+    train(trainer, quick(), stop);
+    trainer.save_checkpoint(folder.file("c"));
+    EXPECT_EQ(trainer.tokens_per_step() == tokens / 6, stop == 6);
+  }
+}
+
 TEST(Trainer, SameBitsOnAnyNumberOfThreads) {
   std::vector<std::string> states;
   for (const int threads : {1, 2, 3}) {
