@@ -161,6 +161,10 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const std::unique_ptr<Method> method = make_method(o.method);
   RunFolder folder(o.run.run, run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
                    o.run.existing());
+  if (folder.kept()) {
+    std::cerr << o.run.run << ": finished before, kept; --overwrite=true trains it anew\n";
+    return true;
+  }
   std::vector<ExamplePair> pairs;
   for (const std::string& task : tasks_of(o, data))
     for (const ExamplePair& pair : data.pairs(o.language, task, Split::adapt_train))
@@ -187,7 +191,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
                       trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
-  finetune(trainer, batches, o.train, extra.get(), [&](int step, const StepReport& report) {
+  const auto watch = [&](int step, const StepReport& report) {
     if (step % o.train.log_every == 0 || step == o.train.steps)
       metrics.append({{"step", step},
                       {"loss", report.loss},
@@ -199,7 +203,11 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
     std::snprintf(note, sizeof note, "loss %.3f", report.loss);
     if (progress) progress->update(step, note);
     return !stop();
-  });
+  };
+  try {
+    finetune(trainer, batches, o.train, extra.get(), watch);
+  } catch (const Interrupted&) {  // the step that was at work is left out
+  }
   if (trainer.steps_done() < o.train.steps) {
     trainer.save_checkpoint(state);
     folder.close("interrupted");
@@ -210,12 +218,19 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
     save_model(model, folder.file("model"));
     copy_tokenizer(inputs.base.model_folder, folder.file("model"));
   }
-  folder.write_results({{"language", o.language},
-                        {"method", o.method},
-                        {"seed", o.seed},
-                        {"examples", examples.size()},
-                        {"valid", scores_of(model, o, inputs, Split::adapt_valid, quiet)},
-                        {"test", scores_of(model, o, inputs, Split::test, quiet)}});
+  Json results = {{"language", o.language},
+                  {"method", o.method},
+                  {"seed", o.seed},
+                  {"examples", examples.size()}};
+  try {
+    results["valid"] = scores_of(model, o, inputs, Split::adapt_valid, quiet);
+    results["test"] = scores_of(model, o, inputs, Split::test, quiet);
+  } catch (const Interrupted&) {
+    trainer.save_checkpoint(state);
+    folder.close("interrupted");
+    return false;
+  }
+  folder.write_results(results);
   folder.close();
   return true;
 }
@@ -225,13 +240,17 @@ int run_finetune(const Arguments& arguments) {
   FieldList fields = fields_of(options);
   if (!read_arguments(fields, arguments, "finetune")) return 0;
   const Workers workers(options.run.threads);
-  const FinetuneInputs inputs = load_finetune_inputs(options);
-  Interrupt interrupt;
-  const bool finished = finetune_stage(options, inputs, *inputs.base.model, false,
-                                       [&] { return interrupt.requested(); });
-  check(finished,
-        "interrupted; everything is saved. Go on with: ramoe finetune ... --run=", options.run.run,
-        " --resume=true");
+  options.run.check_place("finetune");
+  bool finished = false;
+  try {
+    const FinetuneInputs inputs = load_finetune_inputs(options);
+    finished = finetune_stage(options, inputs, *inputs.base.model, false, interrupt_requested);
+  } catch (const Interrupted&) {
+  }
+  if (!finished)
+    throw Interrupted(
+        cat("interrupted; what was trained is saved. Go on with: ramoe finetune ... --run=",
+            options.run.run, " --resume=true"));
   const Json results = read_json(options.run.run + "/results.json");
   for (const Json& score : results["test"])
     std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n", options.language.c_str(),

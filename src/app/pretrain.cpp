@@ -53,6 +53,10 @@ void pretrain_stage(PretrainOptions o) {
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
+  if (folder.kept()) {
+    std::cerr << o.run.run << ": finished before, kept; --overwrite=true trains it anew\n";
+    return;
+  }
   const std::string model_folder = folder.file("model"),
                     state = folder.file("training.safetensors");
   std::cerr << "training the tokenizer\n";
@@ -72,10 +76,9 @@ void pretrain_stage(PretrainOptions o) {
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.question_targets, o.seed);
   MetricsFile metrics(folder.file("metrics.jsonl"),
                       trainer.steps_done() > 0 ? trainer.steps_done() : -1);
-  Interrupt interrupt;
   double tokens_per_step = 0;
   Progress progress("pretrain", o.train.steps, trainer.steps_done());
-  while (trainer.steps_done() < o.train.steps && !interrupt.requested()) {
+  const auto one_step = [&] {
     const std::int64_t at = std::int64_t{trainer.steps_done()} * o.train.accumulate;
     const StepReport report = trainer.step([&](int micro) { return batches.batch(at + micro); });
     const int step = trainer.steps_done();
@@ -86,13 +89,17 @@ void pretrain_stage(PretrainOptions o) {
     std::snprintf(note, sizeof note, "loss %.3f", report.loss);
     progress.update(step, note);
     if (step % o.train.save_every == 0 && step < o.train.steps) trainer.save_checkpoint(state);
+  };
+  try {
+    while (trainer.steps_done() < o.train.steps) one_step();
+  } catch (const Interrupted&) {  // the step that was at work is left out
   }
   trainer.save_checkpoint(state);
   if (trainer.steps_done() < o.train.steps) {
     folder.close("interrupted");
-    fail("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
-         "; everything is saved. Go on with: ramoe pretrain ... --run=", o.run.run,
-         " --resume=true");
+    throw Interrupted(cat("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
+                          "; everything is saved. Go on with: ramoe pretrain ... --run=", o.run.run,
+                          " --resume=true"));
   }
   progress.finish();
   save_model(model, model_folder);
@@ -106,7 +113,13 @@ void pretrain_stage(PretrainOptions o) {
 
 int run_pretrain(const Arguments& arguments) {
   return run_stage<PretrainOptions>(arguments, "pretrain", [](const PretrainOptions& options) {
-    pretrain_stage(options);
+    try {
+      pretrain_stage(options);
+    } catch (const Interrupted& interrupted) {
+      throw_on(interrupted, cat("interrupted; what was trained is saved. Go on with: ramoe "
+                                "pretrain ... --run=",
+                                options.run.run, " --resume=true"));
+    }
     std::cout << "The base model is in " << options.run.run << "/model.\n";
   });
 }
