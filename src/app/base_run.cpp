@@ -62,6 +62,16 @@ bool is_import(const std::string& path) {
   return record.is_object() && record.value("command", Json()) == "import";
 }
 
+/// Error if the folder holds a training that has not come to its model: in which state it is.
+void check_has_model(const std::string& path) {
+  const std::string place = path + "/run.json";
+  if (!std::filesystem::exists(place)) return;
+  const Json record = read_json(place);
+  const Json command = record.is_object() ? record.value("command", Json()) : Json();
+  if (command == "pretrain" || command == "finetune")
+    require_file(path, "model/config.json", command.get<std::string>());
+}
+
 /// The model folder that an import's run folder names; empty if the path is no such run.
 std::string imported_model(const std::string& path) {
   const std::string place = path + "/run.json";
@@ -124,6 +134,7 @@ std::string find_model_folder(const std::string& path) {
   const bool is_run = std::filesystem::exists(path + "/model/config.json");
   const std::string named = imported_model(path);
   const std::string folder = is_run ? path + "/model" : named.empty() ? path : named;
+  if (!std::filesystem::exists(folder + "/config.json")) check_has_model(path);
   check(std::filesystem::exists(folder + "/config.json"), path,
         " holds no model: neither config.json nor model/config.json is there; `ramoe pretrain` and "
         "`ramoe finetune` make one.");

@@ -18,6 +18,7 @@ struct Command {
   const char* name;
   const char* summary;
   int (*run)(const Arguments& arguments);  // the exit code; throws Error
+  bool looks = true;  // at stop_point(), so that an interrupt need not end the process at once
 };
 /// All commands, in the order of the stages.
 const std::vector<Command>& commands();
@@ -49,7 +50,14 @@ struct RunOptions {
 
   void list(FieldList& fields);
   OnExisting existing() const;
+  /// Error, before anything is read or computed, if no run of the command can be put there.
+  void check_place(const std::string& command) const;
+  /// "The same command goes on.": of those that keep what they have done.
+  static std::string how_to_go_on(bool overwrite);
 };
+
+/// Throws the interrupt on: with its own text or, if it has none, with this one.
+[[noreturn]] void throw_on(const Interrupted& interrupted, const std::string& text);
 
 /// Reads the arguments into the fields: first a config file, if one is named, then the flags in
 /// their order. `--help` prints the keys and ends the command: returns false.
@@ -73,7 +81,9 @@ template <class Options, class Stage>
 int run_stage(const Arguments& arguments, const std::string& command, const Stage& stage) {
   Options options;
   FieldList fields = fields_of(options);
-  if (read_arguments(fields, arguments, command)) stage(options);
+  if (!read_arguments(fields, arguments, command)) return 0;
+  options.run.check_place(command);
+  stage(options);
   return 0;
 }
 

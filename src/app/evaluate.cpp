@@ -77,6 +77,7 @@ int run_evaluate(const Arguments& arguments) {
   EvaluateOptions o;
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "evaluate")) return 0;
+  o.run.check_place("evaluate");
   const Workers workers(o.run.threads);
   BaseRun base = load_base(o.base);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),

@@ -162,6 +162,10 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const std::unique_ptr<Method> method = make_method(o.method);
   RunFolder folder(o.run.run, run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
                    o.run.existing());
+  if (folder.kept()) {
+    std::cerr << o.run.run << ": finished before, kept; --overwrite=true trains it anew\n";
+    return true;
+  }
   std::vector<ExamplePair> pairs;
   for (const std::string& task : tasks_of(o, data))
     for (const ExamplePair& pair : data.pairs(o.language, task, Split::adapt_train))
@@ -185,7 +189,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
                           o.seed);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
-  finetune(trainer, batches, o.train, extra.get(), [&](int step, const StepReport& report) {
+  const auto watch = [&](int step, const StepReport& report) {
     char note[32];
     std::snprintf(note, sizeof note, "loss %.3f", report.loss);
     if (progress) progress->update(step, note);
@@ -196,25 +200,35 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
                       {"gradient_norm", report.gradient_norm},
                       {"rate", report.rate}});
     return !stop();
-  });
-  const bool finished = trainer.steps_done() == o.train.steps;
-  if (finished && progress) progress->finish();
-  if (finished && o.keep_model) {
-    save_model(model, folder.file("model"));
-    copy_tokenizer(inputs.base.model_folder, folder.file("model"));
-    write_checksum_list(folder.path());
+  };
+  try {
+    finetune(trainer, batches, o.train, extra.get(), watch);
+  } catch (const Interrupted&) {  // the step that was at work is left out
   }
   files.save();  // after the last step too: a kill while answering costs no training
-  if (!finished) {
+  if (trainer.steps_done() < o.train.steps) {
     folder.close("interrupted");
     return false;
   }
-  folder.write_results({{"language", o.language},
-                        {"method", o.method},
-                        {"seed", o.seed},
-                        {"examples", examples.size()},
-                        {"valid", scores_of(model, o, inputs, Split::adapt_valid, quiet)},
-                        {"test", scores_of(model, o, inputs, Split::test, quiet)}});
+  if (progress) progress->finish();
+  if (o.keep_model) {
+    save_model(model, folder.file("model"));
+    copy_tokenizer(inputs.base.model_folder, folder.file("model"));
+    folder.file(checksum_list_name);
+    write_checksum_list(folder.path());
+  }
+  Json results = {{"language", o.language},
+                  {"method", o.method},
+                  {"seed", o.seed},
+                  {"examples", examples.size()}};
+  try {
+    results["valid"] = scores_of(model, o, inputs, Split::adapt_valid, quiet);
+    results["test"] = scores_of(model, o, inputs, Split::test, quiet);
+  } catch (const Interrupted&) {
+    folder.close("interrupted");
+    return false;
+  }
+  folder.write_results(results);
   folder.close();
   if (!o.keep_model) files.remove();
   return true;
@@ -225,17 +239,20 @@ int run_finetune(const Arguments& arguments) {
   FieldList fields = fields_of(options);
   if (!read_arguments(fields, arguments, "finetune")) return 0;
   const Workers workers(options.run.threads);
-  const FinetuneInputs inputs = load_finetune_inputs(options);
-  Interrupt interrupt;
-  // Of a finished run that kept no weights nothing is left to go on with, and nothing is to do.
-  const bool finished = (options.run.resume &&
-                         is_finished(options.run.run, run_facts("finetune", fields, options.seed,
-                                                                inputs.base.facts()))) ||
-                        finetune_stage(options, inputs, *inputs.base.model, false,
-                                       [&] { return interrupt.requested(); });
-  check(finished,
-        "interrupted; everything is saved. Go on with: ramoe finetune ... --run=", options.run.run,
-        " --resume=true");
+  options.run.check_place("finetune");
+  bool finished = false;
+  try {
+    const FinetuneInputs inputs = load_finetune_inputs(options);
+    const RunFacts facts = run_facts("finetune", fields, options.seed, inputs.base.facts());
+    // Of a finished run that kept no weights nothing is left to go on with, and nothing is to do.
+    finished = (options.run.resume && is_finished(options.run.run, facts)) ||
+               finetune_stage(options, inputs, *inputs.base.model, false, interrupt_requested);
+  } catch (const Interrupted&) {
+  }
+  if (!finished)
+    throw Interrupted(
+        cat("interrupted; what was trained is saved. Go on with: ramoe finetune ... --run=",
+            options.run.run, " --resume=true"));
   const Json results = read_json(options.run.run + "/results.json");
   for (const Json& score : results["test"])
     std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n", options.language.c_str(),

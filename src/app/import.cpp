@@ -168,6 +168,7 @@ int run_import(const Arguments& arguments) {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "import")) return 0;
   check(!o.model.empty(), "no model was named; give --model=FOLDER.");
+  o.run.check_place("import");
   check_model_folder(o.model);
   const Json identity = model_identity(o.model);
   // The run can be used from anywhere, so it keeps absolute paths.

@@ -2,8 +2,10 @@
 #include <exception>
 #include <iostream>
 #include <new>
+#include <optional>
 
 #include "app/command.h"
+#include "ch05_training/interrupt.h"
 #include "support/error.h"
 
 namespace {
@@ -21,7 +23,11 @@ void print_usage(std::ostream& out) {
 int run(const std::string& name, const ramoe::Arguments& arguments) {
   std::vector<std::string> names;
   for (const ramoe::Command& command : ramoe::commands()) {
-    if (name == command.name) return command.run(arguments);
+    if (name == command.name) {
+      std::optional<ramoe::Interrupt> interrupt;
+      if (command.looks) interrupt.emplace();
+      return command.run(arguments);
+    }
     names.push_back(command.name);
   }
   const std::string nearest = ramoe::nearest_word(name, names);
@@ -40,6 +46,14 @@ int main(int count, char** values) {
   }
   try {
     return run(all[0], {all.begin() + 1, all.end()});
+  } catch (const ramoe::Interrupted& interrupted) {
+    const std::string text = interrupted.what();
+    std::cerr << "ramoe: "
+              << (text.empty() ? "interrupted; `ramoe " + all[0] +
+                                     "` keeps nothing on its way: the same command begins anew."
+                               : text)
+              << "\n";
+    return ramoe::interrupt_exit_code();
   } catch (const std::bad_alloc&) {
     std::cerr << "ramoe: out of memory; choose a smaller model, batch or sequence length.\n";
   } catch (const std::exception& error) {

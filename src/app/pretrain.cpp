@@ -54,6 +54,10 @@ void pretrain_stage(PretrainOptions o) {
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
+  if (folder.kept()) {
+    std::cerr << o.run.run << ": finished before, kept; --overwrite=true trains it anew\n";
+    return;
+  }
   const std::string model_folder = folder.file("model");
   std::cerr << "training the tokenizer\n";
   const Tokenizer tokenizer =
@@ -70,9 +74,8 @@ void pretrain_stage(PretrainOptions o) {
   Trainer trainer(model, o.train);
   TrainingFiles files(folder, trainer, o.train);
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.question_targets, o.seed);
-  Interrupt interrupt;
   Progress progress("pretrain", o.train.steps, trainer.steps_done());
-  while (trainer.steps_done() < o.train.steps && !interrupt.requested()) {
+  const auto one_step = [&] {
     const std::int64_t at = std::int64_t{trainer.steps_done()} * o.train.accumulate;
     const StepReport report = trainer.step([&](int micro) { return batches.batch(at + micro); });
     const int step = trainer.steps_done();
@@ -80,16 +83,21 @@ void pretrain_stage(PretrainOptions o) {
     std::snprintf(note, sizeof note, "loss %.3f", report.loss);
     progress.update(step, note);
     files.after_step(metrics_line(step, report));
+  };
+  try {
+    while (trainer.steps_done() < o.train.steps) one_step();
+  } catch (const Interrupted&) {  // the step that was at work is left out
   }
   files.save();
   if (trainer.steps_done() < o.train.steps) {
     folder.close("interrupted");
-    fail("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
-         "; everything is saved. Go on with: ramoe pretrain ... --run=", o.run.run,
-         " --resume=true");
+    throw Interrupted(cat("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
+                          "; everything is saved. Go on with: ramoe pretrain ... --run=", o.run.run,
+                          " --resume=true"));
   }
   progress.finish();
   save_model(model, model_folder);
+  folder.file(checksum_list_name);
   write_checksum_list(folder.path());
   const ParameterCount count = count_parameters(config);
   folder.write_results({{"steps", trainer.steps_done()},
@@ -101,7 +109,13 @@ void pretrain_stage(PretrainOptions o) {
 
 int run_pretrain(const Arguments& arguments) {
   return run_stage<PretrainOptions>(arguments, "pretrain", [](const PretrainOptions& options) {
-    pretrain_stage(options);
+    try {
+      pretrain_stage(options);
+    } catch (const Interrupted& interrupted) {
+      throw_on(interrupted, cat("interrupted; what was trained is saved. Go on with: ramoe "
+                                "pretrain ... --run=",
+                                options.run.run, " --resume=true"));
+    }
     std::cout << "The base model is in " << options.run.run << "/model.\n";
   });
 }

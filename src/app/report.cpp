@@ -138,6 +138,7 @@ int run_report(const Arguments& arguments) {
   const Workers workers(0);
   const Json results = finetuned ? results_of_finetune(read_run(key.path, "finetune"))
                                  : read_json(require_file(key.path, "results.json", "demo"));
+  note_run_file(key.path, "report.html");
   write_report(key.path + "/report.html", results);
   std::cout << accuracy_table_text(results) << "The report is " << key.path << "/report.html\n";
   return 0;

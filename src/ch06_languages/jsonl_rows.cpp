@@ -8,6 +8,7 @@
 #include "support/config.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -17,6 +18,7 @@ class Row {
  public:
   Row(std::string where, const std::string& line, const std::vector<std::string>& keys)
       : where_(std::move(where)) {
+    stop_point();
     check_utf8(line);
     std::set<std::string> seen;
     const auto watch_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
