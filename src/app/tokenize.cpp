@@ -68,7 +68,9 @@ int run_tokenize(const Arguments& arguments) {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, name_first(arguments, "folder"), "tokenize")) return 0;
   check(!o.folder.empty(), "ramoe tokenize wants a folder: ramoe tokenize runs/base/model");
-  const Tokenizer tokenizer = load_tokenizer(o.folder);
+  std::vector<std::string> notes;
+  const Tokenizer tokenizer = load_tokenizer(o.folder, &notes);
+  for (const std::string& note : notes) std::cerr << note << "\n";
   CachedEncoder encoder(tokenizer);
   std::ifstream file;
   if (!o.input.empty()) {
