@@ -1,7 +1,9 @@
 #include "app/base_run.h"
 
 #include <filesystem>
+#include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
 #include "ch05_training/checksum_list.h"
 #include "ch05_training/model_identity.h"
@@ -98,33 +100,33 @@ Json BaseRun::facts() const {
 }
 
 Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config) {
-  Tokenizer tokenizer = load_tokenizer(folder);
+  std::vector<std::string> notes;
+  Tokenizer tokenizer = load_tokenizer(folder, &notes);
+  for (const std::string& note : notes) std::cerr << note << "\n";
   check(tokenizer.vocab_size() <= config.vocab_size, folder, ": the model knows ",
         config.vocab_size, " tokens and the tokenizer ", tokenizer.vocab_size(),
         "; they do not belong together.");
   return tokenizer;
 }
 
-void copy_tokenizer(const std::string& from, const std::string& to) {
-  make_folder(to);
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                           "generation_config.json"})
-    if (std::filesystem::exists(from + "/" + name))
-      write_file(to + "/" + name, read_file(from + "/" + name));
-}
-
-BaseRun load_base(const std::string& path) {
+BaseRun load_base(const std::string& path, const std::string& stop) {
   const std::string place = path + "/run.json";
   const bool imported = is_import(path);
   RunRecord record = read_run(path, imported ? "import" : "pretrain");
   const auto options = imported ? part_of<ImportOptions>(record.config, place) : ImportOptions{};
   BaseParts parts = imported ? imported_parts(record, options) : pretrained_parts(record);
-  const std::string config_path = parts.model_folder + "/config.json";
-  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  ModelConfig config = load_model_config(parts.model_folder);
   auto tokenizer = std::make_unique<Tokenizer>(load_base_tokenizer(parts.model_folder, config));
-  const Prompts prompts = imported ? Prompts(*tokenizer, import_format(options, *tokenizer, config))
-                                   : Prompts(*tokenizer);
-  auto model = load_model(parts.model_folder);
+  PromptFormat format = imported ? import_format(options, *tokenizer, config)
+                                 : folder_format(parts.model_folder, *tokenizer, config);
+  if (!stop.empty()) {
+    set_stop(format, *tokenizer, stop);
+    check_specials("stop", format.stop, *tokenizer, parts.model_folder);
+  }
+  // A BOS that only the tokenizer names is left out of routing statistics like any other.
+  if (format.bos >= 0) config.bos_token_id = format.bos;
+  const Prompts prompts(*tokenizer, format);
+  auto model = load_model(parts.model_folder, config);
   return {std::move(record), std::move(parts.data), parts.model_folder, std::move(tokenizer),
           prompts,           std::move(model)};
 }
@@ -144,9 +146,17 @@ std::string find_model_folder(const std::string& path) {
 
 LoadedModel load_any_model(const std::string& path) {
   const std::string folder = find_model_folder(path);
-  auto model = load_model(folder);
-  Tokenizer tokenizer = load_base_tokenizer(folder, model->config());
-  return {std::move(model), std::move(tokenizer)};
+  const ModelConfig config = load_model_config(folder);
+  Tokenizer tokenizer = load_base_tokenizer(folder, config);
+  PromptFormat format = folder_format(folder, tokenizer, config);
+  if (is_import(path)) {
+    const RunRecord record = read_run(path, "import");
+    format =
+        import_format(part_of<ImportOptions>(record.config, path + "/run.json"), tokenizer, config);
+    format.prompt = PromptFormat{}.prompt;
+  }
+  auto model = load_model(folder, config);
+  return {std::move(model), std::move(tokenizer), std::move(format)};
 }
 
 }  // namespace ramoe

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
 #include "app/training_files.h"
 #include "ch05_training/checksum_list.h"
@@ -37,6 +38,11 @@ void FinetuneOptions::list(FieldList& f) {
   f.add("seed", &seed, "seed of the order of examples");
   answers.list(f);
   f.add("keep_model", &keep_model, "whether the fine-tuned model is saved");
+  f.add(
+      "save_dtype", &save_dtype,
+      "in what its weights are stored; as_loaded: as the base model's. They are rounded before the "
+      "model is evaluated",
+      {.choices = {"fp32", "bf16", "as_loaded"}});
   train.list(f);
   alignment.list(f);
   method_keys.list(f);
@@ -125,7 +131,7 @@ StageResults FinetuneInputs::stages() const {
 }
 
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
-  FinetuneInputs inputs{load_base(o.base), {}, {}, {}, {}};
+  FinetuneInputs inputs{load_base(o.base, o.answers.stop), {}, {}, {}, {}};
   const ModelConfig& config = inputs.base.model->config();
   check_same_base(inputs.base, read_run(o.divergence_run, "divergence"));
   check_same_base(inputs.base, read_run(o.taxonomy_run, "taxonomy"));
@@ -176,6 +182,8 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const StageResults stages = inputs.stages();
 
   const ModelConfig& config = model.config();
+  SavedForm form;
+  if (o.keep_model) form.dtypes = saved_dtypes(o.save_dtype, inputs.base.model_folder, model);
   // Until the first step the model is the base model.
   const MethodContext context{
       o.method_keys, o.alignment, stages, examples, o.train.steps, o.seed, o.language, [&] {
@@ -212,8 +220,16 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   }
   if (progress) progress->finish();
   if (o.keep_model) {
-    save_model(model, folder.file("model"));
-    copy_tokenizer(inputs.base.model_folder, folder.file("model"));
+    try {
+      round_values(model, form);
+    } catch (const Error& error) {
+      form.dtypes.clear();  // better another form than a run lost
+      std::cerr << error.what() << " It is saved so now.\n";
+    }
+    for (const std::string& copied :
+         save_tuned_model(model, inputs.base.model_folder, folder.file("model"),
+                          inputs.base.prompts.format().eos, form))
+      folder.file("model/" + copied);
     folder.file(checksum_list_name);
     write_checksum_list(folder.path());
   }

@@ -7,6 +7,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/model_folder.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -68,7 +69,7 @@ int run_memory(const Arguments& arguments) {
   const std::string path = std::filesystem::is_directory(keys.config)
                                ? find_model_folder(keys.config) + "/config.json"
                                : keys.config;
-  const ModelConfig config = from_hugging_face(read_json(path), path);
+  const ModelConfig config = read_model_config(path);
   check(keys.question.tokens <= config.max_position_embeddings, "tokens = ", keys.question.tokens,
         " exceeds max_position_embeddings = ", config.max_position_embeddings, " of ", path,
         "; lower --tokens.");

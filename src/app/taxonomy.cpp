@@ -17,7 +17,7 @@ void TaxonomyOptions::list(FieldList& f) {
 void taxonomy_stage(const TaxonomyOptions& options) {
   const Workers workers(options.run.threads);
   TaxonomyOptions o = options;
-  BaseRun base = load_base(o.base);
+  BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("taxonomy", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   o.answers.title = "taxonomy";
@@ -103,7 +103,7 @@ TaskExperts experts_of_task(BaseRun& base, const std::string& task, const Expert
 void experts_stage(const ExpertsOptions& options) {
   const Workers workers(options.run.threads);
   ExpertsOptions o = options;
-  BaseRun base = load_base(o.base);
+  BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("experts", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   Json results = Json::array();

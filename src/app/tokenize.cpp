@@ -70,7 +70,9 @@ int run_tokenize(const Arguments& arguments) {
   if (!read_arguments(fields, name_first(arguments, "folder"), "tokenize")) return 0;
   check(!o.folder.empty(), "ramoe tokenize wants a folder: ramoe tokenize runs/base/model");
   check_model_folder(o.folder);
-  const Tokenizer tokenizer = load_tokenizer(o.folder);
+  std::vector<std::string> notes;
+  const Tokenizer tokenizer = load_tokenizer(o.folder, &notes);
+  for (const std::string& note : notes) std::cerr << note << "\n";
   CachedEncoder encoder(tokenizer);
   std::ifstream file;
   if (!o.input.empty()) {

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 void write_checksum_list(const std::string& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder + "/model"))
-    if (entry.is_regular_file() && entry.path().extension() == ".json")
+    if (entry.is_regular_file() && entry.path().extension() != ".safetensors")
       names.push_back("model/" + entry.path().filename().string());
   std::sort(names.begin(), names.end());
   std::string text;

@@ -109,10 +109,14 @@ void check_command(const std::string& path, const Json& old, const std::string& 
 std::vector<std::string> files_of(const Json& record) {
   if (!record.contains("files")) return older_files(record["command"].get<std::string>());
   std::vector<std::string> names;
-  for (const Json& name : record["files"])
-    if (name.is_string() && !name.get<std::string>().starts_with(".") &&
-        name.get<std::string>().find('/') == std::string::npos)
-      names.push_back(name.get<std::string>());
+  for (const Json& entry : record["files"]) {
+    if (!entry.is_string()) continue;
+    const std::string name = entry.get<std::string>();
+    const std::size_t slash = name.find('/');
+    const std::string last = name.substr(slash + 1);  // npos + 1 is 0
+    if (slash != std::string::npos && name.substr(0, slash) != model_name) continue;
+    if (!last.starts_with(".") && last.find('/') == std::string::npos) names.push_back(name);
+  }
   return names;
 }
 
@@ -120,7 +124,9 @@ std::vector<std::string> files_of(const Json& record) {
 void remove_files(const std::string& path, Json record) {
   record["status"] = "running";  // if this is killed, nobody takes what is left for a finished run
   write_json(path + "/" + record_name, record);
-  for (const std::string& name : files_of(record)) {
+  std::vector<std::string> names = files_of(record);
+  std::reverse(names.begin(), names.end());  // what is in the model's folder before the folder
+  for (const std::string& name : names) {
     const std::string file = path + "/" + name;
     remove_written(file);
     if (name != model_name) continue;
