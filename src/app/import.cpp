@@ -13,6 +13,7 @@ namespace ramoe {
 void ImportOptions::list(FieldList& f) {
   run.list(f);
   f.add("model", &model, "folder of the model: config.json, tokenizer.json, *.safetensors");
+  f.also("model", model_aliases());
   data.list(f);
   f.add("prompt", &prompt,
         "what the model reads, with {question} in it; \\n is a new line, \\t a tab, \\\\ a "
@@ -39,7 +40,7 @@ std::string unescaped(const std::string& key, const std::string& text) {
     }
     const char next = i + 1 < text.size() ? text[++i] : '\0';
     check(next == 'n' || next == 't' || next == '\\', key, " = \"", text,
-          "\": behind a backslash n, t or another backslash was wanted.");
+          "\": behind a backslash n, t or another backslash was expected.");
     plain += next == 'n' ? '\n' : next == 't' ? '\t' : '\\';
   }
   return plain;
@@ -66,7 +67,7 @@ void check_specials(const std::string& prompt, const Tokenizer& tokenizer) {
 /// A JSON file of the model's folder, or an empty object.
 Json optional_json(const std::string& path) {
   const Json json = fs::exists(path) ? read_json(path) : Json::object();
-  check(json.is_object(), path, ": a JSON object was wanted.");
+  check(json.is_object(), path, ": a JSON object was expected.");
   return json;
 }
 
@@ -76,7 +77,7 @@ int choose_bos(const ImportOptions& o, const Tokenizer& tokenizer, const ModelCo
   if (o.bos == "always") {
     check(config.bos_token_id >= 0 && (named < 0 || named == config.bos_token_id),
           "bos = always: config.json says bos_token_id = ", config.bos_token_id,
-          " and the tokenizer ", named, " (-1: none); wanted one that both can agree on.");
+          " and the tokenizer ", named, " (-1: none); expected one that both can agree on.");
     return config.bos_token_id;
   }
   const std::string path = o.model + "/tokenizer_config.json";
@@ -165,8 +166,9 @@ PromptFormat import_format(const ImportOptions& o, const Tokenizer& tokenizer,
 int run_import(const Arguments& arguments) {
   ImportOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, arguments, "import")) return 0;
+  if (!read_arguments(fields, arguments, "import", {"model"})) return 0;
   check(!o.model.empty(), "no model was named; give --model=FOLDER.");
+  o.model = find_model_folder(o.model);
   const Json identity = model_identity(o.model);
   // The run can be used from anywhere, so it keeps absolute paths.
   o.model = fs::canonical(o.model);
@@ -203,6 +205,9 @@ int run_import(const Arguments& arguments) {
                           {"tokens", longest.tokens},
                           {"answer_tokens", longest.answer}}}});
   folder.close();
+  Arguments next = {"--base=" + o.run.run, "--run=" + beside(o.run.run, "divergence")};
+  next.insert(next.begin() + 1, cat("--max_new_tokens=", longest.answer));
+  say_end(cat("The base of the stages is ", o.run.run, "."), command_line("divergence", next));
   return 0;
 }
 

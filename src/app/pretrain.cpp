@@ -1,6 +1,7 @@
 // ramoe pretrain: a base model from the language mixture.
 #include <iostream>
 
+#include "app/pretrain_checks.h"
 #include "app/stages.h"
 #include "ch05_training/interrupt.h"
 #include "ch05_training/metrics.h"
@@ -50,6 +51,7 @@ void pretrain_stage(PretrainOptions o) {
   const Corpus corpus = load_corpus(o.corpus);
   const Mixture mixture(corpus, o.mixture);
   o.model.validate();
+  check_pretrain_sizes(o);
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
@@ -66,6 +68,7 @@ void pretrain_stage(PretrainOptions o) {
   config.eos_token_id = tokenizer.eos();
   config.pad_token_id = tokenizer.pad();
 
+  check_pretrain_batches(o, mixture, tokenizer, config);
   Model<float> model(config, o.seed);
   Trainer trainer(model, o.train);
   if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
@@ -105,10 +108,15 @@ void pretrain_stage(PretrainOptions o) {
 }
 
 int run_pretrain(const Arguments& arguments) {
-  return run_stage<PretrainOptions>(arguments, "pretrain", [](const PretrainOptions& options) {
-    pretrain_stage(options);
-    std::cout << "The base model is in " << options.run.run << "/model.\n";
-  });
+  const auto stage = [](PretrainOptions o, const FieldList& fields) {
+    note_unused_pretrain(o, fields);
+    o.corpus.languages = language_codes(o.corpus.data, o.corpus.languages);
+    pretrain_stage(o);
+    say_end(cat("The base model is in ", o.run.run, "/model."),
+            command_line("divergence",
+                         {"--base=" + o.run.run, "--run=" + beside(o.run.run, "divergence")}));
+  };
+  return run_stage<PretrainOptions>(arguments, "pretrain", stage);
 }
 
 }  // namespace ramoe

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ch01_tensor/parallel.h"
+#include "ch05_training/memory.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -224,6 +225,8 @@ std::unique_ptr<Model<float>> load_model(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
   const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
   const WeightFiles files(folder);
+  check_memory(4.0 * static_cast<double>(count_parameters(config).total), "the model in " + folder,
+               "take a smaller one or a larger machine");
   auto model = std::make_unique<Model<float>>(config);
   std::set<std::string> wanted;
   for (const StoredTensor& t : stored_tensors(*model)) wanted.insert(t.name);
