@@ -9,6 +9,7 @@
 
 #include "app/command.h"
 #include "ch01_tensor/gemm.h"
+#include "ch05_training/memory.h"
 #include "ch05_training/progress.h"
 
 namespace ramoe {
@@ -153,6 +154,9 @@ int run_bench(const Arguments& arguments) {
         "tokens = ", keys.options.tokens,
         " exceeds max_position_embeddings = ", keys.options.model.max_position_embeddings,
         "; lower --tokens or raise the other.");
+  check_memory(training_bytes(keys.options.model, keys.options.sequences, keys.options.tokens,
+                              static_cast<double>(count_parameters(keys.options.model).total)),
+               "the training step", "lower --sequences, --tokens or the model's sizes");
   check_out(keys.out);
   Json results = {{"date", utc_now()},
                   {"machine", machine_facts()},

@@ -47,6 +47,7 @@ void RunOptions::list(FieldList& f) {
 }
 
 OnExisting RunOptions::existing() const {
+  check(!run.empty(), "--run is empty; expected the folder of this run, such as --run=runs/base.");
   check(!(resume && overwrite), "--resume=true and --overwrite=true exclude one another.");
   return resume ? OnExisting::resume : overwrite ? OnExisting::overwrite : OnExisting::refuse;
 }
@@ -62,41 +63,6 @@ std::string RunOptions::how_to_go_on(bool overwrite) {
 
 void throw_on(const Interrupted& interrupted, const std::string& text) {
   throw Interrupted(*interrupted.what() != '\0' ? interrupted.what() : text);
-}
-
-bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command) {
-  for (const std::string& argument : arguments)
-    if (argument == "--help" || argument == "-h") {
-      std::cout << "ramoe " << command << " [config.json] [--key=value ...]\n\n" << fields.help();
-      return false;
-    }
-  for (const std::string& argument : arguments) {
-    if (argument.rfind("--", 0) == 0) continue;
-    check(argument == arguments.front(), "\"", argument,
-          "\" was not understood; wanted one config.json first, then flags --key=value.");
-    fields.read_json(read_json(argument), argument);
-  }
-  for (const std::string& argument : arguments)
-    if (argument.rfind("--", 0) == 0) fields.read_flag(argument.substr(2));
-  return true;
-}
-
-Arguments name_first(Arguments arguments, const std::string& key) {
-  if (!arguments.empty() && arguments[0].rfind("-", 0) != 0)
-    arguments[0] = cat("--", key, "=", arguments[0]);
-  return arguments;
-}
-
-void PathKey::list(FieldList& f) {
-  f.add("path", &path, help);
-}
-
-bool read_path(PathKey& key, const Arguments& arguments, const std::string& command) {
-  FieldList fields = fields_of(key);
-  if (!read_arguments(fields, name_first(arguments, "path"), command)) return false;
-  check(!key.path.empty(), "ramoe ", command, " wants a path: ramoe ", command, " runs/base");
-  check(std::filesystem::exists(key.path), key.path, " does not exist.");
-  return true;
 }
 
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,

@@ -20,7 +20,7 @@ struct DemoOptions {
   RunOptions run{"runs/demo"};
   std::string tier = "small", data = "data";
   std::string model_type = "olmoe";
-  std::vector<std::string> tasks = {"facts", "follow"};
+  std::vector<std::string> tasks = {"facts", "follow"}, languages;
   int seeds = 3;
   int steps = 0, finetune_steps = 0;
   double lambda = 1;
@@ -34,6 +34,9 @@ struct DemoOptions {
     f.add("model_type", &model_type, "router family of the base model",
           {.choices = {"olmoe", "qwen3_moe", "qwen2_moe"}});
     f.add("tasks", &tasks, "tasks; sums takes far longer to learn (make base-models)");
+    f.add("languages", &languages,
+          "English and targets, by code or name of a pack; empty: the seven, of smoke en,es,sw");
+    f.also("languages", language_aliases());
     f.add("seeds", &seeds, "fine-tuning seeds per language and method", {1, 1000});
     f.add("steps", &steps, "pre-training steps; 0: the tier's", {0, 1e7});
     f.add("finetune_steps", &finetune_steps, "fine-tuning steps; 0: the tier's", {0, 1e6});
@@ -78,6 +81,7 @@ DemoPlan plan(const DemoOptions& o) {
   p.pretrain.train.batch = smoke ? 16 : 64;
   p.pretrain.train.precision = o.precision;
   if (smoke) p.pretrain.corpus.languages = {"en", "es", "sw"};
+  if (!o.languages.empty()) p.pretrain.corpus.languages = o.languages;
   place(p.divergence.run, "divergence");
   place(p.taxonomy.run, "taxonomy");
   place(p.experts.run, "experts");
@@ -242,7 +246,11 @@ int run_demo(const Arguments& arguments) {
   DemoOptions o;
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "demo")) return 0;
+  if (!o.languages.empty()) o.languages = language_codes(o.data, o.languages);
+  if (o.tier == "smoke") note_unused(fields, {"seeds"}, "tier=smoke");
   const DemoPlan p = plan(o);
+  check(!p.finetune.empty(),
+        "the demo needs a target language beside English, such as --languages=en,sw.");
   check_places(o, p);
   try {
     run_all(o, p);

@@ -330,7 +330,7 @@ int run_experiment(const Arguments& arguments) {
     return merge_experiments({arguments.begin() + 1, arguments.end()});
   ExperimentOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, name_first(arguments, "plan"), "experiment")) return 0;
+  if (!read_arguments(fields, arguments, "experiment", {"plan", false})) return 0;
   check(!o.plan.empty(), "no plan was named; give one such as data/grids/main.json.");
   if (o.run.empty()) o.run = "runs/" + plan_name(o.plan);
   const Json json = read_json(o.plan);

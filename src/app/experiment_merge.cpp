@@ -142,11 +142,11 @@ int merge_experiments(const Arguments& arguments) {
       into = argument.substr(7);
     } else {
       check(!argument.starts_with("-"), argument,
-            " was not understood; wanted `ramoe experiment merge --into=FOLDER A B ...`.");
+            " was not understood; expected `ramoe experiment merge --into=FOLDER A B ...`.");
       from.push_back(argument);
     }
   check(!into.empty() && !from.empty(),
-        "wanted `ramoe experiment merge --into=FOLDER A B ...`: where to, and of what.");
+        "expected `ramoe experiment merge --into=FOLDER A B ...`: where to, and of what.");
   std::vector<Source> sources;
   if (std::filesystem::exists(into + "/experiment.json")) sources.push_back(read_source(into));
   for (const std::string& path : from) sources.push_back(read_source(path));

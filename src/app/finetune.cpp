@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "app/finetune_talk.h"
 #include "app/model_folder.h"
 #include "app/stages.h"
 #include "app/training_files.h"
@@ -28,10 +29,12 @@ FinetuneOptions::FinetuneOptions() {
 void FinetuneOptions::list(FieldList& f) {
   run.list(f);
   f.add("base", &base, "run folder of the base model");
+  f.also("base", model_aliases());
   f.add("divergence_run", &divergence_run, "run folder of `ramoe divergence`: the alignment zone");
   f.add("taxonomy_run", &taxonomy_run, "run folder of `ramoe taxonomy`: stage 1");
   f.add("experts_run", &experts_run, "run folder of `ramoe experts`: stage 2");
-  f.add("language", &language, "target language");
+  f.add("language", &language, "target language, by code or name");
+  f.also("language", language_aliases());
   f.add("method", &method, "how to fine-tune", {.choices = method_names()});
   f.add("train_tasks", &train_tasks, "tasks to train and test on; empty: all of the base model's");
   f.add("train_pairs", &train_pairs, "training pairs, drawn by seed; 0: all there are", {0, 1e7});
@@ -48,12 +51,12 @@ void FinetuneOptions::list(FieldList& f) {
   method_keys.list(f);
 }
 
-namespace {
-
 std::vector<std::string> tasks_of(const FinetuneOptions& o, const ParallelData& data) {
   for (const std::string& task : o.train_tasks) data.require_task(task);
   return o.train_tasks.empty() ? data.tasks_by_name() : o.train_tasks;
 }
+
+namespace {
 
 /// How many pairs of each type are trained on, and that nothing is aligned where that is so.
 void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOptions& o) {
@@ -69,6 +72,8 @@ void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOpti
            "which other pairs may be aligned\n";
 }
 
+}  // namespace
+
 Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
                Split split, bool quiet) {
   const BaseRun& base = inputs.base;
@@ -79,8 +84,6 @@ Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInpu
     scores.push_back(to_json(score));
   return scores;
 }
-
-}  // namespace
 
 UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
                                   const ParallelData& data, const std::vector<std::string>& tasks) {
@@ -163,7 +166,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
                     Model<float>& model, bool quiet, const std::function<bool()>& stop) {
   FinetuneOptions o = options;
   const ParallelData& data = *inputs.base.data;
-  data.require_language(o.language);
+  o.language = data.language_code(o.language);
   check(o.language != english, "language = en: the target must be another language than English.");
   const std::unique_ptr<Method> method = make_method(o.method);
   RunFolder folder(o.run.run, run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
@@ -179,6 +182,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const std::vector<FinetuneExample> examples = draw_examples(
       finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts), o.train_pairs, o.seed);
   if (!quiet) say_counts(examples, o);
+  check_finetune_memory(o, examples, model.config());
   const StageResults stages = inputs.stages();
 
   const ModelConfig& config = model.config();
@@ -236,7 +240,8 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   Json results = {{"language", o.language},
                   {"method", o.method},
                   {"seed", o.seed},
-                  {"examples", examples.size()}};
+                  {"examples", examples.size()},
+                  {"base", inputs.base_scores}};
   try {
     results["valid"] = scores_of(model, o, inputs, Split::adapt_valid, quiet);
     results["test"] = scores_of(model, o, inputs, Split::test, quiet);
@@ -253,15 +258,20 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
 int run_finetune(const Arguments& arguments) {
   FinetuneOptions options;
   FieldList fields = fields_of(options);
-  if (!read_arguments(fields, arguments, "finetune")) return 0;
+  if (!read_arguments(fields, arguments, "finetune", {"base"})) return 0;
+  note_unused_finetune(options, fields);
   const Workers workers(options.run.threads);
   options.run.check_place("finetune");
   bool finished = false;
+  Json base_scores;
   try {
-    const FinetuneInputs inputs = load_finetune_inputs(options);
+    FinetuneInputs inputs = load_finetune_inputs(options);
+    options.language = inputs.base.data->language_code(options.language);
     const RunFacts facts = run_facts("finetune", fields, options.seed, inputs.base.facts());
     // Of a finished run that kept no weights nothing is left to go on with, and nothing is to do.
-    finished = (options.run.resume && is_finished(options.run.run, facts)) ||
+    finished = options.run.resume && is_finished(options.run.run, facts);
+    inputs.base_scores = base_scores = say_finetuning(options, inputs);
+    finished = finished ||
                finetune_stage(options, inputs, *inputs.base.model, false, interrupt_requested);
   } catch (const Interrupted&) {
   }
@@ -269,12 +279,7 @@ int run_finetune(const Arguments& arguments) {
     throw Interrupted(
         cat("interrupted; what was trained is saved. Go on with: ramoe finetune ... --run=",
             options.run.run, " --resume=true"));
-  const Json results = read_json(options.run.run + "/results.json");
-  for (const Json& score : results["test"])
-    std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n", options.language.c_str(),
-                score["task"].get<std::string>().c_str(), score["accuracy"].get<double>(),
-                score["n"].get<int>(), score["given_english"].get<double>(),
-                score["n_english_correct"].get<int>());
+  say_finetuned(options, base_scores["test"]);
   return 0;
 }
 

@@ -15,6 +15,7 @@ namespace ramoe {
 void ImportOptions::list(FieldList& f) {
   run.list(f);
   f.add("model", &model, "folder of the model: config.json, tokenizer.json, *.safetensors");
+  f.also("model", model_aliases());
   data.list(f);
   f.add("prompt", &prompt,
         "what the model reads, with {question} in it; \\n is a new line, \\t a tab, \\\\ a "
@@ -89,10 +90,10 @@ PromptFormat import_format(const ImportOptions& o, const Tokenizer& tokenizer,
 int run_import(const Arguments& arguments) {
   ImportOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, arguments, "import")) return 0;
+  if (!read_arguments(fields, arguments, "import", {"model"})) return 0;
   check(!o.model.empty(), "no model was named; give --model=FOLDER.");
   o.run.check_place("import");
-  check_model_folder(o.model);
+  o.model = find_model_folder(o.model);
   const Json identity = model_identity(o.model);
   // The run can be used from anywhere, so it keeps absolute paths.
   o.model = fs::canonical(o.model);
@@ -132,6 +133,9 @@ int run_import(const Arguments& arguments) {
                           {"tokens", longest.tokens},
                           {"answer_tokens", longest.answer}}}});
   folder.close();
+  Arguments next = {"--base=" + o.run.run, "--run=" + beside(o.run.run, "divergence")};
+  next.insert(next.begin() + 1, cat("--max_new_tokens=", longest.answer));
+  say_end(cat("The base of the stages is ", o.run.run, "."), command_line("divergence", next));
   return 0;
 }
 

@@ -138,7 +138,8 @@ void inspect_pack(const std::string& path) {
 
 int run_inspect(const Arguments& arguments) {
   PathKey key{{}, "run folder, model folder, safetensors file or language pack"};
-  if (!read_path(key, arguments, "inspect")) return 0;
+  FieldList fields = fields_of(key);
+  if (!read_path(key, fields, arguments, "inspect")) return 0;
   if (fs::exists(key.path + "/run.json"))
     inspect_run(key.path);
   else if (fs::exists(key.path + "/config.json"))

@@ -1,6 +1,7 @@
 // ramoe pretrain: a base model from the language mixture.
 #include <iostream>
 
+#include "app/pretrain_checks.h"
 #include "app/stages.h"
 #include "app/training_files.h"
 #include "ch05_training/checksum_list.h"
@@ -51,6 +52,7 @@ void pretrain_stage(PretrainOptions o) {
   const Corpus corpus = load_corpus(o.corpus);
   const Mixture mixture(corpus, o.mixture);
   o.model.validate();
+  check_pretrain_sizes(o);
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
@@ -70,6 +72,7 @@ void pretrain_stage(PretrainOptions o) {
   config.eos_token_id = tokenizer.eos();
   config.pad_token_id = tokenizer.pad();
 
+  check_pretrain_batches(o, mixture, tokenizer, config);
   Model<float> model(config, o.seed);
   Trainer trainer(model, o.train);
   TrainingFiles files(folder, trainer, o.train);
@@ -108,16 +111,21 @@ void pretrain_stage(PretrainOptions o) {
 }
 
 int run_pretrain(const Arguments& arguments) {
-  return run_stage<PretrainOptions>(arguments, "pretrain", [](const PretrainOptions& options) {
+  const auto stage = [](PretrainOptions o, const FieldList& fields) {
+    note_unused_pretrain(o, fields);
+    o.corpus.languages = language_codes(o.corpus.data, o.corpus.languages);
     try {
-      pretrain_stage(options);
+      pretrain_stage(o);
     } catch (const Interrupted& interrupted) {
       throw_on(interrupted, cat("interrupted; what was trained is saved. Go on with: ramoe "
                                 "pretrain ... --run=",
-                                options.run.run, " --resume=true"));
+                                o.run.run, " --resume=true"));
     }
-    std::cout << "The base model is in " << options.run.run << "/model.\n";
-  });
+    say_end(cat("The base model is in ", o.run.run, "/model."),
+            command_line("divergence",
+                         {"--base=" + o.run.run, "--run=" + beside(o.run.run, "divergence")}));
+  };
+  return run_stage<PretrainOptions>(arguments, "pretrain", stage);
 }
 
 }  // namespace ramoe

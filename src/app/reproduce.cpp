@@ -22,6 +22,7 @@ struct ReproduceOptions {
     f.add("models", &slice.models, "models of the slice; empty: all");
     f.add("tasks", &slice.tasks, "tasks of the slice; empty: all");
     f.add("languages", &slice.languages, "target languages of the slice; empty: all");
+    f.also("languages", language_aliases());
     f.add("variants", &slice.variants, "main variants of the slice, sft among them; empty: all");
     f.add("seeds", &slice.seeds, "how many fresh seeds", {1, 900});
     f.add("first_seed", &slice.first_seed, "the first of them; none may be the grid's", {1, 1000});
@@ -56,7 +57,8 @@ void check_bases(const Evidence& committed, const Evidence& fresh) {
   for (std::size_t c = 0; c < committed.cells.size(); ++c) {
     const EvidenceCell &old = committed.cells[c], &now = fresh.cells[c];
     check(std::abs(old.base - now.base) <= 0.02, "the base model ", old.model, " answers ",
-          old.task, "/", old.lang, " with accuracy ", now.base, " here and ", old.base,
+          old.task, "/", old.lang, " right in ", percent_text(now.base, 1), " here and in ",
+          percent_text(old.base, 1),
           " in the grid; is it the same model? `make base-models` makes new ones, and with them "
           "the grid has to be run again.");
   }

@@ -67,22 +67,21 @@ GridResults results_of_folder(const std::string& folder) {
 
 }  // namespace
 
-int report_grid(const std::string& folder) {
-  const Workers workers(0);
+int report_grid(const std::string& folder, const std::string& file) {
   const std::string place = fs::path(folder + "/").parent_path().string();  // without a last slash
   GridResults grid = results_of_folder(place);
   Json routing = grid_routing(place, grid);
   const ResultsInput input = results_input(std::move(grid), {}, {}, std::move(routing));
-  write_file(place + "/report.html", results_manuscript(input).html());
+  write_file(file, results_manuscript(input).html());
   say_verdicts(input);
-  std::cout << "The report is " << place << "/report.html\n";
+  std::cout << "The report is " << file << ".\n";
   return 0;
 }
 
 int run_results(const Arguments& arguments) {
   ResultsOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, name_first(arguments, "folder"), "results")) return 0;
+  if (!read_arguments(fields, arguments, "results", {"folder", false})) return 0;
   const std::string main = o.folder + "/main", routing = main + "_routing.json";
   check(fs::exists(main + ".json"), main, ".json is missing: ", o.folder,
         " holds no results of the main grid; `make grid` and `make docs-grid` make them.");

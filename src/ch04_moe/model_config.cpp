@@ -5,6 +5,9 @@
 #include "support/error.h"
 
 namespace ramoe {
+namespace {
+constexpr int kMostWidth = 1 << 20;  // of an expert or a dense layer
+}
 
 void ModelConfig::list(FieldList& f) {
   const double inf = std::numeric_limits<double>::infinity();
@@ -19,11 +22,11 @@ void ModelConfig::list(FieldList& f) {
   f.add("num_experts", &num_experts, "E, routed experts per layer", {1, 4096});
   f.add("num_experts_per_tok", &num_experts_per_tok, "K, experts per token", {1, 4096});
   f.add("moe_intermediate_size", &moe_intermediate_size, "H, hidden width of one expert",
-        {1, 1 << 20});
+        {1, kMostWidth});
   f.add("shared_expert_intermediate_size", &shared_expert_intermediate_size,
-        "hidden width of qwen2_moe's shared expert; 0: K * H", {0, 1 << 20});
+        "hidden width of qwen2_moe's shared expert; 0: K * H", {0, kMostWidth});
   f.add("intermediate_size", &intermediate_size, "hidden width of dense layers; 0: K * H",
-        {0, 1 << 20});
+        {0, kMostWidth});
   f.add("decoder_sparse_step", &decoder_sparse_step,
         "layer l has experts if this divides l + 1 (qwen families)", {1, 1024});
   f.add("mlp_only_layers", &mlp_only_layers, "layers without experts (qwen families)", {0, 1023});
@@ -47,11 +50,15 @@ void ModelConfig::set_family_defaults() {
 }
 
 void ModelConfig::resolve_widths() {
-  const int active = num_experts_per_tok * moe_intermediate_size;
-  if (shared_expert() && shared_expert_intermediate_size == 0)
-    shared_expert_intermediate_size = active;
-  const bool all_moe = moe_layer_count() == num_hidden_layers;
-  if (!all_moe && intermediate_size == 0) intermediate_size = active;
+  const std::int64_t active = std::int64_t{num_experts_per_tok} * moe_intermediate_size;
+  const auto take = [&](int& width, const char* key) {
+    if (width != 0) return;
+    check(active <= kMostWidth, key, " = 0 means K * H = ", active, ", more than ", kMostWidth,
+          "; give the width itself, or lower num_experts_per_tok or moe_intermediate_size.");
+    width = static_cast<int>(active);
+  };
+  if (shared_expert()) take(shared_expert_intermediate_size, "shared_expert_intermediate_size");
+  if (moe_layer_count() != num_hidden_layers) take(intermediate_size, "intermediate_size");
 }
 
 bool ModelConfig::is_moe_layer(int l) const {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ch01_tensor/parallel.h"
+#include "ch05_training/memory.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -312,6 +313,8 @@ std::unique_ptr<Model<float>> load_model(const std::string& folder) {
 std::unique_ptr<Model<float>> load_model(const std::string& folder, const ModelConfig& config) {
   const std::string config_path = folder + "/config.json";
   const WeightFiles files(folder);
+  check_memory(4.0 * static_cast<double>(count_parameters(config).total), "the model in " + folder,
+               "take a smaller one or a larger machine");
   for (const auto& file : files.files()) file->check_whole();
   auto model = std::make_unique<Model<float>>(config);
   const bool spare_head = config.tie_word_embeddings && files.has(kHead);

@@ -60,7 +60,7 @@ struct Growing {
 /// The distinct pieces as bytes, in an order that does not depend on that of the lines.
 std::vector<Word> count_words(const std::vector<WeightedLine>& lines, int vocab_size) {
   check(vocab_size >= kSmallestVocab, "vocab_size is ", vocab_size, ", but ", kSpecials,
-        " special tokens and 256 bytes need at least ", kSmallestVocab);
+        " special tokens and 256 bytes need at least ", kSmallestVocab, ".");
   const PieceScanner scanner = find_scanner(kWordsPattern);
   std::map<std::string, long, std::less<>> counts;
   for (const auto& [line, count] : lines) {
