@@ -117,8 +117,8 @@ class Text {
     return !is_inflection(i, step);
   }
 
-  /// Whether the joint beside the letter at i only inflects it: Turkish B'dir, Hungarian B-nek, Zulu
-  /// ngu-B.
+  /// Whether the joint beside the letter at i only inflects it: Turkish B'dir, Hungarian B-nek,
+  /// Zulu ngu-B.
   bool is_inflection(std::ptrdiff_t i, int step) const {
     const bool apostrophe = at(i + step) == U'\'' || at(i + step) == 0x2019;
     if (primary_ == "tr" || primary_ == "az") return apostrophe && step > 0;

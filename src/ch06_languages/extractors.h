@@ -18,7 +18,7 @@
 //                                          answer; before 000 thousands alone
 //     blanks (also no-break and thin), apostrophes   thousands, if groups have three digits
 //     U+066B and U+066C                    Arabic decimal and thousands sign, nothing else
-//     /  between two Persian digits        the decimal sign, in Persian
+//     /  between two Persian digits        the decimal sign, in Persian; $ is one in Cape Verde
 //   Runs that fit no rule are lists, dates or times: their last group counts (12.5.2020 is 2020).
 //   The sign is a hyphen, an en dash or a minus sign, directly before the digits, or before a
 //   currency or percent sign (-US$5, -R$ 5, -%18), or between "=" and a blank. It is none

@@ -76,7 +76,8 @@ NumberCustoms number_customs(std::string_view lang) {
   NumberCustoms customs;
   customs.point =
       holds(kPoint, region) || (holds(kPoint, primary) && !holds(kNoPoint, region) && !arabic);
-  customs.slash = primary == "fa";
+  if (primary == "fa") customs.decimal_sign = U'/';
+  if (primary == "kea" || region == "pt-cv") customs.decimal_sign = U'$';
   customs.sign_behind = holds(" ar dv fa fy he ku ps sd ug ur yi ", primary);
   customs.three_decimals =
       holds(" ar-bh ar-jo ar-kw ar-ly ar-om ar-ps ar-tn en-bh en-jo en-kw en-om fr-tn ", region);

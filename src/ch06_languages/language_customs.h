@@ -17,7 +17,7 @@ std::string primary_language(std::string_view lang);
 
 struct NumberCustoms {
   bool point = false;           // the decimal sign is the point, and the comma groups: 1,234 = 1234
-  bool slash = false;           // a slash between Persian digits is a decimal sign
+  char32_t decimal_sign = 0;    // another one: / of Persian digits, $ in Cape Verde (5$25)
   bool sign_behind = false;     // a minus may stand behind the last digit
   bool three_decimals = false;  // money has three decimals: 5.000 may be 5
   bool groups_of_two = false;   // 12 34 56

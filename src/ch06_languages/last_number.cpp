@@ -45,11 +45,14 @@ std::u32string_view boxed(std::u32string_view text) {
   return inside;
 }
 
-/// The slash between two Persian digits as the Arabic decimal sign.
-void read_persian_slashes(std::u32string& text) {
-  const auto is_persian = [&](std::size_t i) { return text[i] >= 0x06F0 && text[i] <= 0x06F9; };
-  for (std::size_t i = 1; i + 1 < text.size(); ++i)
-    if (text[i] == U'/' && is_persian(i - 1) && is_persian(i + 1)) text[i] = 0x066B;
+/// The language's own decimal sign between two digits as the Arabic one; a slash between Persian
+/// digits only.
+void read_decimal_sign(std::u32string& text, char32_t sign) {
+  for (std::size_t i = 1; i + 1 < text.size(); ++i) {
+    const bool between = digit_value(text[i - 1]) >= 0 && digit_value(text[i + 1]) >= 0;
+    const bool persian = text[i - 1] >= 0x06F0 && text[i - 1] <= 0x06F9;
+    if (text[i] == sign && between && (persian || sign != U'/')) text[i] = 0x066B;
+  }
 }
 
 }  // namespace
@@ -57,7 +60,7 @@ void read_persian_slashes(std::u32string& text) {
 std::vector<std::string> last_number(std::string_view lang, std::u32string_view text) {
   const NumberCustoms customs = number_customs(lang);
   std::u32string plain = without_myriads(plain_text(boxed(text)));
-  if (customs.slash) read_persian_slashes(plain);
+  if (customs.decimal_sign != 0) read_decimal_sign(plain, customs.decimal_sign);
   NumberRun run = last_number_run(plain);
   if (run.groups.empty()) return {};
   run.negative = is_negative(plain, run, customs);

@@ -30,17 +30,19 @@ bool is_part_of_currency(char32_t c) {
 /// Whether a word is a currency by its looks: it has a currency sign (US$, GH₵), is a percent sign,
 /// or is a short abbreviation (EUR, Rp, Ksh, kr, رس) and no ordinary word.
 bool is_currency(std::u32string_view word) {
-  int letters = 0, capitals = 0, small_vowels = 0;
+  int letters = 0, capitals = 0, small_vowels = 0, points = 0;
   for (const char32_t c : word) {
     if (is_currency_sign(c) || (is_percent(c) && word.size() == 1)) return true;
     if (writes_no_blanks(c) || is_percent(c)) return false;
-    letters += is_letter(c);
+    letters += char_class(c) == CharClass::letter;
+    points += c == U'.';
     capitals += to_lower(c) != c;
     small_vowels += std::u32string_view(U"aeiou").find(c) != std::u32string_view::npos;
   }
-  if (letters == 0 || word.size() > 6) return false;
+  if (letters == 0) return false;
   const char32_t first = word[0];
-  if (first >= 0x0590 && first < 0x2E80) return letters <= 4;  // Arabic, Ethiopic, Indic
+  if (first >= 0x0590 && first < 0x2E80) return letters <= (points > 1 ? 8 : 4);  // no capitals
+  if (word.size() > 6) return false;
   if (first >= 0x0370) return false;  // Greek and Cyrillic abbreviations stand behind
   if (to_lower(first) == first) return word == U"kr" || word == U"kr." || word == U"zł";
   return letters <= 2 || capitals > 1 || small_vowels == 0;
@@ -61,6 +63,7 @@ bool stands_free(std::u32string_view text, std::size_t i, bool has_cents) {
     const std::size_t begin = currency_begin(text, i);
     const std::u32string_view word = text.substr(begin, i - begin);
     const bool behind_digit = begin > 0 && digit_value(text[begin - 1]) >= 0;
+    if (begin > 0 && text[begin - 1] == 0x00B0) return true;               // °C-18
     if (is_currency_sign(before)) return !behind_digit;                    // $-5, but 5€-10€
     const bool money = word.size() > 1 && has_cents && is_currency(word);  // CHF-5.00
     return !behind_digit && (money || word.ends_with(U"CFA"));

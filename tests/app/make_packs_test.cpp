@@ -138,9 +138,9 @@ TEST_F(MakePacks, RulesMakePlainNames) {
                         {"+", {"плюс", "знак плюса"}},
                         {"−", {"минус", "знак минуса"}}}));
   put("pt.json", emoji({{"➕", {"símbolo de adição", "sinal"}},
-                        {"+", {"sinal de mais", "mais"}},
+                        {"+", {"sinal de mais", "adição", "mais"}},
                         {"➖", {"símbolo de subtração", "sinal", "menos"}},
-                        {"−", {"sinal de menos", "menos"}}}));
+                        {"−", {"sinal de menos", "menos", "subtração"}}}));
   put("hi.json", emoji({{"🍌", {"केला, फल", "केला", "फल"}}}));
   write_file(
       scratch_.file("rules.py"),
