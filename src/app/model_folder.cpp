@@ -32,8 +32,8 @@ int choose_bos(const std::string& folder, const std::string& bos, const Tokenize
   const Json add = optional_json(path).value("add_bos_token", Json());
   check(add.is_null() || add.is_boolean(), path, ": add_bos_token = ", add.dump(),
         " is neither true nor false.");
-  if (add == Json(true) && config.bos_token_id < 0) return named;
-  return add != Json(false) && named == config.bos_token_id ? named : -1;
+  if (add == Json(true)) return named;
+  return add.is_null() && named == config.bos_token_id ? named : -1;
 }
 
 /// The ids of the key eos_token_id of a file: none, one or a list.

@@ -14,9 +14,9 @@ ModelConfig read_model_config(const std::string& path);
 ModelConfig load_model_config(const std::string& folder);
 
 /// Prompts with the question alone, the BOS and the EOS tokens that the folder's files name. BOS as
-/// `bos` says: auto puts it if tokenizer and config.json name the same one, or add_bos_token is true
-/// in tokenizer_config.json, but not where that is false. Every EOS of tokenizer, config.json and
-/// generation_config.json ends an answer, the tokenizer's first.
+/// `bos` says: auto puts it if tokenizer and config.json name the same one, or add_bos_token of
+/// tokenizer_config.json is true, but not where that is false. Every EOS of tokenizer, config.json
+/// and generation_config.json ends an answer, the tokenizer's first.
 PromptFormat folder_format(const std::string& folder, const Tokenizer& tokenizer,
                            const ModelConfig& config, const std::string& bos = "auto");
 

@@ -71,8 +71,8 @@ struct ModelConfig {
 
 /// config.json as Hugging Face writes it for the family, and back. Keys that are left out have the
 /// default of transformers 5. Error, naming the key: one that is missing and has no sensible
-/// default, a value this model cannot honour (another activation, scaled rotary positions, a sliding
-/// window shorter than the longest sequence, quantised weights), an unknown one that may mean part
+/// default, a value this model cannot honour (another activation, scaled rotary positions, a window
+/// shorter than the longest sequence, quantised weights), an unknown one that may mean part
 /// of the computation (model_config_keys.h); of others that are unknown, `notes` gets a line.
 Json to_hugging_face(const ModelConfig& config);
 ModelConfig from_hugging_face(const Json& json, const std::string& where,

@@ -23,8 +23,8 @@ bool is_passive_key(const std::string& key);
 
 /// Whether a key that is on no list may be passed over. transformers ignores whatever its classes
 /// for these families do not read, so such a key cannot change what is compared with. Not so if it
-/// is one of `read` misspelt, or if its name has a word of a model's computation in it: then a newer
-/// or another program may compute something else by it.
+/// is one of `read` misspelt, or if its name has a word of a model's computation in it: a newer or
+/// another program may compute something else by it.
 bool may_be_passed_over(const std::string& key, const std::vector<std::string>& read);
 
 }  // namespace ramoe

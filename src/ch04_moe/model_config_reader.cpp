@@ -167,8 +167,8 @@ class Reader {
     place_[name] = place;
   }
 
-  /// null, one id or a list of them. Of a list, each EOS ends a text; padding is never looked at, so
-  /// any of several will do.
+  /// null, one id or a list of them. Of a list, each EOS ends a text; padding is never looked at,
+  /// so any of several will do.
   void take_token(const std::string& key, const Json& value) {
     if (value.is_null() || value == Json::array())
       known_[key] = -1;

@@ -7,7 +7,7 @@
 //   experts.down (E,H,C)         model.layers.0.mlp.experts.3.down_proj.weight (C,H)
 //   router (C,E)                 model.layers.0.mlp.gate.weight (E,C)
 //
-// Files from elsewhere may lack the "model." in front, as a model without its head is saved, and may
+// Files from elsewhere may lack the "model." in front, as a model without head is saved, and may
 // hold the experts of a layer fused in two tensors (stored_layouts.cpp); we write the form above.
 // Files hold (out,in), we keep (in,out): square blocks are turned at a time, so that both sides are
 // read and written by whole cache lines. Tests: tests/ch05_training/model_files_test.cpp

@@ -4,7 +4,7 @@
 //   embed_tokens.weight, layers.0....          without "model." in front: a model without its head
 //   ...mlp.experts.gate_up_proj (E,2H,C)       all experts of a layer in two tensors, (out,in): as
 //   ...mlp.experts.down_proj    (E,C,H)        transformers 5 holds them
-//   ...mlp.experts.gate_up_proj (E,C,2H)       the same turned, (in,out), as other programs write it:
+//   ...mlp.experts.gate_up_proj (E,C,2H)       the same turned, (in,out), as others write it:
 //   ...mlp.experts.down_proj    (E,H,C)        our parameters, number by number
 //
 // Both readings would fit only if 2H = C and C = H, so the shapes of the two tell the layout.

@@ -78,6 +78,8 @@ TEST_F(ModelFolder, BosAsTheFilesSay) {
   edit("config.json", [](Json& json) { json["bos_token_id"] = nullptr; });
   edit("tokenizer_config.json", [](Json& json) { json["add_bos_token"] = true; });
   EXPECT_EQ(generated(), with_bos);
+  edit("config.json", [](Json& json) { json["bos_token_id"] = 5; });
+  EXPECT_EQ(generated(), with_bos);
   edit("tokenizer_config.json", [](Json& json) { json.erase("add_bos_token"); });
   EXPECT_EQ(generated(), without);
   edit("tokenizer_config.json", [](Json& json) { json["add_bos_token"] = "yes"; });
@@ -135,6 +137,29 @@ void write_items(const std::string& path) {
     }
   write_file(path + ".jsonl", items);
   write_file(path + "-general.jsonl", general);
+}
+
+// OLMoE's chat template has <|user|>, which is no token of its tokenizer.
+TEST_F(ModelFolder, WhatLooksLikeASpecialTokenMayBeTextOfTheChatTemplate) {
+  write_items(path("items"));
+  const auto import = [&](const std::string& more) {
+    return run_cli("import --overwrite=true --model=" + model() + " --data=" + path("items.jsonl") +
+                   " --general=" + path("items-general.jsonl") +
+                   " --packs=" RAMOE_SOURCE_DIR "/data --run=" + path("run") + " " + more);
+  };
+  for (const char* keys : {"--prompt='<|user|>{question}'", "--stop='<|user|>'"}) {
+    Outcome outcome = import(keys);
+    EXPECT_EQ(outcome.code, 1);
+    expect_contains(outcome.text, "<|user|>");
+    write_file(model() + "/chat_template.jinja", "{{ '<|user|>' }}");
+    EXPECT_EQ(import(keys).code, 0);
+    fs::remove(model() + "/chat_template.jinja");
+    edit("tokenizer_config.json", [](Json& json) { json["chat_template"] = "{{ '<|user|>' }}"; });
+    EXPECT_EQ(import(keys).code, 0);
+    edit("tokenizer_config.json", [](Json& json) { json.erase("chat_template"); });
+  }
+  expect_contains(import("--stop='<|pad|>'").text, "answers end with: <|eos|> or <|pad|>\n");
+  expect_contains(import("--stop='\\n'").text, "answers end with: <|eos|> or \"\\n\"\n");
 }
 
 TEST_F(ModelFolder, AFineTunedFolderCarriesAllThatWasThere) {
