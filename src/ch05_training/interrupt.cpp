@@ -41,7 +41,7 @@ void note_signal(int signal, siginfo_t* info, void*) {
   }
   // `timeout` signals its command and then the whole group, the command among it.
   const bool same = sender_of(info) != 0 && sender_of(info) == first_sender.load() &&
-                    milliseconds_now() - first_time.load() < 10;
+                    milliseconds_now() - first_time.load() < 50;
   if (signal == SIGHUP || same) return;
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;

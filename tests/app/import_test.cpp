@@ -76,8 +76,8 @@ class Import : public testing::Test {
   }
   std::string import(const std::string& more = "") const {
     return "import --model=" + model_folder() + " --data=" + path("items.jsonl") +
-           " --general=" + path("general.jsonl") +
-           " --packs=" RAMOE_SOURCE_DIR "/data --run=" + run("base") + " " + more;
+           " --general=" + path("general.jsonl") + " --packs=data --run=" + run("base") + " " +
+           more;
   }
   void expect_ok(const std::string& arguments) const {
     const Outcome outcome = run_cli(arguments);
