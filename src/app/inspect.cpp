@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
 #include "ch05_training/checksum_list.h"
 #include "ch05_training/memory.h"
@@ -45,10 +46,11 @@ void print_config(const ModelConfig& c) {
                            : ""));
   print("router", cat("softmax over all experts, top-", c.num_experts_per_tok,
                       c.norm_topk_prob ? ", renormalised" : ", not renormalised"));
-  print("vocabulary",
-        cat(c.vocab_size, c.tie_word_embeddings ? ", tied" : ", not tied", "; ",
-            token_name("BOS", c.bos_token_id), ", ", token_name("EOS", c.eos_token_id), ", ",
-            token_name("padding", c.pad_token_id)));
+  std::string eos = token_name("EOS", c.eos_token_id);
+  for (const int id : c.more_eos) eos += cat(" and ", id);
+  print("vocabulary", cat(c.vocab_size, c.tie_word_embeddings ? ", tied" : ", not tied", "; ",
+                          token_name("BOS", c.bos_token_id), ", ", eos, ", ",
+                          token_name("padding", c.pad_token_id)));
   const ParameterCount count = count_parameters(c);
   print("parameters", cat(count.total, " in all, ", count.active, " per token"));
   const double weights = 4.0 * static_cast<double>(count.total);
@@ -86,9 +88,8 @@ void print_check(const SafetensorsFile& file) {
 }
 
 void inspect_model(const std::string& folder) {
-  const std::string config_path = folder + "/config.json";
   print("model", folder);
-  print_config(from_hugging_face(read_json(config_path), config_path));
+  print_config(load_model_config(folder));
   if (fs::exists(folder + "/model.safetensors") ||
       fs::exists(folder + "/model.safetensors.index.json")) {
     const WeightFiles files(folder);
@@ -137,7 +138,8 @@ void inspect_pack(const std::string& path) {
 
 int run_inspect(const Arguments& arguments) {
   PathKey key{{}, "run folder, model folder, safetensors file or language pack"};
-  if (!read_path(key, arguments, "inspect")) return 0;
+  FieldList fields = fields_of(key);
+  if (!read_path(key, fields, arguments, "inspect")) return 0;
   if (fs::exists(key.path + "/run.json"))
     inspect_run(key.path);
   else if (fs::exists(key.path + "/config.json"))
@@ -145,7 +147,7 @@ int run_inspect(const Arguments& arguments) {
   else if (fs::is_regular_file(key.path) && key.path.ends_with(".json")) {
     const Json json = read_json(key.path);
     if (json.is_object() && json.contains("model_type"))
-      print_config(from_hugging_face(json, key.path));
+      print_config(read_model_config(key.path));
     else
       inspect_pack(key.path);
   } else if (fs::is_regular_file(key.path)) {

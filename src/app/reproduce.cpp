@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "app/command.h"
+#include "app/experiment_run.h"
 #include "ch12_experiments/replication.h"
 #include "support/error.h"
 
@@ -21,6 +22,7 @@ struct ReproduceOptions {
     f.add("models", &slice.models, "models of the slice; empty: all");
     f.add("tasks", &slice.tasks, "tasks of the slice; empty: all");
     f.add("languages", &slice.languages, "target languages of the slice; empty: all");
+    f.also("languages", language_aliases());
     f.add("variants", &slice.variants, "main variants of the slice, sft among them; empty: all");
     f.add("seeds", &slice.seeds, "how many fresh seeds", {1, 900});
     f.add("first_seed", &slice.first_seed, "the first of them; none may be the grid's", {1, 1000});
@@ -55,7 +57,8 @@ void check_bases(const Evidence& committed, const Evidence& fresh) {
   for (std::size_t c = 0; c < committed.cells.size(); ++c) {
     const EvidenceCell &old = committed.cells[c], &now = fresh.cells[c];
     check(std::abs(old.base - now.base) <= 0.02, "the base model ", old.model, " answers ",
-          old.task, "/", old.lang, " with accuracy ", now.base, " here and ", old.base,
+          old.task, "/", old.lang, " right in ", percent_text(now.base, 1), " here and in ",
+          percent_text(old.base, 1),
           " in the grid; is it the same model? `make base-models` makes new ones, and with them "
           "the grid has to be run again.");
   }
@@ -63,19 +66,13 @@ void check_bases(const Evidence& committed, const Evidence& fresh) {
 
 }  // namespace
 
-int run_reproduce(const Arguments& arguments) {
+int run_reproduce(const Arguments& arguments) try {
   ReproduceOptions o;
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "reproduce")) return 0;
   const GridResults results = read_grid_results(o.results);
   const Json plan = replication_plan(results, o.slice);
-  const std::string name = o.run + "/reproduce";
-  make_folder(o.run);
-  write_json(name + ".json", plan);
-  const std::string run = "--run=" + o.run;
-  run_experiment({name + ".json", run, cat("--threads=", o.threads),
-                  o.overwrite ? "--overwrite=true" : "--overwrite=false"});
-  run_experiment({name + ".json", run, "--collect=" + o.run + "/collected"});
+  run_plan(plan, o.run + "/reproduce.json", o.run, o.threads, o.overwrite);
   const Evidence committed = gather_evidence(part_of(results, plan));
   const Evidence fresh = gather_evidence(read_grid_results(o.run + "/collected/reproduce"));
   check_bases(committed, fresh);
@@ -88,6 +85,9 @@ int run_reproduce(const Arguments& arguments) {
     check(row.in_cell || row.agrees(), "the gain of ", row.what,
           " over all cells of the slice does not agree with the grid's.");
   return 0;
+} catch (const Interrupted& interrupted) {
+  throw_on(interrupted,
+           "interrupted; the runs are kept. The same command, without --overwrite=true, goes on.");
 }
 
 }  // namespace ramoe

@@ -8,13 +8,13 @@
 namespace ramoe {
 namespace {
 
-std::string state_of(const RunFolder& folder) {
+std::string state_of(RunFolder& folder) {
   return folder.file("training.safetensors");
 }
 
 }  // namespace
 
-MetricsFrom TrainingFiles::go_on(const RunFolder& folder, Trainer& trainer,
+MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer& trainer,
                                  const TrainConfig& config) {
   const std::string state = state_of(folder);
   if (!folder.resumed()) return {};
@@ -38,7 +38,7 @@ MetricsFrom TrainingFiles::go_on(const RunFolder& folder, Trainer& trainer,
           config.log_every};
 }
 
-TrainingFiles::TrainingFiles(const RunFolder& folder, Trainer& trainer, const TrainConfig& config)
+TrainingFiles::TrainingFiles(RunFolder& folder, Trainer& trainer, const TrainConfig& config)
     : folder_(folder),
       trainer_(trainer),
       config_(config),

@@ -16,17 +16,17 @@ namespace fs = std::filesystem;
 void write_checksum_list(const std::string& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder + "/model"))
-    if (entry.is_regular_file() && entry.path().extension() == ".json")
+    if (entry.is_regular_file() && entry.path().extension() != ".safetensors")
       names.push_back("model/" + entry.path().filename().string());
   std::sort(names.begin(), names.end());
   std::string text;
   for (const std::string& name : names)
     text += sha256(read_file(folder + "/" + name)) + "  " + name + "\n";
-  write_file(folder + "/checksums.txt", text);
+  write_file(folder + "/" + checksum_list_name, text);
 }
 
 void check_checksum_list(const std::string& folder) {
-  const std::string list = folder + "/checksums.txt";
+  const std::string list = folder + "/" + checksum_list_name;
   if (!fs::exists(list)) return;
   std::istringstream lines(read_file(list));
   int number = 0;

@@ -11,6 +11,8 @@
 
 namespace ramoe {
 
+inline constexpr const char* checksum_list_name = "checksums.txt";
+
 /// Writes folder/checksums.txt for the files in folder/model but the weights.
 void write_checksum_list(const std::string& folder);
 

@@ -77,7 +77,7 @@ Json model_identity(const std::string& folder) {
     if (fs::exists(folder + "/" + name)) names.push_back(name);
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension() == ".safetensors") weights.push_back(entry.path().filename());
-  check(!weights.empty(), folder, " holds no weights; wanted model.safetensors, or shards ",
+  check(!weights.empty(), folder, " holds no weights; expected model.safetensors, or shards ",
         "model-00001-of-....safetensors with their index.");
   names.insert(names.end(), weights.begin(), weights.end());
   std::sort(names.begin(), names.end());

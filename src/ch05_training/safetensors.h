@@ -133,6 +133,10 @@ inline float f32_from_bf16(std::uint16_t brain) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
 }
 
+/// The nearest one, of two as near the even one; beyond the largest: infinity.
+std::uint16_t f16_from_f32(float value);
+std::uint16_t bf16_from_f32(float value);
+
 /// How an element of a stored tensor becomes fp32. Bytes may lie anywhere.
 struct StoredF32 {
   static constexpr std::size_t kBytes = 4;

@@ -6,6 +6,7 @@
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
 #include "ch05_training/run_folder.h"
+#include "support/stop.h"
 
 namespace ramoe {
 
@@ -126,6 +127,7 @@ StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, Ex
   for (int micro = 0; micro < config_.accumulate && finite; ++micro)
     finite = std::isfinite(accumulate(next(micro), extra, report));
   if (finite) {
+    const StopScope whole(nullptr);  // the weights are never left half updated
     report.gradient_norm = optimiser_.step(report.rate, 1.0 / config_.accumulate, config_.clip);
     finite = std::isfinite(report.gradient_norm);
   }
@@ -149,6 +151,7 @@ double Trainer::tokens_per_step() const {
 }
 
 void Trainer::save_checkpoint(const std::string& path, const CheckpointNotes& notes) const {
+  const StopScope whole(nullptr);
   std::vector<const std::vector<float>*> values, m, v;
   for (std::size_t i = 0; i < model_.parameters().size(); ++i) {
     values.push_back(&model_.parameters()[i]->value);

@@ -84,7 +84,8 @@ class Trainer {
   Trainer(Model<float>& model, const TrainConfig& config);
 
   /// One optimiser step from `config.accumulate` batches given by `next(micro)`. Error, naming step
-  /// and part, if a loss or the gradient norm is not finite; the weights are then unchanged.
+  /// and part, if a loss or the gradient norm is not finite; the weights are then unchanged, as
+  /// they are when it is Interrupted.
   StepReport step(const std::function<TrainingBatch(int micro)>& next, ExtraLoss* extra = nullptr);
 
   int steps_done() const { return optimiser_.steps_done(); }

@@ -24,7 +24,7 @@ void JsonlConfig::list(FieldList& f) {
 }
 
 JsonlData::JsonlData(const JsonlConfig& config) : config_(config) {
-  check(!config_.data.empty(), "no data were named; give --data=FILE.jsonl,MORE.jsonl");
+  check(!config_.data.empty(), "no data were named; give --data=FILE.jsonl,MORE.jsonl.");
   check(config_.adapt_share + config_.valid_share <= 1,
         "adapt_share + valid_share = ", config_.adapt_share + config_.valid_share,
         "; together they can be 1 at most.");

@@ -29,7 +29,7 @@ class Node {
 
   [[noreturn]] void wrong(const std::string& wanted) const {
     fail("results: ", path_.empty() ? "the whole" : path_, ": given ",
-         there() ? excerpt(*value_) : "nothing", ", wanted ", wanted,
+         there() ? excerpt(*value_) : "nothing", ", expected ", wanted,
          ". Make the results again with ramoe demo, or mend this key.");
   }
 

@@ -1,7 +1,7 @@
 // Chapter 12.6 - reading the results of a demo with care
 //
 // Each section that is there is checked as a whole before anything is drawn: an Error names the
-// key, "results: accuracy[2].difference.mean: given "x", wanted a number or null". null is NaN.
+// key, "results: accuracy[2].difference.mean: given "x", expected a number or null". null is NaN.
 // What is missing, null or an empty list is not there.
 #pragma once
 

@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "support/error.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -20,7 +21,8 @@ namespace {
 /// A file being written beside its final place; removed again unless finished.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& path) : path_(path), temporary_(path + ".tmp") {
+  explicit TemporaryFile(const std::string& path)
+      : path_(path), temporary_(path + temporary_suffix) {
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (descriptor_ < 0) give_up("cannot be created");
   }
@@ -108,6 +110,21 @@ std::string excerpt(const Json& value, std::size_t most) {
   return text.size() > most ? text.substr(0, most - 3) + "..." : text;
 }
 
+namespace {
+
+/// What people write that JSON does not have, if it is that what stands at a place.
+const char* json_slip(const std::string& text, std::size_t at) {
+  const char found = text[std::min(at, text.size() - 1)];
+  const std::size_t before = at == 0 ? std::string::npos : text.find_last_not_of(" \t\r\n", at - 1);
+  const bool after_comma = before != std::string::npos && text[before] == ',';
+  if (after_comma && (found == '}' || found == ']')) return "a comma before the closing bracket";
+  if (found == '/' || found == '#') return "JSON has no comments";
+  if (found == '\'') return "texts stand in double quotation marks";
+  return "unexpected character";
+}
+
+}  // namespace
+
 Json read_json(const std::string& path) {
   const std::string text = read_file(path);
   check_json_depth(text, path);
@@ -119,7 +136,7 @@ Json read_json(const std::string& path) {
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const std::size_t column = at - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
     fail(path, ", line ", line, ", column ", column, ": this is not valid JSON (",
-         error.byte > text.size() ? "the file ends too early" : "unexpected character",
+         error.byte > text.size() ? "the file ends too early" : json_slip(text, at),
          "); restore the file or make it again.");
   } catch (const Json::exception&) {
     fail(path, ": a number in it is too large for JSON; restore the file or make it again.");
@@ -139,6 +156,10 @@ void write_file(const std::string& path, std::string_view bytes) {
   write_file(path, [&](const WriteBytes& write) { write(bytes.data(), bytes.size()); });
 }
 
+void check_can_write(const std::string& path) {
+  const TemporaryFile file(path);
+}
+
 void write_json(const std::string& path, const Json& value) {
   std::string text;
   try {
@@ -153,6 +174,23 @@ Json number_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
+void remove_written(const std::string& path) {
+  namespace fs = std::filesystem;
+  for (const std::string& file : {path, path + temporary_suffix}) {
+    std::error_code error;
+    if (fs::is_directory(fs::symlink_status(file, error))) continue;
+    error.clear();
+    fs::remove(file, error);
+    check(!error, file, " cannot be removed: ", error.message(), ".");
+  }
+}
+
+bool remove_empty(const std::string& folder) {
+  std::error_code error;
+  const auto status = std::filesystem::symlink_status(folder, error);
+  return std::filesystem::is_directory(status) && std::filesystem::remove(folder, error);
+}
+
 void make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
@@ -162,10 +200,14 @@ void make_folder(const std::string& path) {
 }
 
 std::string checksum(std::string_view bytes) {
+  constexpr std::size_t kPiece = 1 << 20;
   std::uint64_t hash = 14695981039346656037ull;
-  for (const char byte : bytes) {
-    hash ^= static_cast<unsigned char>(byte);
-    hash *= 1099511628211ull;
+  for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
+    stop_point();
+    for (const char byte : bytes.substr(at, kPiece)) {
+      hash ^= static_cast<unsigned char>(byte);
+      hash *= 1099511628211ull;
+    }
   }
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -144,6 +145,27 @@ TEST(Trainer, TokensPerStepAreTheRunsMeanAlsoAfterResumes) {
     train(trainer, quick(), stop);
     trainer.save_checkpoint(folder.file("c"));
     EXPECT_EQ(trainer.tokens_per_step() == tokens / 6, stop == 6);
+  }
+}
+
+// Wherever the flag is set: in a step's batches, while it computes, or before.
+TEST(Trainer, AnInterruptedStepLeavesTheStateAsItWas) {
+  TrainConfig config = quick();
+  config.accumulate = 3;
+  Model<float> model(tiny_config("olmoe", false), 1);
+  Trainer trainer(model, config);
+  train(trainer, config, 2);
+  const std::string before = state_of(trainer);
+  for (const int last : {0, 1, 2}) {
+    std::atomic<bool> flag{false};
+    const StopScope scope(&flag);
+    const auto next = [&](int micro) {
+      flag = micro == last;
+      return numbered_batch(6 + micro);
+    };
+    EXPECT_THROW(trainer.step(next), Interrupted) << last;
+    EXPECT_EQ(trainer.steps_done(), 2);
+    EXPECT_EQ(state_of(trainer), before) << "saved though the flag is set";
   }
 }
 
