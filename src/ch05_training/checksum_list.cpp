@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 void write_checksum_list(const std::string& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder + "/model"))
-    if (entry.is_regular_file() && entry.path().extension() != ".safetensors")
+    if (entry.is_regular_file() && entry.path().extension() != ".safetensors" &&
+        entry.path().extension() != temporary_suffix)
       names.push_back("model/" + entry.path().filename().string());
   std::sort(names.begin(), names.end());
   std::string text;
