@@ -1,8 +1,11 @@
 #include "app/base_run.h"
 
 #include <filesystem>
+#include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/model_identity.h"
 #include "ch06_languages/corpus.h"
 #include "ch06_languages/tokenizer_json.h"
@@ -31,6 +34,7 @@ struct BaseParts {
 
 BaseParts pretrained_parts(const RunRecord& record) {
   require_file(record.path, "model/model.safetensors", "pretrain");
+  check_checksum_list(record.path);
   auto corpus = std::make_unique<Corpus>(
       load_corpus(part_of<CorpusConfig>(record.config, record.path + "/run.json")));
   const std::string made_from = record.record.value("data", Json::object()).value("corpus", "");
@@ -42,6 +46,7 @@ BaseParts pretrained_parts(const RunRecord& record) {
 
 BaseParts imported_parts(const RunRecord& record, const ImportOptions& options) {
   const Json noted = record.record.value("data", Json::object());
+  check_model_folder(options.model);
   check_identity(options.model, noted.value("model", Json::object()));
   auto data = std::make_unique<JsonlData>(options.data);
   check(noted.value("corpus", "") == data->checksum(), record.path,
@@ -85,6 +90,16 @@ std::string above(const std::string& folder) {
   return parent.empty() ? (fs::path(folder) / "..").string() : parent.string();
 }
 
+/// Error if the folder holds a training that has not come to its model: in which state it is.
+void check_has_model(const std::string& path) {
+  const std::string place = path + "/run.json";
+  if (!std::filesystem::exists(place)) return;
+  const Json record = read_json(place);
+  const Json command = record.is_object() ? record.value("command", Json()) : Json();
+  if (command == "pretrain" || command == "finetune")
+    require_file(path, "model/config.json", command.get<std::string>());
+}
+
 /// The model folder that an import's run folder names; empty if the path is no such run.
 std::string imported_model(const std::string& path) {
   const std::string place = path + "/run.json";
@@ -107,22 +122,17 @@ Json BaseRun::facts() const {
             {"base", checksum(record.record.at("data").at("model").dump())},
             {"prompt", checksum(prompt_keys(record.config).dump())}};
   return {{"corpus", data->checksum()},
-          {"base", checksum(read_file(model_folder + "/model.safetensors"))}};
+          {"base", checksum_of_tensors(model_folder + "/model.safetensors")}};
 }
 
 Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config) {
-  Tokenizer tokenizer = load_tokenizer(folder);
+  std::vector<std::string> notes;
+  Tokenizer tokenizer = load_tokenizer(folder, &notes);
+  for (const std::string& note : notes) std::cerr << note << "\n";
   check(tokenizer.vocab_size() <= config.vocab_size, folder, ": the model knows ",
         config.vocab_size, " tokens and the tokenizer ", tokenizer.vocab_size(),
         "; they do not belong together.");
   return tokenizer;
-}
-
-void copy_tokenizer(const std::string& from, const std::string& to) {
-  make_folder(to);
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                           "generation_config.json"})
-    if (fs::exists(from + "/" + name)) write_file(to + "/" + name, read_file(from + "/" + name));
 }
 
 std::string find_base(const std::string& path) {
@@ -157,7 +167,7 @@ std::string base_of_model(const std::string& path) {
   return base.is_string() ? base.get<std::string>() : "";
 }
 
-BaseRun load_base(const std::string& given) {
+BaseRun load_base(const std::string& given, const std::string& stop) {
   const std::string path = find_base(given), place = path + "/run.json";
   const bool imported = is_import(path);
   RunRecord record = read_run(path, imported ? "import" : "pretrain");
@@ -166,12 +176,18 @@ BaseRun load_base(const std::string& given) {
   check(!parts.data->targets().empty(), path,
         " was made of English alone; the stages compare it with ",
         "other languages, so make a base model of at least two (--languages=en,sw).");
-  const std::string config_path = parts.model_folder + "/config.json";
-  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  ModelConfig config = load_model_config(parts.model_folder);
   auto tokenizer = std::make_unique<Tokenizer>(load_base_tokenizer(parts.model_folder, config));
-  const Prompts prompts = imported ? Prompts(*tokenizer, import_format(options, *tokenizer, config))
-                                   : Prompts(*tokenizer);
-  auto model = load_model(parts.model_folder);
+  PromptFormat format = imported ? import_format(options, *tokenizer, config)
+                                 : folder_format(parts.model_folder, *tokenizer, config);
+  if (!stop.empty()) {
+    set_stop(format, *tokenizer, stop);
+    check_specials("stop", format.stop, *tokenizer, parts.model_folder);
+  }
+  // A BOS that only the tokenizer names is left out of routing statistics like any other.
+  if (format.bos >= 0) config.bos_token_id = format.bos;
+  const Prompts prompts(*tokenizer, format);
+  auto model = load_model(parts.model_folder, config);
   return {std::move(record), std::move(parts.data), parts.model_folder, std::move(tokenizer),
           prompts,           std::move(model)};
 }
@@ -181,7 +197,11 @@ std::string find_model_folder(const std::string& path) {
   const std::string place = folder_of(path), named = imported_model(place);
   const bool is_run = fs::exists(place + "/model/config.json");
   const std::string folder = is_run ? place + "/model" : named.empty() ? place : named;
-  if (fs::exists(folder + "/config.json")) return folder;
+  if (fs::exists(folder + "/config.json")) {
+    check_model_folder(folder);
+    return folder;
+  }
+  check_has_model(place);
   const std::string command = command_of(place), base = base_of_model(place);
   if (command == "finetune")
     fail(path, " kept no model (keep_model = false); run `ramoe finetune` with --keep_model=true.");
@@ -202,9 +222,17 @@ std::string find_tokenizer_folder(const std::string& path) {
 
 LoadedModel load_any_model(const std::string& path) {
   const std::string folder = find_model_folder(path);
-  auto model = load_model(folder);
-  Tokenizer tokenizer = load_base_tokenizer(folder, model->config());
-  return {std::move(model), std::move(tokenizer)};
+  const ModelConfig config = load_model_config(folder);
+  Tokenizer tokenizer = load_base_tokenizer(folder, config);
+  PromptFormat format = folder_format(folder, tokenizer, config);
+  if (is_import(path)) {
+    const RunRecord record = read_run(path, "import");
+    format =
+        import_format(part_of<ImportOptions>(record.config, path + "/run.json"), tokenizer, config);
+    format.prompt = PromptFormat{}.prompt;
+  }
+  auto model = load_model(folder, config);
+  return {std::move(model), std::move(tokenizer), std::move(format)};
 }
 
 }  // namespace ramoe

@@ -9,7 +9,6 @@
 
 #include "app/command.h"
 #include "ch01_tensor/gemm.h"
-#include "ch05_training/interrupt.h"
 #include "ch05_training/memory.h"
 #include "ch05_training/progress.h"
 
@@ -69,9 +68,7 @@ void check_out(const std::string& out) {
   const std::filesystem::path path(out);
   check(!std::filesystem::is_directory(path), out, " is a folder; name a file with --out.");
   if (path.has_parent_path()) make_folder(path.parent_path().string());
-  const std::string trial = out + ".trial";
-  write_file(trial, "");
-  std::filesystem::remove(trial);
+  check_can_write(out);
 }
 
 /// The progress of all parts on one line, in planned seconds.
@@ -85,7 +82,7 @@ class BenchProgress {
     update(0);
   }
   void update(double share) {
-    check(!interrupt_.requested(), "interrupted; no numbers were written.");
+    stop_point();
     progress_.update(std::lround(before_ + part_ * share), note_);
   }
   /// Before a table: takes a rewritten line away.
@@ -95,7 +92,6 @@ class BenchProgress {
   void finish() { update(1), progress_.finish(); }
 
  private:
-  Interrupt interrupt_;
   ProgressOutput output_ = progress_on_stderr();
   Progress progress_;
   std::string note_;
@@ -167,7 +163,11 @@ int run_bench(const Arguments& arguments) {
                   {"isa", gemm_isa()},
                   {"build", build_facts(gemm_isa())},
                   {"config", fields.to_json()}};
-  results.update(run_parts(keys));
+  try {
+    results.update(run_parts(keys));
+  } catch (const Interrupted&) {
+    throw Interrupted("interrupted; no numbers were written.");
+  }
   if (!keys.out.empty()) {
     write_json(keys.out, results);
     std::printf("The numbers are in %s.\n", keys.out.c_str());

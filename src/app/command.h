@@ -20,6 +20,7 @@ struct Command {
   const char* name;
   const char* summary;
   int (*run)(const Arguments& arguments);  // the exit code; throws Error
+  bool looks = true;  // at stop_point(), so that an interrupt need not end the process at once
 };
 /// All commands, in the order of the stages.
 const std::vector<Command>& commands();
@@ -51,7 +52,14 @@ struct RunOptions {
 
   void list(FieldList& fields);
   OnExisting existing() const;
+  /// Error, before anything is read or computed, if no run of the command can be put there.
+  void check_place(const std::string& command) const;
+  /// "The same command goes on.": of those that keep what they have done.
+  static std::string how_to_go_on(bool overwrite);
 };
+
+/// Throws the interrupt on: with its own text or, if it has none, with this one.
+[[noreturn]] void throw_on(const Interrupted& interrupted, const std::string& text);
 
 /// What a word that belongs to no flag is: `ramoe inspect runs/base`, `ramoe pretrain base.json`.
 struct PlainWords {
@@ -113,8 +121,9 @@ template <class Options, class Stage>
 int run_stage(const Arguments& arguments, const std::string& command, const Stage& stage) {
   Options options;
   FieldList fields = fields_of(options);
-  if (read_arguments(fields, arguments, command, {fields.find("base") ? "base" : ""}))
-    stage(options, fields);
+  if (!read_arguments(fields, arguments, command, {fields.find("base") ? "base" : ""})) return 0;
+  options.run.check_place(command);
+  stage(options, fields);
   return 0;
 }
 

@@ -107,7 +107,7 @@ void print_curve(const std::map<std::string, std::vector<double>>& by_language,
 
 void divergence_stage(const DivergenceOptions& options) {
   const Workers workers(options.run.threads);
-  BaseRun base = load_base(options.base);
+  BaseRun base = load_base(options.base, options.answers.stop);
   DivergenceOptions o = options;
   RunFolder folder(o.run.run, run_facts("divergence", fields_of(o), o.seed, base.facts()),
                    o.run.existing());

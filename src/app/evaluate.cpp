@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
 #include "ch11_baselines/steering.h"
 #include "ch12_experiments/evaluation.h"
@@ -103,8 +104,9 @@ int run_evaluate(const Arguments& arguments) {
   note_unused_keys(o, fields);
   if (o.base.empty() && !o.model.empty()) o.base = base_of_model(o.model);
   if (o.base.empty()) o.base = "runs/base";
+  o.run.check_place("evaluate");
   const Workers workers(o.run.threads);
-  BaseRun base = load_base(o.base);
+  BaseRun base = load_base(o.base, o.answers.stop);
   for (std::string& lang : o.on) lang = base.data->language_code(lang);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),
                       parse_split(o.split), o.answers};
@@ -146,7 +148,8 @@ int run_evaluate(const Arguments& arguments) {
 namespace {
 
 struct GenerateKeys {
-  std::string model = "runs/base", prompt = "Japan : currency ?";
+  std::string model = "runs/base", prompt = "Japan : currency ?", stop;
+  bool special = false;
   int threads = 0;
   GenerateOptions options;
 
@@ -154,7 +157,12 @@ struct GenerateKeys {
     f.add("model", &model, "run or model folder");
     f.also("model", model_aliases());
     f.add("prompt", &prompt, "text to be continued, such as \"Japan : currency ?\"");
+    f.add("special", &special,
+          "whether text of the prompt that spells a special token is that token");
     f.add("max_new_tokens", &options.max_new_tokens, "most tokens to add", {1, 4096});
+    f.add("stop", &stop,
+          "text that ends the answer besides EOS, such as \\n or <|im_end|>; empty: none but an "
+          "import's own");
     f.add("temperature", &options.temperature, "0: greedy; else sampled", {0, 100});
     f.add("top_k", &options.top_k, "sample from the k likeliest; 0: from all", {0, 1 << 24});
     f.add("top_p", &options.top_p, "sample from the smallest set of this probability", {0, 1});
@@ -174,13 +182,23 @@ int run_generate(const Arguments& arguments) {
   const Workers workers(keys.threads);
   LoadedModel loaded = load_any_model(keys.model);
   CachedEncoder encoder(loaded.tokenizer);
-  const Prompts prompts(loaded.tokenizer);
+  if (!keys.stop.empty()) {
+    set_stop(loaded.format, loaded.tokenizer, keys.stop);
+    check_specials("stop", loaded.format.stop, loaded.tokenizer, find_model_folder(keys.model));
+  }
+  const Prompts prompts(loaded.tokenizer, loaded.format);
   keys.options.eos = prompts.format().eos;
   keys.options.vocabulary = loaded.tokenizer.vocab_size();
+  if (!prompts.format().stop.empty())
+    keys.options.has_stopped = [&](const auto& output) { return prompts.has_stopped(output); };
   CachedMoe cached(*loaded.model);
-  const std::vector<int> prompt = prompts.prompt(encoder, keys.prompt);
+  std::vector<int> prompt = prompts.prompt(encoder, keys.prompt);
+  if (keys.special) {
+    prompt = prompts.text(encoder, "");
+    for (const int id : encoder.encode(keys.prompt, SpecialText::tokens)) prompt.push_back(id);
+  }
   const std::vector<std::vector<int>> output = generate(cached, {prompt}, keys.options);
-  std::cout << keys.prompt << loaded.tokenizer.decode_text(output[0]) << "\n";
+  std::cout << keys.prompt << prompts.answer_text(output[0]) << "\n";
   return 0;
 }
 

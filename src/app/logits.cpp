@@ -6,6 +6,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/model_folder.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -164,10 +165,9 @@ int run_logits(const Arguments& arguments) {
           " is missing; expected ramoe logits FOLDER --ids=ids.json --out=out.safetensors.");
   const Workers workers(keys.threads);
   const std::string folder = find_model_folder(keys.folder);
-  const std::string config_path = folder + "/config.json";
-  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  const ModelConfig config = load_model_config(folder);
   const Given given = read_given(keys.ids, config.vocab_size);  // before the weights are read
-  const std::unique_ptr<Model<float>> model = load_model(folder);
+  const std::unique_ptr<Model<float>> model = load_model(folder, config);
   LogitsWriter(*model, given).write(keys.out);
   std::cout << keys.out << ": logits (" << given.token.size() << "," << given.T << ","
             << config.vocab_size << "), router logits of " << config.moe_layers().size()

@@ -2,10 +2,12 @@
 #include <exception>
 #include <iostream>
 #include <new>
+#include <optional>
 
 #include "app/command.h"
 #include "app/experiment_folder.h"
 #include "ch01_tensor/gemm.h"
+#include "ch05_training/interrupt.h"
 #include "support/error.h"
 #include "support/machine.h"
 
@@ -50,7 +52,11 @@ std::string nearest_command(const std::string& name) {
 
 int run(const std::string& name, const ramoe::Arguments& arguments) {
   for (const ramoe::Command& command : ramoe::commands())
-    if (ramoe::same_name(name, command.name)) return command.run(arguments);
+    if (ramoe::same_name(name, command.name)) {
+      std::optional<ramoe::Interrupt> interrupt;
+      if (command.looks) interrupt.emplace();
+      return command.run(arguments);
+    }
   if (name.starts_with("-")) {
     const std::string command = arguments.empty() ? "<command>" : arguments[0];
     ramoe::fail("\"", name, "\" stands before the command; expected `ramoe ", command, " ", name,
@@ -85,6 +91,15 @@ int main(int count, char** values) {
     for (const char* name : {"RAMOE_MEMORY_GB", "RAMOE_ARENA_GB"})
       ramoe::environment_gigabytes(name);
     return help ? run(all[1], {"--help"}) : run(all[0], {all.begin() + 1, all.end()});
+    return run(all[0], {all.begin() + 1, all.end()});
+  } catch (const ramoe::Interrupted& interrupted) {
+    const std::string text = interrupted.what();
+    std::cerr << "ramoe: "
+              << (text.empty() ? "interrupted; `ramoe " + all[0] +
+                                     "` keeps nothing on its way: the same command begins anew."
+                               : text)
+              << "\n";
+    return ramoe::interrupt_exit_code();
   } catch (const std::bad_alloc&) {
     std::cerr << "ramoe: out of memory; choose a smaller model, batch or sequence length.\n";
   } catch (const std::exception& error) {

@@ -8,6 +8,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/model_folder.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -70,7 +71,7 @@ int run_memory(const Arguments& arguments) {
   const std::string path = std::filesystem::is_directory(keys.config)
                                ? find_model_folder(keys.config) + "/config.json"
                                : keys.config;
-  const ModelConfig config = from_hugging_face(read_json(path), path);
+  const ModelConfig config = read_model_config(path);
   if (fields.given({"tokens"}).empty())
     keys.question.tokens = std::min(keys.question.tokens, config.max_position_embeddings);
   check(keys.question.tokens <= config.max_position_embeddings, "tokens = ", keys.question.tokens,

@@ -98,7 +98,7 @@ Json results_of_finetune(const RunRecord& record) {
   o.answers.title = "report, base model in English";
   FinetuneInputs inputs = load_finetune_inputs(o);
   const BaseRun& base = inputs.base;
-  const auto tuned = load_model(record.path + "/model");
+  const auto tuned = load_model(find_model_folder(record.path));
   std::vector<std::string> tasks;
   for (const Json& score : scores.at("test")) tasks.push_back(score.at("task"));
   const std::vector<std::string> languages = {english, o.language};
@@ -201,6 +201,7 @@ int run_report(const Arguments& arguments) {
   const Json results = kind == "finetune"
                            ? results_of_finetune(read_run(key.path, "finetune"))
                            : read_json(require_file(key.path, "results.json", "demo"));
+  if (out.empty()) note_run_file(key.path, "report.html");
   write_report(file, results);
   std::cout << accuracy_table_text(results) << "The report is " << file << ".\n";
   return 0;

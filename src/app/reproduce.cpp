@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "app/command.h"
+#include "app/experiment_run.h"
 #include "ch12_experiments/replication.h"
 #include "support/error.h"
 
@@ -65,19 +66,13 @@ void check_bases(const Evidence& committed, const Evidence& fresh) {
 
 }  // namespace
 
-int run_reproduce(const Arguments& arguments) {
+int run_reproduce(const Arguments& arguments) try {
   ReproduceOptions o;
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "reproduce")) return 0;
   const GridResults results = read_grid_results(o.results);
   const Json plan = replication_plan(results, o.slice);
-  const std::string name = o.run + "/reproduce";
-  make_folder(o.run);
-  write_json(name + ".json", plan);
-  const std::string run = "--run=" + o.run;
-  run_experiment({name + ".json", run, cat("--threads=", o.threads),
-                  o.overwrite ? "--overwrite=true" : "--overwrite=false"});
-  run_experiment({name + ".json", run, "--collect=" + o.run + "/collected"});
+  run_plan(plan, o.run + "/reproduce.json", o.run, o.threads, o.overwrite);
   const Evidence committed = gather_evidence(part_of(results, plan));
   const Evidence fresh = gather_evidence(read_grid_results(o.run + "/collected/reproduce"));
   check_bases(committed, fresh);
@@ -90,6 +85,9 @@ int run_reproduce(const Arguments& arguments) {
     check(row.in_cell || row.agrees(), "the gain of ", row.what,
           " over all cells of the slice does not agree with the grid's.");
   return 0;
+} catch (const Interrupted& interrupted) {
+  throw_on(interrupted,
+           "interrupted; the runs are kept. The same command, without --overwrite=true, goes on.");
 }
 
 }  // namespace ramoe

@@ -87,6 +87,7 @@ struct FinetuneOptions {
   std::uint64_t seed = 1;
   AnswerOptions answers;
   bool keep_model = true;
+  std::string save_dtype = "fp32";
   TrainConfig train;
   AlignmentConfig alignment;
   MethodConfig method_keys;

@@ -48,7 +48,7 @@ void print_types(const Json& table) {
 void taxonomy_stage(const TaxonomyOptions& options) {
   const Workers workers(options.run.threads);
   TaxonomyOptions o = options;
-  BaseRun base = load_base(o.base);
+  BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("taxonomy", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("taxonomy", questions_of(*base.data));
@@ -193,7 +193,7 @@ TaskExperts experts_of_task(BaseRun& base, const std::string& task, const Expert
 void experts_stage(const ExpertsOptions& options) {
   const Workers workers(options.run.threads);
   ExpertsOptions o = options;
-  BaseRun base = load_base(o.base);
+  BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("experts", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("experts", texts_of(*base.data, o));

@@ -4,6 +4,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "ch05_training/checksum_list.h"
 #include "ch06_languages/tokenizer_json.h"
 #include "ch06_languages/unicode.h"
 #include "support/error.h"
@@ -71,7 +72,11 @@ int run_tokenize(const Arguments& arguments) {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "tokenize", {"folder", false})) return 0;
   check(!o.folder.empty(), "ramoe tokenize needs a folder, as in ramoe tokenize runs/base.");
-  const Tokenizer tokenizer = load_tokenizer(find_tokenizer_folder(o.folder));
+  o.folder = find_tokenizer_folder(o.folder);
+  check_model_folder(o.folder);
+  std::vector<std::string> notes;
+  const Tokenizer tokenizer = load_tokenizer(o.folder, &notes);
+  for (const std::string& note : notes) std::cerr << note << "\n";
   CachedEncoder encoder(tokenizer);
   std::ifstream file;
   if (!o.input.empty()) {

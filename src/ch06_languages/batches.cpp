@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ch01_tensor/philox.h"
+#include "support/stop.h"
 
 namespace ramoe {
 
@@ -48,8 +49,10 @@ TrainingBatch MixtureBatches::batch(std::int64_t number) {
 std::vector<std::string> tokenizer_lines(const Mixture& mixture, int documents) {
   std::vector<std::string> lines;
   for (const Document& document : mixture.lexicon_documents()) lines.push_back(document.text());
-  for (int i = 0; i < documents; ++i)
+  for (int i = 0; i < documents; ++i) {
+    stop_point();
     lines.push_back(mixture.document(static_cast<std::uint64_t>(i)).text());
+  }
   return lines;
 }
 

@@ -7,6 +7,7 @@
 
 #include "ch06_languages/unicode.h"
 #include "support/error.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -202,6 +203,7 @@ std::vector<int> Tokenizer::encode(std::string_view text, SpecialText special) c
 }
 
 std::vector<int> Tokenizer::encode(std::string_view text, SpecialText special, Cache* cache) const {
+  stop_point();
   std::vector<int> ids;
   for (const AddedTokenSet::Part& part : raw_.split(text, special == SpecialText::tokens)) {
     if (part.token) {

@@ -35,7 +35,7 @@ Split parse_split(const std::string& name) {
 }
 
 bool Example::is_answered_by(const std::string& output) const {
-  return is_same_answer(extractor, answer, output);
+  return is_same_answer(extractor, lang, answer, output);
 }
 
 bool ParallelData::is_verified(const Example& example, const std::string& output) const {

@@ -55,6 +55,9 @@ void AnswerOptions::list(FieldList& f) {
   f.add("answer_batch", &batch, "most questions answered together", {1, 1 << 16});
   f.add("answer_tokens", &batch_tokens,
         "most tokens of such a batch, prompts and answers; bounds the memory", {1, 1 << 30});
+  f.add("stop", &stop,
+        "text that ends an answer besides EOS, such as \\n or <|im_end|>; empty: as the base run "
+        "says");
 }
 
 std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts,

@@ -9,6 +9,7 @@
 #include "ch01_tensor/philox.h"
 #include "ch07_divergence/divergence.h"
 #include "support/error.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -30,6 +31,7 @@ void check_config(const BootstrapConfig& config) {
 }
 
 std::size_t draw(Random& random, std::size_t count) {
+  stop_point();
   return random.below(static_cast<std::uint32_t>(count));
 }
 

@@ -70,6 +70,17 @@ TEST(Results, ReportOfAFolderAndPageOfWhatWasCollected) {
   ASSERT_EQ(elsewhere.code, 0) << elsewhere.text;
   EXPECT_TRUE(holds(read_file(other), "](../out/figures/comparison.svg)"));
   EXPECT_EQ(read_file(world.file("out/evidence.json")), first.at(folder + "/evidence.json"));
+  // What is there and was not made by it stays.
+  for (const std::string& theirs : {world.file("docs/results.md"), folder + "/report.html",
+                                    folder + "/evidence.json", folder + "/figures/gap.svg"}) {
+    write_file(theirs, "a thesis");
+    const auto before = contents(folder, page);
+    const Outcome refused = run_cli("results " + folder);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_TRUE(holds(refused.text, theirs)) << refused.text;
+    EXPECT_EQ(contents(folder, page), before);
+    write_file(theirs, first.at(theirs));
+  }
 }
 
 TEST(Results, WhatCannotBeMadeIsSaid) {
