@@ -91,7 +91,6 @@ int main(int count, char** values) {
     for (const char* name : {"RAMOE_MEMORY_GB", "RAMOE_ARENA_GB"})
       ramoe::environment_gigabytes(name);
     return help ? run(all[1], {"--help"}) : run(all[0], {all.begin() + 1, all.end()});
-    return run(all[0], {all.begin() + 1, all.end()});
   } catch (const ramoe::Interrupted& interrupted) {
     const std::string text = interrupted.what();
     std::cerr << "ramoe: "
