@@ -181,8 +181,8 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   Trainer trainer(model, o.train);
   const std::string state = folder.file("training.safetensors");
   if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
-  FinetuneBatches batches(examples, o.train.batch, config.pad_token_id, config.bos_token_id,
-                          o.seed);
+  FinetuneBatches batches(examples, o.train.batch, o.train.accumulate, config.pad_token_id,
+                          config.bos_token_id, o.seed);
   MetricsFile metrics(folder.file("metrics.jsonl"),
                       trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   std::optional<Progress> progress;

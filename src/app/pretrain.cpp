@@ -69,7 +69,8 @@ void pretrain_stage(PretrainOptions o) {
   Model<float> model(config, o.seed);
   Trainer trainer(model, o.train);
   if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
-  MixtureBatches batches(mixture, tokenizer, o.train.batch, o.question_targets, o.seed);
+  MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
+                         o.seed);
   MetricsFile metrics(folder.file("metrics.jsonl"),
                       trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   Interrupt interrupt;
