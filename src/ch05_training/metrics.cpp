@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -24,6 +25,7 @@ void for_each_line(const std::string& path, const std::string& text, const Visit
   for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
        begin = end + 1, ++number) {
     const std::string line = text.substr(begin, end - begin);
+    check_json_bytes(line, path, number);
     const Json parsed = Json::parse(line, nullptr, false);
     check(!parsed.is_discarded() && has_step(parsed), path, ", line ", number,
           ": not a JSON object with a whole number \"step\"; remove the line or the file.");

@@ -54,6 +54,7 @@ struct Setter {
   void set(std::string& value, const Json& json) const {
     if (!json.is_string()) wrong("text");
     const std::string text = json.get<std::string>();
+    if (text.find('\0') != std::string::npos) wrong("text without the character U+0000");
     const auto& choices = field.allowed.choices;
     if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end()) {
       std::string list;

@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -105,19 +106,7 @@ std::string excerpt(const Json& value, std::size_t most) {
 Json read_json(const std::string& path) {
   const std::string text = read_file(path);
   check_json_depth(text, path);
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    const std::size_t at = std::min(error.byte == 0 ? 0 : error.byte - 1, text.size());
-    const std::string before = text.substr(0, at);
-    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    const std::size_t column = at - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-    fail(path, ", line ", line, ", column ", column, ": this is not valid JSON (",
-         error.byte > text.size() ? "the file ends too early" : "unexpected character",
-         "); restore the file or make it again.");
-  } catch (const Json::exception&) {
-    fail(path, ": a number in it is too large for JSON; restore the file or make it again.");
-  }
+  return parse_json(text, path);
 }
 
 void write_file(const std::string& path,
