@@ -110,8 +110,8 @@ bool RunAtWork::train(const std::function<bool()>& stop) {
   const std::unique_ptr<ExtraLoss> extra = method->extra_loss(*model_, context);
   Trainer trainer(*model_, o.train);
   const ModelConfig& config = model_->config();
-  FinetuneBatches batches(examples_, o.train.batch, config.pad_token_id, config.bos_token_id,
-                          o.seed);
+  FinetuneBatches batches(examples_, o.train.batch, o.train.accumulate, config.pad_token_id,
+                          config.bos_token_id, o.seed);
   finetune(trainer, batches, o.train, extra.get(), [&](int, const StepReport&) { return !stop(); });
   return trainer.steps_done() == o.train.steps;
 }

@@ -197,8 +197,8 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const std::unique_ptr<ExtraLoss> extra = method->extra_loss(model, context);
   Trainer trainer(model, o.train);
   TrainingFiles files(folder, trainer, o.train);
-  FinetuneBatches batches(examples, o.train.batch, config.pad_token_id, config.bos_token_id,
-                          o.seed);
+  FinetuneBatches batches(examples, o.train.batch, o.train.accumulate, config.pad_token_id,
+                          config.bos_token_id, o.seed);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
   const auto watch = [&](int step, const StepReport& report) {

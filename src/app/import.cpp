@@ -74,6 +74,28 @@ Json count_items(const ParallelData& data) {
   return rows;
 }
 
+/// Says where answers differ between the languages of an item, and counts them by language.
+Json report_other_answers(const JsonlData& data) {
+  Json counts = Json::object();
+  for (const OtherAnswer& other : data.other_answers()) {
+    if (!counts.contains(other.lang)) counts[other.lang] = 0;
+    const int n = counts[other.lang].get<int>() + 1;
+    counts[other.lang] = n;
+    if (n > 3) continue;
+    std::cerr << other.where << ": the answer of " << other.id << " is " << excerpt(other.target)
+              << " in " << other.lang << " and " << excerpt(other.english) << " in English\n";
+  }
+  for (const auto& [lang, n] : counts.items()) {
+    std::size_t items = 0;
+    for (const std::string& task : data.tasks_by_name())
+      for (const Split split : {Split::adapt_train, Split::adapt_valid, Split::test})
+        items += data.examples(lang, task, split).size();
+    std::cerr << "warning: " << n << " of " << items << " answers in " << lang
+              << " read otherwise than in English; a shifted or mixed-up file is the usual cause\n";
+  }
+  return counts;
+}
+
 }  // namespace
 
 PromptFormat import_format(const ImportOptions& o, const Tokenizer& tokenizer,
@@ -109,6 +131,7 @@ int run_import(const Arguments& arguments) {
                    run_facts("import", fields_of(o), o.data.split_seed,
                              {{"corpus", data.checksum()}, {"model", identity}}),
                    o.run.existing());
+  const Json other_answers = report_other_answers(data);
   const Json items = count_items(data);
   const auto name = [&](int id) { return id < 0 ? std::string("none") : tokenizer.token(id); };
   std::string ends;
@@ -123,6 +146,7 @@ int run_import(const Arguments& arguments) {
       longest.answer, longest.answer, name(prompts.format().bos).c_str(), ends.c_str());
   std::printf("the model stays in %s: %s\n", o.model.c_str(), identity_method(o.model).c_str());
   folder.write_results({{"items", items},
+                        {"other_answers", other_answers},
                         {"languages", data.languages()},
                         {"tasks", data.tasks_by_name()},
                         {"bos", prompts.format().bos},

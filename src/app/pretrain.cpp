@@ -76,7 +76,8 @@ void pretrain_stage(PretrainOptions o) {
   Model<float> model(config, o.seed);
   Trainer trainer(model, o.train);
   TrainingFiles files(folder, trainer, o.train);
-  MixtureBatches batches(mixture, tokenizer, o.train.batch, o.question_targets, o.seed);
+  MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
+                         o.seed);
   Progress progress("pretrain", o.train.steps, trainer.steps_done());
   const auto one_step = [&] {
     const std::int64_t at = std::int64_t{trainer.steps_done()} * o.train.accumulate;

@@ -29,6 +29,8 @@ struct TokenizeOptions {
 };
 
 Json parse_line(const std::string& line, long number, const char* wanted) {
+  check(line.find('\0') == std::string::npos, "line ", number, " holds a NUL byte, ",
+        "which no JSON does; make the input again.");
   try {
     return Json::parse(line);
   } catch (const Json::exception&) {

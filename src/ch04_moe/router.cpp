@@ -97,32 +97,40 @@ int count_rows(const unsigned char* counts, int N) {
       std::count_if(counts, counts + N, [](unsigned char c) { return c != 0; }));
 }
 
-/// f[e] += rows that count and chose e;  P[e] += sum of their p[n,e].
+/// L = E sum_e f[e] P[e] with P[e] the mean p[n,e] over the rows that count of all L layers.
 template <class T>
-void add_choices(T* f, double* P, const T* p, const int* chosen, const unsigned char* counts, int N,
-                 int E, int K) {
-  for (int n = 0; n < N; ++n) {
-    if (!counts[n]) continue;
-    for (int k = 0; k < K; ++k) f[row(chosen, n, K)[k]] += T(1);
-    for (int e = 0; e < E; ++e) P[e] += double(row(p, n, E)[e]);
-  }
+double balance_with_shares(const T* f, const T* const* p, const unsigned char* counts, int L, int N,
+                           int E) {
+  const double M = double(L) * count_rows(counts, N);
+  if (M == 0) return 0;
+  std::vector<double> P(static_cast<std::size_t>(E), 0.0);
+  for (int l = 0; l < L; ++l)
+    for (int n = 0; n < N; ++n) {
+      if (!counts[n]) continue;
+      for (int e = 0; e < E; ++e) P[std::size_t(e)] += double(row(p[l], n, E)[e]);
+    }
+  double loss = 0;
+  for (int e = 0; e < E; ++e) loss += double(f[e]) * P[std::size_t(e)] / M;
+  return E * loss;
 }
 }  // namespace
+
+void add_choices(double* choices, const int* chosen, const unsigned char* counts, int N, int K) {
+  for (int n = 0; n < N; ++n) {
+    if (!counts[n]) continue;
+    for (int k = 0; k < K; ++k) choices[row(chosen, n, K)[k]] += 1;
+  }
+}
 
 template <class T>
 double pooled_balance_forward(T* f, const T* const* p, const int* const* chosen,
                               const unsigned char* counts, int L, int N, int E, int K) {
   const double M = double(L) * count_rows(counts, N);
-  std::vector<double> P(static_cast<std::size_t>(E), 0.0);
-  std::fill_n(f, E, T(0));
-  if (M == 0) return 0;
-  for (int l = 0; l < L; ++l) add_choices(f, P.data(), p[l], chosen[l], counts, N, E, K);
-  double loss = 0;
-  for (int e = 0; e < E; ++e) {
-    f[e] /= static_cast<T>(M);
-    loss += double(f[e]) * P[std::size_t(e)] / M;
-  }
-  return E * loss;
+  std::vector<double> choices(static_cast<std::size_t>(E), 0.0);
+  for (int l = 0; l < L; ++l) add_choices(choices.data(), chosen[l], counts, N, K);
+  for (int e = 0; e < E; ++e)
+    f[e] = M > 0 ? static_cast<T>(choices[std::size_t(e)]) / static_cast<T>(M) : T(0);
+  return balance_with_shares(f, p, counts, L, N, E);
 }
 
 template <class T>
@@ -211,11 +219,15 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
 }
 
 template <class T>
-Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts) {
+Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts,
+                       const T* step_f) {
   const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
   T* f = tape.template keep<T>(static_cast<std::size_t>(r.E));
   const T* p = r.probabilities.p;
-  loss.data[0] = static_cast<T>(balance_forward(f, p, r.chosen.expert, counts, r.N, r.E, r.K));
+  if (step_f) std::copy_n(step_f, r.E, f);
+  loss.data[0] =
+      static_cast<T>(step_f ? balance_with_shares(f, &p, counts, 1, r.N, r.E)
+                            : balance_forward(f, p, r.chosen.expert, counts, r.N, r.E, r.K));
   tape.record(loss, [&tape = tape, z, loss, f, p, counts] {
     balance_backward(tape.grad(z), p, f, counts, tape.grad(loss)[0], z.rows(), z.columns());
   });
@@ -224,7 +236,7 @@ Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* 
 
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
-                              const unsigned char* counts) {
+                              const unsigned char* counts, const T* step_f) {
   check(!layers.empty(), "the balance loss needs the routing of at least one layer.");
   const Routing<T>& r = layers[0];
   const int L = static_cast<int>(layers.size());
@@ -235,8 +247,10 @@ Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& laye
     p.push_back(layer.probabilities.p);
     chosen.push_back(layer.chosen.expert);
   }
-  const T loss =
-      static_cast<T>(pooled_balance_forward(f, p.data(), chosen.data(), counts, L, r.N, r.E, r.K));
+  if (step_f) std::copy_n(step_f, r.E, f);
+  const T loss = static_cast<T>(
+      step_f ? balance_with_shares(f, p.data(), counts, L, r.N, r.E)
+             : pooled_balance_forward(f, p.data(), chosen.data(), counts, L, r.N, r.E, r.K));
   // Backward needs no values but f: one small tensor per layer, whose sum is the loss.
   Tensor<T> total;
   for (const Routing<T>& layer : layers) {
@@ -273,12 +287,12 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts
   template double pooled_balance_forward(T*, const T* const*, const int* const*,                   \
                                          const unsigned char*, int, int, int, int);                \
   template Tensor<T> pooled_balance_loss(Tape<T>&, const std::vector<Routing<T>>&,                 \
-                                         const unsigned char*);                                    \
+                                         const unsigned char*, const T*);                          \
   template double z_loss_forward(T*, const T*, const unsigned char*, int, int);                    \
   template void z_loss_backward(T*, const T*, const T*, const unsigned char*, T, int, int);        \
   template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool,               \
                             const RouterHook*, int);                                               \
-  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const unsigned char*);              \
+  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const unsigned char*, const T*);    \
   template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const unsigned char*);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)

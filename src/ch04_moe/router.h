@@ -62,6 +62,10 @@ template <class T>
 double pooled_balance_forward(T* f, const T* const* p, const int* const* chosen,
                               const unsigned char* counts, int L, int N, int E, int K);
 
+/// choices[e] += how many rows that count chose e. Added up over the batches of a step and divided
+/// by their rows (pooled: times L) it is f of the whole step.
+void add_choices(double* choices, const int* chosen, const unsigned char* counts, int N, int K);
+
 /// z-loss (Zoph et al., arXiv 2202.08906) over the rows that count: mean of logsumexp_e(z[n,e])^2.
 /// lse (N) is kept for backward.
 template <class T>
@@ -99,11 +103,15 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
 
 /// The losses on the tape, scalars. counts (N) is 1 for tokens that enter statistics: neither
 /// padding nor BOS. All are 0 without such tokens.
+/// `step_f` (E) is f where this batch is one of several in a step: f of all of them, nullptr for f
+/// of this batch alone. Then the mean of the batches' losses, weighted by their rows that count, is
+/// the loss of the step, and so for the gradients: L is linear in P once f is that of the step.
 template <class T>
-Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& routing, const unsigned char* counts);
+Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& routing, const unsigned char* counts,
+                       const T* step_f = nullptr);
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
-                              const unsigned char* counts);
+                              const unsigned char* counts, const T* step_f = nullptr);
 template <class T>
 Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& routing, const unsigned char* counts);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
@@ -27,24 +28,53 @@ Factors<T> factors(double lr, double decay, int t, const AdamWConfig& c, double 
           static_cast<T>(scale)};
 }
 
+/// The largest w, m and v (by their size).
+struct Limits {
+  float w, m, v;
+};
+constexpr Limits kFinite = {std::numeric_limits<float>::max(), std::numeric_limits<float>::max(),
+                            std::numeric_limits<float>::max()};
+/// From within these no update leads out of the finite numbers, see AdamW::step.
+constexpr Limits kSmall = {1e30f, 1e15f, 1e30f};
+
+/// Returns whether every new w is small. Only w is watched: one comparison more is not measurable,
+/// three are.
 template <class T>
-RAMOE_INLINE void update_body(T* w, const T* g, T* m, T* v, int n, const Factors<T>& f) {
+RAMOE_INLINE bool update_body(T* w, const T* g, T* m, T* v, int n, const Factors<T>& f) {
+  int small = 1;
   for (int i = 0; i < n; ++i) {
     const T gi = f.scale * g[i];
     const T mi = f.beta1 * m[i] + (T(1) - f.beta1) * gi;
     const T vi = f.beta2 * v[i] + (T(1) - f.beta2) * gi * gi;
-    w[i] = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
+    const T wi = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
+    small &= std::abs(wi) <= T(kSmall.w);
+    w[i] = wi;
     m[i] = mi;
     v[i] = vi;
   }
+  return small != 0;
 }
-RAMOE_SIMD void update_block(float* w, const float* g, float* m, float* v, int n,
+RAMOE_SIMD bool update_block(float* w, const float* g, float* m, float* v, int n,
                              const Factors<float>& f) {
-  update_body(w, g, m, v, n, f);
+  return update_body(w, g, m, v, n, f);
 }
-void update_block(double* w, const double* g, double* m, double* v, int n,
+bool update_block(double* w, const double* g, double* m, double* v, int n,
                   const Factors<double>& f) {
-  update_body(w, g, m, v, n, f);
+  return update_body(w, g, m, v, n, f);
+}
+
+/// Whether the update would leave all of w, m and v within the limits; nothing is written.
+RAMOE_SIMD bool would_stay_within(const Limits& limits, const float* w, const float* g,
+                                  const float* m, const float* v, int n, const Factors<float>& f) {
+  int within = 1;
+  for (int i = 0; i < n; ++i) {
+    const float gi = f.scale * g[i];
+    const float mi = f.beta1 * m[i] + (1 - f.beta1) * gi;
+    const float vi = f.beta2 * v[i] + (1 - f.beta2) * gi * gi;
+    const float wi = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
+    within &= int(std::abs(wi) <= limits.w) & int(std::abs(mi) <= limits.m) & int(vi <= limits.v);
+  }
+  return within != 0;
 }
 
 bool decays(const Parameter<float>& parameter) {
@@ -107,13 +137,13 @@ void AdamW::list_stretches() {
     each_trained(p, [&](std::size_t begin, std::size_t count) {
       for (std::size_t at = begin; at < begin + count; at += kStretch)
         stretches_.push_back(
-            {p.value.data() + at, m_[i].data() + at, v_[i].data() + at, p.gradient.data() + at,
-             static_cast<int>(std::min(kStretch, begin + count - at)), decays(p), 0});
+            {&p, p.value.data() + at, m_[i].data() + at, v_[i].data() + at, p.gradient.data() + at,
+             static_cast<int>(std::min(kStretch, begin + count - at)), decays(p), 0, false});
     });
   }
 }
 
-double AdamW::step(double lr, double scale, double clip) {
+AdamWStep AdamW::step(double lr, double clip) {
   for (const auto& p : parameters_)
     if (p->trainable) p->want_gradient();  // zero where nothing led to it
   // One loop over all parameters, small ones too: a loop for each would leave threads waiting.
@@ -125,19 +155,38 @@ double AdamW::step(double lr, double scale, double clip) {
   });
   double squares = 0;
   for (const Stretch& s : stretches_) squares += s.squares;
-  const double norm = std::sqrt(squares) * scale;
-  if (!std::isfinite(norm)) return norm;
-  const double factor = scale * (clip > 0 && norm > clip ? clip / norm : 1.0);
+  const double norm = std::sqrt(squares);
+  if (!std::isfinite(norm)) return {norm, nullptr};
+  const double factor = clip > 0 && norm > clip ? clip / norm : 1.0;
+  const Factors<float> without = factors<float>(lr, 0, steps_ + 1, config_, factor);
+  const Factors<float> with = factors<float>(lr, config_.weight_decay, steps_ + 1, config_, factor);
+  // From small m and v and |g| <= norm * factor the new m and v are small again, so that
+  // v root <= 1e36, rate m / eps <= 1e37 and w shrink <= 1e36: there is nothing to ask.
+  const bool certain = small_ && norm * factor <= 1e15 && with.root <= 1e6f &&
+                       double(with.rate) * 1e15 <= 1e37 * double(with.eps) &&
+                       std::abs(with.shrink) <= 1e6f;
+  const auto first_beyond = [&](const Limits& limits) -> const Parameter<float>* {
+    parallel_for(stretches, 1, [&](int i, int) {
+      Stretch& s = stretches_[std::size_t(i)];
+      s.small = would_stay_within(limits, s.w, s.g, s.m, s.v, s.count, s.decays ? with : without);
+    });
+    for (const Stretch& s : stretches_)
+      if (!s.small) return s.parameter;
+    return nullptr;
+  };
+  if (!certain) {
+    if (const Parameter<float>* spoilt = first_beyond(kFinite)) return {norm, spoilt};
+    small_ = !first_beyond(kSmall);
+  }
   ++steps_;
-  const Factors<float> without = factors<float>(lr, 0, steps_, config_, factor);
-  const Factors<float> with = factors<float>(lr, config_.weight_decay, steps_, config_, factor);
   parallel_for(stretches, 1, [&](int i, int) {
-    const Stretch& s = stretches_[std::size_t(i)];
-    update_block(s.w, s.g, s.m, s.v, s.count, s.decays ? with : without);
+    Stretch& s = stretches_[std::size_t(i)];
+    s.small = update_block(s.w, s.g, s.m, s.v, s.count, s.decays ? with : without);
   });
+  for (const Stretch& s : stretches_) small_ = small_ && s.small;
   for (const auto& p : parameters_)
     if (p->trainable) p->gradient_spent = true;
-  return norm;
+  return {norm, nullptr};
 }
 
 #define RAMOE_INSTANTIATE(T)                                                               \

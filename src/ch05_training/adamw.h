@@ -8,9 +8,15 @@
 // m, v). The fast version is 4.5 times the plain one (`ramoe bench --only=ideas`, docs/speed.md):
 // factors made once, vectors, and clipping in the same pass. Over the parameters of the bench's
 // model it runs as fast as memory is copied.
+//
+// A step is done whole or not at all: no weight, m or v is written unless all of the new ones are
+// finite. While w, m, v, the gradient and the factors are small enough (kSmall in adamw.cpp) this
+// is certain beforehand, and the update itself watches that they stay so. Otherwise, as in the
+// first step after values came from elsewhere, a pass that writes nothing asks first.
 // Tests: tests/ch05_training/adamw_test.cpp
 #pragma once
 
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -31,6 +37,14 @@ template <class T>
 void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, double decay, int t,
                         const AdamWConfig& config);
 
+/// What a step did.
+struct AdamWStep {
+  double norm = 0;  // of the gradient before clipping, of what is trained
+  /// The parameter whose new values, or moments, would not be finite; nullptr: all are.
+  const Parameter<float>* spoilt = nullptr;
+  bool done() const { return std::isfinite(norm) && !spoilt; }
+};
+
 class AdamW {
  public:
   using Parameters = std::vector<std::unique_ptr<Parameter<float>>>;
@@ -38,14 +52,17 @@ class AdamW {
   /// Moments start at zero, for trainable parameters alone. The parameters must outlive this.
   AdamW(const Parameters& parameters, const AdamWConfig& config);
 
-  /// Scales the gradients by `scale`, then down to a global norm of at most `clip` (0: no limit),
-  /// and updates every trainable parameter, or those of its blocks that are trained. The gradients
-  /// are spent then. Returns the norm before clipping, of what is trained; if it is not finite
-  /// nothing is updated.
-  double step(double lr, double scale, double clip);
+  /// Scales the gradients down to a global norm of at most `clip` (0: no limit) and updates every
+  /// trainable parameter, or those of its blocks that are trained. The gradients are spent then.
+  /// Nothing is changed if the norm or a new value is not finite.
+  AdamWStep step(double lr, double clip);
 
   int steps_done() const { return steps_; }
-  void set_steps_done(int steps) { steps_ = steps; }
+  /// For a resume, whose moments and weights are read from a file.
+  void set_steps_done(int steps) {
+    steps_ = steps;
+    small_ = false;
+  }
   /// The moments of parameter i, empty if it is not trainable.
   std::vector<float>& m(std::size_t i) { return m_[i]; }
   std::vector<float>& v(std::size_t i) { return v_[i]; }
@@ -53,11 +70,13 @@ class AdamW {
  private:
   /// What one thread updates at a time.
   struct Stretch {
+    const Parameter<float>* parameter;
     float *w, *m, *v;
     const float* g;
     int count;
     bool decays;
     double squares;  // of g
+    bool small;      // of the new w; when asked beforehand, of w, m and v
   };
   void list_stretches();
 
@@ -66,6 +85,7 @@ class AdamW {
   std::vector<std::vector<float>> m_, v_;
   std::vector<Stretch> stretches_;  // of the present step
   int steps_ = 0;
+  bool small_ = false;  // whether all of w, m and v were small after the last step
 };
 
 }  // namespace ramoe

@@ -40,7 +40,8 @@ std::vector<Line> whole_lines(const std::string& text) {
        begin = end + 1) {
     std::string line = text.substr(begin, end - begin);
     const Json json = Json::parse(line, nullptr, false);
-    if (json.is_discarded() || !has_step(json)) {
+    // The parser takes a NUL byte for the end of the line.
+    if (line.find('\0') != std::string::npos || json.is_discarded() || !has_step(json)) {
       ++broken;
       continue;
     }

@@ -111,6 +111,7 @@ HeaderJson parse_header(const std::string& text, const std::string& path) {
             parsed.dump(), " twice.", remedy);
     return true;
   };
+  check(text.find('\0') == std::string::npos, path, ": the header holds a NUL byte.", remedy);
   try {
     return HeaderJson::parse(text, watch);
   } catch (const Json::exception&) {

@@ -1,8 +1,10 @@
 #include "ch05_training/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
+#include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
 #include "ch05_training/run_folder.h"
@@ -13,14 +15,17 @@ namespace ramoe {
 void TrainConfig::list(FieldList& f) {
   f.add("steps", &steps, "optimiser steps", {0, 1e9});
   f.add("batch", &batch, "sequences per batch", {1, 1 << 20});
-  f.add("accumulate", &accumulate, "batches per optimiser step", {1, 1 << 20});
+  f.add("accumulate", &accumulate,
+        "batches that the rows of an optimiser step are cut into; every cut of the same rows is "
+        "the same step",
+        {1, 1 << 20});
   f.add("learning_rate", &learning_rate, "peak learning rate", {0, 10});
   f.add("warmup_share", &warmup_share, "share of the steps that warm up linearly", {0, 1});
   f.add("least_rate", &least_rate, "share of the peak where the cosine ends", {0, 1});
   f.add("weight_decay", &weight_decay, "AdamW's decay of matrices", {0, 10});
   f.add("beta1", &beta1, "AdamW's decay of the first moment", {0, 0.999999});
   f.add("beta2", &beta2, "AdamW's decay of the second moment", {0, 0.999999});
-  f.add("adam_eps", &adam_eps, "AdamW's epsilon", {0, 1});
+  f.add("adam_eps", &adam_eps, "AdamW's epsilon", {1e-30, 1});  // 0: 0/0 where g is 0
   f.add("clip", &clip, "largest global gradient norm; 0: no limit", {0, 1e9});
   f.add("balance", &balance, "alpha, weight of the balance loss (mean over layers)", {0, 100});
   f.add("balance_form", &balance_form,
@@ -79,8 +84,8 @@ Tensor<float> mean_over_layers(Tape<float>& tape, const std::vector<Routing<floa
   Tensor<float> total;
   if (weight == 0) return total;
   const double share = 1.0 / static_cast<double>(routing.size());
-  for (const Routing<float>& layer : routing)
-    total = weighted_sum<float>(tape, {{total, 1.0}, {loss(layer), share}});
+  for (std::size_t l = 0; l < routing.size(); ++l)
+    total = weighted_sum<float>(tape, {{total, 1.0}, {loss(routing[l], l), share}});
   return total;
 }
 
@@ -88,32 +93,91 @@ double value_of(const Tensor<float>& scalar) {
   return scalar.data ? double(scalar.data[0]) : 0.0;
 }
 
+double rows_of(const TrainingBatch& batch) {
+  const std::vector<unsigned char>& counts = batch.tokens.counts;
+  return static_cast<double>(counts.size()) -
+         static_cast<double>(std::count(counts.begin(), counts.end(), 0));
+}
+
+/// The weight of a batch that has `part` of the `whole` that a loss is a mean over.
+double share_of(double part, double whole) {
+  return whole > 0 ? part / whole : 0;
+}
+
 }  // namespace
 
-double Trainer::accumulate(const TrainingBatch& batch, ExtraLoss* extra, StepReport& report) {
+Trainer::StepTotals Trainer::totals(const std::vector<TrainingBatch>& batches,
+                                    const ExtraLoss* extra) {
+  StepTotals totals;
+  for (const TrainingBatch& batch : batches) {
+    totals.targets += static_cast<double>(batch.target.size());
+    totals.rows += rows_of(batch);
+    if (extra) totals.examples += extra->count(batch);
+  }
+  if (batches.size() > 1 && config_.balance > 0) totals.f = step_shares(batches, totals.rows);
+  return totals;
+}
+
+/// f of the balance loss over all batches, from a pass that computes their routing alone.
+std::vector<std::vector<float>> Trainer::step_shares(const std::vector<TrainingBatch>& batches,
+                                                     double rows) {
+  const Tape<float>::NoGrad no_grad(tape_);
+  const bool pooled = config_.balance_form == "pooled";
+  std::vector<std::vector<double>> choices;
+  double layers = 0;
+  for (const TrainingBatch& batch : batches) {
+    tape_.reset();
+    const std::vector<Routing<float>> routing =
+        model_.forward(tape_, batch.tokens, {.routing_only = true}).routing;
+    layers = static_cast<double>(routing.size());
+    choices.resize(pooled ? 1 : routing.size());
+    for (std::size_t l = 0; l < routing.size(); ++l) {
+      const Routing<float>& r = routing[l];
+      std::vector<double>& sum = choices[pooled ? 0 : l];
+      sum.resize(std::size_t(r.E));
+      add_choices(sum.data(), r.chosen.expert, batch.tokens.counts.data(), r.N, r.K);
+    }
+  }
+  std::vector<std::vector<float>> f;
+  for (const std::vector<double>& sum : choices) {
+    f.emplace_back();
+    for (const double chosen : sum)
+      f.back().push_back(static_cast<float>(share_of(chosen, rows * (pooled ? layers : 1))));
+  }
+  return f;
+}
+
+double Trainer::accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss* extra,
+                           StepReport& report) {
   tape_.reset();
   const ForwardResult<float> forward =
       model_.forward(tape_, batch.tokens, {.logit_rows = &batch.logit_rows});
   const unsigned char* counts = batch.tokens.counts.data();
+  const auto f = [&](std::size_t l) { return totals.f.empty() ? nullptr : totals.f[l].data(); };
   const Tensor<float> ce = cross_entropy(tape_, forward.logits, batch.target.data());
   const Tensor<float> balance =
       config_.balance > 0 && config_.balance_form == "pooled"
-          ? pooled_balance_loss(tape_, forward.routing, counts)
-          : mean_over_layers(tape_, forward.routing, config_.balance, [&](const Routing<float>& r) {
-              return balance_loss(tape_, r, counts);
-            });
-  const Tensor<float> z =
-      mean_over_layers(tape_, forward.routing, config_.z_loss,
-                       [&](const Routing<float>& r) { return ramoe::z_loss(tape_, r, counts); });
+          ? pooled_balance_loss(tape_, forward.routing, counts, f(0))
+          : mean_over_layers(tape_, forward.routing, config_.balance,
+                             [&](const Routing<float>& r, std::size_t l) {
+                               return balance_loss(tape_, r, counts, f(l));
+                             });
+  const Tensor<float> z = mean_over_layers(
+      tape_, forward.routing, config_.z_loss,
+      [&](const Routing<float>& r, std::size_t) { return ramoe::z_loss(tape_, r, counts); });
   const Tensor<float> other =
       extra ? extra->add(tape_, batch, forward, optimiser_.steps_done()) : Tensor<float>{};
-  const Tensor<float> loss = weighted_sum<float>(
-      tape_, {{ce, 1.0}, {balance, config_.balance}, {z, config_.z_loss}, {other, 1.0}});
-  const double share = 1.0 / config_.accumulate;
-  report.loss += share * value_of(ce);
-  report.balance += share * value_of(balance);
-  report.z_loss += share * value_of(z);
-  report.extra += share * value_of(other);
+  const double targets = share_of(static_cast<double>(batch.target.size()), totals.targets);
+  const double rows = share_of(rows_of(batch), totals.rows);
+  const double examples = extra ? share_of(extra->count(batch), totals.examples) : 0;
+  const Tensor<float> loss = weighted_sum<float>(tape_, {{ce, targets},
+                                                         {balance, config_.balance * rows},
+                                                         {z, config_.z_loss * rows},
+                                                         {other, examples}});
+  report.loss += targets * value_of(ce);
+  report.balance += rows * value_of(balance);
+  report.z_loss += rows * value_of(z);
+  report.extra += examples * value_of(other);
   report.tokens += batch.tokens.token.size();
   if (std::isfinite(value_of(loss))) tape_.backward(loss);
   return value_of(loss);
@@ -123,27 +187,39 @@ StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, Ex
   StepReport report;
   const int step = optimiser_.steps_done();
   report.rate = learning_rate(config_.schedule(), step);
+  std::vector<TrainingBatch> batches;
+  for (int micro = 0; micro < config_.accumulate; ++micro)
+    if (TrainingBatch batch = next(micro); batch.tokens.B > 0) batches.push_back(std::move(batch));
+  check(!batches.empty(), "step ", step + 1, ": none of its batches has a row.");
+  const StepTotals whole = totals(batches, extra);
   bool finite = true;
-  for (int micro = 0; micro < config_.accumulate && finite; ++micro)
-    finite = std::isfinite(accumulate(next(micro), extra, report));
-  if (finite) {
-    const StopScope whole(nullptr);  // the weights are never left half updated
-    report.gradient_norm = optimiser_.step(report.rate, 1.0 / config_.accumulate, config_.clip);
-    finite = std::isfinite(report.gradient_norm);
-  }
-  if (!finite) {
-    for (const auto& p : model_.parameters())
-      std::fill(p->gradient.begin(), p->gradient.end(), 0.f);
-    fail("step ", step + 1, ": ",
-         std::isfinite(report.loss + report.extra + report.balance + report.z_loss)
-             ? "the gradient norm"
-             : "the loss",
-         " is not finite (cross-entropy ", report.loss, ", balance ", report.balance, ", z-loss ",
-         report.z_loss, ", extra ", report.extra, ", gradient norm ", report.gradient_norm,
-         "). The weights before this step are kept; lower learning_rate or clip and resume.");
-  }
+  for (std::size_t i = 0; i < batches.size() && finite; ++i)
+    finite = std::isfinite(accumulate(batches[i], whole, extra, report));
+  if (!finite) give_up("the loss", report);
+  const AdamWStep update = [&] {
+    const StopScope uninterrupted(nullptr);  // the weights are never left half updated
+    return optimiser_.step(report.rate, config_.clip);
+  }();
+  report.gradient_norm = update.norm;
+  if (!std::isfinite(update.norm)) give_up("the gradient norm", report);
+  if (!update.done()) give_up("the update of " + update.spoilt->name, report);
   tokens_ += static_cast<double>(report.tokens);
   return report;
+}
+
+void Trainer::give_up(const std::string& what, const StepReport& r) {
+  for (const auto& p : model_.parameters()) std::fill(p->gradient.begin(), p->gradient.end(), 0.f);
+  std::string advice =
+      "The weights before this step are kept, and so are files already saved, but the same "
+      "settings lead here again: begin another run with a lower learning_rate, clip or weight of "
+      "the losses, or a larger adam_eps.";
+  for (const auto& p : model_.parameters())
+    if (!all_finite(p->value.data(), p->value.size()))
+      advice = "The weights of " + p->name +
+               " were not finite before this step; begin from another model or checkpoint.";
+  fail("step ", steps_done() + 1, ": ", what, " is not finite (cross-entropy ", r.loss,
+       ", balance ", r.balance, ", z-loss ", r.z_loss, ", extra ", r.extra, ", gradient norm ",
+       r.gradient_norm, ", learning rate ", r.rate, "). ", advice);
 }
 
 double Trainer::tokens_per_step() const {

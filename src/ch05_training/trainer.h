@@ -1,6 +1,17 @@
 // Chapter 5.10 - the training step and the loop around it
 //
-//   L = L_CE (mean over the targets of the batch) + balance * L_balance + z * L_z + extra losses
+//   L = L_CE + balance * L_balance + z * L_z + extra losses
+//
+//   L_CE       sum of -log p over the targets of the step / number of its targets
+//   L_z        sum over the rows of the step that count / their number, mean over the layers
+//   L_balance  E sum_e f[e] P[e], f and P over the rows of the step that count (chapter 4.1)
+//   extra      mean over the examples of the step that the loss looks at
+//
+// A step's rows may be cut into batches (`accumulate`): every cut gives the same loss, gradient and
+// step, but for rounding. With n of a step's targets, rows or examples, a batch that has n_i of
+// them adds n_i / n of its own mean. f belongs to the whole step and has no gradient, so with
+// balance and more than one batch the routing of all batches is computed first, forward alone
+// (about a quarter of the step's time more); a single batch needs no second pass.
 //
 // Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss
 // (the alignment term of chapter 10). A step is a pure function of the weights, the optimiser's
@@ -56,11 +67,13 @@ struct TrainingSequence {
 };
 TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences, int pad, int bos);
 
-/// A loss beside cross-entropy. Returns a scalar already weighted, or a tensor without data for
-/// none.
+/// A loss beside cross-entropy: a mean over examples.
 class ExtraLoss {
  public:
   virtual ~ExtraLoss() = default;
+  /// How many examples of the batch the loss is a mean over: its share in a step of several.
+  virtual int count(const TrainingBatch& batch) const = 0;
+  /// A scalar already weighted, or a tensor without data for none.
   virtual Tensor<float> add(Tape<float>& tape, const TrainingBatch& batch,
                             const ForwardResult<float>& forward, int step) = 0;
 };
@@ -83,9 +96,10 @@ class Trainer {
   /// The model must outlive the trainer. Parameters that are not trainable stay as they are.
   Trainer(Model<float>& model, const TrainConfig& config);
 
-  /// One optimiser step from `config.accumulate` batches given by `next(micro)`. Error, naming step
-  /// and part, if a loss or the gradient norm is not finite; the weights are then unchanged, as
-  /// they are when it is Interrupted.
+  /// One optimiser step from `config.accumulate` batches given by `next(micro)`; those without a
+  /// row, as where an epoch ends, are passed over. Error, naming step and part, if a loss, the
+  /// gradient norm or the update is not finite; weights and moments are then unchanged, as they
+  /// are when it is Interrupted.
   StepReport step(const std::function<TrainingBatch(int micro)>& next, ExtraLoss* extra = nullptr);
 
   int steps_done() const { return optimiser_.steps_done(); }
@@ -103,7 +117,18 @@ class Trainer {
   const Arena& arena() const { return arena_; }
 
  private:
-  double accumulate(const TrainingBatch& batch, ExtraLoss* extra, StepReport& report);
+  /// What the losses of a step are means over, and f of its balance loss.
+  struct StepTotals {
+    double targets = 0, rows = 0, examples = 0;
+    std::vector<std::vector<float>> f;  // (L,E), pooled (1,E); empty: each batch has its own
+  };
+  StepTotals totals(const std::vector<TrainingBatch>& batches, const ExtraLoss* extra);
+  std::vector<std::vector<float>> step_shares(const std::vector<TrainingBatch>& batches,
+                                              double rows);
+  double accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss* extra,
+                    StepReport& report);
+  /// Ends a step of which `what` is not finite with an Error; the gradients are cleared.
+  [[noreturn]] void give_up(const std::string& what, const StepReport& report);
 
   Model<float>& model_;
   TrainConfig config_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ch06_languages/unicode.h"
+#include "support/error.h"
 
 namespace ramoe {
 namespace {
@@ -90,11 +91,15 @@ std::vector<AddedTokenSet::Part> AddedTokenSet::split(std::string_view text,
     at = to;  // the search goes on behind the match, whether it is taken or not
     if (token.special && !with_special) continue;
     if (token.single_word && !stands_alone(text, from, to)) continue;
-    // White space that the token before has taken may be matched again: then it counts for both.
-    if (token.lstrip) from = skip_space_back(text, from, done);
+    // White space that the token before has taken may be matched again: then it counts for both,
+    // unless this token begins behind what is taken (lstrip), where nothing or less is left.
+    if (token.lstrip) from = std::max(done, skip_space_back(text, from, done));
     if (token.rstrip) to = skip_space(text, to);
+    check(from <= to, "the added token \"", match->text,
+          "\" (lstrip) lies within white space that the one before it (rstrip) has taken; "
+          "`tokenizers` fails on such a text. Leave out some of the white space.");
     if (done < from) parts.push_back({nullptr, text.substr(done, from - done)});
-    parts.push_back({&token, text.substr(from, to - from)});
+    if (from < to) parts.push_back({&token, text.substr(from, to - from)});
     done = to;
   }
   if (done < text.size()) parts.push_back({nullptr, text.substr(done)});

@@ -41,7 +41,7 @@ class AddedTokenSet {
     const AddedToken* token;  // null: plain
     std::string_view text;    // not empty
   };
-  /// Cuts the text. Special tokens are plain text unless `with_special`.
+  /// Cuts the text; specials are plain unless `with_special`. Error: white space claimed twice.
   std::vector<Part> split(std::string_view text, bool with_special) const;
 
  private:

@@ -8,42 +8,54 @@
 namespace ramoe {
 
 std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
-                                                            int batch, std::uint64_t seed) {
+                                                            std::size_t batch, std::uint64_t seed) {
   std::stable_sort(sequences.begin(), sequences.end(),
                    [](const auto& a, const auto& b) { return a.tokens.size() < b.tokens.size(); });
   std::vector<std::vector<TrainingSequence>> batches;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
-    if (i % static_cast<std::size_t>(batch) == 0) batches.emplace_back();
+    if (i % batch == 0) batches.emplace_back();
     batches.back().push_back(std::move(sequences[i]));
   }
   Random(seed, seed_for(seed, "batch order")).shuffle(batches);
   return batches;
 }
 
+TrainingBatch piece_of_step(const std::vector<TrainingSequence>& rows, int batch, int micro,
+                            int pad, int bos) {
+  const auto at = [&](std::size_t piece) {
+    return rows.begin() +
+           static_cast<std::ptrdiff_t>(std::min(piece * std::size_t(batch), rows.size()));
+  };
+  return make_training_batch({at(std::size_t(micro)), at(std::size_t(micro) + 1)}, pad, bos);
+}
+
 MixtureBatches::MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch,
-                               bool question_targets, std::uint64_t seed)
+                               int accumulate, bool question_targets, std::uint64_t seed)
     : mixture_(mixture),
       tokenizer_(tokenizer),
       prompts_(tokenizer),
       encoder_(tokenizer),
       batch_(batch),
+      accumulate_(accumulate),
       question_targets_(question_targets),
       seed_(seed) {}
 
 TrainingBatch MixtureBatches::batch(std::int64_t number) {
-  if (number / kGroup != group_) {
-    group_ = number / kGroup;
+  const std::int64_t step = number / accumulate_;
+  if (step / kGroup != group_) {
+    group_ = step / kGroup;
     std::vector<TrainingSequence> sequences;
-    const std::uint64_t count = static_cast<std::uint64_t>(kGroup) * std::uint64_t(batch_);
+    const std::uint64_t rows = std::uint64_t(batch_) * std::uint64_t(accumulate_);
+    const std::uint64_t count = static_cast<std::uint64_t>(kGroup) * rows;
     for (std::uint64_t i = 0; i < count; ++i) {
       const Document document = mixture_.document(std::uint64_t(group_) * count + i);
       sequences.push_back(prompts_.example(encoder_, document.question, document.answer));
       if (question_targets_) sequences.back().prompt = 1;
     }
-    batches_ = bucket_by_length(std::move(sequences), batch_, seed_ + std::uint64_t(group_));
+    steps_ = bucket_by_length(std::move(sequences), rows, seed_ + std::uint64_t(group_));
   }
-  return make_training_batch(batches_[static_cast<std::size_t>(number % kGroup)], tokenizer_.pad(),
-                             tokenizer_.bos());
+  return piece_of_step(steps_[static_cast<std::size_t>(step % kGroup)], batch_,
+                       static_cast<int>(number % accumulate_), tokenizer_.pad(), tokenizer_.bos());
 }
 
 std::vector<std::string> tokenizer_lines(const Mixture& mixture, int documents) {

@@ -2,7 +2,9 @@
 //
 // The documents of eight steps are drawn together, sorted by length and cut into eight batches,
 // which are then shuffled: rows of a batch have similar lengths, so little padding is computed. The
-// batch of step s is a pure function of (seed, s). Tests: tests/ch06_languages/batches_test.cpp
+// rows of step s are a pure function of (seed, s, batch * accumulate); `accumulate` cuts them into
+// pieces, and where an epoch ends with fewer rows the last pieces have fewer or none.
+// Tests: tests/ch06_languages/batches_test.cpp
 #pragma once
 
 #include <cstdint>
@@ -19,14 +21,18 @@ namespace ramoe {
 
 /// Cuts sequences into batches of at most `batch` of similar length, the batches in seeded order.
 std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
-                                                            int batch, std::uint64_t seed);
+                                                            std::size_t batch, std::uint64_t seed);
+/// Piece `micro` of a step's rows cut into pieces of `batch`: without a row if the step has fewer.
+TrainingBatch piece_of_step(const std::vector<TrainingSequence>& rows, int batch, int micro,
+                            int pad, int bos);
 
 /// Pre-training batches from the mixture. Targets are the tokens of the answer, and with
 /// `question_targets` those of the question too (every token after BOS).
 class MixtureBatches {
  public:
-  MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch,
+  MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch, int accumulate,
                  bool question_targets, std::uint64_t seed);
+  /// Batch step * accumulate + micro.
   TrainingBatch batch(std::int64_t number);
 
  private:
@@ -35,11 +41,11 @@ class MixtureBatches {
   const Tokenizer& tokenizer_;
   Prompts prompts_;
   CachedEncoder encoder_;
-  int batch_;
+  int batch_, accumulate_;
   bool question_targets_;
   std::uint64_t seed_;
-  std::int64_t group_ = -1;  // whose batches are held
-  std::vector<std::vector<TrainingSequence>> batches_;
+  std::int64_t group_ = -1;                           // whose steps are held
+  std::vector<std::vector<TrainingSequence>> steps_;  // their rows
 };
 
 /// Lines to train a tokenizer on: all lexicon lines and the first `documents` of the mixture.

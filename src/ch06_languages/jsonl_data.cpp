@@ -44,6 +44,16 @@ JsonlData::JsonlData(const JsonlConfig& config) : config_(config) {
   checksum_ = ramoe::checksum(all);
 }
 
+namespace {
+bool share_reading(const Example& a, const Example& b) {
+  const std::vector<std::string> of_a = readings(a.extractor, a.lang, a.answer),
+                                 of_b = readings(b.extractor, b.lang, b.answer);
+  return std::any_of(of_a.begin(), of_a.end(), [&](const std::string& reading) {
+    return std::find(of_b.begin(), of_b.end(), reading) != of_b.end();
+  });
+}
+}  // namespace
+
 void JsonlData::read_items() {
   std::map<std::string, Item> by_id;
   std::map<std::string, std::string> places;  // of (item, language)
@@ -72,6 +82,10 @@ void JsonlData::read_items() {
   for (auto& [id, item] : by_id) {
     check(item.by_language.contains(english), item.where, ": \"lang\": the item ", id,
           " has no row in English (en); every item needs one.");
+    const Example& en = item.by_language.at(english);
+    for (const auto& [lang, e] : item.by_language)
+      if (e.extractor != Extractor::exact && e.extractor == en.extractor && !share_reading(en, e))
+        other_answers_.push_back({places.at(id + " " + lang), id, lang, en.answer, e.answer});
     item.same = items_.size();
     items_.push_back(std::move(item));
   }

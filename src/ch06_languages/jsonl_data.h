@@ -33,6 +33,11 @@ struct JsonlConfig {
   void list(FieldList& f);
 };
 
+/// An item whose answer in a language reads otherwise than in English.
+struct OtherAnswer {
+  std::string where, id, lang, english, target;
+};
+
 class JsonlData : public ParallelData {
  public:
   /// Reads all files. Error, with file and line where there is one: whatever jsonl_rows.h refuses,
@@ -50,6 +55,10 @@ class JsonlData : public ParallelData {
   std::vector<TextPair> general_text(const std::string& lang, int names) const override;
   std::vector<std::string> english_text(int names) const override;
   std::string checksum() const override { return checksum_; }
+  /// Items whose answers share no reading with the English one, in the order of ids and languages:
+  /// of numbers and choices, where both rows have the same extractor. Exact answers are words of
+  /// their languages, and nothing can be said.
+  const std::vector<OtherAnswer>& other_answers() const { return other_answers_; }
 
  private:
   struct Item {
@@ -71,6 +80,7 @@ class JsonlData : public ParallelData {
 
   JsonlConfig config_;
   std::vector<Item> items_;  // by task and id
+  std::vector<OtherAnswer> other_answers_;
   std::vector<std::string> languages_ = {english}, tasks_;
   std::vector<std::string> english_lines_;
   std::map<std::string, std::vector<TextPair>> general_;

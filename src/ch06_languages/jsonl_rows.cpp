@@ -8,6 +8,7 @@
 #include "support/config.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/stop.h"
 
 namespace ramoe {
@@ -16,8 +17,9 @@ namespace {
 /// One line as its texts by key.
 class Row {
  public:
-  Row(std::string where, const std::string& line, const std::vector<std::string>& keys)
-      : where_(std::move(where)) {
+  Row(const std::string& path, int number, const std::string& line,
+      const std::vector<std::string>& keys)
+      : where_(cat(path, ", line ", number)) {
     stop_point();
     check_utf8(line);
     std::set<std::string> seen;
@@ -27,11 +29,7 @@ class Row {
       check(seen.insert(key).second, where_, ": the key \"", key, "\" is given twice.");
       return true;
     };
-    try {
-      object_ = Json::parse(line, watch_keys);
-    } catch (const Json::exception& error) {
-      fail(where_, ": this is no JSON object (", error.what(), "); wanted one object a line.");
-    }
+    object_ = parse_json(line, path, number, watch_keys);
     check(object_.is_object(), where_, ": a JSON object was wanted, such as {\"id\": ...}.");
     for (const auto& [key, value] : object_.items())
       if (std::find(keys.begin(), keys.end(), key) == keys.end()) unknown(key, keys);
@@ -48,6 +46,8 @@ class Row {
           value.is_structured() ? value.type_name() : value.dump(),
           "; a text was wanted, in quotation marks.");
     const auto text = value.get<std::string>();
+    check(text.find('\0') == std::string::npos, where_, ": \"", key,
+          "\" holds the character U+0000; the file is damaged. Make it again.");
     check(!normalise_answer(text).empty(), where_, ": \"", key, "\" is empty.");
     return text;
   }
@@ -97,13 +97,14 @@ class Row {
 void each_row(const std::string& path, const std::vector<std::string>& keys,
               const std::function<void(const Row&)>& visit) {
   std::string text = read_file(path);
+  check_json_encoding(text, path);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // a byte order mark
   std::istringstream lines(text);
   int number = 0, rows = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    visit(Row(cat(path, ", line ", number), line, keys));
+    visit(Row(path, number, line, keys));
     ++rows;
   }
   check(rows > 0, path, " holds no line at all.");

@@ -27,10 +27,10 @@ struct TextRow {
   std::string where, id, lang, text;
 };
 
-/// Rows without an extractor of their own get `extractor`. Empty lines are passed over. Error:
-/// broken JSON, invalid UTF-8, no object, a key unknown, missing, twice or no text, an empty text,
-/// a name (task, lang) with other than letters, digits and _ - ., an unknown extractor or split, an
-/// answer that its extractor cannot read, no row at all.
+/// Rows without an extractor of their own get `extractor`. Blank lines and a byte order mark are no
+/// rows. Error: broken JSON, a NUL, no UTF-8, no object, a key unknown, missing, twice or no text,
+/// an empty text, a name (task, lang) with other than letters, digits and _ - ., an unknown
+/// extractor or split, an answer that its extractor cannot read, no row at all.
 std::vector<ItemRow> read_item_rows(const std::string& path, Extractor extractor);
 std::vector<TextRow> read_text_rows(const std::string& path);
 

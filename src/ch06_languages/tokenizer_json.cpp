@@ -8,6 +8,7 @@
 #include "ch06_languages/tokenizer_steps.h"
 #include "ch06_languages/unicode.h"
 #include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -37,11 +38,7 @@ const Alphabet& alphabet() {
 JsonTree parse_tree(const std::string& file) {
   const std::string text = read_file(file);
   check_json_depth(text, file);
-  try {
-    return JsonTree::parse(text);
-  } catch (const JsonTree::exception& error) {
-    fail(file, ": not JSON, or cut short: ", error.what());
-  }
+  return parse_json<JsonTree>(text, file);
 }
 
 /// Tokens as the file spells them: those of model.vocab and the added ones.

@@ -4,6 +4,7 @@
 
 #include "support/config.h"
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 
@@ -74,6 +75,7 @@ std::vector<ClassifiedPair> read_taxonomy(const std::string& path) {
   int number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
+    check_json_bytes(line, path, number);
     const Json json = Json::parse(line, nullptr, false);
     const auto text = [&](const char* key) {
       check(json.is_object() && json.contains(key) && json[key].is_string(), path, ", line ",

@@ -144,6 +144,11 @@ std::vector<SequenceRouting> AlignmentTerm::english_routing(
   return sequence_routing(model_, sequences, spans);
 }
 
+int AlignmentTerm::count(const TrainingBatch& batch) const {
+  return static_cast<int>(std::count_if(batch.example.begin(), batch.example.end(),
+                                        [&](int i) { return i >= 0 && aligned_[std::size_t(i)]; }));
+}
+
 Tensor<float> AlignmentTerm::add(Tape<float>& tape, const TrainingBatch& batch,
                                  const ForwardResult<float>& forward, int step) {
   last_value_ = 0;

@@ -2,6 +2,9 @@
 //
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
+// L_align is the mean over the aligned examples of the whole step, however its rows are cut into
+// batches (chapter 5.10).
+//
 // Every choice of the method is one key here, so that an ablation changes one key. The defaults
 // follow the facts: ci examples, the alignment zone, the task experts, the frozen base model's
 // English side. Tests: tests/ch10_alignment/alignment_term_test.cpp
@@ -68,6 +71,8 @@ class AlignmentTerm : public ExtraLoss {
   AlignmentTerm(Model<float>& model, const AlignmentConfig& config, const StageResults& stages,
                 const std::vector<FinetuneExample>& examples, int steps, std::uint64_t seed);
 
+  /// The aligned examples of the batch.
+  int count(const TrainingBatch& batch) const override;
   Tensor<float> add(Tape<float>& tape, const TrainingBatch& batch,
                     const ForwardResult<float>& forward, int step) override;
 

@@ -45,31 +45,41 @@ std::vector<FinetuneExample> draw_examples(const std::vector<FinetuneExample>& e
   return drawn;
 }
 
-FinetuneBatches::FinetuneBatches(const std::vector<FinetuneExample>& examples, int batch, int pad,
-                                 int bos, std::uint64_t seed)
-    : examples_(examples), batch_(batch), pad_(pad), bos_(bos), seed_(seed) {
+FinetuneBatches::FinetuneBatches(const std::vector<FinetuneExample>& examples, int batch,
+                                 int accumulate, int pad, int bos, std::uint64_t seed)
+    : examples_(examples),
+      batch_(batch),
+      accumulate_(accumulate),
+      pad_(pad),
+      bos_(bos),
+      seed_(seed) {
   check(!examples.empty(), "fine-tuning needs training pairs; none match the languages and tasks.");
-  per_epoch_ = static_cast<int>((examples.size() + std::size_t(batch) - 1) / std::size_t(batch));
+  const std::int64_t rows = std::int64_t{batch} * accumulate;
+  per_epoch_ = (static_cast<std::int64_t>(examples.size()) + rows - 1) / rows;
 }
 
-TrainingBatch FinetuneBatches::batch(int step) {
+TrainingBatch FinetuneBatches::batch(std::int64_t number) {
+  const std::int64_t step = number / accumulate_;
   if (step / per_epoch_ != epoch_) {
     epoch_ = step / per_epoch_;
     std::vector<TrainingSequence> sequences;
     for (const FinetuneExample& example : examples_) sequences.push_back(example.target);
     // A new order each epoch, so that neighbours of equal length change.
     Random(seed_, 4000 + std::uint64_t(epoch_)).shuffle(sequences);
-    batches_ = bucket_by_length(std::move(sequences), batch_, seed_ + std::uint64_t(epoch_));
+    steps_ = bucket_by_length(std::move(sequences), std::size_t(batch_) * std::size_t(accumulate_),
+                              seed_ + std::uint64_t(epoch_));
   }
-  return make_training_batch(batches_[std::size_t(step % per_epoch_)], pad_, bos_);
+  return piece_of_step(steps_[std::size_t(step % per_epoch_)], batch_,
+                       static_cast<int>(number % accumulate_), pad_, bos_);
 }
 
 void finetune(Trainer& trainer, FinetuneBatches& batches, const TrainConfig& config,
               ExtraLoss* extra, const std::function<bool(int step, const StepReport&)>& watch) {
   while (trainer.steps_done() < config.steps) {
     const int step = trainer.steps_done();
-    const StepReport report = trainer.step(
-        [&](int micro) { return batches.batch(step * config.accumulate + micro); }, extra);
+    const std::int64_t at = std::int64_t{step} * config.accumulate;
+    const StepReport report =
+        trainer.step([&](int micro) { return batches.batch(at + micro); }, extra);
     if (!watch(step + 1, report)) return;
   }
 }

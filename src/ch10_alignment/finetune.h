@@ -1,7 +1,7 @@
 // Chapter 10.4 - fine-tuning: the same loop for SFT and RA-MoE
 //
 // Batches of similar length from the training pairs, a new order each epoch; the target-language
-// answer is the target of cross-entropy. The batch of a step is a pure function of (seed, step).
+// answer is the target of cross-entropy. The rows of a step are a pure function of (seed, step).
 // Tests: tests/ch10_alignment/finetune_test.cpp
 #pragma once
 
@@ -23,19 +23,22 @@ std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& p
 std::vector<FinetuneExample> draw_examples(const std::vector<FinetuneExample>& examples, int count,
                                            std::uint64_t seed);
 
-/// The batches of an epoch, in order.
+/// The batches of an epoch, in order. Every cut of batch * accumulate rows gives a step the same
+/// rows.
 class FinetuneBatches {
  public:
-  FinetuneBatches(const std::vector<FinetuneExample>& examples, int batch, int pad, int bos,
-                  std::uint64_t seed);
-  /// Batch number `step` counted through all epochs.
-  TrainingBatch batch(int step);
+  FinetuneBatches(const std::vector<FinetuneExample>& examples, int batch, int accumulate, int pad,
+                  int bos, std::uint64_t seed);
+  /// Batch step * accumulate + micro, the steps counted through all epochs. The last step of an
+  /// epoch may have fewer rows, and so pieces without any.
+  TrainingBatch batch(std::int64_t number);
 
  private:
   const std::vector<FinetuneExample>& examples_;
-  int batch_, pad_, bos_, per_epoch_, epoch_ = -1;
+  int batch_, accumulate_, pad_, bos_;
+  std::int64_t per_epoch_, epoch_ = -1;
   std::uint64_t seed_;
-  std::vector<std::vector<TrainingSequence>> batches_;
+  std::vector<std::vector<TrainingSequence>> steps_;  // rows of the epoch's steps
 };
 
 /// Trains until config.steps are done; `extra` may be nullptr (SFT). `watch` is called after each

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -160,6 +161,7 @@ std::vector<Json> read_record_lines(const std::string& path) {
   for (std::string line; std::getline(lines, line);) {
     const std::string where = cat(path, ", line ", ++number);
     check_json_depth(line, where);
+    check_json_bytes(line, path, number);
     Json record = Json::parse(line, nullptr, false);
     check(record.is_object() && record.contains("id") && record["id"].is_string() &&
               record.contains("part"),

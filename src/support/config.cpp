@@ -95,6 +95,7 @@ struct Setter {
   void set(std::string& value, const Json& json) const {
     if (!json.is_string()) wrong("text");
     const std::string text = json.get<std::string>();
+    if (text.find('\0') != std::string::npos) wrong("text without the character U+0000");
     value = text;
     const auto& choices = field.allowed.choices;
     const auto known = std::find_if(choices.begin(), choices.end(),

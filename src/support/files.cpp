@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "support/error.h"
+#include "support/json.h"
 #include "support/stop.h"
 
 namespace ramoe {
@@ -110,37 +111,10 @@ std::string excerpt(const Json& value, std::size_t most) {
   return text.size() > most ? text.substr(0, most - 3) + "..." : text;
 }
 
-namespace {
-
-/// What people write that JSON does not have, if it is that what stands at a place.
-const char* json_slip(const std::string& text, std::size_t at) {
-  const char found = text[std::min(at, text.size() - 1)];
-  const std::size_t before = at == 0 ? std::string::npos : text.find_last_not_of(" \t\r\n", at - 1);
-  const bool after_comma = before != std::string::npos && text[before] == ',';
-  if (after_comma && (found == '}' || found == ']')) return "a comma before the closing bracket";
-  if (found == '/' || found == '#') return "JSON has no comments";
-  if (found == '\'') return "texts stand in double quotation marks";
-  return "unexpected character";
-}
-
-}  // namespace
-
 Json read_json(const std::string& path) {
   const std::string text = read_file(path);
   check_json_depth(text, path);
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    const std::size_t at = std::min(error.byte == 0 ? 0 : error.byte - 1, text.size());
-    const std::string before = text.substr(0, at);
-    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    const std::size_t column = at - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-    fail(path, ", line ", line, ", column ", column, ": this is not valid JSON (",
-         error.byte > text.size() ? "the file ends too early" : json_slip(text, at),
-         "); restore the file or make it again.");
-  } catch (const Json::exception&) {
-    fail(path, ": a number in it is too large for JSON; restore the file or make it again.");
-  }
+  return parse_json(text, path);
 }
 
 void write_file(const std::string& path,

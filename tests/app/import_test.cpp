@@ -247,6 +247,27 @@ TEST_F(Import, WhatDoesNotFitIsNamed) {
   expect_failure(import("--model=" + other), {"300", "do not belong together"});
 }
 
+// A file whose answers are shifted by one from item 3 on: the import says so and goes on.
+TEST_F(Import, AnswersThatDifferBetweenLanguagesAreReported) {
+  items();
+  general();
+  const Outcome good = run_cli(import());
+  ASSERT_EQ(good.code, 0) << good.text;
+  EXPECT_EQ(good.text.find("read otherwise"), std::string::npos) << good.text;
+  EXPECT_EQ(read_json(run("base/results.json"))["other_answers"], Json::object());
+  items([](Json& row) {
+    const int i = std::stoi(row["id"].get<std::string>());
+    if (row["task"] == "count" && row["lang"] == "xx" && i >= 3) row["answer"] = cat(100 + i + 1);
+  });
+  const Outcome shifted = run_cli(import("--overwrite=true"));
+  ASSERT_EQ(shifted.code, 0) << shifted.text;
+  expect_contains(shifted.text,
+                  "items.jsonl, line 12: the answer of count/3 is \"104\" in xx and \"it is 103\"");
+  expect_contains(shifted.text, "warning: 7 of 30 answers in xx read otherwise than in English");
+  EXPECT_EQ(shifted.text.find("count/6 is"), std::string::npos) << "three of them are enough";
+  EXPECT_EQ(read_json(run("base/results.json"))["other_answers"], Json({{"xx", 7}}));
+}
+
 TEST_F(Import, ChangesAfterTheImportAreNoticed) {
   const std::string model = path("model");
   fs::copy(model_folder(), model);

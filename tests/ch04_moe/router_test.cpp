@@ -247,6 +247,41 @@ TEST(Router, GradientOfPooledBalance) {
             "");
 }
 
+// A step of four rows in batches of one and three, E = 2, K = 1. The first row goes to expert 0
+// with p = (.8, .2), the others to expert 1 with (.4, .6). The step has f = (1/4, 3/4) and
+// P = (1/2, 1/2), so L = 2 (1/8 + 3/8) = 1. With this f the batches have 2 (.2 + .15) = .7 and 2 (.1 + .45) = 1.1,
+// whose mean weighted by rows is 1 again; with an f of their own they would have 1.6 and 1.2.
+TEST(RoutingLosses, BalanceOfAStepIsTheWeightedMeanOfItsBatches) {
+  const float first[] = {std::log(.8f), std::log(.2f)};
+  const float others[] = {std::log(.4f), std::log(.6f), std::log(.4f),
+                          std::log(.6f), std::log(.4f), std::log(.6f)};
+  const Bytes counts(3, 1);
+  double choices[2] = {0, 0};
+  const auto balances = [&](const float* logits, int N, const float* f) {
+    Arena arena;
+    Tape<float> tape(arena);
+    const Tape<float>::NoGrad no_grad(tape);
+    std::vector<float> z(logits, logits + 2 * N), eye = {1, 0, 0, 1};
+    const auto r =
+        route(tape, tape.constant(z.data(), {N, 2}), tape.constant(eye.data(), {2, 2}), 1, false);
+    if (!f) add_choices(choices, r.chosen.expert, counts.data(), N, 1);
+    return std::pair{balance_loss(tape, r, counts.data(), f).data[0],
+                     pooled_balance_loss(tape, {r, r}, counts.data(), f).data[0]};
+  };
+  EXPECT_NEAR(balances(first, 1, nullptr).first, 1.6, 1e-6);
+  EXPECT_NEAR(balances(others, 3, nullptr).second, 1.2, 1e-6);
+  EXPECT_EQ(choices[0], 1);
+  EXPECT_EQ(choices[1], 3);
+  const float f[] = {float(choices[0] / 4), float(choices[1] / 4)};
+  const auto [a, a_pooled] = balances(first, 1, f);
+  const auto [b, b_pooled] = balances(others, 3, f);
+  EXPECT_NEAR(a, 0.7, 1e-6);
+  EXPECT_NEAR(b, 1.1, 1e-6);
+  EXPECT_NEAR(0.25 * a + 0.75 * b, 1, 1e-6);
+  EXPECT_NEAR(a_pooled, a, 1e-6);  // of two equal layers
+  EXPECT_NEAR(b_pooled, b, 1e-6);
+}
+
 TEST(Router, KBeyondEIsAnError) {
   Arena arena;
   Tape<float> tape(arena);

@@ -65,9 +65,12 @@ class GoldenModel {
     config.z_loss = 0;
     return config;
   }
-  TrainingBatch training_batch() const {
+  /// `count` rows from row `first` on, or those that are left; all tokens after the first are
+  /// targets.
+  TrainingBatch training_batch(std::size_t first = 0, std::size_t count = ~std::size_t{0}) const {
     std::vector<TrainingSequence> sequences;
-    for (const std::vector<int>& tokens : rows_) sequences.push_back({tokens, 1, -1});
+    for (std::size_t b = first; b < rows_.size() && b - first < count; ++b)
+      sequences.push_back({rows_[b], 1, -1});
     return make_training_batch(sequences, model_->config().pad_token_id, -1);
   }
 
@@ -79,14 +82,18 @@ class GoldenModel {
     return values;
   }
 
-  /// The tensors `prefix` + name of the fixture, in the order and shape of the parameters.
-  std::vector<std::vector<float>> parameters(const std::string& prefix) const {
+  /// The tensors `prefix` + name of a file, in the order and shape of the parameters.
+  std::vector<std::vector<float>> parameters(const std::string& prefix,
+                                             const std::string& path) const {
     std::vector<std::vector<float>> wanted;
     std::vector<std::vector<float>*> arrays;
     for (const auto& p : model_->parameters()) wanted.emplace_back(p->value.size());
     for (std::vector<float>& values : wanted) arrays.push_back(&values);
-    read_tensors(WeightFiles(file_.path()), *model_, prefix, arrays);
+    read_tensors(WeightFiles(path), *model_, prefix, arrays);
     return wanted;
+  }
+  std::vector<std::vector<float>> parameters(const std::string& prefix) const {
+    return parameters(prefix, file_.path());
   }
   std::vector<std::vector<float>> gradients() const {
     std::vector<std::vector<float>> all;

@@ -4,7 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "ch06_languages/small_tokenizer.h"
+#include "ch06_languages/tokenizer_json.h"
+#include "support/compare.h"
+#include "support/files.h"
+#include "support/scratch_folder.h"
 
 namespace ramoe {
 namespace {
@@ -79,6 +85,62 @@ TEST(Tokenizer, LongestAddedTokenWinsAndPlainOnesAlwaysMatch) {
   }
   const int two = static_cast<int>(parts.tokens.size()) - 2;
   EXPECT_EQ(Tokenizer(parts).encode("#####"), (std::vector<int>{two + 1, two}));
+}
+
+// "<a>" takes the white space behind it along, the two blanks that before them: where both want the
+// same, nothing is left of the blanks, or less than nothing.
+TEST(Tokenizer, WhiteSpaceBelongsToOneAddedToken) {
+  TokenizerParts parts = small().parts();
+  const int a = static_cast<int>(parts.tokens.size()), blanks = a + 1;
+  parts.added.push_back({.id = a, .special = false, .rstrip = true});
+  parts.added.push_back({.id = blanks, .special = false, .lstrip = true});
+  parts.tokens.push_back("<a>");
+  parts.tokens.push_back("  ");
+  const Tokenizer tokenizer(parts);
+  const std::vector<int> z = small().encode("z");
+  const auto with_z = [&](std::vector<int> ids) {
+    ids.insert(ids.end(), z.begin(), z.end());
+    return ids;
+  };
+  EXPECT_EQ(tokenizer.encode("<a>  z"), with_z({a}));
+  EXPECT_EQ(tokenizer.encode("<a> z"), with_z({a}));
+  EXPECT_EQ(tokenizer.encode("   z").front(), blanks);
+  const std::string error = error_of([&] { tokenizer.encode("<a>   z"); });
+  EXPECT_TRUE(mentions(error, "(lstrip) lies within white space")) << error;
+}
+
+/// The sets of make_added_tokens_fixture.py, or of the file that RAMOE_ADDED_TOKENS names.
+TEST(AddedTokens, SameIdsAsTheReferenceOrRefused) {
+  const char* more = std::getenv("RAMOE_ADDED_TOKENS");
+  const Json fixture =
+      read_json(more ? more : RAMOE_SOURCE_DIR "/tests/ch06_languages/fixtures/added_tokens.json");
+  const ScratchFolder scratch;
+  int texts = 0, refused = 0, wrong = 0;
+  for (const Json& set : fixture["sets"]) {
+    Json file = fixture["base"];
+    file["added_tokens"] = set["added"];
+    if (set["nfc"] == true) file["normalizer"] = {{"type", "NFC"}};
+    write_json(scratch.file("tokenizer.json"), file);
+    const Tokenizer tokenizer = load_tokenizer(scratch.path());
+    for (const Json& row : set["rows"])
+      for (const auto& [at, special] :
+           {std::pair(1, SpecialText::tokens), std::pair(2, SpecialText::plain)}) {
+        const Json& wanted = row[std::size_t(at)];
+        Json got;  // null: refused
+        const std::string error =
+            error_of([&] { got = Json(tokenizer.encode(row[0].get<std::string>(), special)); });
+        ++texts;
+        refused += got.is_null();
+        if (got == wanted) continue;
+        if (++wrong > 5) continue;
+        ADD_FAILURE() << row[0].dump(-1, ' ', true) << " with " << set["added"].dump(-1, ' ', true)
+                      << (set["nfc"] == true ? " NFC" : "") << ": " << got << " instead of "
+                      << wanted << " " << error;
+      }
+  }
+  EXPECT_EQ(wrong, 0) << "of " << texts;
+  EXPECT_GE(texts, 1800);
+  EXPECT_GE(refused, 5);
 }
 
 }  // namespace

@@ -110,9 +110,9 @@ TEST(Batches, BucketsHoldSimilarLengthsAndEverySequence) {
 }
 
 TEST(Batches, ABatchIsAFunctionOfSeedAndNumber) {
-  MixtureBatches forward(mixture(), tokenizer(), 4, true, 9);
-  MixtureBatches backward(mixture(), tokenizer(), 4, true, 9);
-  MixtureBatches other_seed(mixture(), tokenizer(), 4, true, 10);
+  MixtureBatches forward(mixture(), tokenizer(), 4, 1, true, 9);
+  MixtureBatches backward(mixture(), tokenizer(), 4, 1, true, 9);
+  MixtureBatches other_seed(mixture(), tokenizer(), 4, 1, true, 10);
   std::vector<TrainingBatch> batches;
   for (int i = 0; i < 20; ++i) batches.push_back(forward.batch(i));
   int same = 0;
@@ -121,12 +121,40 @@ TEST(Batches, ABatchIsAFunctionOfSeedAndNumber) {
     same += equal(other_seed.batch(i), batches[std::size_t(i)]);
   }
   EXPECT_LT(same, 10);  // another order within the groups
-  EXPECT_TRUE(equal(MixtureBatches(mixture(), tokenizer(), 4, true, 9).batch(13), batches[13]));
+  EXPECT_TRUE(equal(MixtureBatches(mixture(), tokenizer(), 4, 1, true, 9).batch(13), batches[13]));
+}
+
+// 12 rows a step, cut in every way: the same rows in the same steps, and 12 x 1 is the plain batch.
+TEST(Batches, EveryCutOfAStepHasTheSameRows) {
+  MixtureBatches whole(mixture(), tokenizer(), 12, 1, true, 9);
+  for (const auto& [batch, accumulate] : {std::pair{6, 2}, {4, 3}, {1, 12}}) {
+    MixtureBatches cut(mixture(), tokenizer(), batch, accumulate, true, 9);
+    for (int step = 0; step < 10; ++step) {
+      Bag wanted, got;
+      put(wanted, whole.batch(step));
+      for (int micro = 0; micro < accumulate; ++micro)
+        put(got, cut.batch(step * accumulate + micro));
+      EXPECT_EQ(got, wanted) << batch << " x " << accumulate << ", step " << step;
+    }
+  }
+}
+
+TEST(Batches, APieceOfAStepMayHaveFewerRowsOrNone) {
+  std::vector<TrainingSequence> rows;
+  for (int i = 0; i < 5; ++i) rows.push_back({{0, 3 + i}, 1, i});
+  const auto examples = [&](int batch, int micro) {
+    return piece_of_step(rows, batch, micro, 2, 0).example;
+  };
+  EXPECT_EQ(examples(2, 0), (std::vector<int>{0, 1}));
+  EXPECT_EQ(examples(2, 2), (std::vector<int>{4}));
+  EXPECT_EQ(examples(2, 3), std::vector<int>{});
+  EXPECT_EQ(examples(1 << 20, (1 << 20) - 1), std::vector<int>{});
+  EXPECT_EQ(piece_of_step(rows, 2, 3, 2, 0).tokens.B, 0);
 }
 
 TEST(Batches, EveryDocumentOfAGroupComesOnce) {
   constexpr int kBatch = 5;
-  MixtureBatches batches(mixture(), tokenizer(), kBatch, true, 9);
+  MixtureBatches batches(mixture(), tokenizer(), kBatch, 1, true, 9);
   CachedEncoder encoder(tokenizer());
   for (int group = 0; group < 3; ++group) {
     Bag wanted, got;
@@ -145,7 +173,7 @@ TEST(Batches, EveryDocumentOfAGroupComesOnce) {
 
 TEST(Batches, LittlePaddingIsComputed) {
   constexpr int kBatch = 16;
-  MixtureBatches batches(mixture(), tokenizer(), kBatch, true, 9);
+  MixtureBatches batches(mixture(), tokenizer(), kBatch, 1, true, 9);
   CachedEncoder encoder(tokenizer());
   std::size_t rows = 0, real = 0, unsorted_rows = 0;
   for (int i = 0; i < 40; ++i) {
@@ -166,8 +194,8 @@ TEST(Batches, LittlePaddingIsComputed) {
 }
 
 TEST(Batches, TargetsAreTheAnswerOrEverything) {
-  MixtureBatches answers(mixture(), tokenizer(), 6, false, 9),
-      all(mixture(), tokenizer(), 6, true, 9);
+  MixtureBatches answers(mixture(), tokenizer(), 6, 1, false, 9),
+      all(mixture(), tokenizer(), 6, 1, true, 9);
   bool shorter = false;
   for (int i = 0; i < 8; ++i) {
     const TrainingBatch a = answers.batch(i), b = all.batch(i);

@@ -199,6 +199,29 @@ TEST_F(JsonlDataTest, SeveralFilesAreOne) {
   expect_contains(error_of([&] { JsonlData twice(c); }), "stands in");
 }
 
+// Numbers and choices are compared by what they say, whatever they look like; words are not.
+TEST_F(JsonlDataTest, AnswersThatReadOtherwiseThanInEnglishAreListed) {
+  std::vector<Json> all = rows();
+  for (Json& one : all) {
+    const int i = std::stoi(one["id"].get<std::string>());
+    const bool sum = one["task"] == "sum", sw = one["lang"] == "sw";
+    one["extractor"] = sum ? "last_number" : "choice_letter";
+    if (sum) one["answer"] = cat(sw ? "ni " : "it is ", 1000 + i, sw ? ",0" : ".0");
+    if (!sum) one["answer"] = cat("(", char('A' + i % 4), ")");
+  }
+  EXPECT_TRUE(JsonlData(config(all)).other_answers().empty());
+  all[9]["answer"] = "ni 1004";   // sum 3 in Swahili, line 10
+  all[62]["answer"] = "B";        // pick 0 in Thai, line 63
+  all[5]["extractor"] = "exact";  // words: sum 1 in Thai
+  all[5]["answer"] = "otherwise";
+  const JsonlData data(config(all));
+  ASSERT_EQ(data.other_answers().size(), 2u);
+  const OtherAnswer &pick = data.other_answers()[0], &sum = data.other_answers()[1];
+  EXPECT_EQ(pick.id + pick.lang + pick.english + pick.target, "pick/0th(A)B");
+  EXPECT_EQ(sum.id + sum.lang + sum.english + sum.target, "sum/3swit is 1003.0ni 1004");
+  EXPECT_TRUE(sum.where.ends_with("a.jsonl, line 10")) << sum.where;
+}
+
 TEST_F(JsonlDataTest, GeneralTextFromFilesOrPacks) {
   JsonlConfig c = config(rows());
   const JsonlData packs(c);

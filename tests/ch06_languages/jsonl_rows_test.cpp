@@ -82,6 +82,13 @@ TEST_F(JsonlRows, WhatIsWrongIsNamedWithFileLineAndKey) {
   expect(row(R"(, "extractor": "choice_letter")", "dog"), {"\"answer\"", "choice_letter"});
   expect(row("", "\xff"), {"UTF-8"});
   expect(row("", "\\ud800"), {"JSON"});
+  using namespace std::string_literals;
+  expect(row("", "a\0b"s), {"line 3, column 69", "NUL"});  // inside a text
+  expect(row("") + "\0"s, {"line 3, column 71", "NUL"});  // behind the object, where a parser stops
+  expect("\0\0\0"s, {"line 3, column 1", "NUL"});         // as after a crash of the machine
+  expect(row("", "a\\u0000b"), {"\"answer\"", "U+0000"});
+  for (const std::string& utf16 : {"\xFF\xFE{\0}\0"s, "\xFE\xFF\0{\0}"s})
+    expect_contains(error_of([&] { items(utf16); }), "a.jsonl: this is UTF-16");
   const std::string deep(200000, '['), closed(200000, ']');
   expect("{\"task\": " + deep + closed + "}", {"\"task\"", "array"});
   expect(deep, {"JSON"});

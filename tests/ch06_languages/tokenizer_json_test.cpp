@@ -222,7 +222,7 @@ TEST_F(TokenizerJson, BrokenFilesAreErrors) {
   const std::string path = folder_ + "/tokenizer.json", whole = read_file(path);
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, whole.size() / 2}) {
     write_file(path, whole.substr(0, bytes));
-    EXPECT_NAMES(load_error(), "cut short");
+    EXPECT_NAMES(load_error(), "the file ends too early");
   }
   write_file(path, whole);
   EXPECT_EQ(load_error(), "");

@@ -309,6 +309,33 @@ TEST(AlignmentTerm, TrainingBringsTheRoutingsTogether) {
   }
 }
 
+// Two of four examples are aligned: their mean is that of the step, whatever batch each is in, and
+// not that of the batches that have some.
+TEST(AlignmentTerm, IsTheMeanOverTheAlignedExamplesOfAStepInAnyCut) {
+  const auto step = [](const std::vector<std::vector<int>>& cut) {
+    World3 world;
+    AlignmentConfig config;
+    config.lambda = 3;
+    config.examples = "cc_ci";
+    AlignmentTerm term = world.term(config);
+    EXPECT_EQ(term.count(world.batch_of({3, 1, 0, 2})), 2);
+    EXPECT_EQ(term.count(world.batch_of({2, 3})), 0);
+    TrainConfig train;
+    train.accumulate = static_cast<int>(cut.size());
+    Trainer trainer(world.model, train);
+    return trainer.step([&](int micro) { return world.batch_of(cut[std::size_t(micro)]); }, &term);
+  };
+  const StepReport whole = step({{3, 1, 0, 2}}), first = step({{0}}), second = step({{1}});
+  EXPECT_NEAR(whole.extra, (first.extra + second.extra) / 2, 1e-5);
+  for (const auto& cut : std::vector<std::vector<std::vector<int>>>{
+           {{0, 1}, {2, 3}}, {{0, 2}, {1, 3}}, {{0, 2, 3}, {1}}, {{0}, {1}, {2}, {3}}}) {
+    const StepReport report = step(cut);
+    EXPECT_NEAR(report.extra, whole.extra, 1e-6);
+    EXPECT_NEAR(report.loss, whole.loss, 1e-6);
+    EXPECT_NEAR(report.gradient_norm, whole.gradient_norm, 1e-5 * whole.gradient_norm);
+  }
+}
+
 TEST(AlignmentTerm, AnotherTaskThanStage2FoundIsAnError) {
   World3 world;
   world.examples[2].task = "facts";

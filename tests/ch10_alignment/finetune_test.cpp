@@ -78,7 +78,7 @@ TEST(DrawExamples, BySeedInTheirOldOrderTheFewerAmongTheMore) {
 
 TEST(FinetuneBatches, EveryExampleOncePerEpochInANewOrder) {
   const std::vector<FinetuneExample> examples = numbered_examples();
-  FinetuneBatches batches(examples, 4, 2, 0, 7);
+  FinetuneBatches batches(examples, 4, 1, 2, 0, 7);
   std::vector<std::vector<int>> epochs;
   for (int epoch = 0; epoch < 3; ++epoch) {
     std::vector<int> order;
@@ -99,8 +99,8 @@ TEST(FinetuneBatches, EveryExampleOncePerEpochInANewOrder) {
 
 TEST(FinetuneBatches, ABatchIsAFunctionOfSeedAndStep) {
   const std::vector<FinetuneExample> examples = numbered_examples();
-  FinetuneBatches forward(examples, 4, 2, 0, 7), backward(examples, 4, 2, 0, 7),
-      other(examples, 4, 2, 0, 8);
+  FinetuneBatches forward(examples, 4, 1, 2, 0, 7), backward(examples, 4, 1, 2, 0, 7),
+      other(examples, 4, 1, 2, 0, 8);
   std::vector<std::vector<int>> seen;
   for (int step = 0; step < 9; ++step) seen.push_back(forward.batch(step).example);
   bool differs = false;
@@ -109,7 +109,27 @@ TEST(FinetuneBatches, ABatchIsAFunctionOfSeedAndStep) {
     differs = differs || other.batch(step).example != seen[std::size_t(step)];
   }
   EXPECT_TRUE(differs);
-  EXPECT_TRUE(mentions(error_of([] { FinetuneBatches({}, 4, 2, 0, 7); }), "training pairs"));
+  EXPECT_TRUE(mentions(error_of([] { FinetuneBatches({}, 4, 1, 2, 0, 7); }), "training pairs"));
+}
+
+// Eleven examples, six rows a step: steps of 6 and 5 rows, however they are cut.
+TEST(FinetuneBatches, EveryCutOfAStepHasTheSameRows) {
+  const std::vector<FinetuneExample> examples = numbered_examples();
+  FinetuneBatches whole(examples, 6, 1, 2, 0, 7);
+  for (const auto& [batch, accumulate] : {std::pair{3, 2}, {2, 3}, {1, 6}}) {
+    FinetuneBatches cut(examples, batch, accumulate, 2, 0, 7);
+    std::size_t rows = 0;
+    for (int step = 0; step < 6; ++step) {
+      std::vector<int> got;
+      for (int micro = 0; micro < accumulate; ++micro) {
+        const std::vector<int> piece = cut.batch(step * accumulate + micro).example;
+        got.insert(got.end(), piece.begin(), piece.end());
+      }
+      EXPECT_EQ(got, whole.batch(step).example) << batch << " x " << accumulate << ", " << step;
+      rows += got.size();
+    }
+    EXPECT_EQ(rows, 33u);
+  }
 }
 
 TEST(Finetune, RunsToTheLastStepOrUntilToldToStop) {
@@ -120,12 +140,12 @@ TEST(Finetune, RunsToTheLastStepOrUntilToldToStop) {
   config.accumulate = 2;
   Model<float> straight(small_model_config(), 1), halted(small_model_config(), 1);
   Trainer one(straight, config), two(halted, config);
-  FinetuneBatches batches(examples, 3, pad, bos, 7), again(examples, 3, pad, bos, 7);
+  FinetuneBatches batches(examples, 3, 2, pad, bos, 7), again(examples, 3, 2, pad, bos, 7);
   std::vector<int> steps;
-  FinetuneBatches expected(examples, 3, pad, bos, 7);
+  FinetuneBatches expected(examples, 3, 2, pad, bos, 7);
   finetune(one, batches, config, nullptr, [&](int step, const StepReport& report) {
     EXPECT_EQ(report.extra, 0);
-    // Two batches a step, none of them twice.
+    // Both pieces of a step, of three rows and of one, none of them twice.
     EXPECT_EQ(report.tokens, expected.batch(2 * step - 2).tokens.token.size() +
                                  expected.batch(2 * step - 1).tokens.token.size());
     steps.push_back(step);
