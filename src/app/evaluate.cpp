@@ -99,8 +99,11 @@ int run_evaluate(const Arguments& arguments) {
   Json results = Json::array();
   std::printf("%-6s %-8s %6s %9s %14s\n", "lang", "task", "n", "accuracy", "given English");
   for (const Score& s : scores_of(o, base, plan, known, answers)) {
-    std::printf("%-6s %-8s %6d %9.3f %14.3f\n", s.lang.c_str(), s.task.c_str(), s.n, s.accuracy,
-                s.given_english);
+    std::printf("%-6s %-8s %6d %9.3f", s.lang.c_str(), s.task.c_str(), s.n, s.accuracy);
+    if (s.n_english > 0)
+      std::printf(" %14.3f\n", s.given_english);
+    else
+      std::printf(" %14s\n", "n/a");
     results.push_back(to_json(s));
   }
   write_answers(folder.file("answers.jsonl"), answers);

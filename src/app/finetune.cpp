@@ -220,6 +220,14 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   return true;
 }
 
+/// "12.3 %", or n/a of no item.
+static std::string percent_of(const Json& share) {
+  if (!share.is_number()) return "n/a";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share.get<double>());
+  return text;
+}
+
 int run_finetune(const Arguments& arguments) {
   FinetuneOptions options;
   FieldList fields = fields_of(options);
@@ -234,9 +242,9 @@ int run_finetune(const Arguments& arguments) {
         " --resume=true");
   const Json results = read_json(options.run.run + "/results.json");
   for (const Json& score : results["test"])
-    std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n", options.language.c_str(),
-                score["task"].get<std::string>().c_str(), score["accuracy"].get<double>(),
-                score["n"].get<int>(), score["given_english"].get<double>(),
+    std::printf("%s %-8s accuracy %s of %d, given English %s of %d\n", options.language.c_str(),
+                score["task"].get<std::string>().c_str(), percent_of(score["accuracy"]).c_str(),
+                score["n"].get<int>(), percent_of(score["given_english"]).c_str(),
                 score["n_english_correct"].get<int>());
   return 0;
 }

@@ -16,7 +16,7 @@ Json finetune_curve(const std::string& folder, const FinetuneOptions& options);
 Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
                     const FinetuneOptions& options, const std::vector<std::string>& tasks);
 
-/// report.html in the folder of a finished grid. Error: runs are missing.
+/// report.html and evidence.json in the folder of a finished grid. Error: runs are missing.
 int report_grid(const std::string& folder);
 
 }  // namespace ramoe

@@ -63,6 +63,7 @@ int report_grid(const std::string& folder) {
   GridResults grid = results_of_folder(place);
   Json routing = grid_routing(place, grid);
   const ResultsInput input = results_input(std::move(grid), {}, {}, std::move(routing));
+  write_json(place + "/evidence.json", results_json(input));
   write_file(place + "/report.html", results_manuscript(input).html());
   say_verdicts(input);
   std::cout << "The report is " << place << "/report.html\n";
