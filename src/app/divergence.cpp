@@ -115,7 +115,7 @@ void divergence_stage(const DivergenceOptions& options) {
   o.answers.watch = progress.watch();
   const int L = base.model->config().moe_layer_count();
   std::map<std::string, std::vector<double>> by_language;
-  Json by_task = Json::object(), gaps = Json::array();
+  Json by_task = Json::object(), gaps = Json::array(), texts = Json::object();
   std::vector<double> mean(std::size_t(L), 0.0), gap_values;
   std::vector<std::vector<double>> task_curves;
   const std::vector<std::string> targets = base.data->targets();
@@ -123,6 +123,7 @@ void divergence_stage(const DivergenceOptions& options) {
     std::vector<double>& curve = by_language[lang] =
         measure_general(base, lang, o.names, o.answers.watch);
     for (std::size_t l = 0; l < mean.size(); ++l) mean[l] += curve[l] / double(targets.size());
+    texts[lang] = base.data->general_text(lang, o.names).size();
     for (const std::string& task : base.data->tasks_by_name()) {
       const Measured m = measure_task(base, lang, task, o.answers);
       by_task[task][lang] = m.divergence;
@@ -143,6 +144,7 @@ void divergence_stage(const DivergenceOptions& options) {
   for (const std::string& lang : targets) languages[lang] = by_language[lang];
   folder.write_results({{"by_language", languages},
                         {"mean", mean},
+                        {"texts", texts},
                         {"by_task", by_task},
                         {"gaps", gaps},
                         {"zone", {{"first", zone.first}, {"last", zone.last}}},

@@ -3,7 +3,6 @@
 #include "ch12_experiments/report.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <iostream>
 
@@ -11,7 +10,9 @@
 #include "ch05_training/metrics.h"
 #include "ch06_languages/corpus.h"
 #include "ch12_experiments/evaluation.h"
+#include "ch12_experiments/report_parts.h"
 #include "ch12_experiments/routing_trace.h"
+#include "ch12_experiments/sentences.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -104,11 +105,13 @@ Json results_of_finetune(const RunRecord& record) {
   const std::vector<std::string> languages = {english, o.language};
   TextProgress progress("report", questions_of_report(*base.data, o.language, tasks));
   o.answers.watch = progress.watch();
-  Json r = {{"tasks", tasks}, {"languages", languages}, {"seeds", {o.seed}}};
-  for (const std::string& lang : languages)
+  Json r = {{"tasks", tasks}, {"languages", base.data->languages()}, {"seeds", {o.seed}}};
+  for (const std::string& lang : base.data->languages())
     r["language_names"][lang] = language_name(*base.data, lang);
-  r["title"] =
-      cat(r["language_names"][o.language].get<std::string>(), " by ", o.method, ", seed ", o.seed);
+  if (const auto* corpus = dynamic_cast<const Corpus*>(base.data.get()))
+    for (const LanguagePack& pack : corpus->packs()) r["web_share"][pack.code] = pack.web_share;
+  r["title"] = cat(method_label(o.method), " for ", language_name(*base.data, o.language),
+                   ", seed ", o.seed);
   r["model"] = model_facts(base.model->config());
   r["divergence"] = read_json(o.divergence_run + "/results.json");
   r["taxonomy"] = rows_of(read_json(o.taxonomy_run + "/results.json"), o.language, tasks);
@@ -133,12 +136,9 @@ Json results_of_finetune(const RunRecord& record) {
                                   {{o.method,
                                     {{"accuracy", {after.at("accuracy")}},
                                      {"given_english", {after.at("given_english")}}}}}}});
-    if (score.lang == o.language)
-      r["words"].push_back(cat("On ", score.task, " the base model answers ",
-                               static_cast<double>(std::lround(1000 * score.accuracy)) / 10,
-                               " % of the test items in this language."));
   }
   progress.finish();
+  r["words"] = run_sentences(r);
   r["run"] = {{"command", "finetune"},
               {"folder", record.path},
               {"build", record.record.value("build", Json())}};
@@ -202,7 +202,7 @@ int run_report(const Arguments& arguments) {
                            ? results_of_finetune(read_run(key.path, "finetune"))
                            : read_json(require_file(key.path, "results.json", "demo"));
   if (out.empty()) note_run_file(key.path, "report.html");
-  write_report(file, results);
+  write_report(file, results, key.path);
   std::cout << accuracy_table_text(results) << "The report is " << file << ".\n";
   return 0;
 }

@@ -72,6 +72,9 @@ int report_grid(const std::string& folder, const std::string& file) {
   GridResults grid = results_of_folder(place);
   Json routing = grid_routing(place, grid);
   const ResultsInput input = results_input(std::move(grid), {}, {}, std::move(routing));
+  const fs::path evidence = fs::path(file).parent_path() / "evidence.json";
+  check_replaceable(evidence, "\"claims\"");
+  write_json(evidence.string(), results_json(input));
   write_file(file, results_manuscript(input).html());
   say_verdicts(input);
   std::cout << "The report is " << file << ".\n";

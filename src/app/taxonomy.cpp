@@ -213,6 +213,9 @@ void experts_stage(const ExpertsOptions& options) {
     }
     std::printf("\n");
     results.push_back(to_json(found));
+    results.back()["rule"] = o.rule.rule;
+    if (o.rule.rule != "esft") results.back()["tau"] = o.rule.tau;
+    results.back()["prompts"] = base.data->examples(english, task, Split::adapt_train).size();
   }
   write_json(folder.file("experts.json"), results);
   folder.write_results(results);

@@ -32,9 +32,10 @@ TEST(Results, ReportOfAFolderAndPageOfWhatWasCollected) {
   ASSERT_EQ(report.code, 0) << report.text;
   EXPECT_TRUE(holds(report.text, "(c) ")) << report.text;
   const std::string html = read_file(run + "/report.html");
-  EXPECT_TRUE(holds(html, "<h2>Routing of one pair</h2>"));
+  EXPECT_TRUE(holds(html, "\">Routing of one pair</h2>"));
   EXPECT_TRUE(holds(html, "Spanish, facts"));
   EXPECT_FALSE(fs::exists(run + "/routing-run")) << "what was trained again is removed";
+  EXPECT_EQ(read_json(run + "/evidence.json")["claims"].size(), 5u) << "what the page links to";
   const Json routing = read_json(run + "/routing.json");
   ASSERT_EQ(routing["traces"].size(), 2u);
   EXPECT_EQ(routing["language_names"]["es"], "Spanish");
