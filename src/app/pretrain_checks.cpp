@@ -26,7 +26,8 @@ void check_pretrain_sizes(const PretrainOptions& o) {
 
 void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
                             const Tokenizer& tokenizer, const ModelConfig& config) {
-  MixtureBatches batches(mixture, tokenizer, o.train.batch, o.question_targets, o.seed);
+  MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
+                         o.seed);
   int longest = 0;
   for (int i = 0; i < 8; ++i) longest = std::max(longest, batches.batch(i).tokens.T);
   check_memory(training_bytes(config, o.train.batch, longest,

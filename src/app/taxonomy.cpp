@@ -157,7 +157,7 @@ std::size_t texts_of(const ParallelData& data, const ExpertsOptions& o) {
   std::size_t texts = 0;
   for (const std::string& task : data.tasks_by_name())
     texts += general + (o.rule.rule == "contrast" ? 2 : 1) *
-                           data.examples(english, task, Split::adapt_train).size();
+                           data.examples(english, found.task, Split::adapt_train).size();
   return texts;
 }
 
@@ -215,7 +215,7 @@ void experts_stage(const ExpertsOptions& options) {
     results.push_back(to_json(found));
     results.back()["rule"] = o.rule.rule;
     if (o.rule.rule != "esft") results.back()["tau"] = o.rule.tau;
-    results.back()["prompts"] = base.data->examples(english, task, Split::adapt_train).size();
+    results.back()["prompts"] = base.data->examples(english, found.task, Split::adapt_train).size();
   }
   write_json(folder.file("experts.json"), results);
   folder.write_results(results);
