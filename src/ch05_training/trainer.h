@@ -11,7 +11,7 @@
 // step, but for rounding. With n of a step's targets, rows or examples, a batch that has n_i of
 // them adds n_i / n of its own mean. f belongs to the whole step and has no gradient, so with
 // balance and more than one batch the routing of all batches is computed first, forward alone
-// (about a quarter of the step's time more); a single batch needs no second pass.
+// (a third of the step's time more); a single batch needs no second pass.
 //
 // Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss
 // (the alignment term of chapter 10). A step is a pure function of the weights, the optimiser's

@@ -248,9 +248,10 @@ TEST(Router, GradientOfPooledBalance) {
 }
 
 // A step of four rows in batches of one and three, E = 2, K = 1. The first row goes to expert 0
-// with p = (.8, .2), the others to expert 1 with (.4, .6). The step has f = (1/4, 3/4) and
-// P = (1/2, 1/2), so L = 2 (1/8 + 3/8) = 1. With this f the batches have 2 (.2 + .15) = .7 and 2 (.1 + .45) = 1.1,
-// whose mean weighted by rows is 1 again; with an f of their own they would have 1.6 and 1.2.
+// with p = (.8, .2), the others to expert 1 with (.4, .6). The step has f = (1/4, 3/4) and P =
+// (1/2, 1/2), so L = 2 (1/8 + 3/8) = 1. With this f the batches have 2 (.2 + .15) = .7 and 2 (.1 +
+// .45) = 1.1, whose mean weighted by rows is 1 again; with an f of their own they would have 1.6
+// and 1.2.
 TEST(RoutingLosses, BalanceOfAStepIsTheWeightedMeanOfItsBatches) {
   const float first[] = {std::log(.8f), std::log(.2f)};
   const float others[] = {std::log(.4f), std::log(.6f), std::log(.4f),

@@ -107,7 +107,7 @@ TEST(Accumulation, EveryCutOfTheSameRowsIsTheSameStep) {
 }
 
 // One target in the first row, three in the second; cross-entropy of each row on its own tells what
-// the mean over four targets is. z-loss and balance likewise, by the rows that count: one and three.
+// the mean over four targets is. The z-loss likewise, by the rows that count: one and three.
 TEST(Accumulation, AStepIsAMeanOverItsTargetsNotOverItsBatches) {
   TrainConfig config = quick();
   config.learning_rate = 0;
