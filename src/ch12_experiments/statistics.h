@@ -75,11 +75,13 @@ double sign_flip_p_value(const std::vector<double>& differences, std::uint64_t s
 /// Error: a value outside [0,1].
 std::vector<double> holm_adjusted(const std::vector<double>& p);
 
-/// Pearson's r of chapter 7.2 with its bootstrap over points. Resamples in which a side is constant
-/// have no r and are left out; with more than half of them so the interval is unknown. So it is
-/// where all resamples agree, and of fewer than `fewest_points`: n points rise or fall one after
-/// another by chance with probability 2/n!, over 5 % for n = 4, and then every resample does.
+/// n points rise or fall one after another by chance with probability 2/n!, over 5 % for n = 4, and
+/// then every resample does: with fewer than this a correlation has no interval.
 inline constexpr int fewest_points = 5;
+
+/// Pearson's r of chapter 7.2 with its bootstrap over points. Resamples in which a side is constant
+/// have no r and are left out; with more than half of them so, where all agree, and of fewer than
+/// fewest_points the interval is unknown.
 struct CorrelationEstimate {
   double r;
   Interval interval;
