@@ -157,7 +157,7 @@ std::size_t texts_of(const ParallelData& data, const ExpertsOptions& o) {
   std::size_t texts = 0;
   for (const std::string& task : data.tasks_by_name())
     texts += general + (o.rule.rule == "contrast" ? 2 : 1) *
-                           data.examples(english, found.task, Split::adapt_train).size();
+                           data.examples(english, task, Split::adapt_train).size();
   return texts;
 }
 
