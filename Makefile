@@ -38,6 +38,7 @@ demo: build           ## the whole method in small, from data to table (FLAGS="-
 
 MODELS ?= data/models
 
+# Interrupted: FLAGS=--resume=true goes on; what was finished is kept.
 base-models: build    ## pre-train the base model of each router family again, into MODELS=data/models
 	@shopt -s nullglob; configs=(data/configs/base-*.json); \
 	 [ $${#configs[@]} -gt 0 ] || { echo "data/configs/base-*.json: no configuration is there"; exit 1; }; \

@@ -11,12 +11,14 @@ optional for a new language: numbers come from CLDR's spell-out rules (spellout.
 world.json.
 """
 import argparse
+import difflib
 import hashlib
 import json
 import os
 import sys
 import unicodedata
 
+import plain_names
 import spellout
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,8 +27,25 @@ LEAST_POPULATION = 50_000  # smaller territories have no schools to speak of and
 KINDS = ["territories", "subregions", "currencies", "languages", "emoji"]
 
 
+PACKAGES = {"territories and languages": "cldr-localenames-full/main", "currencies": "cldr-numbers-full/main",
+            "emoji": "cldr-annotations-full/annotations", "lists": "cldr-misc-full/main",
+            "months and days": "cldr-dates-full/main"}
+
+
 class Fault(Exception):
     """Something a person has to mend; main() prints it on one line."""
+
+
+class Missing(list):
+    """All that a language lacks, each with where to add it."""
+
+    def get(self, make, *arguments):
+        """What make(*arguments) gives, or None with its fault noted."""
+        try:
+            return make(*arguments)
+        except Fault as fault:
+            self.append(str(fault))
+            return None
 
 
 def load(path, what=""):
@@ -57,8 +76,30 @@ class Cldr:
         self.root = inner if os.path.isdir(inner) else root
 
     def file(self, *parts):
-        return load(os.path.join(self.root, *parts),
-                    "give --cldr the cldr-json folder of a checkout of unicode-org/cldr-json")
+        if not os.path.isdir(os.path.join(self.root, "cldr-core")):
+            raise Fault(f"{self.root} has no folder cldr-core: give --cldr the folder cldr-json of a full checkout "
+                        "of unicode-org/cldr-json")
+        return load(os.path.join(self.root, *parts), "the checkout of unicode-org/cldr-json is not complete")
+
+    def require_language(self, lang):
+        """Fault: CLDR, or this checkout of it, does not have the language."""
+        lacks = [f"{what} ({package}/{lang})" for what, package in PACKAGES.items()
+                 if not os.path.isdir(os.path.join(self.root, package, lang))]
+        if len(lacks) < len(PACKAGES):
+            if lacks:
+                raise Fault(f"{lang}: CLDR has no " + ", no ".join(lacks) + "; is the checkout complete?")
+            return
+        names = self.names("en", "languages")
+        codes = {name.casefold(): code for code, name in names.items()}
+        there = sorted(os.listdir(os.path.join(self.root, PACKAGES["territories and languages"])))
+        near = difflib.get_close_matches(lang.casefold(), codes, 1, 0.8)
+        near = [codes[name] for name in near] or [code for code in there if code.casefold() ==
+                                                  lang.casefold().replace("_", "-")]
+        if lang in names:
+            raise Fault(f'{self.root} has nothing of "{lang}" ({names[lang]}), only {len(there)} languages: '
+                        + ", ".join(there[:20]) + ", ..." * (len(there) > 20) + "; take a full checkout")
+        raise Fault(f'no such language in CLDR: "{lang}"' + (f'; did you mean "{near[0]}"?' if near else
+                    f"; its {len(there)} languages are the folders of {PACKAGES['territories and languages']}"))
 
     def supplemental(self, name):
         return self.file("cldr-core", "supplemental", name + ".json")["supplemental"][name]
@@ -76,8 +117,7 @@ class Cldr:
 
     def emoji(self, lang):
         data = self.file("cldr-annotations-full", "annotations", lang, "annotations.json")
-        data = data["annotations"]["annotations"]
-        return {emoji: entry["tts"][0] for emoji, entry in data.items() if "tts" in entry}
+        return plain_names.EmojiNames(data["annotations"]["annotations"])
 
 
 # ---- the world: what holds in every language -------------------------------------------------------
@@ -145,29 +185,47 @@ def short_territory(names, code, overrides):
     return names.get(code + "-alt-short", names[code])
 
 
-def unexplained(name):
-    """Without an explanation in brackets at the end; check_pack() sees if that was the difference."""
-    return name.split(" (")[0] if name.endswith(")") else name
-
-
 def cues_of(lang):
     cues = here("cues.json")
     given = cues["cues"].get(lang, {})
     missing = [key for key in cues["keys"] if not given.get(key)]
     if missing:
-        raise Fault(f'data/cues.json has no words for "{lang}": add "{lang}": {{...}} under "cues" with '
-                    + ", ".join(missing))
+        raise Fault(f'data/cues.json: "{lang}": {{...}} under "cues" with ' + ", ".join(missing))
     return {key: clean(given[key]) for key in cues["keys"]}
 
 
-def number_words(cldr, lang, given):
+def web_share_of(lang):
+    shares = here("web_share.json")["web_share"]
+    if lang not in shares:
+        raise Fault(f'data/web_share.json: "{lang}" with the percentage of web pages')
+    return shares[lang]
+
+
+def spellout_of(cldr, lang):
+    if not os.path.exists(os.path.join(cldr.root, "cldr-rbnf", "rbnf", lang + ".json")):
+        return None
+    return spellout.Spellout(cldr.file("cldr-rbnf", "rbnf", lang + ".json"))
+
+
+def number_words(rules, lang, given):
     """ICU's words if given, CLDR's rules otherwise; says whether the two agree."""
-    rules = spellout.Spellout(cldr.file("cldr-rbnf", "rbnf", lang + ".json"))
-    ours = [clean(rules.spell(n)) for n in range(101)]
+    if rules is None and lang not in given:
+        raise Fault(f'number words: CLDR has no spell-out rules; --number-words FILE with "{lang}": [101 words]')
+    theirs = [clean(word) for word in given.get(lang, [])]
+    if lang in given and len(theirs) != 101:
+        raise Fault(f'number words: {len(theirs)} words for "{lang}" in the file of --number-words; 101 wanted')
+    if rules is None:
+        return theirs
+    try:
+        ours = [clean(rules.spell(n)) for n in range(101)]
+    except (ValueError, LookupError, RecursionError) as error:
+        if lang in given:
+            return theirs
+        raise Fault(f'number words: spellout.py cannot follow the rules of CLDR ({error}); --number-words FILE '
+                    f'with "{lang}": [101 words]') from None
     if lang not in given:
         print(f"{lang}: numbers 0..100 from CLDR's rules ({rules.entry})")
         return ours
-    theirs = [clean(word) for word in given[lang]]
     differ = [f"{n}: {a} | {b}" for n, (a, b) in enumerate(zip(ours, theirs)) if a != b]
     print(f"{lang}: our spell-out rules {'agree with ICU on 0..100' if not differ else differ}")
     return theirs
@@ -181,47 +239,76 @@ def wanted(world):
     return used
 
 
+def names_of_kind(cldr, lang, kind, codes, overrides, missing):
+    """{code: plain name}; what CLDR lacks or names badly, and no override mends, goes to `missing`."""
+    emoji = cldr.emoji(lang) if kind == "emoji" else None
+    given = {} if emoji else cldr.currencies(lang) if kind == "currencies" else \
+        cldr.names(lang, "languages" if kind == "languages" else "territories")
+    changed = {code: entry["use"] for code, entry in overrides["names"].get(lang, {}).get(kind, {}).items()}
+    found, absent = {}, []
+    for code in codes:
+        try:
+            if code in changed:
+                found[code] = changed[code]
+            elif kind == "emoji":
+                found[code] = emoji.plain_name(code)
+            else:
+                found[code] = short_territory(given, code, overrides) if kind == "territories" else given[code]
+        except KeyError:
+            absent.append(code)
+        except ValueError as fault:
+            missing.append(f"{kind}/{code}: {fault}")
+    if absent:
+        missing.append(f"names that CLDR lacks: {kind}/" + ", ".join(absent))
+    plain = {} if kind == "emoji" else plain_names.without_explanations(
+        {code: name for code, name in found.items() if code not in changed})
+    return {code: clean(plain.get(code, name)) for code, name in found.items()}
+
+
 def make_pack(cldr, lang, world, given_numbers, overrides):
-    territories, emoji = cldr.names(lang, "territories"), cldr.emoji(lang)
-    languages, currencies = cldr.names(lang, "languages"), cldr.currencies(lang)
-    source = {"territories": lambda c: short_territory(territories, c, overrides),
-              "subregions": territories.__getitem__, "currencies": currencies.__getitem__,
-              "languages": languages.__getitem__, "emoji": emoji.__getitem__}
-    changed = overrides["names"].get(lang, {})
-    shares = here("web_share.json")["web_share"]
-    if lang not in shares:
-        raise Fault(f'data/web_share.json has no share for "{lang}": add the percentage of web pages')
+    """The pack of a language. Fault: all that is missing and all that is to be mended, at once."""
+    cldr.require_language(lang)
+    missing = Missing()
+    share, cues = missing.get(web_share_of, lang), missing.get(cues_of, lang)
+    rules = spellout_of(cldr, lang)
+    numbers = missing.get(number_words, rules, lang, given_numbers)
+    languages = cldr.names(lang, "languages")
+    if lang not in languages:
+        missing.append(f"names that CLDR lacks: languages/{lang}, its name for itself")
     lists = cldr.main("cldr-misc-full", lang, "listPatterns")["listPatterns"]
     lists = lists["listPattern-type-standard"]
     dates = cldr.main("cldr-dates-full", lang, "ca-gregorian")["dates"]["calendars"]["gregorian"]
-    pack = {"code": lang, "english_name": cldr.names("en", "languages")[lang],
-            "own_name": clean(languages[lang]), "web_share": shares[lang],
+    operators = cldr.emoji(lang).operators(rules.minus if rules else "")
+    for key, entry in overrides["names"].get(lang, {}).get("operators", {}).items():
+        operators[key] = entry["use"]
+    missing += [f"operators/{key}: CLDR has no name for its sign" for key, word in operators.items() if not word]
+    names = {kind: names_of_kind(cldr, lang, kind, codes, overrides, missing)
+             for kind, codes in wanted(world).items()}
+    faults = faults_of_names({**names, "numbers": numbers or []})
+    if missing or faults:
+        files = [part for part in missing if part.startswith(("data/", "number words"))]
+        of_names = [part for part in missing if part not in files] + faults
+        if of_names:
+            of_names[-1] += (f". Names are mended in data/overrides.json, under names/{lang}/KIND/CODE, "
+                             'with {"use": ..., "reason": ...}')
+        raise Fault(f"{lang}: " + "; ".join(["add " + part for part in files] + of_names))
+    return {"code": lang, "english_name": cldr.names("en", "languages")[lang],
+            "own_name": clean(languages[lang]), "web_share": share,
             "source": "Unicode CLDR 47; data/SOURCES.md",
             "list": {key: unicodedata.normalize("NFC", lists[key])
                      for key in ("2", "start", "middle", "end")},
-            "operators": {"plus": clean(emoji["➕"]), "minus": clean(emoji["➖"])},
-            "cues_source": "hand-written, data/cues.json", "cues": cues_of(lang),
+            "operators": {key: clean(operators[key]) for key in ("plus", "minus")},
+            "cues_source": "hand-written, data/cues.json", "cues": cues,
             **{kind: {key: clean(name) for key, name in dates[kind]["stand-alone"]["wide"].items()}
                for kind in ("months", "days")},
-            "numbers": number_words(cldr, lang, given_numbers)}
-    for kind, codes in wanted(world).items():
-        pack[kind] = {}
-        for code in codes:
-            try:
-                text = changed.get(kind, {}).get(code, {}).get("use") or unexplained(source[kind](code))
-            except KeyError:
-                raise Fault(f'CLDR has no {lang} name for {kind}/{code}: add it to data/overrides.json under '
-                            f'names/{lang}/{kind} as {{"use": ..., "reason": ...}}') from None
-            pack[kind][code] = clean(text)
-    check_pack(pack)
-    return pack
+            "numbers": numbers, **names}
 
 
-def check_pack(pack):
+def faults_of_names(names):
     """Two concepts with one name make an answer ambiguous; odd signs make a name hard to verify."""
     faults = []
     for kind in KINDS + ["numbers"]:
-        entries = pack[kind].items() if kind != "numbers" else enumerate(pack[kind])
+        entries = names[kind].items() if kind != "numbers" else enumerate(names[kind])
         by_name = {}
         for code, name in entries:
             other = by_name.setdefault(name.casefold(), code)
@@ -229,8 +316,7 @@ def check_pack(pack):
                 faults.append(f'{kind}: {other} and {code} are both "{name}"')
             if any(sign in name for sign in "()[]{}:;?=/،,"):
                 faults.append(f'{kind}: {code} "{name}" holds a sign that questions are made with')
-    if faults:
-        raise Fault(f"{pack['code']}: mend these in data/overrides.json: " + "; ".join(faults))
+    return faults
 
 
 # ---- writing ---------------------------------------------------------------------------------------
@@ -267,7 +353,9 @@ def check():
     if wrong:
         raise Fault("not as in data/checksums.txt: " + ", ".join(wrong) + "; make the packs again")
     for name in found[1:]:
-        check_pack(here(name))
+        faults = faults_of_names(here(name))
+        if faults:
+            raise Fault(f"{name}: " + "; ".join(faults))
     print(f"{len(found)} files are as in data/checksums.txt")
 
 
@@ -293,7 +381,12 @@ def main():
             raise Fault("--world needs --emoji-groups FILE")
         write(os.path.join(HERE, "world.json"), make_world(cldr, options.emoji_groups, overrides))
     world = here("world.json")
-    packs = [make_pack(cldr, lang, world, given, overrides) for lang in options.languages.split(",")]
+    faults = Missing()
+    languages = [lang.strip() for lang in options.languages.split(",") if lang.strip()]
+    packs = [faults.get(make_pack, cldr, lang, world, given, overrides) for lang in languages]
+    if faults or not packs:
+        raise Fault("\n  ".join(["these languages lack something:"] * (len(faults) > 1) + faults) or
+                    "--languages names none")
     os.makedirs(options.out, exist_ok=True)
     for pack in packs:  # only after all are sound
         write(os.path.join(options.out, pack["code"] + ".json"), pack)

@@ -118,6 +118,9 @@ def tables():
     out += "\n// first, last, 1: joins words, but is neither Letter nor Mark\n"
     out += wrap("kJoining", "CombiningRange",
                 ["{0x%X, 0x%X, %d}" % tuple(r) for r in ranges(lambda c: int(joins_words(c)))])
+    zeros = [c for c in CODE_POINTS if ud.category(chr(c)) == "Nd" and ud.decimal(chr(c)) == 0]
+    out += "\n// the zeros of all decimal digits (Nd); the nine others of a set follow their zero\n"
+    out += wrap("kDigitZeros", "char32_t", ["0x%X" % c for c in zeros])
     out += "\n// first, last, canonical combining class (0 left out)\n"
     out += wrap("kCombining", "CombiningRange",
                 ["{0x%X, 0x%X, %d}" % tuple(r) for r in ranges(lambda c: ud.combining(chr(c)))])
@@ -172,6 +175,7 @@ def fixture():
         "words": "".join("w" if joins_words(c) or char_class(c) in "LM" and char_class(c) else "-"
                          for c in CODE_POINTS),
         "classes": "".join(char_class(c) or "-" for c in CODE_POINTS),
+        "digits": "".join(str(ud.decimal(chr(c), "-")) for c in CODE_POINTS),
     }
     return {"unicode": ud.unidata_version,
             "every_code_point": {key: fnv(text.encode()) for key, text in every.items()},

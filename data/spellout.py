@@ -12,9 +12,12 @@ PARTS = re.compile(r"\[|\]|→→→|→(%{1,2}[\w-]+)?→|←(%{1,2}[\w-]+)?←
                    r"\$\((?:cardinal|ordinal),.*?\)\$")
 
 
+DESCRIPTOR = re.compile(r"(\d+)(?:/(\d+))?(>*)")  # not -x, nor x.x and 0.x of fractions
+
+
 class Rule:
     def __init__(self, descriptor, body):
-        number = re.fullmatch(r"(\d+)(?:/(\d+))?(>*)", descriptor)
+        number = DESCRIPTOR.fullmatch(descriptor)
         self.base, radix = int(number[1]), int(number[2] or 10)
         exponent = 0
         while radix ** (exponent + 1) <= self.base:
@@ -28,13 +31,18 @@ class Spellout:
 
     def __init__(self, rbnf):
         groups = rbnf["rbnf"]["rbnf"]
-        self.sets = {name: sorted((Rule(*rule) for rule in rules if rule[0][0].isdigit()),
+        self.sets = {name: sorted((Rule(*rule) for rule in rules if DESCRIPTOR.fullmatch(rule[0])),
                                   key=lambda rule: rule.base)
                      for group in groups.values() for name, rules in group.items()
                      if name.startswith("%")}  # some versions add the name of a rules file
         public = [name for name in self.sets if name.startswith("%spellout-cardinal")]
         # ICU's spell-out format starts from %spellout-numbering; a few languages lack it.
         self.entry = "%spellout-numbering" if "%spellout-numbering" in self.sets else public[0]
+        negative = [body for group in groups.values() for name in [self.entry] + public
+                    for descriptor, body in group.get(name, []) if descriptor == "-x"]
+        # The word for minus of a rule such as "minus →→;", or "".
+        self.minus = next((body.split("→")[0].strip(" '\u200b") for body in negative
+                           if body[0] not in "-−→"), "")
 
     def spell(self, number, name=None):
         name = name or self.entry

@@ -28,6 +28,7 @@ def main():
         svg = found.group(0)
         if "xmlns=" not in svg.split(">", 1)[0]:
             svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+        svg = re.sub(r"var\(--[a-z0-9]+, ([^)]*)\)", r"\1", svg)  # the colours of a bright page
         # Alone, without the page's style: a font, and white behind it for dark readers.
         svg = svg.replace("<svg", '<svg font-family="sans-serif" style="background:#fff"', 1)
         (ROOT / f"docs/figures/{name}.svg").write_text(svg + "\n", encoding="utf-8")

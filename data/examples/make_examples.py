@@ -1,7 +1,8 @@
 """Writes the example data of docs/real_models.md from the language packs: parallel questions in the
-form of MGSM (a number is the answer) and MMLU (a letter is the answer), and general text.
+form of MGSM (a number is the answer), of MMLU (a letter is the answer) and open ones (a name is the
+answer), and general text.
 
-    python3 data/examples/make_examples.py          # writes the three .jsonl files beside itself
+    python3 data/examples/make_examples.py          # writes the four .jsonl files  beside itself
     python3 data/examples/make_examples.py --check  # says whether they are what it would write
 
 They show the format and let every command run. They are no benchmark: names and number words come
@@ -53,6 +54,19 @@ def currencies(packs, world, draw):
                    "answer": "ABCD"[options.index(right)], "extractor": "choice_letter"}
 
 
+def facts(packs, world, draw):
+    """The currency of a territory by its name, as `ramoe pretrain` asks for it: a base model of ours
+    knows many in English, and few in the other languages."""
+    territories = [code for code, facts in sorted(world["territories"].items()) if facts.get("currency")]
+    for code in draw.sample(territories, ITEMS):
+        for lang in LANGUAGES:
+            pack = packs[lang]
+            yield {"task": "facts", "id": code, "lang": lang,
+                   "question": f"{pack['territories'][code]} : {pack['cues']['currency']} ?",
+                   "answer": pack["currencies"][world["territories"][code]["currency"]],
+                   "extractor": "exact"}
+
+
 def general(packs, world, draw):
     """Lists of three territories."""
     for i in range(TEXTS):
@@ -69,7 +83,8 @@ def main():
     world = read("world.json")
     files = {"sums.jsonl": sums(packs, random.Random(1)),
              "currency.jsonl": currencies(packs, world, random.Random(2)),
-             "general.jsonl": general(packs, world, random.Random(3))}
+             "general.jsonl": general(packs, world, random.Random(3)),
+             "facts.jsonl": facts(packs, world, random.Random(4))}
     for name, rows in files.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         path = HERE / name

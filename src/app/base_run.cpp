@@ -1,8 +1,11 @@
 #include "app/base_run.h"
 
 #include <filesystem>
+#include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/model_identity.h"
 #include "ch06_languages/corpus.h"
 #include "ch06_languages/tokenizer_json.h"
@@ -31,6 +34,7 @@ struct BaseParts {
 
 BaseParts pretrained_parts(const RunRecord& record) {
   require_file(record.path, "model/model.safetensors", "pretrain");
+  check_checksum_list(record.path);
   auto corpus = std::make_unique<Corpus>(
       load_corpus(part_of<CorpusConfig>(record.config, record.path + "/run.json")));
   const std::string made_from = record.record.value("data", Json::object()).value("corpus", "");
@@ -42,6 +46,7 @@ BaseParts pretrained_parts(const RunRecord& record) {
 
 BaseParts imported_parts(const RunRecord& record, const ImportOptions& options) {
   const Json noted = record.record.value("data", Json::object());
+  check_model_folder(options.model);
   check_identity(options.model, noted.value("model", Json::object()));
   auto data = std::make_unique<JsonlData>(options.data);
   check(noted.value("corpus", "") == data->checksum(), record.path,
@@ -52,11 +57,47 @@ BaseParts imported_parts(const RunRecord& record, const ImportOptions& options) 
   return {std::move(data), options.model};
 }
 
-bool is_import(const std::string& path) {
-  const std::string place = path + "/run.json";
-  if (!std::filesystem::exists(place)) return false;
+namespace fs = std::filesystem;
+
+/// The command whose run a folder holds; empty if it holds none.
+std::string command_of(const std::string& folder) {
+  const std::string place = folder + "/run.json";
+  if (!fs::exists(place)) return "";
   const Json record = read_json(place);
-  return record.is_object() && record.value("command", Json()) == "import";
+  const Json command = record.is_object() ? record.value("command", Json()) : Json();
+  return command.is_string() ? command.get<std::string>() : "";
+}
+
+bool is_import(const std::string& path) {
+  return command_of(path) == "import";
+}
+
+bool is_base(const std::string& path) {
+  return is_import(path) || command_of(path) == "pretrain";
+}
+
+/// The folder that a path names, without a last slash: of a file, that in which it lies.
+std::string folder_of(const std::string& path) {
+  const fs::path folder = fs::is_regular_file(path) ? fs::path(path).parent_path() : fs::path(path);
+  const std::string text = folder.empty() ? "." : folder.string();
+  const std::size_t end = text.find_last_not_of('/');
+  return end == std::string::npos ? "/" : text.substr(0, end + 1);
+}
+
+/// The folder above, so that it can be named.
+std::string above(const std::string& folder) {
+  const fs::path parent = fs::path(folder).parent_path();
+  return parent.empty() ? (fs::path(folder) / "..").string() : parent.string();
+}
+
+/// Error if the folder holds a training that has not come to its model: in which state it is.
+void check_has_model(const std::string& path) {
+  const std::string place = path + "/run.json";
+  if (!std::filesystem::exists(place)) return;
+  const Json record = read_json(place);
+  const Json command = record.is_object() ? record.value("command", Json()) : Json();
+  if (command == "pretrain" || command == "finetune")
+    require_file(path, "model/config.json", command.get<std::string>());
 }
 
 /// The model folder that an import's run folder names; empty if the path is no such run.
@@ -81,57 +122,117 @@ Json BaseRun::facts() const {
             {"base", checksum(record.record.at("data").at("model").dump())},
             {"prompt", checksum(prompt_keys(record.config).dump())}};
   return {{"corpus", data->checksum()},
-          {"base", checksum(read_file(model_folder + "/model.safetensors"))}};
+          {"base", checksum_of_tensors(model_folder + "/model.safetensors")}};
 }
 
 Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config) {
-  Tokenizer tokenizer = load_tokenizer(folder);
+  std::vector<std::string> notes;
+  Tokenizer tokenizer = load_tokenizer(folder, &notes);
+  for (const std::string& note : notes) std::cerr << note << "\n";
   check(tokenizer.vocab_size() <= config.vocab_size, folder, ": the model knows ",
         config.vocab_size, " tokens and the tokenizer ", tokenizer.vocab_size(),
         "; they do not belong together.");
   return tokenizer;
 }
 
-void copy_tokenizer(const std::string& from, const std::string& to) {
-  make_folder(to);
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                           "generation_config.json"})
-    if (std::filesystem::exists(from + "/" + name))
-      write_file(to + "/" + name, read_file(from + "/" + name));
+std::string find_base(const std::string& path) {
+  check(!path.empty(), "no base model was named; give --base=FOLDER, such as runs/base.");
+  const std::string folder = folder_of(path);
+  if (is_base(folder)) return folder;
+  if (fs::path(folder).filename() == "model" && is_base(above(folder))) return above(folder);
+  if (const std::string base = base_of_model(folder); !base.empty())
+    fail(path, " holds a run of `ramoe ", command_of(folder),
+         "`, which was built on the base model ", base, "; give --base=", base, ".");
+  if (fs::exists(folder + "/config.json") && !fs::exists(folder + "/run.json"))
+    fail(path, " is a model without data; `ramoe import --model=", folder,
+         " --data=QUESTIONS.jsonl --run=runs/imported` makes a base model of both "
+         "(docs/real_models.md).");
+  check(fs::exists(folder), "there is no folder ", path, "; `ramoe pretrain --run=", path,
+        "` makes a base model there, and data/models holds some.");
+  check(fs::exists(folder + "/run.json"), path,
+        " holds no base model: run.json is missing; those of "
+        "`ramoe pretrain` and `ramoe import` do, and data/models holds some.");
+  read_run(folder, "pretrain");  // says what is there instead
+  return folder;
 }
 
-BaseRun load_base(const std::string& path) {
-  const std::string place = path + "/run.json";
+std::string base_of_model(const std::string& path) {
+  std::string folder = folder_of(path);
+  if (fs::path(folder).filename() == "model" && !command_of(above(folder)).empty())
+    folder = above(folder);
+  if (is_base(folder)) return folder;
+  if (command_of(folder).empty()) return "";
+  const Json config = read_json(folder + "/run.json").value("config", Json());
+  const Json base = config.is_object() ? config.value("base", Json()) : Json();
+  return base.is_string() ? base.get<std::string>() : "";
+}
+
+BaseRun load_base(const std::string& given, const std::string& stop) {
+  const std::string path = find_base(given), place = path + "/run.json";
   const bool imported = is_import(path);
   RunRecord record = read_run(path, imported ? "import" : "pretrain");
   const auto options = imported ? part_of<ImportOptions>(record.config, place) : ImportOptions{};
   BaseParts parts = imported ? imported_parts(record, options) : pretrained_parts(record);
-  const std::string config_path = parts.model_folder + "/config.json";
-  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  check(!parts.data->targets().empty(), path,
+        " was made of English alone; the stages compare it with ",
+        "other languages, so make a base model of at least two (--languages=en,sw).");
+  ModelConfig config = load_model_config(parts.model_folder);
   auto tokenizer = std::make_unique<Tokenizer>(load_base_tokenizer(parts.model_folder, config));
-  const Prompts prompts = imported ? Prompts(*tokenizer, import_format(options, *tokenizer, config))
-                                   : Prompts(*tokenizer);
-  auto model = load_model(parts.model_folder);
+  PromptFormat format = imported ? import_format(options, *tokenizer, config)
+                                 : folder_format(parts.model_folder, *tokenizer, config);
+  if (!stop.empty()) {
+    set_stop(format, *tokenizer, stop);
+    check_specials("stop", format.stop, *tokenizer, parts.model_folder);
+  }
+  // A BOS that only the tokenizer names is left out of routing statistics like any other.
+  if (format.bos >= 0) config.bos_token_id = format.bos;
+  const Prompts prompts(*tokenizer, format);
+  auto model = load_model(parts.model_folder, config);
   return {std::move(record), std::move(parts.data), parts.model_folder, std::move(tokenizer),
           prompts,           std::move(model)};
 }
 
 std::string find_model_folder(const std::string& path) {
   check(!path.empty(), "no model was named; give --model=FOLDER, a run folder or a model folder.");
-  const bool is_run = std::filesystem::exists(path + "/model/config.json");
-  const std::string named = imported_model(path);
-  const std::string folder = is_run ? path + "/model" : named.empty() ? path : named;
-  check(std::filesystem::exists(folder + "/config.json"), path,
-        " holds no model: neither config.json nor model/config.json is there; `ramoe pretrain` and "
-        "`ramoe finetune` make one.");
-  return folder;
+  const std::string place = folder_of(path), named = imported_model(place);
+  const bool is_run = fs::exists(place + "/model/config.json");
+  const std::string folder = is_run ? place + "/model" : named.empty() ? place : named;
+  if (fs::exists(folder + "/config.json")) {
+    check_model_folder(folder);
+    return folder;
+  }
+  check_has_model(place);
+  const std::string command = command_of(place), base = base_of_model(place);
+  if (command == "finetune")
+    fail(path, " kept no model (keep_model = false); run `ramoe finetune` with --keep_model=true.");
+  if (!base.empty() && base != place)
+    fail(path, " holds a run of `ramoe ", command, "`, which has no model; it was built on ", base,
+         ".");
+  check(fs::exists(path), "there is no folder ", path,
+        "; `ramoe pretrain` and `ramoe finetune` make models, and data/models holds some.");
+  fail(path,
+       " holds no model: neither config.json nor model/config.json is there; `ramoe pretrain` and "
+       "`ramoe finetune` make one.");
+}
+
+std::string find_tokenizer_folder(const std::string& path) {
+  const std::string folder = folder_of(path);
+  return fs::exists(folder + "/tokenizer.json") ? folder : find_model_folder(path);
 }
 
 LoadedModel load_any_model(const std::string& path) {
   const std::string folder = find_model_folder(path);
-  auto model = load_model(folder);
-  Tokenizer tokenizer = load_base_tokenizer(folder, model->config());
-  return {std::move(model), std::move(tokenizer)};
+  const ModelConfig config = load_model_config(folder);
+  Tokenizer tokenizer = load_base_tokenizer(folder, config);
+  PromptFormat format = folder_format(folder, tokenizer, config);
+  if (is_import(path)) {
+    const RunRecord record = read_run(path, "import");
+    format =
+        import_format(part_of<ImportOptions>(record.config, path + "/run.json"), tokenizer, config);
+    format.prompt = PromptFormat{}.prompt;
+  }
+  auto model = load_model(folder, config);
+  return {std::move(model), std::move(tokenizer), std::move(format)};
 }
 
 }  // namespace ramoe

@@ -9,7 +9,7 @@
 
 #include "app/command.h"
 #include "ch01_tensor/gemm.h"
-#include "ch05_training/interrupt.h"
+#include "ch05_training/memory.h"
 #include "ch05_training/progress.h"
 
 namespace ramoe {
@@ -68,9 +68,7 @@ void check_out(const std::string& out) {
   const std::filesystem::path path(out);
   check(!std::filesystem::is_directory(path), out, " is a folder; name a file with --out.");
   if (path.has_parent_path()) make_folder(path.parent_path().string());
-  const std::string trial = out + ".trial";
-  write_file(trial, "");
-  std::filesystem::remove(trial);
+  check_can_write(out);
 }
 
 /// The progress of all parts on one line, in planned seconds.
@@ -84,7 +82,7 @@ class BenchProgress {
     update(0);
   }
   void update(double share) {
-    check(!interrupt_.requested(), "interrupted; no numbers were written.");
+    stop_point();
     progress_.update(std::lround(before_ + part_ * share), note_);
   }
   /// Before a table: takes a rewritten line away.
@@ -94,7 +92,6 @@ class BenchProgress {
   void finish() { update(1), progress_.finish(); }
 
  private:
-  Interrupt interrupt_;
   ProgressOutput output_ = progress_on_stderr();
   Progress progress_;
   std::string note_;
@@ -157,13 +154,20 @@ int run_bench(const Arguments& arguments) {
         "tokens = ", keys.options.tokens,
         " exceeds max_position_embeddings = ", keys.options.model.max_position_embeddings,
         "; lower --tokens or raise the other.");
+  check_memory(training_bytes(keys.options.model, keys.options.sequences, keys.options.tokens,
+                              static_cast<double>(count_parameters(keys.options.model).total)),
+               "the training step", "lower --sequences, --tokens or the model's sizes");
   check_out(keys.out);
   Json results = {{"date", utc_now()},
                   {"machine", machine_facts()},
                   {"isa", gemm_isa()},
                   {"build", build_facts(gemm_isa())},
                   {"config", fields.to_json()}};
-  results.update(run_parts(keys));
+  try {
+    results.update(run_parts(keys));
+  } catch (const Interrupted&) {
+    throw Interrupted("interrupted; no numbers were written.");
+  }
   if (!keys.out.empty()) {
     write_json(keys.out, results);
     std::printf("The numbers are in %s.\n", keys.out.c_str());

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "app/bench.h"
+#include "ch01_tensor/philox.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"

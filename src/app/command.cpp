@@ -25,11 +25,11 @@ const std::vector<Command>& commands() {
        run_reproduce},
       {"evaluate", "accuracy of a model on a split", run_evaluate},
       {"generate", "continue a prompt", run_generate},
-      {"tokenize", "text to token ids and back", run_tokenize},
+      {"tokenize", "text to token ids and back", run_tokenize, false},
       {"logits", "logits and router logits of given token ids, for comparing with others",
        run_logits},
-      {"memory", "the memory that a model needs, by method", run_memory},
-      {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect},
+      {"memory", "the memory that a model needs, by method", run_memory, false},
+      {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect, false},
       {"report", "report.html of a demo, a fine-tuning run or a grid", run_report},
       {"results", "page, figures and evidence from collected grids: docs/results.md", run_results},
       {"bench", "speed of the kernels and of a training step against the machine's peak",
@@ -43,47 +43,26 @@ void RunOptions::list(FieldList& f) {
   f.add("threads", &threads, "threads; 0: as many as the machine has. Changes no result",
         {0, 1024});
   f.add("resume", &resume, "go on with the run that the folder holds");
-  f.add("overwrite", &overwrite, "remove the run that the folder holds");
+  f.add("overwrite", &overwrite, "begin anew: remove what the command's run in the folder wrote");
 }
 
 OnExisting RunOptions::existing() const {
+  check(!run.empty(), "--run is empty; expected the folder of this run, such as --run=runs/base.");
   check(!(resume && overwrite), "--resume=true and --overwrite=true exclude one another.");
   return resume ? OnExisting::resume : overwrite ? OnExisting::overwrite : OnExisting::refuse;
 }
 
-bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command) {
-  for (const std::string& argument : arguments)
-    if (argument == "--help" || argument == "-h") {
-      std::cout << "ramoe " << command << " [config.json] [--key=value ...]\n\n" << fields.help();
-      return false;
-    }
-  for (const std::string& argument : arguments) {
-    if (argument.rfind("--", 0) == 0) continue;
-    check(argument == arguments.front(), "\"", argument,
-          "\" was not understood; wanted one config.json first, then flags --key=value.");
-    fields.read_json(read_json(argument), argument);
-  }
-  for (const std::string& argument : arguments)
-    if (argument.rfind("--", 0) == 0) fields.read_flag(argument.substr(2));
-  return true;
+void RunOptions::check_place(const std::string& command) const {
+  existing();
+  check_run_place(run, command);
 }
 
-Arguments name_first(Arguments arguments, const std::string& key) {
-  if (!arguments.empty() && arguments[0].rfind("-", 0) != 0)
-    arguments[0] = cat("--", key, "=", arguments[0]);
-  return arguments;
+std::string RunOptions::how_to_go_on(bool overwrite) {
+  return cat("The same command", overwrite ? " without --overwrite=true" : "", " goes on.");
 }
 
-void PathKey::list(FieldList& f) {
-  f.add("path", &path, help);
-}
-
-bool read_path(PathKey& key, const Arguments& arguments, const std::string& command) {
-  FieldList fields = fields_of(key);
-  if (!read_arguments(fields, name_first(arguments, "path"), command)) return false;
-  check(!key.path.empty(), "ramoe ", command, " wants a path: ramoe ", command, " runs/base");
-  check(std::filesystem::exists(key.path), key.path, " does not exist.");
-  return true;
+void throw_on(const Interrupted& interrupted, const std::string& text) {
+  throw Interrupted(*interrupted.what() != '\0' ? interrupted.what() : text);
 }
 
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
@@ -95,6 +74,7 @@ RunFacts run_facts(const std::string& command, const FieldList& fields, std::uin
   facts.build = build_facts(gemm_isa());
   facts.data = data;
   facts.free_keys = {"run", "threads", "resume", "overwrite", "log_every", "save_every"};
+  facts.trains = command == "pretrain" || command == "finetune";
   return facts;
 }
 

@@ -1,4 +1,6 @@
 // The command line: ramoe <command> [config.json] [--key=value ...]
+//
+// Tests: tests/app/cli_test.cpp, cli_forms_test.cpp
 #pragma once
 
 #include <memory>
@@ -18,6 +20,7 @@ struct Command {
   const char* name;
   const char* summary;
   int (*run)(const Arguments& arguments);  // the exit code; throws Error
+  bool looks = true;  // at stop_point(), so that an interrupt need not end the process at once
 };
 /// All commands, in the order of the stages.
 const std::vector<Command>& commands();
@@ -49,14 +52,32 @@ struct RunOptions {
 
   void list(FieldList& fields);
   OnExisting existing() const;
+  /// Error, before anything is read or computed, if no run of the command can be put there.
+  void check_place(const std::string& command) const;
+  /// "The same command goes on.": of those that keep what they have done.
+  static std::string how_to_go_on(bool overwrite);
+};
+
+/// Throws the interrupt on: with its own text or, if it has none, with this one.
+[[noreturn]] void throw_on(const Interrupted& interrupted, const std::string& text);
+
+/// What a word that belongs to no flag is: `ramoe inspect runs/base`, `ramoe pretrain base.json`.
+struct PlainWords {
+  std::string key = {};         // of which it is the value; empty: a word is a config file
+  bool configs = true;          // one that ends with .json is, unless it is a model's or a run's
+  const char* usage = nullptr;  // behind the name of the command, for --help; nullptr: the usual
 };
 
 /// Reads the arguments into the fields: first a config file, if one is named, then the flags in
-/// their order. `--help` prints the keys and ends the command: returns false.
-bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command);
+/// their order. A run.json of the same command is a config file too. `--help` prints the keys and
+/// ends the command: returns false.
+bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command,
+                    const PlainWords& words = {});
 
-/// The arguments with a first one that is no flag as --key=it: `ramoe inspect runs/base`.
-Arguments name_first(Arguments arguments, const std::string& key);
+/// What people call a model's folder, where a command has one key for it.
+std::vector<std::string> model_aliases();
+/// What people call a language or several.
+std::vector<std::string> language_aliases();
 
 /// The key of commands that look at one place.
 struct PathKey {
@@ -64,16 +85,45 @@ struct PathKey {
   const char* help;
   void list(FieldList& fields);
 };
-/// Reads the path, given as the first plain argument or as --path=. False after --help. Error:
-/// none was given, or nothing is there.
-bool read_path(PathKey& key, const Arguments& arguments, const std::string& command);
+/// Reads the path, given as a word or as --path=. False after --help. Error: none was given, or
+/// nothing is there. `fields` lists the key, and others beside it.
+bool read_path(PathKey& key, FieldList& fields, const Arguments& arguments,
+               const std::string& command);
 
-/// A command that is one stage: reads the options and calls the stage with them.
+/// The keys that a config struct lists.
+template <class Config>
+std::vector<std::string> keys_of() {
+  Config config;
+  const FieldList list = fields_of(config);
+  std::vector<std::string> keys;
+  for (const Field& field : list.fields()) keys.push_back(field.key);
+  return keys;
+}
+
+/// Says on standard error which of the keys were given although they change nothing, and why.
+void note_unused(const FieldList& fields, const std::vector<std::string>& keys,
+                 const std::string& why);
+
+/// A command line of this program as a shell takes it: "build/release/ramoe report runs/sw".
+std::string command_line(const std::string& command, const Arguments& arguments);
+/// The folder `name` beside a run's folder: runs/taxonomy beside runs/divergence.
+std::string beside(const std::string& run, const std::string& name);
+/// The keys among these that were given, as flags with their values.
+Arguments flags_given(const FieldList& fields, const std::vector<std::string>& keys);
+/// "12.3 %" of an accuracy of `n` items; "n/a" if there are none.
+std::string percent_text(double share, int n);
+
+/// Prints the two lines that end a stage: where its results are, and what comes next.
+void say_end(const std::string& where, const std::string& next_command);
+
+/// A command that is one stage: reads the options and calls stage(options, fields).
 template <class Options, class Stage>
 int run_stage(const Arguments& arguments, const std::string& command, const Stage& stage) {
   Options options;
   FieldList fields = fields_of(options);
-  if (read_arguments(fields, arguments, command)) stage(options);
+  if (!read_arguments(fields, arguments, command, {fields.find("base") ? "base" : ""})) return 0;
+  options.run.check_place(command);
+  stage(options, fields);
   return 0;
 }
 

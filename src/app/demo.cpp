@@ -20,7 +20,7 @@ struct DemoOptions {
   RunOptions run{"runs/demo"};
   std::string tier = "small", data = "data";
   std::string model_type = "olmoe";
-  std::vector<std::string> tasks = {"facts", "follow"};
+  std::vector<std::string> tasks = {"facts", "follow"}, languages;
   int seeds = 3;
   int steps = 0, finetune_steps = 0;
   double lambda = 1;
@@ -34,6 +34,9 @@ struct DemoOptions {
     f.add("model_type", &model_type, "router family of the base model",
           {.choices = {"olmoe", "qwen3_moe", "qwen2_moe"}});
     f.add("tasks", &tasks, "tasks; sums takes far longer to learn (make base-models)");
+    f.add("languages", &languages,
+          "English and targets, by code or name of a pack; empty: the seven, of smoke en,es,sw");
+    f.also("languages", language_aliases());
     f.add("seeds", &seeds, "fine-tuning seeds per language and method", {1, 1000});
     f.add("steps", &steps, "pre-training steps; 0: the tier's", {0, 1e7});
     f.add("finetune_steps", &finetune_steps, "fine-tuning steps; 0: the tier's", {0, 1e6});
@@ -62,6 +65,7 @@ DemoPlan plan(const DemoOptions& o) {
   DemoPlan p;
   const auto place = [&](RunOptions& run, const std::string& name) {
     run = o.run;
+    run.overwrite = false;
     run.run = o.run.run + "/" + name;
   };
   place(p.pretrain.run, "base");
@@ -77,6 +81,7 @@ DemoPlan plan(const DemoOptions& o) {
   p.pretrain.train.batch = smoke ? 16 : 64;
   p.pretrain.train.precision = o.precision;
   if (smoke) p.pretrain.corpus.languages = {"en", "es", "sw"};
+  if (!o.languages.empty()) p.pretrain.corpus.languages = o.languages;
   place(p.divergence.run, "divergence");
   place(p.taxonomy.run, "taxonomy");
   place(p.experts.run, "experts");
@@ -107,23 +112,25 @@ DemoPlan plan(const DemoOptions& o) {
 
 /// All fine-tuning runs, one thread each, side by side.
 void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int threads) {
-  Interrupt interrupt;
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr error;
   std::int64_t done = 0;
   Progress progress("fine-tuning runs", static_cast<std::int64_t>(plan.finetune.size()));
   const auto work = [&] {
-    for (std::size_t i; (i = next++) < plan.finetune.size() && !interrupt.requested();) try {
+    const StopScope scope(interrupt_flag());
+    for (std::size_t i; (i = next++) < plan.finetune.size() && !interrupt_requested();) try {
         const FinetuneOptions& options = plan.finetune[i];
         run_or_keep("finetune", options, options.seed, inputs.base.facts(),
                     [&](const FinetuneOptions& o) {
                       Model<float> model(inputs.base.model->config());
                       model.copy_values(*inputs.base.model);
-                      finetune_stage(o, inputs, model, true, [&] { return interrupt.requested(); });
+                      finetune_stage(o, inputs, model, true, interrupt_requested);
                     });
         const std::lock_guard lock(mutex);
         progress.update(++done, options.language + " " + options.method);
+      } catch (const Interrupted&) {
+        return;
       } catch (...) {
         const std::lock_guard lock(mutex);
         if (!error) error = std::current_exception();
@@ -135,9 +142,7 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
   work();
   for (std::thread& worker : workers) worker.join();
   if (error) std::rethrow_exception(error);
-  check(!interrupt.requested(),
-        "interrupted; finished runs are kept. Run the same command again to "
-        "go on.");
+  stop_point();
   progress.finish();
 }
 
@@ -169,7 +174,7 @@ Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs)
     runs.push_back(read_json(f.run.run + "/results.json"));
     r["finetune"].push_back(finetune_curve(f.run.run, f));
     if (!f.keep_model) continue;
-    const auto tuned = load_model(f.run.run + "/model");
+    const auto tuned = load_model(find_model_folder(f.run.run));
     for (Json& trace : routing_traces(inputs, *tuned, f, o.tasks)) r["routing"].push_back(trace);
   }
   compare_methods(r, runs);
@@ -183,44 +188,75 @@ void say(const std::string& title) {
   std::cout << "\n== " << title << "\n" << std::flush;
 }
 
+/// The run folder and command of every stage.
+std::vector<std::pair<std::string, std::string>> stage_folders(const DemoPlan& p) {
+  std::vector<std::pair<std::string, std::string>> all = {{p.pretrain.run.run, "pretrain"},
+                                                          {p.divergence.run.run, "divergence"},
+                                                          {p.taxonomy.run.run, "taxonomy"},
+                                                          {p.experts.run.run, "experts"}};
+  for (const FinetuneOptions& f : p.finetune) all.emplace_back(f.run.run, "finetune");
+  return all;
+}
+
+/// Error, before anything is changed, if the demo or a stage of it cannot have its folder.
+void check_places(const DemoOptions& o, const DemoPlan& p) {
+  o.run.check_place("demo");
+  for (const auto& [folder, command] : stage_folders(p)) check_run_place(folder, command);
+}
+
+void run_all(DemoOptions o, const DemoPlan& p) {
+  const Json corpus = {{"corpus", load_corpus(p.pretrain.corpus).checksum()}};
+  // The demo's own folder only records what was asked for; the stages have folders inside it.
+  OnExisting existing = o.run.existing();
+  if (existing == OnExisting::refuse && std::filesystem::exists(o.run.run + "/run.json"))
+    existing = OnExisting::resume;
+  RunFolder folder(o.run.run, run_facts("demo", fields_of(o), 1, corpus), existing);
+  // All of them now: what a kill leaves is then of this demo, and can be gone on with.
+  if (o.run.overwrite)
+    for (const auto& [stage, command] : stage_folders(p)) remove_run(stage);
+  const int threads = [&] { return Workers(o.run.threads).threads(); }();
+  say("pre-training a base model on several languages by web share");
+  run_or_keep("pretrain", p.pretrain, p.pretrain.seed, corpus, pretrain_stage);
+  say("routing divergence from English by layer (chapter 7)");
+  const Json facts = load_base(p.pretrain.run.run).facts();
+  run_or_keep("divergence", p.divergence, p.divergence.seed, facts, divergence_stage);
+  say("stage 1: cc / ci / ic / ii (chapter 8)");
+  run_or_keep("taxonomy", p.taxonomy, p.pretrain.seed, facts, taxonomy_stage);
+  say("stage 2: task experts of each layer (chapter 9)");
+  run_or_keep("experts", p.experts, p.pretrain.seed, facts, experts_stage);
+  say("stage 3: SFT and RA-MoE (chapters 10 to 12)");
+  FinetuneInputs inputs = [&] {
+    const Workers workers(o.run.threads);
+    return load_finetune_inputs(p.finetune.front());
+  }();
+  finetune_all(p, inputs, threads);
+  const Workers workers(o.run.threads);
+  const Json results = collect(o, p, inputs);
+  folder.write_results(results);
+  write_report(folder.file("report.html"), results);
+  say("accuracy on the test split");
+  std::cout << accuracy_table_text(results) << "\n";
+  for (const Json& sentence : results["words"]) std::cout << sentence.get<std::string>() << "\n";
+  folder.close();
+}
+
 }  // namespace
 
 int run_demo(const Arguments& arguments) {
   DemoOptions o;
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "demo")) return 0;
+  if (!o.languages.empty()) o.languages = language_codes(o.data, o.languages);
+  if (o.tier == "smoke") note_unused(fields, {"seeds"}, "tier=smoke");
   const DemoPlan p = plan(o);
-  const Json corpus = {{"corpus", load_corpus(p.pretrain.corpus).checksum()}};
-  {
-    // The demo's own folder only records what was asked for; the stages have folders inside it.
-    OnExisting existing = o.run.existing();
-    if (existing == OnExisting::refuse && std::filesystem::exists(o.run.run + "/run.json"))
-      existing = OnExisting::resume;
-    RunFolder folder(o.run.run, run_facts("demo", fields_of(o), 1, corpus), existing);
-    const int threads = [&] { return Workers(o.run.threads).threads(); }();
-    say("pre-training a base model on several languages by web share");
-    run_or_keep("pretrain", p.pretrain, p.pretrain.seed, corpus, pretrain_stage);
-    say("routing divergence from English by layer (chapter 7)");
-    const Json facts = load_base(p.pretrain.run.run).facts();
-    run_or_keep("divergence", p.divergence, p.divergence.seed, facts, divergence_stage);
-    say("stage 1: cc / ci / ic / ii (chapter 8)");
-    run_or_keep("taxonomy", p.taxonomy, p.pretrain.seed, facts, taxonomy_stage);
-    say("stage 2: task experts of each layer (chapter 9)");
-    run_or_keep("experts", p.experts, p.pretrain.seed, facts, experts_stage);
-    say("stage 3: SFT and RA-MoE (chapters 10 to 12)");
-    FinetuneInputs inputs = [&] {
-      const Workers workers(o.run.threads);
-      return load_finetune_inputs(p.finetune.front());
-    }();
-    finetune_all(p, inputs, threads);
-    const Workers workers(o.run.threads);
-    const Json results = collect(o, p, inputs);
-    folder.write_results(results);
-    write_report(folder.file("report.html"), results);
-    say("accuracy on the test split");
-    std::cout << accuracy_table_text(results) << "\n";
-    for (const Json& sentence : results["words"]) std::cout << sentence.get<std::string>() << "\n";
-    folder.close();
+  check(!p.finetune.empty(),
+        "the demo needs a target language beside English, such as --languages=en,sw.");
+  check_places(o, p);
+  try {
+    run_all(o, p);
+  } catch (const Interrupted&) {
+    throw Interrupted("interrupted; what is done is kept. " +
+                      RunOptions::how_to_go_on(o.run.overwrite));
   }
   std::cout << "\nThe report is " << o.run.run << "/report.html, the numbers are " << o.run.run
             << "/results.json.\n";

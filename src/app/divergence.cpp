@@ -13,6 +13,7 @@ namespace ramoe {
 void DivergenceOptions::list(FieldList& f) {
   run.list(f);
   f.add("base", &base, "run folder of the base model");
+  f.also("base", model_aliases());
   f.add("zone", &zone, "how the alignment zone is found", {.choices = {"curve", "depth"}});
   f.add("zone_begin", &zone_begin, "with zone=depth: where it begins, share of the depth", {0, 1});
   f.add("zone_end", &zone_end, "with zone=depth: where it ends, share of the depth", {0, 1});
@@ -40,7 +41,7 @@ struct Measured {
 };
 
 Measured measure_task(BaseRun& base, const std::string& lang, const std::string& task,
-                      AnswerOptions options) {
+                      const AnswerOptions& options) {
   CachedEncoder encoder(*base.tokenizer);
   std::vector<std::vector<int>> english_prompts, target_prompts;
   std::vector<Example> english_side, target_side;
@@ -50,24 +51,35 @@ Measured measure_task(BaseRun& base, const std::string& lang, const std::string&
     english_side.push_back(pair.english);
     target_side.push_back(pair.target);
   }
-  options.title = lang + " " + task;
   const auto score = [&](const std::vector<Example>& examples) {
     return accuracy(answer_questions(*base.model, base.prompts, examples, options));
   };
-  return {mean_divergence(sequence_routing(*base.model, english_prompts),
-                          sequence_routing(*base.model, target_prompts)),
+  return {mean_divergence(sequence_routing(*base.model, english_prompts, {}, options.watch),
+                          sequence_routing(*base.model, target_prompts, {}, options.watch)),
           score(english_side) - score(target_side)};
 }
 
-std::vector<double> measure_general(BaseRun& base, const std::string& lang, int names) {
+/// Every text that is routed or answered, each language's English sides too.
+std::size_t texts_of(const ParallelData& data, int names) {
+  std::size_t texts = 0;
+  for (const std::string& lang : data.targets()) {
+    texts += 2 * data.general_text(lang, names).size();
+    for (const std::string& task : data.tasks_by_name())
+      texts += 4 * adapt_pairs(data, lang, task).size();
+  }
+  return texts;
+}
+
+std::vector<double> measure_general(BaseRun& base, const std::string& lang, int names,
+                                    const Watch& watch) {
   CachedEncoder encoder(*base.tokenizer);
   std::vector<std::vector<int>> english_lines, target_lines;
   for (const TextPair& line : base.data->general_text(lang, names)) {
     english_lines.push_back(base.prompts.text(encoder, line.english));
     target_lines.push_back(base.prompts.text(encoder, line.target));
   }
-  return mean_divergence(sequence_routing(*base.model, english_lines),
-                         sequence_routing(*base.model, target_lines));
+  return mean_divergence(sequence_routing(*base.model, english_lines, {}, watch),
+                         sequence_routing(*base.model, target_lines, {}, watch));
 }
 
 double mean_over(const std::vector<double>& divergence, Zone zone, bool inside) {
@@ -95,19 +107,23 @@ void print_curve(const std::map<std::string, std::vector<double>>& by_language,
 
 void divergence_stage(const DivergenceOptions& options) {
   const Workers workers(options.run.threads);
-  BaseRun base = load_base(options.base);
+  BaseRun base = load_base(options.base, options.answers.stop);
   DivergenceOptions o = options;
   RunFolder folder(o.run.run, run_facts("divergence", fields_of(o), o.seed, base.facts()),
                    o.run.existing());
+  TextProgress progress("divergence", texts_of(*base.data, o.names));
+  o.answers.watch = progress.watch();
   const int L = base.model->config().moe_layer_count();
   std::map<std::string, std::vector<double>> by_language;
-  Json by_task = Json::object(), gaps = Json::array();
+  Json by_task = Json::object(), gaps = Json::array(), texts = Json::object();
   std::vector<double> mean(std::size_t(L), 0.0), gap_values;
   std::vector<std::vector<double>> task_curves;
   const std::vector<std::string> targets = base.data->targets();
   for (const std::string& lang : targets) {
-    std::vector<double>& curve = by_language[lang] = measure_general(base, lang, o.names);
+    std::vector<double>& curve = by_language[lang] =
+        measure_general(base, lang, o.names, o.answers.watch);
     for (std::size_t l = 0; l < mean.size(); ++l) mean[l] += curve[l] / double(targets.size());
+    texts[lang] = base.data->general_text(lang, o.names).size();
     for (const std::string& task : base.data->tasks_by_name()) {
       const Measured m = measure_task(base, lang, task, o.answers);
       by_task[task][lang] = m.divergence;
@@ -116,6 +132,7 @@ void divergence_stage(const DivergenceOptions& options) {
       gap_values.push_back(m.gap);
     }
   }
+  progress.finish();
   const Zone zone =
       o.zone == "curve" ? zone_from_curve(mean) : zone_from_depth(L, o.zone_begin, o.zone_end);
   std::vector<double> inside, outside;
@@ -127,6 +144,7 @@ void divergence_stage(const DivergenceOptions& options) {
   for (const std::string& lang : targets) languages[lang] = by_language[lang];
   folder.write_results({{"by_language", languages},
                         {"mean", mean},
+                        {"texts", texts},
                         {"by_task", by_task},
                         {"gaps", gaps},
                         {"zone", {{"first", zone.first}, {"last", zone.last}}},
@@ -141,7 +159,17 @@ void divergence_stage(const DivergenceOptions& options) {
 }
 
 int run_divergence(const Arguments& arguments) {
-  return run_stage<DivergenceOptions>(arguments, "divergence", divergence_stage);
+  return run_stage<DivergenceOptions>(
+      arguments, "divergence", [](const DivergenceOptions& o, const FieldList& fields) {
+        if (o.zone == "curve") note_unused(fields, {"zone_begin", "zone_end"}, "zone=curve");
+        note_unused(fields, {"seed"}, "divergence draws nothing");
+        divergence_stage(o);
+        Arguments next = {"--base=" + o.base, "--run=" + beside(o.run.run, "taxonomy")};
+        for (const std::string& flag : flags_given(fields, keys_of<AnswerOptions>()))
+          next.push_back(flag);
+        say_end(cat("Curves, zone and gaps are in ", o.run.run, "/results.json."),
+                command_line("taxonomy", next));
+      });
 }
 
 }  // namespace ramoe

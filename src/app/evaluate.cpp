@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
 #include "ch11_baselines/steering.h"
 #include "ch12_experiments/evaluation.h"
@@ -13,7 +14,7 @@ namespace {
 
 struct EvaluateOptions {
   RunOptions run{"runs/evaluate"};
-  std::string model, base = "runs/base", split = "test";
+  std::string model, base, split = "test";
   std::string divergence_run = "runs/divergence", experts_run = "runs/experts";
   std::vector<std::string> on;
   AnswerOptions answers;
@@ -21,9 +22,13 @@ struct EvaluateOptions {
 
   void list(FieldList& f) {
     run.list(f);
-    f.add("base", &base, "run folder of the base model: the data, and what English knows");
+    f.add("base", &base,
+          "run folder of the base model: the data, and what English knows; empty: the one that the "
+          "model was made from, or runs/base");
     f.add("model", &model, "run or model folder to be evaluated; empty: the base model");
+    f.also("model", model_aliases());
     f.add("on", &on, "languages; empty: all of the base model's");
+    f.also("on", language_aliases());
     f.add("split", &split, "which examples", {.choices = {"adapt_valid", "adapt_train", "test"}});
     answers.list(f);
     steering.list(f);
@@ -31,6 +36,25 @@ struct EvaluateOptions {
     f.add("experts_run", &experts_run, "steering: the task experts, by `ramoe experts`");
   }
 };
+
+/// Names what was given and cannot matter with the other keys.
+void note_unused_keys(const EvaluateOptions& o, const FieldList& fields) {
+  const std::string because = "steering=" + o.steering.form;
+  if (o.steering.form != "soft") note_unused(fields, {"steering_strength"}, because);
+  if (o.steering.form != "hard") note_unused(fields, {"steering_seed"}, because);
+  if (o.steering.form == "none") note_unused(fields, {"divergence_run", "experts_run"}, because);
+}
+
+/// What the plan asks, and what English knows of it.
+std::size_t questions_of(const ParallelData& data, const EvaluationPlan& plan) {
+  std::vector<std::string> languages = plan.languages;
+  languages.push_back(english);
+  std::size_t count = 0;
+  for (const std::string& lang : languages)
+    for (const std::string& task : plan.tasks)
+      count += data.examples(lang, task, plan.split).size();
+  return count;
+}
 
 void write_answers(const std::string& path,
                    const std::vector<std::pair<Example, Answer>>& answers) {
@@ -76,15 +100,20 @@ std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const Eval
 int run_evaluate(const Arguments& arguments) {
   EvaluateOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, arguments, "evaluate")) return 0;
+  if (!read_arguments(fields, arguments, "evaluate", {"model"})) return 0;
+  note_unused_keys(o, fields);
+  if (o.base.empty() && !o.model.empty()) o.base = base_of_model(o.model);
+  if (o.base.empty()) o.base = "runs/base";
+  o.run.check_place("evaluate");
   const Workers workers(o.run.threads);
-  BaseRun base = load_base(o.base);
+  BaseRun base = load_base(o.base, o.answers.stop);
+  for (std::string& lang : o.on) lang = base.data->language_code(lang);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),
                       parse_split(o.split), o.answers};
-  for (const std::string& lang : plan.languages) base.data->require_language(lang);
   RunFolder folder(o.run.run, run_facts("evaluate", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
-  plan.answers.title = "evaluate";
+  TextProgress progress("evaluate", questions_of(*base.data, plan));
+  plan.answers.watch = progress.watch();
   const std::set<std::string> known =
       correct_in_english(*base.model, base.prompts, *base.data, plan);
   if (!o.model.empty()) {
@@ -97,15 +126,20 @@ int run_evaluate(const Arguments& arguments) {
   }
   std::vector<std::pair<Example, Answer>> answers;
   Json results = Json::array();
-  std::printf("%-6s %-8s %6s %9s %14s\n", "lang", "task", "n", "accuracy", "given English");
-  for (const Score& s : scores_of(o, base, plan, known, answers)) {
-    std::printf("%-6s %-8s %6d %9.3f %14.3f\n", s.lang.c_str(), s.task.c_str(), s.n, s.accuracy,
-                s.given_english);
+  const std::vector<Score> scores = scores_of(o, base, plan, known, answers);
+  progress.finish();
+  std::printf("%-6s %-8s %6s %10s %14s\n", "lang", "task", "n", "accuracy", "given English");
+  for (const Score& s : scores) {
+    std::printf("%-6s %-8s %6d %10s %14s\n", s.lang.c_str(), s.task.c_str(), s.n,
+                percent_text(s.accuracy, s.n).c_str(),
+                percent_text(s.given_english, s.n_english).c_str());
     results.push_back(to_json(s));
   }
   write_answers(folder.file("answers.jsonl"), answers);
   folder.write_results(results);
   folder.close();
+  std::cout << "The answers are in " << o.run.run << "/answers.jsonl, the table in " << o.run.run
+            << "/results.json.\n";
   return 0;
 }
 
@@ -114,14 +148,21 @@ int run_evaluate(const Arguments& arguments) {
 namespace {
 
 struct GenerateKeys {
-  std::string model = "runs/base", prompt = "Kenya : currency ?";
+  std::string model = "runs/base", prompt = "Japan : currency ?", stop;
+  bool special = false;
   int threads = 0;
   GenerateOptions options;
 
   void list(FieldList& f) {
     f.add("model", &model, "run or model folder");
-    f.add("prompt", &prompt, "text to be continued, such as \"Kenya : currency ?\"");
+    f.also("model", model_aliases());
+    f.add("prompt", &prompt, "text to be continued, such as \"Japan : currency ?\"");
+    f.add("special", &special,
+          "whether text of the prompt that spells a special token is that token");
     f.add("max_new_tokens", &options.max_new_tokens, "most tokens to add", {1, 4096});
+    f.add("stop", &stop,
+          "text that ends the answer besides EOS, such as \\n or <|im_end|>; empty: none but an "
+          "import's own");
     f.add("temperature", &options.temperature, "0: greedy; else sampled", {0, 100});
     f.add("top_k", &options.top_k, "sample from the k likeliest; 0: from all", {0, 1 << 24});
     f.add("top_p", &options.top_p, "sample from the smallest set of this probability", {0, 1});
@@ -135,17 +176,29 @@ struct GenerateKeys {
 int run_generate(const Arguments& arguments) {
   GenerateKeys keys;
   FieldList fields = fields_of(keys);
-  if (!read_arguments(fields, arguments, "generate")) return 0;
+  if (!read_arguments(fields, arguments, "generate", {"model"})) return 0;
+  if (keys.options.temperature == 0)
+    note_unused(fields, {"top_k", "top_p", "seed"}, "temperature=0 is greedy");
   const Workers workers(keys.threads);
   LoadedModel loaded = load_any_model(keys.model);
   CachedEncoder encoder(loaded.tokenizer);
-  const Prompts prompts(loaded.tokenizer);
+  if (!keys.stop.empty()) {
+    set_stop(loaded.format, loaded.tokenizer, keys.stop);
+    check_specials("stop", loaded.format.stop, loaded.tokenizer, find_model_folder(keys.model));
+  }
+  const Prompts prompts(loaded.tokenizer, loaded.format);
   keys.options.eos = prompts.format().eos;
   keys.options.vocabulary = loaded.tokenizer.vocab_size();
+  if (!prompts.format().stop.empty())
+    keys.options.has_stopped = [&](const auto& output) { return prompts.has_stopped(output); };
   CachedMoe cached(*loaded.model);
-  const std::vector<int> prompt = prompts.prompt(encoder, keys.prompt);
+  std::vector<int> prompt = prompts.prompt(encoder, keys.prompt);
+  if (keys.special) {
+    prompt = prompts.text(encoder, "");
+    for (const int id : encoder.encode(keys.prompt, SpecialText::tokens)) prompt.push_back(id);
+  }
   const std::vector<std::vector<int>> output = generate(cached, {prompt}, keys.options);
-  std::cout << keys.prompt << loaded.tokenizer.decode_text(output[0]) << "\n";
+  std::cout << keys.prompt << prompts.answer_text(output[0]) << "\n";
   return 0;
 }
 

@@ -47,6 +47,7 @@ class Experiment {
  public:
   Experiment(const ExperimentOptions& options, const Json& json)
       : o_(options), plan_(grid_plan(json, o_.plan)), shard_(parse_shard(o_.shard)) {
+    check_experiment_place(o_.run);
     for (const GridVariant& variant : plan_.variants)
       options_[variant.name] =
           variant_options(plan_, variant, o_.plan + ": variant " + variant.name);
@@ -56,8 +57,7 @@ class Experiment {
     threads_ = workers.threads();
     const std::string cpu = system_fact("/proc/cpuinfo", "model name");
     facts_["machine"] = {{"cpu", cpu.empty() ? "unknown" : cpu}, {"threads", threads_}};
-    folder_.emplace(o_.run, facts_, o_.overwrite);
-    lock_.emplace(o_.run, shard_);
+    folder_.emplace(o_.run, facts_, o_.overwrite, shard_worker(shard_));
   }
 
   void say_cost() const;
@@ -71,7 +71,7 @@ class Experiment {
 
  private:
   void load_models();
-  void make_stages(const std::string& model, const FinetuneOptions& o);
+  bool has_stages(const std::string& model, const FinetuneOptions& o, bool make);
   GridRunOptions options_of(const GridRun& run) const;
   void work(const std::vector<GridRun>& runs, Progress& progress, std::int64_t done);
 
@@ -81,10 +81,8 @@ class Experiment {
   Json facts_;
   std::map<std::string, FinetuneOptions> options_;  // by variant
   std::optional<ExperimentFolder> folder_;
-  std::optional<ShardLock> lock_;
   std::map<std::string, std::unique_ptr<GridModel>> models_;
   GridChoices choices_;
-  Interrupt interrupt_;
   int threads_ = 1, ran_ = 0;
 };
 
@@ -115,14 +113,12 @@ void Experiment::say_cost() const {
   std::cout << std::flush;
 }
 
-void Experiment::make_stages(const std::string& model, const FinetuneOptions& o) {
-  // Processes that share the folder wait here for the first of them.
-  make_folder(o_.run + "/stages/" + model);
-  const FileLock lock(o_.run + "/stages/" + model + "/lock", true);
+/// Whether all stages of a model are there; those that are not are made, if asked for.
+bool Experiment::has_stages(const std::string& model, const FinetuneOptions& o, bool make) {
   const Json facts = facts_["bases"][model];
   const std::uint64_t seed = load_base(o.base).record.seed;
-  const auto make = [&](auto options, const char* name, std::uint64_t stage_seed,
-                        const auto& stage) {
+  const auto has = [&](auto options, const char* name, std::uint64_t stage_seed,
+                       const auto& stage) {
     options.run.run = folder_->stage(model, name);
     options.run.threads = o_.threads;
     options.base = o.base;
@@ -130,7 +126,7 @@ void Experiment::make_stages(const std::string& model, const FinetuneOptions& o)
     // A folder that holds something else was left by a base model at another place.
     options.run.overwrite =
         !is_finished(options.run.run, run_facts(name, fields_of(options), stage_seed, facts));
-    if (!options.run.overwrite) return;
+    if (!options.run.overwrite || !make) return !options.run.overwrite;
     std::cout << "== " << model << ": " << name << "\n" << std::flush;
     stage(options);
     // Records merged from what was collected rest on what the stages of that grid found.
@@ -140,11 +136,11 @@ void Experiment::make_stages(const std::string& model, const FinetuneOptions& o)
           options.run.run, " found other things than the stage that the records in ", o_.run,
           " rest on, though code and data are the same; was the program built in another way? Use "
           "another --run=FOLDER.");
-    check(!interrupt_.requested(), "interrupted; the same command goes on.");
+    return true;
   };
-  make(DivergenceOptions{}, "divergence", DivergenceOptions{}.seed, divergence_stage);
-  make(TaxonomyOptions{}, "taxonomy", seed, taxonomy_stage);
-  make(ExpertsOptions{}, "experts", seed, experts_stage);
+  return has(DivergenceOptions{}, "divergence", DivergenceOptions{}.seed, divergence_stage) &&
+         has(TaxonomyOptions{}, "taxonomy", seed, taxonomy_stage) &&
+         has(ExpertsOptions{}, "experts", seed, experts_stage);
 }
 
 void Experiment::load_models() {
@@ -152,7 +148,16 @@ void Experiment::load_models() {
   for (const std::string& model : plan_.models) {
     FinetuneOptions o = options_.at("base");
     set_model(o, plan_, model, o_.run);
-    make_stages(model, o);
+    // Processes that share the folder wait here for the first of them, and nobody makes the stages
+    // anew while others read what they found.
+    make_folder(o_.run + "/stages/" + model);
+    FileLock lock(o_.run + "/stages/" + model + "/lock");
+    lock.share();
+    if (!has_stages(model, o, false)) {
+      lock.lock();
+      has_stages(model, o, true);
+      lock.share();
+    }
     const Workers workers(o_.threads);
     models_[model] = std::make_unique<GridModel>(o, plan_.languages);
   }
@@ -180,12 +185,11 @@ void Experiment::work(const std::vector<GridRun>& runs, Progress& progress, std:
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr error;
-  const auto stop = [&] { return interrupt_.requested(); };
   const auto one = [&](const GridRun& run) {
     const std::vector<std::string> ids = record_ids(plan_, run);
     std::vector<Json> records;
     try {
-      records = run_of_grid(*models_.at(run.model), run, options_of(run), stop);
+      records = run_of_grid(*models_.at(run.model), run, options_of(run), interrupt_requested);
     } catch (const Error& reason) {
       fail("run ", run.id(), ": ", reason.what());
     }
@@ -197,8 +201,11 @@ void Experiment::work(const std::vector<GridRun>& runs, Progress& progress, std:
     if (!records.empty()) ++ran_, progress.update(++done, run.id());
   };
   const auto each = [&] {
-    for (std::size_t i; (i = next++) < runs.size() && !stop();) try {
+    const StopScope scope(interrupt_flag());
+    for (std::size_t i; (i = next++) < runs.size() && !interrupt_requested();) try {
         one(runs[i]);
+      } catch (const Interrupted&) {
+        return;
       } catch (...) {
         const std::lock_guard guard(mutex);
         if (!error) error = std::current_exception();
@@ -223,9 +230,9 @@ void Experiment::run_part(const std::string& name, const std::vector<GridRun>& a
   load_models();
   Progress progress(name + " runs", done + static_cast<std::int64_t>(runs.size()), done);
   work(runs, progress, done);
-  if (!interrupt_.requested()) return progress.finish();
-  fail("interrupted; ", runs_done(o_.run, mine), " of ", mine.size(), " ", name,
-       " runs are done and kept. The same command goes on.");
+  if (!interrupt_requested()) return progress.finish();
+  throw Interrupted(cat("interrupted; ", runs_done(o_.run, mine), " of ", mine.size(), " ", name,
+                        " runs are done and kept. ", RunOptions::how_to_go_on(o_.overwrite)));
 }
 
 void Experiment::choose_from_search() {
@@ -246,8 +253,23 @@ void Experiment::choose_from_search() {
   std::cout << std::flush;
 }
 
+/// Error if <plan>.json or .jsonl is there and is something else, such as the plan itself.
+void check_collected_place(const std::string& name) {
+  const std::string file = name + ".json", remedy = "; collect into another folder.";
+  if (!std::filesystem::exists(file)) {
+    check(!std::filesystem::exists(file + "l"), file, "l is there without ", file, remedy);
+    return;
+  }
+  const Json old = read_json(file);
+  check(old.is_object() && old.contains("plan") && old.contains("code"), file,
+        " was not made by --collect and would be written over", remedy);
+}
+
 /// Writes <plan>.json and <plan>.jsonl from the folder of a grid.
 void collect(const ExperimentOptions& o, const Json& json) {
+  const std::string name = o.collect + "/" + plan_name(o.plan);
+  check_collected_place(name);
+  const auto still = hold_still(o.run);
   const Json facts = read_facts(o.run);
   Json here = facts;
   here["plan"] = json;
@@ -256,41 +278,26 @@ void collect(const ExperimentOptions& o, const Json& json) {
         "); give the plan that it was made by.");
   const GridPlan plan = grid_plan(json, o.plan);
   const std::vector<std::string> ids = all_record_ids(plan);
+  const std::map<std::string, Json> records = read_records(o.run, ids);
   std::string lines;
-  std::size_t count = 0;
   for (const std::string& id : ids)
-    if (std::filesystem::exists(record_path(o.run, id))) {
-      lines += read_record(o.run, id).dump() + "\n";
-      ++count;
-    }
-  check(o.partial || count == ids.size(), o.run, " holds ", count, " of ", ids.size(),
+    if (records.contains(id)) lines += records.at(id).dump() + "\n";
+  check(o.partial || records.size() == ids.size(), o.run, " holds ", records.size(), " of ",
+        ids.size(),
         " records; run the experiment to its end, or collect what there is with --partial=true.");
   make_folder(o.collect);
-  const std::string name = o.collect + "/" + plan_name(o.plan);
-  write_json(name + ".json", summary_of(o.run, here, plan));
+  write_json(name + ".json", summary_of(o.run, here, plan, records));
   write_file(name + ".jsonl", lines);
   if (const Json routing = kept_routing(o.run, facts); !routing.is_null())
     write_json(name + "_routing.json", routing);
-  std::cout << count << " of " << ids.size() << " records in " << name << ".jsonl, the facts in "
-            << name << ".json\n";
+  std::cout << records.size() << " of " << ids.size() << " records in " << name
+            << ".jsonl, the facts in " << name << ".json\n";
 }
 
-}  // namespace
-
-int run_experiment(const Arguments& arguments) {
-  if (!arguments.empty() && arguments[0] == "merge")
-    return merge_experiments({arguments.begin() + 1, arguments.end()});
-  ExperimentOptions o;
-  FieldList fields = fields_of(o);
-  if (!read_arguments(fields, name_first(arguments, "plan"), "experiment")) return 0;
-  check(!o.plan.empty(), "no plan was named; give one such as data/grids/main.json.");
-  if (o.run.empty()) o.run = "runs/" + plan_name(o.plan);
-  const Json json = read_json(o.plan);
-  if (!o.collect.empty()) {
-    collect(o, json);
-    return 0;
-  }
-  Experiment experiment(o, json);
+/// Runs what is left of a plan, of which a copy is written once the folder is this process's.
+void run_grid(const ExperimentOptions& o, const Json& plan, const std::string& copy = "") try {
+  Experiment experiment(o, plan);
+  if (!copy.empty()) write_json(copy, plan);
   experiment.say_cost();
   if (o.part != "main") experiment.search();
   if (o.part != "search" && !experiment.at_limit()) {
@@ -302,6 +309,36 @@ int run_experiment(const Arguments& arguments) {
             << duration_text(summary["cost"]["core_seconds"].get<double>()) << " of one core; "
             << (summary["finished"].get<bool>() ? "the grid is finished\n"
                                                 : "the grid is not finished yet\n");
+} catch (const Interrupted& interrupted) {
+  throw_on(interrupted,
+           "interrupted; what is done is kept. " + RunOptions::how_to_go_on(o.overwrite));
+}
+
+}  // namespace
+
+void run_plan(const Json& plan, const std::string& path, const std::string& run, int threads,
+              bool overwrite) {
+  ExperimentOptions o;
+  o.plan = path, o.run = run, o.threads = threads, o.overwrite = overwrite;
+  run_grid(o, plan, path);
+  o.collect = run + "/collected";
+  collect(o, plan);
+}
+
+int run_experiment(const Arguments& arguments) {
+  if (!arguments.empty() && arguments[0] == "merge")
+    return merge_experiments({arguments.begin() + 1, arguments.end()});
+  ExperimentOptions o;
+  FieldList fields = fields_of(o);
+  if (!read_arguments(fields, arguments, "experiment", {"plan", false})) return 0;
+  check(!o.plan.empty(), "no plan was named; give one such as data/grids/main.json.");
+  if (o.run.empty()) o.run = "runs/" + plan_name(o.plan);
+  const Json json = read_json(o.plan);
+  if (!o.collect.empty()) {
+    collect(o, json);
+    return 0;
+  }
+  run_grid(o, json);
   return 0;
 }
 

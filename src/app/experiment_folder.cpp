@@ -1,33 +1,15 @@
 #include "app/experiment_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <iostream>
 
+#include "ch05_training/run_folder.h"
 #include "support/error.h"
 
 namespace ramoe {
 
-FileLock::FileLock(const std::string& path, bool wait) {
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  check(descriptor_ >= 0, path, " cannot be made: ", std::strerror(errno),
-        "; choose another folder with --run=FOLDER.");
-  int result;
-  while ((result = ::flock(descriptor_, LOCK_EX | (wait ? 0 : LOCK_NB))) != 0 && errno == EINTR) {
-  }
-  held_ = result == 0;
-}
-
-FileLock::~FileLock() {
-  ::close(descriptor_);
-}
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -81,7 +63,7 @@ std::string facts_differences(const NamedFacts& a, const NamedFacts& b, bool mor
 
 Json read_facts(const std::string& folder) {
   const std::string path = folder + facts_name;
-  check(std::filesystem::exists(path), path, " is missing: ", folder,
+  check(fs::exists(path), path, " is missing: ", folder,
         " holds no experiment; `ramoe experiment PLAN --run=", folder, "` makes one.");
   const Json facts = read_json(path);
   check_facts(facts, path);
@@ -93,7 +75,7 @@ void check_facts(const Json& facts, const std::string& file) {
     check(facts.is_object() && facts.contains(key) &&
               (key == std::string("code") ? facts[key].is_string() : facts[key].is_object()),
           file, " has no \"", key,
-          "\" as experiments write it; restore it, or run with --overwrite=true.");
+          "\" as experiments write it; restore the file, or use another folder.");
 }
 
 Json stages_of(const std::string& folder, const Json& facts) {
@@ -103,7 +85,7 @@ Json stages_of(const std::string& folder, const Json& facts) {
   for (const auto& [model, path] : models.items())
     for (const char* name : stage_names)
       if (const std::string file = stage_folder(folder, model, name) + "/results.json";
-          std::filesystem::exists(file))
+          fs::exists(file))
         stages[model][name] = read_json(file);
   return stages;
 }
@@ -125,20 +107,48 @@ Json read_record(const std::string& folder, const std::string& id) {
   return record;
 }
 
-ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, bool overwrite)
+std::unique_ptr<FileLock> hold_still(const std::string& folder) {
+  const std::string path = folder + "/locks/facts";
+  if (!fs::exists(path)) return nullptr;
+  auto lock = std::make_unique<FileLock>(path);
+  lock->lock();
+  return lock;
+}
+
+void check_experiment_place(const std::string& path) {
+  if (fs::exists(path + facts_name)) {
+    read_facts(path);
+    return;
+  }
+  std::error_code error;
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    check(name == "locks" || "/" + name == cat(facts_name, temporary_suffix), path,
+          " is not empty and holds no experiment (", name,
+          "); use another --run=FOLDER, one that is new or empty.");
+  }
+}
+
+Worker shard_worker(Shard shard) {
+  return {cat("shard-", shard.index, "-of-", shard.count), cat("-of-", shard.count),
+          cat("shard ", shard.index, "/", shard.count)};
+}
+
+ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, bool overwrite,
+                                   const Worker& worker)
     : path_(path), facts_(facts) {
-  make_folder(path + "/results");
+  check_experiment_place(path);
   make_folder(path + "/locks");
-  const FileLock lock(path + "/locks/facts", true);
+  FileLock lock(path + "/locks/facts");
+  lock.lock();
+  check_others(worker, overwrite);
+  own_ = std::make_unique<FileLock>(path + "/locks/" + worker.lock);
+  check(own_->try_lock(), path, ": another process is at work there as ", worker.name,
+        "; wait for it", worker.division.empty() ? "." : ", or give this one another --shard.");
   const std::string file = path + facts_name;
-  if (overwrite)
-    for (const char* part : {"/results", "/stages", "/routing.json", facts_name}) {
-      std::error_code error;
-      std::filesystem::remove_all(path + part, error);
-      check(!error, path, part, " cannot be removed: ", error.message(), ".");
-      if (part == std::string("/results")) make_folder(path + part);
-    }
-  if (std::filesystem::exists(file)) {
+  if (fs::exists(file) && overwrite) remove_old();
+  if (fs::exists(file) && !overwrite) {
     const Json old = read_facts(path);
     const std::string different = facts_differences({old, "there"}, {facts_, "here"}, true);
     check(different.empty(), path, " holds results that must not be mixed with new ones (",
@@ -151,26 +161,67 @@ ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, b
   write_json(file, record);
 }
 
+/// Shards of one division are disjoint; those of different divisions are not.
+void ExperimentFolder::check_others(const Worker& worker, bool overwrite) const {
+  for (const auto& entry : fs::directory_iterator(path_ + "/locks")) {
+    const std::string name = entry.path().filename().string();
+    const bool apart =
+        name == "merge" || worker.division.empty() || name.ends_with(worker.division);
+    if (name == "facts" || name == worker.lock || (apart && !overwrite)) continue;
+    check(!is_locked(entry.path().string()), path_, ": another process is at work there (", name,
+          ") ",
+          overwrite ? cat("whose results --overwrite=true would remove; wait for it.")
+                    : cat("that could have the same runs as ", worker.name,
+                          "; wait for it, or divide in the same number."));
+  }
+}
+
+/// Removes the records of the plan that the folder was made by, and what its stages found. The
+/// facts stay till the end: if this is killed, what is left is an experiment still.
+void ExperimentFolder::remove_old() const {
+  const Json old = read_facts(path_);
+  const GridPlan plan = grid_plan(old["plan"], path_ + facts_name);
+  const std::string routing_run = path_ + "/routing-run";
+  check_run_place(routing_run, "finetune");  // of a report that is being made
+  for (const std::string& model : plan.models)
+    for (const char* name : stage_names) check_run_place(stage_folder(path_, model, name), name);
+  for (const std::string& id : all_record_ids(plan)) {
+    fs::path file = record_path(path_, id);
+    remove_written(file.string());
+    do file = file.parent_path();
+    while (remove_empty(file.string()));  // ends here at the latest: the facts are still there
+  }
+  for (const std::string& model : plan.models) {
+    const std::string stages = path_ + "/stages/" + model;
+    for (const char* name : stage_names) remove_run(stage_folder(path_, model, name));
+    remove_written(stages + "/lock");
+    remove_empty(stages);
+  }
+  remove_empty(path_ + "/stages");
+  remove_run(routing_run);
+  remove_written(path_ + "/routing.json");
+}
+
 bool ExperimentFolder::has(const std::string& id) const {
-  return std::filesystem::exists(record_path(path_, id));
+  return fs::exists(record_path(path_, id));
 }
 
 void ExperimentFolder::write(const Json& record) const {
   const std::string path = record_path(path_, record.at("id").get<std::string>());
-  make_folder(std::filesystem::path(path).parent_path().string());
+  make_folder(fs::path(path).parent_path().string());
   write_file(path, record.dump() + "\n");
 }
 
 Json ExperimentFolder::write_summary(const GridPlan& plan) const {
-  const FileLock lock(path_ + "/locks/facts", true);
-  Json written = summary_of(path_, facts_, plan);
+  const auto still = hold_still(path_);
+  Json written = summary_of(path_, facts_, plan, read_records(path_, all_record_ids(plan)));
   write_json(path_ + facts_name, written);
   return written;
 }
 
 int runs_done(const std::string& folder, const std::vector<GridRun>& runs) {
   int count = 0;
-  for (const GridRun& run : runs) count += std::filesystem::exists(record_path(folder, run.id()));
+  for (const GridRun& run : runs) count += fs::exists(record_path(folder, run.id()));
   return count;
 }
 
@@ -178,20 +229,23 @@ std::map<std::string, Json> read_records(const std::string& folder,
                                          const std::vector<std::string>& ids) {
   std::map<std::string, Json> records;
   for (const std::string& id : ids)
-    if (std::filesystem::exists(record_path(folder, id))) records[id] = read_record(folder, id);
+    if (fs::exists(record_path(folder, id))) records[id] = read_record(folder, id);
   return records;
 }
 
-Json summary_of(const std::string& folder, const Json& facts, const GridPlan& plan) {
-  const std::vector<std::string> ids = all_record_ids(plan);
-  const std::map<std::string, Json> records = read_records(folder, ids);
+Json summary_of(const std::string& folder, const Json& facts, const GridPlan& plan,
+                const std::map<std::string, Json>& records) {
   Json summary = Json::object();
   for (const char* key : {"plan", "code", "build", "data", "bases", "machine"})
     if (facts.contains(key)) summary[key] = facts[key];
+  const auto done = [&](const std::vector<GridRun>& runs) {
+    return std::count_if(runs.begin(), runs.end(),
+                         [&](const GridRun& run) { return records.contains(run.id()); });
+  };
   const std::vector<GridRun> search = search_runs(plan);
   summary["chosen"] = Json::array();
   summary["chosen_strengths"] = Json::array();
-  if (runs_done(folder, search) == static_cast<int>(search.size())) {
+  if (done(search) == std::ssize(search)) {
     const GridChoices choices = choose(plan, records);
     summary["chosen"] = choices.rates_json;
     summary["chosen_strengths"] = choices.strengths_json;
@@ -199,26 +253,9 @@ Json summary_of(const std::string& folder, const Json& facts, const GridPlan& pl
   summary["stages"] = stages_of(folder, facts);
   double seconds = 0;
   for (const auto& [id, record] : records) seconds += record.value("seconds", 0.0);
-  summary["cost"] = {{"runs", runs_done(folder, search) + runs_done(folder, main_runs(plan))},
-                     {"core_seconds", seconds}};
-  summary["finished"] = records.size() == ids.size();
+  summary["cost"] = {{"runs", done(search) + done(main_runs(plan))}, {"core_seconds", seconds}};
+  summary["finished"] = records.size() == all_record_ids(plan).size();
   return summary;
-}
-
-ShardLock::ShardLock(const std::string& folder, Shard shard)
-    : own_(cat(folder, "/locks/shard-", shard.index, "-of-", shard.count), false) {
-  check(own_.held(), folder, ": shard ", shard.index, "/", shard.count,
-        " is being worked on by another process; wait for it, or give this one another --shard.");
-  // Shards of one division are disjoint; those of different divisions are not.
-  const std::string same = cat("-of-", shard.count);
-  for (const auto& entry : std::filesystem::directory_iterator(folder + "/locks")) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("shard-") || name.ends_with(same)) continue;
-    const FileLock other(entry.path().string(), false);
-    check(other.held(), folder, ": ", name,
-          " is being worked on by another process, and could have the same runs as shard ",
-          shard.index, "/", shard.count, "; wait for it, or divide in the same number.");
-  }
 }
 
 }  // namespace ramoe

@@ -4,17 +4,21 @@
 //   results/<id>.json        one record
 //   stages/<model>/<stage>   run folders of divergence, taxonomy and experts
 //   routing.json             one pair before and after RA-MoE, once a report was made
-//   locks/                   one file for each shard that was at work here
+//   locks/                   one file for each shard that was at work here; facts: held while they
+//                            are compared or changed, and while all is read
 //
 // Records of different code, data or plans never meet in one folder. Several processes may work in
-// one folder at a time, each on a shard of its own. Tests: tests/app/experiment_test.cpp
+// one folder at a time, each on a shard of its own. To begin anew, nobody else may be at work, and
+// only what these files are is removed. Tests: tests/app/experiment_test.cpp
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ch12_experiments/grid.h"
+#include "support/file_lock.h"
 
 namespace ramoe {
 
@@ -27,21 +31,6 @@ inline std::string stage_folder(const std::string& folder, const std::string& mo
                                 const std::string& name) {
   return folder + "/stages/" + model + "/" + name;
 }
-
-/// A lock on a file that the system drops with the process.
-class FileLock {
- public:
-  /// Waits for the lock, or gives up at once: see held().
-  FileLock(const std::string& path, bool wait);
-  ~FileLock();
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-  bool held() const { return held_; }
-
- private:
-  int descriptor_ = -1;
-  bool held_ = false;
-};
 
 /// The facts of an experiment, and how messages call it.
 struct NamedFacts {
@@ -61,11 +50,28 @@ void check_facts(const Json& facts, const std::string& file);
 /// ""); otherwise the facts, where they were collected or merged.
 Json stages_of(const std::string& folder, const Json& facts);
 
+/// Keeps others from changing the facts, or beginning anew, while all of a folder is read; null if
+/// nobody has ever worked there.
+std::unique_ptr<FileLock> hold_still(const std::string& folder);
+
+/// Error unless the folder is missing, empty or holds an experiment. Changes nothing.
+void check_experiment_place(const std::string& path);
+
+/// Who works in a folder: a shard, whose locks are those of one division, or a merge.
+struct Worker {
+  std::string lock, division, name;
+};
+Worker shard_worker(Shard shard);
+
 class ExperimentFolder {
  public:
-  /// Makes the folder, or takes one with the same facts (a plan may have got more seeds). Error:
-  /// it holds records of other code, data, base models, build or plan (all are named).
-  ExperimentFolder(const std::string& path, const Json& facts, bool overwrite);
+  /// Takes the worker's lock, and then makes the folder or takes one with the same facts (a plan
+  /// may have got more seeds). Error, and nothing is changed: the folder holds something else, or
+  /// records of other code, data, base models, build or plan (all are named); the same worker is
+  /// at work there already, or a shard of another division, which could have the same runs; with
+  /// overwrite: anybody else.
+  ExperimentFolder(const std::string& path, const Json& facts, bool overwrite,
+                   const Worker& worker);
 
   const std::string& path() const { return path_; }
   std::string stage(const std::string& model, const std::string& name) const {
@@ -77,8 +83,12 @@ class ExperimentFolder {
   Json write_summary(const GridPlan& plan) const;
 
  private:
+  void check_others(const Worker& worker, bool overwrite) const;
+  void remove_old() const;
+
   std::string path_;
   Json facts_;
+  std::unique_ptr<FileLock> own_;
 };
 
 /// How many of the runs are done in a folder.
@@ -86,18 +96,9 @@ int runs_done(const std::string& folder, const std::vector<GridRun>& runs);
 /// The records of those ids that are there. Error: a broken one, with its path.
 std::map<std::string, Json> read_records(const std::string& folder,
                                          const std::vector<std::string>& ids);
-/// The facts with what a folder holds by now: choices, stages, cost, whether all is finished.
-Json summary_of(const std::string& folder, const Json& facts, const GridPlan& plan);
-
-/// The locks of a shard that is at work in a folder. Error: the same shard is at work there
-/// already, or one of another division, which could have the same runs.
-class ShardLock {
- public:
-  ShardLock(const std::string& folder, Shard shard);
-
- private:
-  FileLock own_;
-};
+/// The facts with what a folder's records say: choices, stages, cost, whether all is finished.
+Json summary_of(const std::string& folder, const Json& facts, const GridPlan& plan,
+                const std::map<std::string, Json>& records);
 
 /// The path of a record's file below the folder.
 std::string record_path(const std::string& folder, const std::string& id);

@@ -33,6 +33,7 @@ std::map<std::string, Json> collected_records(const std::string& path) {
 }
 
 Source read_source(const std::string& path) {
+  const auto still = hold_still(path);
   Source source{path, {}, {}, !path.ends_with(".json")};
   const std::string file = source.is_folder ? path + "/experiment.json" : path;
   source.facts = source.is_folder ? read_facts(path) : read_json(path);
@@ -114,9 +115,15 @@ void copy_stages(const Source& source, const std::string& into, const GridPlan& 
           std::filesystem::exists(to + "/results.json"))
         continue;
       make_folder(to);
+      FileLock lock(into + "/stages/" + model + "/lock");
+      lock.lock();
+      check_run_place(to, name);
       for (const auto& entry : std::filesystem::directory_iterator(from))
-        if (entry.is_regular_file())
-          write_file(to + "/" + entry.path().filename().string(), read_file(entry.path().string()));
+        if (const std::string file = entry.path().filename().string();
+            entry.is_regular_file() && file != "results.json" && file != "run.lock")
+          write_file(to + "/" + file, read_file(entry.path().string()));
+      // Last: with it the stage counts as finished.
+      write_file(to + "/results.json", read_file(from + "/results.json"));
     }
 }
 
@@ -135,11 +142,11 @@ int merge_experiments(const Arguments& arguments) {
       into = argument.substr(7);
     } else {
       check(!argument.starts_with("-"), argument,
-            " was not understood; wanted `ramoe experiment merge --into=FOLDER A B ...`.");
+            " was not understood; expected `ramoe experiment merge --into=FOLDER A B ...`.");
       from.push_back(argument);
     }
   check(!into.empty() && !from.empty(),
-        "wanted `ramoe experiment merge --into=FOLDER A B ...`: where to, and of what.");
+        "expected `ramoe experiment merge --into=FOLDER A B ...`: where to, and of what.");
   std::vector<Source> sources;
   if (std::filesystem::exists(into + "/experiment.json")) sources.push_back(read_source(into));
   for (const std::string& path : from) sources.push_back(read_source(path));
@@ -151,7 +158,7 @@ int merge_experiments(const Arguments& arguments) {
   for (const char* key : {"chosen", "chosen_strengths", "cost", "finished"}) facts.erase(key);
   facts["stages"] = unite_stages(sources);
 
-  const ExperimentFolder target(into, facts, false);
+  const ExperimentFolder target(into, facts, false, {"merge", "", "a merge"});
   for (const Source& source : sources) copy_stages(source, into, plan);
   std::size_t fresh = 0;
   for (const auto& [id, source] : records)

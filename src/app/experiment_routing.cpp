@@ -124,8 +124,7 @@ Json grid_routing(const std::string& folder, const GridResults& grid) {
     o.train.learning_rate = record.at("learning_rate").get<double>();
     routing["traces"].push_back(trace_of(folder, inputs, o, record));
   }
-  std::error_code ignored;  // what is left of it harms nobody
-  std::filesystem::remove_all(o.run.run, ignored);
+  remove_run(o.run.run);
   write_json(folder + "/routing.json", routing);
   return routing;
 }

@@ -141,7 +141,7 @@ Json RunAtWork::accuracy(Split split, const RouterHook* hook) {
   Json json = {{"n", score.n}, {"accuracy", score.accuracy}};
   if (split != Split::test) return json;
   json["n_english"] = score.n_english;
-  json["given_english"] = score.given_english;
+  json["given_english"] = number_or_null(score.given_english);
   return json;
 }
 

@@ -58,4 +58,9 @@ struct GridRunOptions {
 std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
                               const std::function<bool()>& stop);
 
+/// `ramoe experiment` on a plan in whole, and --collect into the folder "collected" in it. The plan
+/// is written to `path` once the folder is this process's.
+void run_plan(const Json& plan, const std::string& path, const std::string& run, int threads,
+              bool overwrite);
+
 }  // namespace ramoe

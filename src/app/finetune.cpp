@@ -4,9 +4,12 @@
 #include <cstdio>
 #include <iostream>
 
+#include "app/finetune_talk.h"
+#include "app/model_folder.h"
 #include "app/stages.h"
+#include "app/training_files.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/interrupt.h"
-#include "ch05_training/metrics.h"
 #include "ch05_training/progress.h"
 #include "ch11_baselines/method.h"
 #include "ch12_experiments/evaluation.h"
@@ -26,27 +29,34 @@ FinetuneOptions::FinetuneOptions() {
 void FinetuneOptions::list(FieldList& f) {
   run.list(f);
   f.add("base", &base, "run folder of the base model");
+  f.also("base", model_aliases());
   f.add("divergence_run", &divergence_run, "run folder of `ramoe divergence`: the alignment zone");
   f.add("taxonomy_run", &taxonomy_run, "run folder of `ramoe taxonomy`: stage 1");
   f.add("experts_run", &experts_run, "run folder of `ramoe experts`: stage 2");
-  f.add("language", &language, "target language");
+  f.add("language", &language, "target language, by code or name");
+  f.also("language", language_aliases());
   f.add("method", &method, "how to fine-tune", {.choices = method_names()});
   f.add("train_tasks", &train_tasks, "tasks to train and test on; empty: all of the base model's");
   f.add("train_pairs", &train_pairs, "training pairs, drawn by seed; 0: all there are", {0, 1e7});
   f.add("seed", &seed, "seed of the order of examples");
   answers.list(f);
   f.add("keep_model", &keep_model, "whether the fine-tuned model is saved");
+  f.add(
+      "save_dtype", &save_dtype,
+      "in what its weights are stored; as_loaded: as the base model's. They are rounded before the "
+      "model is evaluated",
+      {.choices = {"fp32", "bf16", "as_loaded"}});
   train.list(f);
   alignment.list(f);
   method_keys.list(f);
 }
 
-namespace {
-
 std::vector<std::string> tasks_of(const FinetuneOptions& o, const ParallelData& data) {
   for (const std::string& task : o.train_tasks) data.require_task(task);
   return o.train_tasks.empty() ? data.tasks_by_name() : o.train_tasks;
 }
+
+namespace {
 
 /// How many pairs of each type are trained on, and that nothing is aligned where that is so.
 void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOptions& o) {
@@ -62,6 +72,8 @@ void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOpti
            "which other pairs may be aligned\n";
 }
 
+}  // namespace
+
 Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
                Split split, bool quiet) {
   const BaseRun& base = inputs.base;
@@ -72,8 +84,6 @@ Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInpu
     scores.push_back(to_json(score));
   return scores;
 }
-
-}  // namespace
 
 UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
                                   const ParallelData& data, const std::vector<std::string>& tasks) {
@@ -124,7 +134,7 @@ StageResults FinetuneInputs::stages() const {
 }
 
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
-  FinetuneInputs inputs{load_base(o.base), {}, {}, {}, {}};
+  FinetuneInputs inputs{load_base(o.base, o.answers.stop), {}, {}, {}, {}};
   const ModelConfig& config = inputs.base.model->config();
   check_same_base(inputs.base, read_run(o.divergence_run, "divergence"));
   check_same_base(inputs.base, read_run(o.taxonomy_run, "taxonomy"));
@@ -156,11 +166,15 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
                     Model<float>& model, bool quiet, const std::function<bool()>& stop) {
   FinetuneOptions o = options;
   const ParallelData& data = *inputs.base.data;
-  data.require_language(o.language);
+  o.language = data.language_code(o.language);
   check(o.language != english, "language = en: the target must be another language than English.");
   const std::unique_ptr<Method> method = make_method(o.method);
   RunFolder folder(o.run.run, run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
                    o.run.existing());
+  if (folder.kept()) {
+    std::cerr << o.run.run << ": finished before, kept; --overwrite=true trains it anew\n";
+    return true;
+  }
   std::vector<ExamplePair> pairs;
   for (const std::string& task : tasks_of(o, data))
     for (const ExamplePair& pair : data.pairs(o.language, task, Split::adapt_train))
@@ -168,9 +182,12 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const std::vector<FinetuneExample> examples = draw_examples(
       finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts), o.train_pairs, o.seed);
   if (!quiet) say_counts(examples, o);
+  check_finetune_memory(o, examples, model.config());
   const StageResults stages = inputs.stages();
 
   const ModelConfig& config = model.config();
+  SavedForm form;
+  if (o.keep_model) form.dtypes = saved_dtypes(o.save_dtype, inputs.base.model_folder, model);
   // Until the first step the model is the base model.
   const MethodContext context{
       o.method_keys, o.alignment, stages, examples, o.train.steps, o.seed, o.language, [&] {
@@ -179,65 +196,90 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   method->prepare(model, context);
   const std::unique_ptr<ExtraLoss> extra = method->extra_loss(model, context);
   Trainer trainer(model, o.train);
-  const std::string state = folder.file("training.safetensors");
-  if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
+  TrainingFiles files(folder, trainer, o.train);
   FinetuneBatches batches(examples, o.train.batch, o.train.accumulate, config.pad_token_id,
                           config.bos_token_id, o.seed);
-  MetricsFile metrics(folder.file("metrics.jsonl"),
-                      trainer.steps_done() > 0 ? trainer.steps_done() : -1);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
-  finetune(trainer, batches, o.train, extra.get(), [&](int step, const StepReport& report) {
-    if (step % o.train.log_every == 0 || step == o.train.steps)
-      metrics.append({{"step", step},
+  const auto watch = [&](int step, const StepReport& report) {
+    char note[32];
+    std::snprintf(note, sizeof note, "loss %.3f", report.loss);
+    if (progress) progress->update(step, note);
+    files.after_step({{"step", step},
                       {"loss", report.loss},
                       {"alignment", report.extra},
                       {"balance", report.balance},
                       {"gradient_norm", report.gradient_norm},
                       {"rate", report.rate}});
-    char note[32];
-    std::snprintf(note, sizeof note, "loss %.3f", report.loss);
-    if (progress) progress->update(step, note);
     return !stop();
-  });
+  };
+  try {
+    finetune(trainer, batches, o.train, extra.get(), watch);
+  } catch (const Interrupted&) {  // the step that was at work is left out
+  }
+  files.save();  // after the last step too: a kill while answering costs no training
   if (trainer.steps_done() < o.train.steps) {
-    trainer.save_checkpoint(state);
     folder.close("interrupted");
     return false;
   }
   if (progress) progress->finish();
   if (o.keep_model) {
-    save_model(model, folder.file("model"));
-    copy_tokenizer(inputs.base.model_folder, folder.file("model"));
+    try {
+      round_values(model, form);
+    } catch (const Error& error) {
+      form.dtypes.clear();  // better another form than a run lost
+      std::cerr << error.what() << " It is saved so now.\n";
+    }
+    for (const std::string& copied :
+         save_tuned_model(model, inputs.base.model_folder, folder.file("model"),
+                          inputs.base.prompts.format().eos, form))
+      folder.file("model/" + copied);
+    folder.file(checksum_list_name);
+    write_checksum_list(folder.path());
   }
-  folder.write_results({{"language", o.language},
-                        {"method", o.method},
-                        {"seed", o.seed},
-                        {"examples", examples.size()},
-                        {"valid", scores_of(model, o, inputs, Split::adapt_valid, quiet)},
-                        {"test", scores_of(model, o, inputs, Split::test, quiet)}});
+  Json results = {{"language", o.language},
+                  {"method", o.method},
+                  {"seed", o.seed},
+                  {"examples", examples.size()},
+                  {"base", inputs.base_scores}};
+  try {
+    results["valid"] = scores_of(model, o, inputs, Split::adapt_valid, quiet);
+    results["test"] = scores_of(model, o, inputs, Split::test, quiet);
+  } catch (const Interrupted&) {
+    folder.close("interrupted");
+    return false;
+  }
+  folder.write_results(results);
   folder.close();
+  if (!o.keep_model) files.remove();
   return true;
 }
 
 int run_finetune(const Arguments& arguments) {
   FinetuneOptions options;
   FieldList fields = fields_of(options);
-  if (!read_arguments(fields, arguments, "finetune")) return 0;
+  if (!read_arguments(fields, arguments, "finetune", {"base"})) return 0;
+  note_unused_finetune(options, fields);
   const Workers workers(options.run.threads);
-  const FinetuneInputs inputs = load_finetune_inputs(options);
-  Interrupt interrupt;
-  const bool finished = finetune_stage(options, inputs, *inputs.base.model, false,
-                                       [&] { return interrupt.requested(); });
-  check(finished,
-        "interrupted; everything is saved. Go on with: ramoe finetune ... --run=", options.run.run,
-        " --resume=true");
-  const Json results = read_json(options.run.run + "/results.json");
-  for (const Json& score : results["test"])
-    std::printf("%s %-8s accuracy %.3f of %d, given English %.3f of %d\n", options.language.c_str(),
-                score["task"].get<std::string>().c_str(), score["accuracy"].get<double>(),
-                score["n"].get<int>(), score["given_english"].get<double>(),
-                score["n_english_correct"].get<int>());
+  options.run.check_place("finetune");
+  bool finished = false;
+  Json base_scores;
+  try {
+    FinetuneInputs inputs = load_finetune_inputs(options);
+    options.language = inputs.base.data->language_code(options.language);
+    const RunFacts facts = run_facts("finetune", fields, options.seed, inputs.base.facts());
+    // Of a finished run that kept no weights nothing is left to go on with, and nothing is to do.
+    finished = options.run.resume && is_finished(options.run.run, facts);
+    inputs.base_scores = base_scores = say_finetuning(options, inputs);
+    finished = finished ||
+               finetune_stage(options, inputs, *inputs.base.model, false, interrupt_requested);
+  } catch (const Interrupted&) {
+  }
+  if (!finished)
+    throw Interrupted(
+        cat("interrupted; what was trained is saved. Go on with: ramoe finetune ... --run=",
+            options.run.run, " --resume=true"));
+  say_finetuned(options, base_scores["test"]);
   return 0;
 }
 

@@ -4,7 +4,9 @@
 #include <filesystem>
 
 #include "app/base_run.h"
+#include "app/model_folder.h"
 #include "app/stages.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/model_identity.h"
 #include "support/error.h"
 
@@ -13,12 +15,14 @@ namespace ramoe {
 void ImportOptions::list(FieldList& f) {
   run.list(f);
   f.add("model", &model, "folder of the model: config.json, tokenizer.json, *.safetensors");
+  f.also("model", model_aliases());
   data.list(f);
   f.add("prompt", &prompt,
         "what the model reads, with {question} in it; \\n is a new line, \\t a tab, \\\\ a "
         "backslash");
   f.add("answer_prefix", &answer_prefix, "what stands between prompt and answer");
-  f.add("stop", &stop, "text that ends an answer besides EOS, such as \\n; empty: none");
+  f.add("stop", &stop,
+        "text that ends an answer besides EOS, such as \\n or <|im_end|>; empty: none");
   f.add("bos", &bos,
         "whether BOS opens a text; auto: if tokenizer and model name the same one and "
         "tokenizer_config.json does not say add_bos_token = false",
@@ -28,84 +32,6 @@ void ImportOptions::list(FieldList& f) {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// \n, \t and \\ as typed on a command line.
-std::string unescaped(const std::string& key, const std::string& text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      plain += text[i];
-      continue;
-    }
-    const char next = i + 1 < text.size() ? text[++i] : '\0';
-    check(next == 'n' || next == 't' || next == '\\', key, " = \"", text,
-          "\": behind a backslash n, t or another backslash was wanted.");
-    plain += next == 'n' ? '\n' : next == 't' ? '\t' : '\\';
-  }
-  return plain;
-}
-
-/// Error for what looks like a special token of a chat and is none of this tokenizer's.
-void check_specials(const std::string& prompt, const Tokenizer& tokenizer) {
-  for (std::size_t at = 0; (at = prompt.find("<|", at)) != std::string::npos; ++at) {
-    const std::size_t end = prompt.find("|>", at);
-    if (end == std::string::npos) return;
-    const std::string token = prompt.substr(at, end + 2 - at);
-    std::string specials;
-    bool known = token.find("{question}") != std::string::npos;
-    for (const AddedToken& added : tokenizer.parts().added) {
-      if (!added.special) continue;
-      known = known || token == tokenizer.token(added.id);
-      if (specials.size() < 200) specials += " " + tokenizer.token(added.id);
-    }
-    check(known, "prompt: ", token, " is no special token of this tokenizer; it has", specials,
-          ".");
-  }
-}
-
-/// A JSON file of the model's folder, or an empty object.
-Json optional_json(const std::string& path) {
-  const Json json = fs::exists(path) ? read_json(path) : Json::object();
-  check(json.is_object(), path, ": a JSON object was wanted.");
-  return json;
-}
-
-int choose_bos(const ImportOptions& o, const Tokenizer& tokenizer, const ModelConfig& config) {
-  const int named = tokenizer.parts().bos;
-  if (o.bos == "never") return -1;
-  if (o.bos == "always") {
-    check(config.bos_token_id >= 0 && (named < 0 || named == config.bos_token_id),
-          "bos = always: config.json says bos_token_id = ", config.bos_token_id,
-          " and the tokenizer ", named, " (-1: none); wanted one that both can agree on.");
-    return config.bos_token_id;
-  }
-  const std::string path = o.model + "/tokenizer_config.json";
-  const Json add = optional_json(path).value("add_bos_token", Json());
-  check(add.is_null() || add.is_boolean(), path, ": add_bos_token = ", add.dump(),
-        " is neither true nor false.");
-  return add != Json(false) && named == config.bos_token_id ? named : -1;
-}
-
-/// The tokenizer's EOS first, then those of config.json and generation_config.json.
-std::vector<int> choose_eos(const ImportOptions& o, const Tokenizer& tokenizer,
-                            const ModelConfig& config) {
-  std::vector<int> ids;
-  const auto add = [&](std::int64_t id) {
-    if (id < 0 || id >= tokenizer.vocab_size()) return;  // rows that no token has never come up
-    if (std::find(ids.begin(), ids.end(), int(id)) == ids.end()) ids.push_back(int(id));
-  };
-  add(tokenizer.parts().eos);
-  add(config.eos_token_id);
-  const std::string path = o.model + "/generation_config.json";
-  const Json more = optional_json(path).value("eos_token_id", Json());
-  for (const Json& id : more.is_array() ? more : Json::array({more})) {
-    if (id.is_null()) continue;
-    check(id.is_number_integer(), path, ": eos_token_id = ", more.dump(),
-          " is neither a whole number nor a list of them.");
-    add(id.get<std::int64_t>());
-  }
-  return ids;
-}
 
 /// The longest prompt with its answer, and the longest answer.
 struct Longest {
@@ -174,29 +100,29 @@ Json report_other_answers(const JsonlData& data) {
 
 PromptFormat import_format(const ImportOptions& o, const Tokenizer& tokenizer,
                            const ModelConfig& config) {
-  PromptFormat format;
+  PromptFormat format = folder_format(o.model, tokenizer, config, o.bos);
   format.prompt = unescaped("prompt", o.prompt);
-  check_specials(format.prompt, tokenizer);
+  check_specials("prompt", format.prompt, tokenizer, o.model);
   format.answer_prefix = unescaped("answer_prefix", o.answer_prefix);
-  format.stop = unescaped("stop", o.stop);
-  format.bos = choose_bos(o, tokenizer, config);
-  format.eos = choose_eos(o, tokenizer, config);
+  set_stop(format, tokenizer, o.stop);
+  check_specials("stop", format.stop, tokenizer, o.model);
   return format;
 }
 
 int run_import(const Arguments& arguments) {
   ImportOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, arguments, "import")) return 0;
+  if (!read_arguments(fields, arguments, "import", {"model"})) return 0;
   check(!o.model.empty(), "no model was named; give --model=FOLDER.");
+  o.run.check_place("import");
+  o.model = find_model_folder(o.model);
   const Json identity = model_identity(o.model);
   // The run can be used from anywhere, so it keeps absolute paths.
   o.model = fs::canonical(o.model);
   for (auto* paths : {&o.data.data, &o.data.general})
     for (std::string& path : *paths) path = fs::absolute(path).lexically_normal();
   o.data.packs = fs::absolute(o.data.packs).lexically_normal();
-  const std::string config_path = o.model + "/config.json";
-  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  const ModelConfig config = load_model_config(o.model);
   const Tokenizer tokenizer = load_base_tokenizer(o.model, config);
   const Prompts prompts(tokenizer, import_format(o, tokenizer, config));
   const JsonlData data(o.data);
@@ -208,13 +134,17 @@ int run_import(const Arguments& arguments) {
   const Json other_answers = report_other_answers(data);
   const Json items = count_items(data);
   const auto name = [&](int id) { return id < 0 ? std::string("none") : tokenizer.token(id); };
+  std::string ends;
+  for (const int id : prompts.format().eos) ends += (ends.empty() ? "" : " or ") + name(id);
+  const int stop = tokenizer.find_token(prompts.format().stop);
+  if (!o.stop.empty() && (stop < 0 || !tokenizer.is_special(stop)))
+    ends += (ends.empty() ? "\"" : " or \"") + o.stop + "\"";
   std::printf(
       "longest: %s in %s, %d tokens of %d; longest answer %d tokens: give the stages "
-      "--max_new_tokens=%d or more\nBOS: %s, answers end with: %s%s\n",
+      "--max_new_tokens=%d or more\nBOS: %s, answers end with: %s\n",
       longest.id.c_str(), longest.lang.c_str(), longest.tokens, config.max_position_embeddings,
-      longest.answer, longest.answer, name(prompts.format().bos).c_str(),
-      name(prompts.format().eos.empty() ? -1 : prompts.format().eos[0]).c_str(),
-      o.stop.empty() ? "" : (" or \"" + o.stop + "\"").c_str());
+      longest.answer, longest.answer, name(prompts.format().bos).c_str(), ends.c_str());
+  std::printf("the model stays in %s: %s\n", o.model.c_str(), identity_method(o.model).c_str());
   folder.write_results({{"items", items},
                         {"other_answers", other_answers},
                         {"languages", data.languages()},
@@ -227,6 +157,9 @@ int run_import(const Arguments& arguments) {
                           {"tokens", longest.tokens},
                           {"answer_tokens", longest.answer}}}});
   folder.close();
+  Arguments next = {"--base=" + o.run.run, "--run=" + beside(o.run.run, "divergence")};
+  next.insert(next.begin() + 1, cat("--max_new_tokens=", longest.answer));
+  say_end(cat("The base of the stages is ", o.run.run, "."), command_line("divergence", next));
   return 0;
 }
 

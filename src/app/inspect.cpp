@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <iostream>
 
+#include "app/model_folder.h"
 #include "app/stages.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/memory.h"
 #include "ch06_languages/pack.h"
 #include "support/error.h"
@@ -44,10 +46,11 @@ void print_config(const ModelConfig& c) {
                            : ""));
   print("router", cat("softmax over all experts, top-", c.num_experts_per_tok,
                       c.norm_topk_prob ? ", renormalised" : ", not renormalised"));
-  print("vocabulary",
-        cat(c.vocab_size, c.tie_word_embeddings ? ", tied" : ", not tied", "; ",
-            token_name("BOS", c.bos_token_id), ", ", token_name("EOS", c.eos_token_id), ", ",
-            token_name("padding", c.pad_token_id)));
+  std::string eos = token_name("EOS", c.eos_token_id);
+  for (const int id : c.more_eos) eos += cat(" and ", id);
+  print("vocabulary", cat(c.vocab_size, c.tie_word_embeddings ? ", tied" : ", not tied", "; ",
+                          token_name("BOS", c.bos_token_id), ", ", eos, ", ",
+                          token_name("padding", c.pad_token_id)));
   const ParameterCount count = count_parameters(c);
   print("parameters", cat(count.total, " in all, ", count.active, " per token"));
   const double weights = 4.0 * static_cast<double>(count.total);
@@ -79,15 +82,23 @@ void print_weights(const WeightFiles& files) {
   }
 }
 
+/// Whether a file is as it was written. Error: it is not.
+void print_check(const SafetensorsFile& file) {
+  print("checksum", file.check_whole() ? "as when it was written" : cat("none in ", file.path()));
+}
+
 void inspect_model(const std::string& folder) {
-  const std::string config_path = folder + "/config.json";
   print("model", folder);
-  print_config(from_hugging_face(read_json(config_path), config_path));
+  print_config(load_model_config(folder));
   if (fs::exists(folder + "/model.safetensors") ||
-      fs::exists(folder + "/model.safetensors.index.json"))
-    print_weights(WeightFiles(folder));
-  else
+      fs::exists(folder + "/model.safetensors.index.json")) {
+    const WeightFiles files(folder);
+    print_weights(files);
+    for (const auto& file : files.files()) print_check(*file);
+  } else {
     print("weights", "none in this folder");
+  }
+  check_model_folder(folder);
 }
 
 void inspect_run(const std::string& folder) {
@@ -127,7 +138,8 @@ void inspect_pack(const std::string& path) {
 
 int run_inspect(const Arguments& arguments) {
   PathKey key{{}, "run folder, model folder, safetensors file or language pack"};
-  if (!read_path(key, arguments, "inspect")) return 0;
+  FieldList fields = fields_of(key);
+  if (!read_path(key, fields, arguments, "inspect")) return 0;
   if (fs::exists(key.path + "/run.json"))
     inspect_run(key.path);
   else if (fs::exists(key.path + "/config.json"))
@@ -135,14 +147,16 @@ int run_inspect(const Arguments& arguments) {
   else if (fs::is_regular_file(key.path) && key.path.ends_with(".json")) {
     const Json json = read_json(key.path);
     if (json.is_object() && json.contains("model_type"))
-      print_config(from_hugging_face(json, key.path));
+      print_config(read_model_config(key.path));
     else
       inspect_pack(key.path);
-  } else if (fs::is_regular_file(key.path))
-    for (const SafetensorsFile file(key.path); const std::string& name : file.names())
+  } else if (fs::is_regular_file(key.path)) {
+    const SafetensorsFile file(key.path);
+    for (const std::string& name : file.names())
       std::cout << file.info(name).dtype << " " << shape_text(file.info(name).shape) << "  " << name
                 << "\n";
-  else
+    print_check(file);
+  } else
     fail(key.path,
          " is neither a run folder (run.json), a model folder (config.json), a "
          "safetensors file nor a language pack.");

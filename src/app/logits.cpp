@@ -6,6 +6,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/model_folder.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -18,6 +19,7 @@ struct LogitsKeys {
   void list(FieldList& f) {
     f.add("folder", &folder,
           "model or run folder; the first argument may name it without --folder=");
+    f.also("folder", model_aliases());
     f.add("ids", &ids,
           "JSON file: [[5, 17], [8]], or {\"input_ids\": [[5, 17], [8, 0]], \"attention_mask\": "
           "[[1, 1], [1, 0]]}");
@@ -36,17 +38,17 @@ struct Given {
 
 /// A list of lists of whole numbers from 0 to `most`; `what` names it in errors.
 std::vector<std::vector<int>> read_lists(const Json& json, int most, const std::string& what) {
-  check(json.is_array() && !json.empty(), what, ": wanted a list of lists of whole numbers.");
+  check(json.is_array() && !json.empty(), what, ": expected a list of lists of whole numbers.");
   std::vector<std::vector<int>> lists;
   for (const Json& row : json) {
     const std::string where = cat(what, "[", lists.size(), "]");
-    check(row.is_array() && !row.empty(), where, ": wanted a list of at least one whole number.");
+    check(row.is_array() && !row.empty(), where, ": expected a list of at least one whole number.");
     lists.emplace_back();
     for (const Json& value : row) {
       check(value.is_number_integer() && value >= Json(0) && value <= Json(most), where, "[",
             lists.back().size(), "] is ",
             value.dump(-1, ' ', false, Json::error_handler_t::replace),
-            "; wanted a whole number from 0 to ", most, ".");
+            "; expected a whole number from 0 to ", most, ".");
       lists.back().push_back(value.get<int>());
     }
   }
@@ -156,17 +158,16 @@ class LogitsWriter {
 int run_logits(const Arguments& arguments) {
   LogitsKeys keys;
   FieldList fields = fields_of(keys);
-  if (!read_arguments(fields, name_first(arguments, "folder"), "logits")) return 0;
+  if (!read_arguments(fields, arguments, "logits", {"folder", false})) return 0;
   for (const auto& [key, value] :
        {std::pair{"folder", keys.folder}, {"ids", keys.ids}, {"out", keys.out}})
     check(!value.empty(), "the key ", key,
-          " is missing: ramoe logits FOLDER --ids=ids.json --out=out.safetensors");
+          " is missing; expected ramoe logits FOLDER --ids=ids.json --out=out.safetensors.");
   const Workers workers(keys.threads);
   const std::string folder = find_model_folder(keys.folder);
-  const std::string config_path = folder + "/config.json";
-  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  const ModelConfig config = load_model_config(folder);
   const Given given = read_given(keys.ids, config.vocab_size);  // before the weights are read
-  const std::unique_ptr<Model<float>> model = load_model(folder);
+  const std::unique_ptr<Model<float>> model = load_model(folder, config);
   LogitsWriter(*model, given).write(keys.out);
   std::cout << keys.out << ": logits (" << given.token.size() << "," << given.T << ","
             << config.vocab_size << "), router logits of " << config.moe_layers().size()

@@ -1,12 +1,14 @@
 // ramoe memory: what a model needs, computed from its config.json.
 #include "ch05_training/memory.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/model_folder.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -19,6 +21,7 @@ struct MemoryKeys {
 
   void list(FieldList& f) {
     f.add("config", &config, "config.json, model or run folder; may be the first argument");
+    f.also("config", model_aliases());
     question.list(f);
     f.add("sizes", &sizes, "memories in GiB, ascending, of which the first that is enough is named",
           {0.001, 1e9});
@@ -62,13 +65,15 @@ void print_table(const MemoryKeys& keys, const ModelConfig& config) {
 int run_memory(const Arguments& arguments) {
   MemoryKeys keys;
   FieldList fields = fields_of(keys);
-  if (!read_arguments(fields, name_first(arguments, "config"), "memory")) return 0;
+  if (!read_arguments(fields, arguments, "memory", {"config", false})) return 0;
   check(!keys.config.empty(),
-        "ramoe memory wants a config.json or a folder: ramoe memory runs/base");
+        "ramoe memory needs a config.json or a folder, as in ramoe memory runs/base.");
   const std::string path = std::filesystem::is_directory(keys.config)
                                ? find_model_folder(keys.config) + "/config.json"
                                : keys.config;
-  const ModelConfig config = from_hugging_face(read_json(path), path);
+  const ModelConfig config = read_model_config(path);
+  if (fields.given({"tokens"}).empty())
+    keys.question.tokens = std::min(keys.question.tokens, config.max_position_embeddings);
   check(keys.question.tokens <= config.max_position_embeddings, "tokens = ", keys.question.tokens,
         " exceeds max_position_embeddings = ", config.max_position_embeddings, " of ", path,
         "; lower --tokens.");

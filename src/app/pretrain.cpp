@@ -1,9 +1,11 @@
 // ramoe pretrain: a base model from the language mixture.
 #include <iostream>
 
+#include "app/pretrain_checks.h"
 #include "app/stages.h"
+#include "app/training_files.h"
+#include "ch05_training/checksum_list.h"
 #include "ch05_training/interrupt.h"
-#include "ch05_training/metrics.h"
 #include "ch05_training/progress.h"
 #include "ch06_languages/batches.h"
 #include "ch06_languages/bpe_train.h"
@@ -50,11 +52,15 @@ void pretrain_stage(PretrainOptions o) {
   const Corpus corpus = load_corpus(o.corpus);
   const Mixture mixture(corpus, o.mixture);
   o.model.validate();
+  check_pretrain_sizes(o);
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
-  const std::string model_folder = folder.file("model"),
-                    state = folder.file("training.safetensors");
+  if (folder.kept()) {
+    std::cerr << o.run.run << ": finished before, kept; --overwrite=true trains it anew\n";
+    return;
+  }
+  const std::string model_folder = folder.file("model");
   std::cerr << "training the tokenizer\n";
   const Tokenizer tokenizer =
       train_bpe(tokenizer_lines(mixture, o.tokenizer_documents), o.model.vocab_size);
@@ -66,50 +72,61 @@ void pretrain_stage(PretrainOptions o) {
   config.eos_token_id = tokenizer.eos();
   config.pad_token_id = tokenizer.pad();
 
+  check_pretrain_batches(o, mixture, tokenizer, config);
   Model<float> model(config, o.seed);
   Trainer trainer(model, o.train);
-  if (folder.resumed() && std::filesystem::exists(state)) trainer.load_checkpoint(state);
+  TrainingFiles files(folder, trainer, o.train);
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
                          o.seed);
-  MetricsFile metrics(folder.file("metrics.jsonl"),
-                      trainer.steps_done() > 0 ? trainer.steps_done() : -1);
-  Interrupt interrupt;
-  double tokens_per_step = 0;
   Progress progress("pretrain", o.train.steps, trainer.steps_done());
-  while (trainer.steps_done() < o.train.steps && !interrupt.requested()) {
+  const auto one_step = [&] {
     const std::int64_t at = std::int64_t{trainer.steps_done()} * o.train.accumulate;
     const StepReport report = trainer.step([&](int micro) { return batches.batch(at + micro); });
     const int step = trainer.steps_done();
-    tokens_per_step = double(report.tokens);
-    if (step % o.train.log_every == 0 || step == o.train.steps)
-      metrics.append(metrics_line(step, report));
     char note[32];
     std::snprintf(note, sizeof note, "loss %.3f", report.loss);
     progress.update(step, note);
-    if (step % o.train.save_every == 0 && step < o.train.steps) trainer.save_checkpoint(state);
+    files.after_step(metrics_line(step, report));
+  };
+  try {
+    while (trainer.steps_done() < o.train.steps) one_step();
+  } catch (const Interrupted&) {  // the step that was at work is left out
   }
-  trainer.save_checkpoint(state);
+  files.save();
   if (trainer.steps_done() < o.train.steps) {
     folder.close("interrupted");
-    fail("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
-         "; everything is saved. Go on with: ramoe pretrain ... --run=", o.run.run,
-         " --resume=true");
+    throw Interrupted(cat("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
+                          "; everything is saved. Go on with: ramoe pretrain ... --run=", o.run.run,
+                          " --resume=true"));
   }
   progress.finish();
   save_model(model, model_folder);
+  folder.file(checksum_list_name);
+  write_checksum_list(folder.path());
   const ParameterCount count = count_parameters(config);
   folder.write_results({{"steps", trainer.steps_done()},
                         {"parameters", count.total},
                         {"active_parameters", count.active},
-                        {"tokens_per_step", tokens_per_step}});
+                        {"tokens_per_step", number_or_null(trainer.tokens_per_step())}});
   folder.close();
 }
 
 int run_pretrain(const Arguments& arguments) {
-  return run_stage<PretrainOptions>(arguments, "pretrain", [](const PretrainOptions& options) {
-    pretrain_stage(options);
-    std::cout << "The base model is in " << options.run.run << "/model.\n";
-  });
+  const auto stage = [](PretrainOptions o, const FieldList& fields) {
+    note_unused_pretrain(o, fields);
+    o.corpus.languages = language_codes(o.corpus.data, o.corpus.languages);
+    try {
+      pretrain_stage(o);
+    } catch (const Interrupted& interrupted) {
+      throw_on(interrupted, cat("interrupted; what was trained is saved. Go on with: ramoe "
+                                "pretrain ... --run=",
+                                o.run.run, " --resume=true"));
+    }
+    say_end(cat("The base model is in ", o.run.run, "/model."),
+            command_line("divergence",
+                         {"--base=" + o.run.run, "--run=" + beside(o.run.run, "divergence")}));
+  };
+  return run_stage<PretrainOptions>(arguments, "pretrain", stage);
 }
 
 }  // namespace ramoe

@@ -3,7 +3,6 @@
 #include "ch12_experiments/report.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <iostream>
 
@@ -11,7 +10,9 @@
 #include "ch05_training/metrics.h"
 #include "ch06_languages/corpus.h"
 #include "ch12_experiments/evaluation.h"
+#include "ch12_experiments/report_parts.h"
 #include "ch12_experiments/routing_trace.h"
+#include "ch12_experiments/sentences.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -73,24 +74,44 @@ Json rows_of(const Json& rows, const std::string& lang, const std::vector<std::s
   return mine;
 }
 
+/// Both sides of the test pairs are answered for the accuracies, and again for a pair to show, of
+/// which three answers are shown.
+std::size_t questions_of_report(const ParallelData& data, const std::string& lang,
+                                const std::vector<std::string>& tasks) {
+  std::size_t questions = 0;
+  for (const std::string& task : tasks)
+    questions += data.examples(english, task, Split::test).size() +
+                 data.examples(lang, task, Split::test).size() +
+                 2 * data.pairs(lang, task, Split::test).size() + 3;
+  return questions;
+}
+
 /// What a report shows of one fine-tuning run: its accuracy beside the base model's, its loss, the
 /// stages that it was made from, and the routing of a pair of each task.
 Json results_of_finetune(const RunRecord& record) {
   FinetuneOptions o;
   fields_of(o).read_json(record.config, record.path + "/run.json");
+  check(record.status == "finished", record.path, " is not finished (status \"", record.status,
+        "\"), and there is nothing to report yet; go on with ",
+        command_line("finetune", {record.path + "/run.json", "--resume=true"}), ".");
   const Json scores = read_json(require_file(record.path, "results.json", "finetune"));
   require_file(record.path, "model/model.safetensors", "finetune --keep_model=true");
+  o.answers.title = "report, base model in English";
   FinetuneInputs inputs = load_finetune_inputs(o);
   const BaseRun& base = inputs.base;
-  const auto tuned = load_model(record.path + "/model");
+  const auto tuned = load_model(find_model_folder(record.path));
   std::vector<std::string> tasks;
   for (const Json& score : scores.at("test")) tasks.push_back(score.at("task"));
   const std::vector<std::string> languages = {english, o.language};
-  Json r = {{"tasks", tasks}, {"languages", languages}, {"seeds", {o.seed}}};
-  for (const std::string& lang : languages)
+  TextProgress progress("report", questions_of_report(*base.data, o.language, tasks));
+  o.answers.watch = progress.watch();
+  Json r = {{"tasks", tasks}, {"languages", base.data->languages()}, {"seeds", {o.seed}}};
+  for (const std::string& lang : base.data->languages())
     r["language_names"][lang] = language_name(*base.data, lang);
-  r["title"] =
-      cat(r["language_names"][o.language].get<std::string>(), " by ", o.method, ", seed ", o.seed);
+  if (const auto* corpus = dynamic_cast<const Corpus*>(base.data.get()))
+    for (const LanguagePack& pack : corpus->packs()) r["web_share"][pack.code] = pack.web_share;
+  r["title"] = cat(method_label(o.method), " for ", language_name(*base.data, o.language),
+                   ", seed ", o.seed);
   r["model"] = model_facts(base.model->config());
   r["divergence"] = read_json(o.divergence_run + "/results.json");
   r["taxonomy"] = rows_of(read_json(o.taxonomy_run + "/results.json"), o.language, tasks);
@@ -115,31 +136,74 @@ Json results_of_finetune(const RunRecord& record) {
                                   {{o.method,
                                     {{"accuracy", {after.at("accuracy")}},
                                      {"given_english", {after.at("given_english")}}}}}}});
-    if (score.lang == o.language)
-      r["words"].push_back(cat("On ", score.task, " the base model answers ",
-                               static_cast<double>(std::lround(1000 * score.accuracy)) / 10,
-                               " % of the test items in this language."));
   }
+  progress.finish();
+  r["words"] = run_sentences(r);
   r["run"] = {{"command", "finetune"},
               {"folder", record.path},
               {"build", record.record.value("build", Json())}};
   return r;
 }
 
+/// The run folder that a path means: of a file that in which it lies, of a model's its run's.
+std::string run_of_path(const std::string& path) {
+  namespace fs = std::filesystem;
+  fs::path folder = fs::is_regular_file(path) ? fs::path(path).parent_path() : fs::path(path);
+  if (folder.empty()) folder = ".";
+  if (!folder.has_filename()) folder = folder.parent_path();  // "runs/sw/"
+  const bool of_model = folder.filename() == "model" && fs::exists(folder / "../run.json");
+  return (of_model ? (folder / "..").lexically_normal() : folder).string();
+}
+
+/// "grid", "finetune" or "demo". Error: what the path holds instead, and what has a report.
+std::string kind_of_run(const std::string& path) {
+  const std::string reported =
+      "; `ramoe report` is for the run folder of a demo, of one fine-tuning run or of a grid.";
+  if (std::filesystem::exists(path + "/experiment.json")) return "grid";
+  const std::string place = path + "/run.json";
+  check(std::filesystem::exists(place), path, " is no run folder (run.json is missing)", reported);
+  const Json record = read_json(place);
+  const Json command = record.is_object() ? record.value("command", Json()) : Json();
+  if (command == "finetune" || command == "demo") return command.get<std::string>();
+  fail(path, " holds a run of `ramoe ",
+       command.is_string() ? command.get<std::string>() : excerpt(command),
+       "`, of which there is no report", reported, " `ramoe inspect ", path,
+       "` shows what is there.");
+}
+
+/// Where the report goes: `out` is a file, or a folder if it is one or ends with a slash.
+std::string report_file(const std::string& out, const std::string& run) {
+  const auto in_folder = [](const std::string& folder) {
+    return folder + (folder.ends_with("/") ? "" : "/") + "report.html";
+  };
+  if (out.empty()) return in_folder(run);
+  if (out.ends_with("/") || std::filesystem::is_directory(out)) {
+    make_folder(out);
+    return in_folder(out);
+  }
+  if (const auto parent = std::filesystem::path(out).parent_path(); !parent.empty())
+    make_folder(parent.string());
+  return out;
+}
+
 }  // namespace
 
 int run_report(const Arguments& arguments) {
   PathKey key{{}, "run folder of a demo, a fine-tuning run or a grid"};
-  if (!read_path(key, arguments, "report")) return 0;
-  if (std::filesystem::exists(key.path + "/experiment.json")) return report_grid(key.path);
-  const std::string place = key.path + "/run.json";
-  const Json record = std::filesystem::exists(place) ? read_json(place) : Json();
-  const bool finetuned = record.is_object() && record.value("command", "") == "finetune";
+  std::string out;
+  FieldList fields = fields_of(key);
+  fields.add("out", &out, "file or folder of the report; empty: report.html in the run folder");
+  if (!read_path(key, fields, arguments, "report")) return 0;
+  key.path = run_of_path(key.path);
+  const std::string kind = kind_of_run(key.path), file = report_file(out, key.path);
   const Workers workers(0);
-  const Json results = finetuned ? results_of_finetune(read_run(key.path, "finetune"))
-                                 : read_json(require_file(key.path, "results.json", "demo"));
-  write_report(key.path + "/report.html", results);
-  std::cout << accuracy_table_text(results) << "The report is " << key.path << "/report.html\n";
+  if (kind == "grid") return report_grid(key.path, file);
+  const Json results = kind == "finetune"
+                           ? results_of_finetune(read_run(key.path, "finetune"))
+                           : read_json(require_file(key.path, "results.json", "demo"));
+  if (out.empty()) note_run_file(key.path, "report.html");
+  write_report(file, results, key.path);
+  std::cout << accuracy_table_text(results) << "The report is " << file << ".\n";
   return 0;
 }
 

@@ -16,7 +16,8 @@ Json finetune_curve(const std::string& folder, const FinetuneOptions& options);
 Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
                     const FinetuneOptions& options, const std::vector<std::string>& tasks);
 
-/// report.html in the folder of a finished grid. Error: runs are missing.
-int report_grid(const std::string& folder);
+/// The report of a finished grid's folder, in a file, and evidence.json beside it. Error: runs are
+/// missing, or an evidence.json there is none of this program's.
+int report_grid(const std::string& folder, const std::string& file);
 
 }  // namespace ramoe

@@ -1,8 +1,10 @@
 // ramoe reproduce: a slice of a finished grid again with fresh seeds, held against its intervals.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
 #include "app/command.h"
+#include "app/experiment_run.h"
 #include "ch12_experiments/replication.h"
 #include "support/error.h"
 
@@ -21,6 +23,7 @@ struct ReproduceOptions {
     f.add("models", &slice.models, "models of the slice; empty: all");
     f.add("tasks", &slice.tasks, "tasks of the slice; empty: all");
     f.add("languages", &slice.languages, "target languages of the slice; empty: all");
+    f.also("languages", language_aliases());
     f.add("variants", &slice.variants, "main variants of the slice, sft among them; empty: all");
     f.add("seeds", &slice.seeds, "how many fresh seeds", {1, 900});
     f.add("first_seed", &slice.first_seed, "the first of them; none may be the grid's", {1, 1000});
@@ -37,12 +40,12 @@ std::string in_points(const Estimate& e) {
   return text;
 }
 
-/// Prints the rows; returns how many disagree.
+/// Prints the rows; returns how many disagree. A gain without an interval is not counted.
 int print_rows(const std::vector<Replicated>& rows) {
   std::printf("%-34s  %-24s  %-24s\n", "gain over sft, points [95 %]", "the grid", "fresh seeds");
   int apart = 0;
   for (const Replicated& row : rows) {
-    if (!row.committed.interval.known() || !row.fresh.interval.known()) continue;
+    if (!row.known()) continue;
     apart += !row.agrees();
     std::printf("%-34s  %-24s  %-24s%s\n", row.what.c_str(), in_points(row.committed).c_str(),
                 in_points(row.fresh).c_str(), row.agrees() ? "" : "  apart");
@@ -55,7 +58,8 @@ void check_bases(const Evidence& committed, const Evidence& fresh) {
   for (std::size_t c = 0; c < committed.cells.size(); ++c) {
     const EvidenceCell &old = committed.cells[c], &now = fresh.cells[c];
     check(std::abs(old.base - now.base) <= 0.02, "the base model ", old.model, " answers ",
-          old.task, "/", old.lang, " with accuracy ", now.base, " here and ", old.base,
+          old.task, "/", old.lang, " right in ", percent_text(now.base, 1), " here and in ",
+          percent_text(old.base, 1),
           " in the grid; is it the same model? `make base-models` makes new ones, and with them "
           "the grid has to be run again.");
   }
@@ -63,31 +67,35 @@ void check_bases(const Evidence& committed, const Evidence& fresh) {
 
 }  // namespace
 
-int run_reproduce(const Arguments& arguments) {
+int run_reproduce(const Arguments& arguments) try {
   ReproduceOptions o;
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "reproduce")) return 0;
   const GridResults results = read_grid_results(o.results);
   const Json plan = replication_plan(results, o.slice);
-  const std::string name = o.run + "/reproduce";
-  make_folder(o.run);
-  write_json(name + ".json", plan);
-  const std::string run = "--run=" + o.run;
-  run_experiment({name + ".json", run, cat("--threads=", o.threads),
-                  o.overwrite ? "--overwrite=true" : "--overwrite=false"});
-  run_experiment({name + ".json", run, "--collect=" + o.run + "/collected"});
+  run_plan(plan, o.run + "/reproduce.json", o.run, o.threads, o.overwrite);
   const Evidence committed = gather_evidence(part_of(results, plan));
   const Evidence fresh = gather_evidence(read_grid_results(o.run + "/collected/reproduce"));
   check_bases(committed, fresh);
   const std::vector<Replicated> rows = compare_gains(committed, fresh);
   const int apart = print_rows(rows);
-  std::cout << rows.size() - std::size_t(apart) << " of " << rows.size()
+  const auto known =
+      std::count_if(rows.begin(), rows.end(), [](const Replicated& row) { return row.known(); });
+  const auto unknown = std::ptrdiff_t(rows.size()) - known;
+  std::cout << known - apart << " of " << known
             << " gains have intervals that overlap those of the grid; of one truth about one in "
                "170 does not.\n";
+  if (unknown > 0)
+    std::cout << unknown << (unknown == 1 ? " gain has" : " gains have")
+              << " no interval here or there (equal or single values) and "
+              << (unknown == 1 ? "is" : "are") << " not counted.\n";
   for (const Replicated& row : rows)
-    check(row.in_cell || row.agrees(), "the gain of ", row.what,
+    check(row.in_cell || !row.known() || row.agrees(), "the gain of ", row.what,
           " over all cells of the slice does not agree with the grid's.");
   return 0;
+} catch (const Interrupted& interrupted) {
+  throw_on(interrupted,
+           "interrupted; the runs are kept. The same command, without --overwrite=true, goes on.");
 }
 
 }  // namespace ramoe

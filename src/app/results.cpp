@@ -27,6 +27,14 @@ struct ResultsOptions {
   }
 };
 
+/// Error if a file is there that lacks the mark of those made here: it would be lost.
+void check_replaceable(const fs::path& path, const std::string& mark) {
+  check(!fs::exists(path) || read_file(path.string()).find(mark) != std::string::npos,
+        path.string(),
+        " was not made by `ramoe results` and would be written over; choose another place with "
+        "--out or --page.");
+}
+
 void say_verdicts(const ResultsInput& input) {
   for (const Claim& claim : input.claims)
     std::cout << "(" << claim.id << ") " << verdict_text(claim.verdict()) << ": " << claim.statement
@@ -41,6 +49,7 @@ std::optional<GridResults> collected(const std::string& name) {
 /// The records of a grid's folder. Error: it is not finished.
 GridResults results_of_folder(const std::string& folder) {
   const std::string file = folder + "/experiment.json";
+  const auto still = hold_still(folder);
   const Json facts = read_facts(folder);
   const GridPlan plan = grid_plan(facts.at("plan"), file);
   const std::vector<GridRun> search = search_runs(plan), main = main_runs(plan);
@@ -50,29 +59,32 @@ GridResults results_of_folder(const std::string& folder) {
         " runs are done, and the report compares methods over all of them. `ramoe experiment PLAN "
         "--run=",
         folder, "` with its plan does the others.");
+  const std::map<std::string, Json> by_id = read_records(folder, all_record_ids(plan));
   std::vector<Json> records;
-  for (auto& [id, record] : read_records(folder, all_record_ids(plan))) records.push_back(record);
-  return {summary_of(folder, facts, plan), std::move(records), folder};
+  for (const auto& [id, record] : by_id) records.push_back(record);
+  return {summary_of(folder, facts, plan, by_id), std::move(records), folder};
 }
 
 }  // namespace
 
-int report_grid(const std::string& folder) {
-  const Workers workers(0);
+int report_grid(const std::string& folder, const std::string& file) {
   const std::string place = fs::path(folder + "/").parent_path().string();  // without a last slash
   GridResults grid = results_of_folder(place);
   Json routing = grid_routing(place, grid);
   const ResultsInput input = results_input(std::move(grid), {}, {}, std::move(routing));
-  write_file(place + "/report.html", results_manuscript(input).html());
+  const fs::path evidence = fs::path(file).parent_path() / "evidence.json";
+  check_replaceable(evidence, "\"claims\"");
+  write_json(evidence.string(), results_json(input));
+  write_file(file, results_manuscript(input).html());
   say_verdicts(input);
-  std::cout << "The report is " << place << "/report.html\n";
+  std::cout << "The report is " << file << ".\n";
   return 0;
 }
 
 int run_results(const Arguments& arguments) {
   ResultsOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, name_first(arguments, "folder"), "results")) return 0;
+  if (!read_arguments(fields, arguments, "results", {"folder", false})) return 0;
   const std::string main = o.folder + "/main", routing = main + "_routing.json";
   check(fs::exists(main + ".json"), main, ".json is missing: ", o.folder,
         " holds no results of the main grid; `make grid` and `make docs-grid` make them.");
@@ -83,6 +95,12 @@ int run_results(const Arguments& arguments) {
   const fs::path out = fs::absolute((o.out.empty() ? o.folder : o.out) + "/.").lexically_normal();
   const fs::path folder = out.parent_path(), figures = folder / "figures";
   const fs::path page = o.page.empty() ? folder.parent_path() / "results.md" : fs::absolute(o.page);
+  const std::string paper = "2605.28306";  // both texts name it
+  check_replaceable(page, paper);
+  check_replaceable(folder / "report.html", paper);
+  check_replaceable(folder / "evidence.json", "\"claims\"");
+  for (const TextFigure& figure : text.figures())
+    check_replaceable(figures / (figure.name + ".svg"), "<svg font-family=");
   make_folder(figures.string());
   write_json((folder / "evidence.json").string(), results_json(input));
   for (const TextFigure& figure : text.figures())

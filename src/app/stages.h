@@ -87,6 +87,7 @@ struct FinetuneOptions {
   std::uint64_t seed = 1;
   AnswerOptions answers;
   bool keep_model = true;
+  std::string save_dtype = "fp32";
   TrainConfig train;
   AlignmentConfig alignment;
   MethodConfig method_keys;
@@ -102,6 +103,7 @@ struct FinetuneInputs {
   Zone zone;
   std::vector<TaskExperts> experts;       // one per task
   std::set<std::string> english_correct;  // valid and test items that the base knows in English
+  Json base_scores = {};                  // of `ramoe finetune`: the base model's, by split
 
   StageResults stages() const;
 };
@@ -111,6 +113,11 @@ void check_same_base(const BaseRun& base, const RunRecord& record);
 Zone read_zone(const std::string& divergence_run);
 std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
                                            const ModelConfig& config);
+/// The tasks to train and test on. Error: one that the data lack.
+std::vector<std::string> tasks_of(const FinetuneOptions& options, const ParallelData& data);
+/// Accuracies of a model on a split of the language. `quiet`: no progress of its own.
+Json scores_of(Model<float>& model, const FinetuneOptions& options, const FinetuneInputs& inputs,
+               Split split, bool quiet);
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
 
 /// How often the training prompts of each language visit each expert of the base model, which

@@ -2,7 +2,9 @@
 #include <fstream>
 #include <iostream>
 
+#include "app/base_run.h"
 #include "app/command.h"
+#include "ch05_training/checksum_list.h"
 #include "ch06_languages/tokenizer_json.h"
 #include "ch06_languages/unicode.h"
 #include "support/error.h"
@@ -16,7 +18,8 @@ struct TokenizeOptions {
   bool special = false, add_special = false, decode = false, json = false;
 
   void list(FieldList& f) {
-    f.add("folder", &folder, "folder that holds tokenizer.json");
+    f.add("folder", &folder, "folder that holds tokenizer.json, or a run folder");
+    f.also("folder", model_aliases());
     f.add("input", &input, "file with one text per line; empty: standard input");
     f.add("special", &special, "text that spells a special token is that token");
     f.add("add_special", &add_special, "put bos or eos around each text if the tokenizer says so");
@@ -31,7 +34,7 @@ Json parse_line(const std::string& line, long number, const char* wanted) {
   try {
     return Json::parse(line);
   } catch (const Json::exception&) {
-    fail("line ", number, " is not ", wanted, ": ", line.substr(0, 80));
+    fail("line ", number, " is not ", wanted, ": ", line.substr(0, 80), ".");
   }
 }
 
@@ -39,7 +42,7 @@ std::string encode_line(const TokenizeOptions& o, const Tokenizer& tokenizer,
                         CachedEncoder& encoder, const std::string& line, long number) {
   const char* wanted = "a JSON string, such as \"two\\nlines\"";
   Json text = o.json ? parse_line(line, number, wanted) : Json(line);
-  check(text.is_string(), "line ", number, " is not ", wanted, ": ", line.substr(0, 80));
+  check(text.is_string(), "line ", number, " is not ", wanted, ": ", line.substr(0, 80), ".");
   const auto special = o.special ? SpecialText::tokens : SpecialText::plain;
   std::vector<int> ids = encoder.encode(text.get_ref<const std::string&>(), special);
   if (o.add_special) ids = tokenizer.with_specials(ids);
@@ -50,13 +53,14 @@ std::string decode_line(const TokenizeOptions& o, const Tokenizer& tokenizer,
                         const std::string& line, long number) {
   const char* wanted = "a list of ids, such as [5, 17]";
   const Json list = parse_line(line, number, wanted);
-  check(list.is_array(), "line ", number, " is not ", wanted, ": ", line.substr(0, 80));
+  check(list.is_array(), "line ", number, " is not ", wanted, ": ", line.substr(0, 80), ".");
   std::vector<int> ids;
   for (const Json& id : list) {
-    check(id.is_number_integer(), "line ", number, " is not ", wanted, ": ", line.substr(0, 80));
+    check(id.is_number_integer(), "line ", number, " is not ", wanted, ": ", line.substr(0, 80),
+          ".");
     const auto value = id.get<std::int64_t>();
     check(value >= 0 && value < tokenizer.vocab_size(), "line ", number, ": token id ", value,
-          " is outside the vocabulary 0..", tokenizer.vocab_size() - 1);
+          " is outside the vocabulary 0..", tokenizer.vocab_size() - 1, ".");
     ids.push_back(static_cast<int>(value));
   }
   const std::string text = o.special ? tokenizer.decode(ids) : tokenizer.decode_text(ids);
@@ -68,9 +72,13 @@ std::string decode_line(const TokenizeOptions& o, const Tokenizer& tokenizer,
 int run_tokenize(const Arguments& arguments) {
   TokenizeOptions o;
   FieldList fields = fields_of(o);
-  if (!read_arguments(fields, name_first(arguments, "folder"), "tokenize")) return 0;
-  check(!o.folder.empty(), "ramoe tokenize wants a folder: ramoe tokenize runs/base/model");
-  const Tokenizer tokenizer = load_tokenizer(o.folder);
+  if (!read_arguments(fields, arguments, "tokenize", {"folder", false})) return 0;
+  check(!o.folder.empty(), "ramoe tokenize needs a folder, as in ramoe tokenize runs/base.");
+  o.folder = find_tokenizer_folder(o.folder);
+  check_model_folder(o.folder);
+  std::vector<std::string> notes;
+  const Tokenizer tokenizer = load_tokenizer(o.folder, &notes);
+  for (const std::string& note : notes) std::cerr << note << "\n";
   CachedEncoder encoder(tokenizer);
   std::ifstream file;
   if (!o.input.empty()) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <new>
 
+#include "support/machine.h"
+
 namespace ramoe {
 namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -16,12 +18,15 @@ std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-/// No arena can use more than this.
-std::size_t bytes_of_machine() {
+/// No arena can use more than the machine has, nor may it than the environment says.
+std::size_t most_addresses() {
   const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
   const std::size_t bytes =
       pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) : 0;
-  return round_up(std::max(bytes, std::size_t{1} << 30), kHugePage);
+  const std::size_t all = round_up(std::max(bytes, std::size_t{1} << 30), kHugePage);
+  const auto cap = environment_gigabytes("RAMOE_ARENA_GB");
+  if (!cap || *cap >= static_cast<double>(all)) return all;
+  return round_up(static_cast<std::size_t>(*cap), kHugePage);
 }
 }  // namespace
 
@@ -32,7 +37,7 @@ Arena::~Arena() {
 void Arena::reserve() {
   // Addresses without access count as memory nowhere but in a limit on addresses (ulimit -v): where
   // there is one, be content with less.
-  for (std::size_t size = bytes_of_machine(); size >= kHugePage; size = round_up(size / 2, 4096)) {
+  for (std::size_t size = most_addresses(); size >= kHugePage; size = round_up(size / 2, 4096)) {
     void* at = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) continue;
     memory_ = static_cast<std::byte*>(at);

@@ -8,7 +8,9 @@
 //
 // It is one stretch of addresses, as long as the machine has memory, of which only what is used
 // becomes memory. So it grows where it lies: nothing moves, and no step pays for putting the pieces
-// of the one before it together. Tests: tests/ch01_tensor/arena_test.cpp
+// of the one before it together. Emulators and some containers charge for addresses that are merely
+// reserved: RAMOE_ARENA_GB in the environment, in GiB, caps those of each arena, and a step that
+// needs more is out of memory. Tests: tests/ch01_tensor/arena_test.cpp
 #pragma once
 
 #include <cstddef>

@@ -66,9 +66,11 @@ void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
   if (n <= 0) return;
   if (workers_.empty() || running_.exchange(true, std::memory_order_acquire)) {
     // Alone, or called while this pool already runs a loop: the blocks in order, here.
-    for (std::int64_t begin = 0; begin < n; begin += grain)
+    for (std::int64_t begin = 0; begin < n; begin += grain) {
+      stop_point();
       block(body, static_cast<int>(begin),
             static_cast<int>(std::min<std::int64_t>(n, begin + grain)));
+    }
     return;
   }
   n_ = n, grain_ = grain, block_ = block, body_ = body;
@@ -111,6 +113,7 @@ void ThreadPool::take_blocks() {
     if (b >= blocks) return;
     const std::int64_t begin = b * grain_, end = std::min<std::int64_t>(n_, begin + grain_);
     try {
+      stop_point();  // no more than a look at a null pointer on the pool's own threads
       block_(body_, static_cast<int>(begin), static_cast<int>(end));
     } catch (...) {
       std::lock_guard lock(mutex_);

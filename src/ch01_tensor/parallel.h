@@ -2,7 +2,10 @@
 //
 // A parallel loop cuts its range into blocks that depend on the range alone, never on the number of
 // threads, and each output is computed whole by one block. So any number of threads gives the same
-// bits. Tests: tests/ch01_tensor/parallel_test.cpp
+// bits.
+//
+// Between blocks the thread that called looks whether it is to stop (support/stop.h).
+// Tests: tests/ch01_tensor/parallel_test.cpp
 #pragma once
 
 #include <algorithm>
@@ -13,6 +16,8 @@
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "support/stop.h"
 
 namespace ramoe {
 
@@ -79,8 +84,10 @@ void parallel_for(int n, int grain, const Body& body) {
   ThreadPool* pool = ThreadPool::current();
   if (n <= 0) return;
   if (pool == nullptr || pool->threads() == 1 || n <= grain) {
-    for (int begin = 0; begin < n; begin += grain)
+    for (int begin = 0; begin < n; begin += grain) {
+      stop_point();
       body(begin, n - begin < grain ? n : begin + grain);
+    }
     return;
   }
   pool->run(

@@ -6,6 +6,7 @@
 #include "ch01_tensor/philox.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
+#include "support/stop.h"
 
 namespace ramoe {
 
@@ -41,7 +42,10 @@ Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviati
   } else if (deviation > 0) {
     // Every parameter has a stream of its own: adding one does not move the others.
     Random random(*seed, 1000 + parameters_.size());
-    for (T& value : parameter->value) value = static_cast<T>(deviation * random.normal());
+    for (T& value : parameter->value) {
+      stop_point();
+      value = static_cast<T>(deviation * random.normal());
+    }
   }
   return parameter;
 }

@@ -46,6 +46,8 @@ struct ModelConfig {
   double clip_qkv = 0;  // largest size of a query, key or value; 0: no limit
   double initializer_range = 0.02;
   int bos_token_id = 0, eos_token_id = 1, pad_token_id = 2;  // -1: there is none
+  /// Tokens that end a text like eos_token_id, where config.json lists several. Not a key.
+  std::vector<int> more_eos;
 
   void list(FieldList& fields);
 
@@ -69,9 +71,11 @@ struct ModelConfig {
 
 /// config.json as Hugging Face writes it for the family, and back. Keys that are left out have the
 /// default of transformers 5. Error, naming the key: one that is missing and has no sensible
-/// default, an unknown one that is not null, a value this model cannot honour (another activation,
-/// scaled rotary positions, a sliding window shorter than the longest sequence, quantised weights).
+/// default, a value this model cannot honour (another activation, scaled rotary positions, a window
+/// shorter than the longest sequence, quantised weights), an unknown one that may mean part
+/// of the computation (model_config_keys.h); of others that are unknown, `notes` gets a line.
 Json to_hugging_face(const ModelConfig& config);
-ModelConfig from_hugging_face(const Json& json, const std::string& where);
+ModelConfig from_hugging_face(const Json& json, const std::string& where,
+                              std::vector<std::string>* notes = nullptr);
 
 }  // namespace ramoe

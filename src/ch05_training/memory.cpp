@@ -3,7 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "support/error.h"
+#include "support/machine.h"
+
 namespace ramoe {
+namespace {
+constexpr double kMoments = 12;  // bytes of a trained parameter's gradient and two moments
+}
 
 ActivationCount count_activations(const ModelConfig& config, int T) {
   ModelConfig c = config;
@@ -14,7 +20,7 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
   const double KV = c.num_key_value_heads * c.head_size();
 
   // norm, q, k, v, what attention mixed, its probabilities, the output
-  double attention = (C + 1) + (Q + 2 * KV) + Q + c.num_attention_heads * T + C;
+  double attention = (C + 1) + (Q + 2 * KV) + Q + double(c.num_attention_heads) * T + C;
   if (c.qk_norm_whole()) attention += Q + KV + 2;
   if (c.qk_norm_heads()) attention += Q + KV + c.num_attention_heads + c.num_key_value_heads;
   if (c.clip_qkv > 0) attention += Q + 2 * KV;
@@ -37,6 +43,23 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
   count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide;
   count.lent = K * C;
   return count;
+}
+
+double training_bytes(const ModelConfig& config, double B, int T, double trained) {
+  const double weights = 4 * static_cast<double>(count_parameters(config).total);
+  return weights + kMoments * trained + count_activations(config, T).bytes(B * T, B * T / 2);
+}
+
+double expert_parameters(const ModelConfig& c) {
+  return double(c.moe_layer_count()) * c.num_experts * 3 * c.hidden_size * c.moe_intermediate_size;
+}
+
+void check_memory(double bytes, const std::string& what, const std::string& advice, double loaded) {
+  const FreeMemory there = free_memory();
+  check(bytes - loaded <= there.bytes, what, " needs ", size_text(bytes),
+        loaded > 0 ? " (" + size_text(loaded) + " of it is loaded)" : "", ", and ",
+        size_text(there.bytes), " is ", there.said_by, "; ", advice,
+        " (`ramoe memory` counts; RAMOE_MEMORY_GB in the environment says how much may be used).");
 }
 
 double cache_bytes_per_token(const ModelConfig& c) {
@@ -69,27 +92,26 @@ void MemoryQuestion::list(FieldList& f) {
 std::vector<MemoryNeed> memory_needs(const ModelConfig& c, const MemoryQuestion& q) {
   const double P = static_cast<double>(count_parameters(c).total), C = c.hidden_size;
   const double moe = c.moe_layer_count(), E = c.num_experts;
-  const double routers = moe * C * E, experts = moe * E * 3 * C * c.moe_intermediate_size;
+  const double routers = moe * C * E, experts = expert_parameters(c);
   const double N = static_cast<double>(q.batch) * q.tokens;
   const double cache = N * cache_bytes_per_token(c);
   // Half of the tokens are taken to be answer: their logits are wanted.
   const double step = count_activations(c, q.tokens).bytes(N, N / 2);
-  const double english = 8 * q.examples * moe * E;
-  const double moments = 12;  // gradient and two moments of a trained parameter
+  const double english = 8.0 * q.examples * moe * E;
   const std::string rise =
       "RISE, " + std::to_string(static_cast<int>(100 * q.share)) + " % of the experts";
   return {
       {"answering, Routing Steering", true, 4 * P + cache},
       {"answering, weights kept as bf16", false, 2 * P + cache},
       {"answering, weights in 8 bits", false, P + cache},
-      {"SFT", true, (4 + moments) * P + step},
-      {"RA-MoE, SARA", true, (4 + moments) * P + step + english},
-      {rise, true, 4 * P + moments * (q.share > 0 ? experts : 0) + step},
+      {"SFT", true, training_bytes(c, q.batch, q.tokens, P)},
+      {"RA-MoE, SARA", true, training_bytes(c, q.batch, q.tokens, P) + english},
+      {rise, true, training_bytes(c, q.batch, q.tokens, q.share > 0 ? experts : 0)},
       {rise + ", gradients and moments for those alone", false,
-       4 * P + moments * q.share * experts + step},
-      {"RA-MoE on the routers' weights alone", false, 4 * P + moments * routers + step + english},
+       4 * P + kMoments * q.share * experts + step},
+      {"RA-MoE on the routers' weights alone", false, 4 * P + kMoments * routers + step + english},
       {"the same, other weights as bf16", false,
-       2 * (P - routers) + (4 + moments) * routers + step + english},
+       2 * (P - routers) + (4 + kMoments) * routers + step + english},
   };
 }
 

@@ -30,6 +30,17 @@ struct ActivationCount {
 /// `T`: tokens per sequence, padding included; attention keeps NH * T probabilities of each token.
 ActivationCount count_activations(const ModelConfig& config, int T);
 
+/// Bytes of a training run with batches of B rows of T tokens, half of whose logits are wanted, if
+/// `trained` of the model's parameters have gradients and moments.
+double training_bytes(const ModelConfig& config, double B, int T, double trained);
+/// Parameters of the routed experts, which RISE trains.
+double expert_parameters(const ModelConfig& config);
+
+/// Error if `bytes` are more than free_memory(): what they are for, both sizes, and what to lower.
+/// `loaded`: what of them the process holds already.
+void check_memory(double bytes, const std::string& what, const std::string& advice,
+                  double loaded = 0);
+
 /// Bytes of keys and values that answering keeps of one token of one sequence.
 double cache_bytes_per_token(const ModelConfig& config);
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <set>
 
 #include "ch01_tensor/parallel.h"
+#include "ch05_training/memory.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -124,9 +126,10 @@ bool read_rows(float* array, const unsigned char* from, const StoredTensor& t, s
 void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const std::string& name,
                  const StoredTensor& t) {
   const std::string where = cat(file.path(), ", tensor ", name);
-  const unsigned char* from = file.bytes(name);
   with_elements(file.info(name).dtype, where, [&](auto element) {
     using Element = decltype(element);
+    const std::size_t begin = t.file_begin * Element::kBytes;
+    const unsigned char* from = file.bytes(name) + begin;
     const std::size_t rows = band_rows(t, Element::kBytes), row_bytes = t.in() * Element::kBytes;
     std::atomic<bool> finite{true};
     for (std::size_t o = 0; o < t.out(); o += rows) {
@@ -136,7 +139,7 @@ void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const s
                                 o + std::size_t(last)))
           finite = false;
       });
-      file.release(name, o * row_bytes, (end - o) * row_bytes);
+      file.release(name, begin + o * row_bytes, (end - o) * row_bytes);
     }
     check(finite, where,
           ": it holds a value that is not finite; the file is damaged, or training "
@@ -144,8 +147,19 @@ void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const s
   });
 }
 
+/// Writes fp32 values as the dtype.
+void write_values(const std::vector<float>& values, const std::string& dtype,
+                  const WriteBytes& write) {
+  if (dtype == "F32") return write(values.data(), values.size() * sizeof(float));
+  const auto half = dtype == "F16" ? f16_from_f32 : bf16_from_f32;
+  std::vector<std::uint16_t> halves(values.size());
+  std::transform(values.begin(), values.end(), halves.begin(), half);
+  write(halves.data(), halves.size() * sizeof(std::uint16_t));
+}
+
 /// The same tensor from the array to a file.
-void write_tensor(const std::vector<float>& array, const StoredTensor& t, const WriteBytes& write) {
+void write_tensor(const std::vector<float>& array, const StoredTensor& t, const std::string& dtype,
+                  const WriteBytes& write) {
   const std::size_t rows = band_rows(t, sizeof(float));
   std::vector<float> band;
   for (std::size_t o = 0; o < t.out(); o += rows) {
@@ -156,7 +170,7 @@ void write_tensor(const std::vector<float>& array, const StoredTensor& t, const 
       const std::size_t step = t.transposed ? t.stride : 1;
       for (std::size_t n = 0; n < count; ++n) band[(row - o) * t.in() + i + n] = from[n * step];
     });
-    write(band.data(), band.size() * sizeof(float));
+    write_values(band, dtype, write);
   }
 }
 
@@ -178,63 +192,148 @@ std::vector<StoredTensor> stored_tensors(const Model<float>& model) {
 }
 
 std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std::string& prefix,
-                                            const std::vector<const std::vector<float>*>& arrays) {
+                                            const std::vector<const std::vector<float>*>& arrays,
+                                            const SavedForm& form) {
   std::vector<TensorToWrite> result;
   for (const StoredTensor& t : stored_tensors(model)) {
     const std::vector<float>* array = arrays[t.parameter];
     if (array->empty()) continue;
-    result.push_back({prefix + t.name, "F32", t.shape, nullptr,
-                      [t, array](const WriteBytes& write) { write_tensor(*array, t, write); }});
+    const std::string dtype = form.dtype(t.name);
+    result.push_back({prefix + t.name, dtype, t.shape, nullptr,
+                      [=](const WriteBytes& write) { write_tensor(*array, t, dtype, write); }});
   }
   return result;
 }
 
-std::vector<TensorToWrite> tensors_to_write(const Model<float>& model) {
+std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const SavedForm& form) {
   std::vector<const std::vector<float>*> values;
   for (const auto& p : model.parameters()) values.push_back(&p->value);
-  return tensors_to_write(model, "", values);
+  return tensors_to_write(model, "", values, form);
 }
 
-void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
-                   const std::vector<std::vector<float>*>& arrays) {
-  for (const StoredTensor& t : stored_tensors(model)) {
+namespace {
+
+void check_stored(const WeightFiles& files, const std::vector<StoredTensor>& tensors,
+                  const std::string& prefix, const std::vector<std::vector<float>*>& arrays) {
+  for (const StoredTensor& t : tensors) {
     if (arrays[t.parameter]->empty()) continue;
     const std::string name = prefix + t.name;
     const SafetensorsFile& file = files.file_of(name);
-    file.expect(name, t.shape);
+    file.expect(name, t.whole.empty() ? t.shape : t.whole);
     with_elements(file.info(name).dtype, cat(file.path(), ", tensor ", name), [](auto) {});
   }
 }
 
-void read_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
-                  const std::vector<std::vector<float>*>& arrays) {
-  check_tensors(files, model, prefix, arrays);
-  for (const StoredTensor& t : stored_tensors(model))
+void read_stored(const WeightFiles& files, const std::vector<StoredTensor>& tensors,
+                 const std::string& prefix, const std::vector<std::vector<float>*>& arrays) {
+  for (const StoredTensor& t : tensors)
     if (std::vector<float>* array = arrays[t.parameter]; !array->empty())
       read_tensor(*array, files.file_of(prefix + t.name), prefix + t.name, t);
 }
 
-void save_model(const Model<float>& model, const std::string& folder) {
+constexpr const char* kHead = "lm_head.weight";
+
+/// Error if a tied model's files hold an output layer that is not the embedding: versions of
+/// transformers differ in which of the two they take.
+void check_tied_head(const WeightFiles& files, const Model<float>& model,
+                     const std::string& config_path) {
+  const Parameter<float>& embedding = *model.embedding();
+  const SafetensorsFile& file = files.file_of(kHead);
+  std::vector<float> head(embedding.value.size());
+  const StoredTensor t{kHead, {embedding.shape[0], embedding.shape[1]}, 0, 0, 0, false};
+  file.expect(kHead, t.shape);
+  read_tensor(head, file, kHead, t);
+  check(head == embedding.value, file.path(), ": ", kHead, " differs from the embedding, but ",
+        config_path, " says tie_word_embeddings = true. Set it to false to compute with this ",
+        kHead,
+        ", as transformers 5 does; or leave the tensor out of the file to compute with the "
+        "embedding, as transformers 4 does.");
+}
+
+}  // namespace
+
+void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+                   const std::vector<std::vector<float>*>& arrays) {
+  check_stored(files, stored_tensors(model), prefix, arrays);
+}
+
+void read_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+                  const std::vector<std::vector<float>*>& arrays) {
+  const std::vector<StoredTensor> tensors = stored_tensors(model);
+  check_stored(files, tensors, prefix, arrays);
+  read_stored(files, tensors, prefix, arrays);
+}
+
+std::map<std::string, std::string> saved_dtypes(const std::string& choice,
+                                                const std::string& folder,
+                                                const Model<float>& model) {
+  std::map<std::string, std::string> dtypes;
+  const std::vector<StoredTensor> tensors = stored_tensors(model);
+  if (choice == "bf16")
+    for (const StoredTensor& t : tensors) dtypes[t.name] = "BF16";
+  if (choice != "as_loaded") return dtypes;
+  const WeightFiles files(folder);
+  std::map<std::size_t, std::string> dtype_from_parameter;
+  for (const StoredTensor& t : stored_tensors_in(files, model))
+    dtype_from_parameter[t.parameter] = files.info(t.name).dtype;
+  for (const StoredTensor& t : tensors) dtypes[t.name] = dtype_from_parameter.at(t.parameter);
+  return dtypes;
+}
+
+void round_values(Model<float>& model, const SavedForm& form) {
+  for (const StoredTensor& t : stored_tensors(model)) {
+    const std::string dtype = form.dtype(t.name);
+    if (dtype == "F32") continue;
+    std::vector<float>& value = model.parameters()[t.parameter]->value;
+    for (std::size_t o = 0; o < t.out(); ++o)
+      for (std::size_t i = 0; i < t.in(); ++i) {
+        float& x = value[t.place(o, i)];
+        const float rounded =
+            dtype == "F16" ? f32_from_f16(f16_from_f32(x)) : f32_from_bf16(bf16_from_f32(x));
+        check(std::isfinite(rounded), "tensor ", t.name, ": the value ", x, " is too large for ",
+              dtype, "; save the model with --save_dtype=fp32.");
+        x = rounded;
+      }
+  }
+}
+
+void save_model(const Model<float>& model, const std::string& folder, const SavedForm& form) {
   make_folder(folder);
-  write_json(folder + "/config.json", to_hugging_face(model.config()));
-  write_safetensors(folder + "/model.safetensors", tensors_to_write(model), {{"format", "pt"}});
+  write_json(folder + "/config.json",
+             form.config.empty() ? to_hugging_face(model.config()) : form.config);
+  write_safetensors(folder + "/model.safetensors", tensors_to_write(model, form),
+                    with_checksum({{"format", "pt"}}));
 }
 
 std::unique_ptr<Model<float>> load_model(const std::string& folder) {
   const std::string config_path = folder + "/config.json";
-  const ModelConfig config = from_hugging_face(read_json(config_path), config_path);
+  return load_model(folder, from_hugging_face(read_json(config_path), config_path));
+}
+
+std::unique_ptr<Model<float>> load_model(const std::string& folder, const ModelConfig& config) {
+  const std::string config_path = folder + "/config.json";
   const WeightFiles files(folder);
+  check_memory(4.0 * static_cast<double>(count_parameters(config).total), "the model in " + folder,
+               "take a smaller one or a larger machine");
+  for (const auto& file : files.files()) file->check_whole();
   auto model = std::make_unique<Model<float>>(config);
+  const bool spare_head = config.tie_word_embeddings && files.has(kHead);
+  check(config.tie_word_embeddings || files.has(kHead), files.path(), ": there is no tensor ",
+        kHead, ", the output layer. If it is the embedding, set tie_word_embeddings = true in ",
+        config_path, "; otherwise fetch the missing file.");
+  const std::vector<StoredTensor> tensors = stored_tensors_in(files, *model);
   std::set<std::string> wanted;
-  for (const StoredTensor& t : stored_tensors(*model)) wanted.insert(t.name);
+  for (const StoredTensor& t : tensors) wanted.insert(t.name);
+  if (spare_head) wanted.insert(kHead);
   std::vector<std::vector<float>*> values;
   for (const auto& p : model->parameters()) values.push_back(&p->value);
-  check_tensors(files, *model, "", values);
+  check_stored(files, tensors, "", values);
   for (const std::string& name : files.names())
     check(wanted.contains(name) || is_computed(name), files.file_of(name).path(), ": the tensor ",
           name, " belongs to no part of the model in ", config_path,
           "; is it the config of another model?");
-  read_tensors(files, *model, "", values);
+  read_stored(files, tensors, "", values);
+  if (spare_head) check_tied_head(files, *model, config_path);
   return model;
 }
 

@@ -48,7 +48,7 @@ Progress::Progress(std::string title, std::int64_t total, std::int64_t first,
       output_(std::move(output)),
       started_(output_.clock()) {
   check(0 <= first && first <= total, title_, ": progress from step ", first, " to ", total,
-        "; 0 <= first <= total is wanted.");
+        "; 0 <= first <= total is expected.");
 }
 
 Progress::~Progress() {

@@ -52,6 +52,27 @@ class Progress {
   bool any_shown_ = false, finished_ = false;
 };
 
+/// Called with how many more texts have been answered or routed.
+using Watch = std::function<void(double texts)>;
+
+/// The progress of a stage over all its languages and tasks, in texts. An answer in work counts by
+/// its part, so that the estimate does not wait for a batch of long ones.
+class TextProgress {
+ public:
+  TextProgress(const std::string& title, std::size_t texts,
+               ProgressOutput output = progress_on_stderr())
+      : progress_(title, static_cast<std::int64_t>(texts), 0, 0, std::move(output)) {}
+  /// For what works on the texts; must not outlive this object. Asked from one thread at a time.
+  Watch watch() {
+    return [this](double texts) { progress_.update(static_cast<std::int64_t>(done_ += texts)); };
+  }
+  void finish() { progress_.finish(); }
+
+ private:
+  Progress progress_;
+  double done_ = 1e-6;  // sums of fractions end on the whole number
+};
+
 /// "45s", "1m20s", "2h05m", "3d04h".
 std::string duration_text(double seconds);
 /// 11200 -> "11,200".

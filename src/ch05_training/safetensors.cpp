@@ -12,6 +12,7 @@
 #include <cstring>
 #include <set>
 
+#include "support/checksum.h"
 #include "support/config.h"
 #include "support/error.h"
 
@@ -133,9 +134,7 @@ std::string header_text(const std::string& path, const std::vector<TensorToWrite
     begin = end;
   }
   try {
-    std::string text = header.dump();
-    text.resize((text.size() + 7) / 8 * 8, ' ');
-    return text;
+    return padded_header(header.dump());
   } catch (const Json::exception&) {
     fail(path, ": a tensor name or a metadata text is not UTF-8.");
   }
@@ -156,31 +155,43 @@ void no_such_tensor(const std::string& path, const std::string& name,
        nearest.empty() ? "." : "; the nearest name is " + nearest + ".");
 }
 
+namespace {
+/// Hands the bytes of a tensor to `write`. Error: not as many as its shape says.
+void write_tensor(const TensorToWrite& tensor, const std::string& where, const WriteBytes& write) {
+  const std::uint64_t wanted = tensor_bytes(tensor.dtype, tensor.shape, where);
+  std::uint64_t given = 0;
+  const WriteBytes count = [&](const void* data, std::size_t bytes) {
+    given += bytes;
+    check(given <= wanted, where, ": more than the ", wanted, " bytes of its shape were given.");
+    write(data, bytes);
+  };
+  if (tensor.produce)
+    tensor.produce(count);
+  else if (wanted > 0 && tensor.data != nullptr)
+    count(tensor.data, wanted);
+  check(given == wanted, where, ": ", given, " bytes were given, but ", tensor.dtype, " ",
+        shape_text(tensor.shape), " takes ", wanted, ".");
+}
+}  // namespace
+
 void write_safetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
                        const SafetensorsMetadata& metadata) {
   const std::string header = header_text(path, tensors, metadata);
   const std::uint64_t header_bytes = header.size();
-  write_file(path, [&](const WriteBytes& write) {
+  BlockChecksum sum;
+  const auto produce = [&](const WriteBytes& to_file) {
+    const WriteBytes write = [&](const void* data, std::size_t bytes) {
+      sum.add(data, bytes);
+      to_file(data, bytes);
+    };
     write(&header_bytes, length_bytes);
     write(header.data(), header.size());
-    for (const TensorToWrite& tensor : tensors) {
-      const std::string where = path + ", tensor " + tensor.name;
-      const std::uint64_t wanted = tensor_bytes(tensor.dtype, tensor.shape, where);
-      std::uint64_t given = 0;
-      const WriteBytes count = [&](const void* data, std::size_t bytes) {
-        given += bytes;
-        check(given <= wanted, where, ": more than the ", wanted,
-              " bytes of its shape were given.");
-        write(data, bytes);
-      };
-      if (tensor.produce)
-        tensor.produce(count);
-      else if (wanted > 0 && tensor.data != nullptr)
-        count(tensor.data, wanted);
-      check(given == wanted, where, ": ", given, " bytes were given, but ", tensor.dtype, " ",
-            shape_text(tensor.shape), " takes ", wanted, ".");
-    }
-  });
+    for (const TensorToWrite& tensor : tensors)
+      write_tensor(tensor, path + ", tensor " + tensor.name, write);
+  };
+  const std::size_t digits = digits_of_checksum(header);
+  if (digits == std::string::npos) return write_file(path, produce);
+  write_file(path, produce, [&] { return Patch{length_bytes + digits, sum.text()}; });
 }
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
@@ -223,7 +234,7 @@ void SafetensorsFile::read_header() {
   const HeaderJson header = parse_header(text, path_);
   check(header.is_object(), path_, ": the header is not a JSON object.", remedy);
 
-  const std::uint64_t data_begin = length_bytes + header_bytes;
+  const std::uint64_t data_begin = data_begin_ = length_bytes + header_bytes;
   const std::uint64_t data_bytes = size_ - data_begin;
   for (const auto& [name, entry] : header.items()) {
     if (name == metadata_key) {

@@ -5,6 +5,12 @@
 //             "__metadata__": {"key": "text"}}, padded with spaces to a multiple of 8
 //   data      the tensors, row-major, little-endian; offsets count from here
 //
+// Our own files carry a checksum of every byte among the metadata, which other readers pass over:
+//
+//   "ramoe_checksum": "0123456789abcdef"  XXH64 of the XXH64 of each MiB of the file, in which
+//                                         these 16 digits are taken for zeros
+//   "ramoe_checksum_of": "file"           so that damage to the other key is seen as well
+//
 // A file may come from anywhere, so every claim of its header is held against the file before
 // anything is allocated: a lie is an Error that names file, tensor and what was wrong.
 // Source: the format's description at github.com/huggingface/safetensors.
@@ -45,6 +51,13 @@ struct TensorToWrite {
 
 using SafetensorsMetadata = std::map<std::string, std::string>;
 
+/// The metadata with the two keys of a checksum, which write_safetensors fills in.
+SafetensorsMetadata with_checksum(SafetensorsMetadata metadata);
+/// A header as it stands in a file: filled up with spaces to a multiple of 8 bytes.
+std::string padded_header(std::string text);
+/// Where the digits of the checksum stand in a header; npos: it has none.
+std::size_t digits_of_checksum(std::string_view header);
+
 /// Writes the tensors in the given order: beside the path, flushed, renamed (see write_file).
 /// Error: two of one name, unknown dtype, negative dimension, or another number of bytes produced
 /// than the shape says; the old file is then untouched.
@@ -78,6 +91,10 @@ class SafetensorsFile {
   const TensorInfo& info(const std::string& name) const;
   const SafetensorsMetadata& metadata() const { return metadata_; }
 
+  /// Reads the whole file, on the pool's threads, and compares its checksum. Error: it is damaged.
+  /// False: it has none, as the files of other programs.
+  bool check_whole() const;
+
   /// info(name). Error: missing, or its shape is another.
   const TensorInfo& expect(const std::string& name, const TensorShape& expected) const;
   /// The bytes of a tensor where they are mapped, aligned for nothing. Error: missing, or the file
@@ -99,18 +116,26 @@ class SafetensorsFile {
   void check_layout(std::uint64_t data_begin, std::uint64_t data_bytes);
   std::string path_;
   int descriptor_ = -1;
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0, data_begin_ = 0;
   const unsigned char* map_ = nullptr;
   std::vector<std::string> names_;
   std::map<std::string, TensorInfo> tensors_;
   SafetensorsMetadata metadata_;
 };
 
+/// checksum() (files.h) of a file as it would be without a checksum of its own: what runs note of
+/// their base model, the same for the same tensors as before files had one.
+std::string checksum_of_tensors(const std::string& path);
+
 /// IEEE half precision and bfloat16, exact, with subnormals, infinities and NaN.
 float f32_from_f16(std::uint16_t half);
 inline float f32_from_bf16(std::uint16_t brain) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
 }
+
+/// The nearest one, of two as near the even one; beyond the largest: infinity.
+std::uint16_t f16_from_f32(float value);
+std::uint16_t bf16_from_f32(float value);
 
 /// How an element of a stored tensor becomes fp32. Bytes may lie anywhere.
 struct StoredF32 {

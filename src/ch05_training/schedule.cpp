@@ -11,12 +11,12 @@ namespace ramoe {
 double learning_rate(const Schedule& schedule, std::int64_t step) {
   const Schedule& s = schedule;
   check(s.peak >= 0 && std::isfinite(s.peak), "learning rate ", s.peak,
-        ": a finite number of at least 0 is wanted.");
-  check(s.steps >= 1, "a schedule of ", s.steps, " steps: at least 1 is wanted.");
+        ": a finite number of at least 0 is expected.");
+  check(s.steps >= 1, "a schedule of ", s.steps, " steps: at least 1 is expected.");
   check(s.warmup >= 0 && s.warmup <= s.steps, "warm-up of ", s.warmup, " steps: 0 to ", s.steps,
-        ", the length of the training, is wanted.");
+        ", the length of the training, is expected.");
   check(s.least >= 0 && s.least <= 1, "least learning rate ", s.least,
-        ": a fraction of the peak from 0 to 1 is wanted.");
+        ": a fraction of the peak from 0 to 1 is expected.");
   check(step >= 0, "learning rate of step ", step, ": steps count from 0.");
 
   step = std::min(step, s.steps - 1);

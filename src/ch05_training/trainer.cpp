@@ -7,6 +7,8 @@
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
+#include "ch05_training/run_folder.h"
+#include "support/stop.h"
 
 namespace ramoe {
 
@@ -194,10 +196,14 @@ StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, Ex
   for (std::size_t i = 0; i < batches.size() && finite; ++i)
     finite = std::isfinite(accumulate(batches[i], whole, extra, report));
   if (!finite) give_up("the loss", report);
-  const AdamWStep update = optimiser_.step(report.rate, config_.clip);
+  const AdamWStep update = [&] {
+    const StopScope uninterrupted(nullptr);  // the weights are never left half updated
+    return optimiser_.step(report.rate, config_.clip);
+  }();
   report.gradient_norm = update.norm;
   if (!std::isfinite(update.norm)) give_up("the gradient norm", report);
   if (!update.done()) give_up("the update of " + update.spoilt->name, report);
+  tokens_ += static_cast<double>(report.tokens);
   return report;
 }
 
@@ -216,7 +222,12 @@ void Trainer::give_up(const std::string& what, const StepReport& r) {
        r.gradient_norm, ", learning rate ", r.rate, "). ", advice);
 }
 
-void Trainer::save_checkpoint(const std::string& path) const {
+double Trainer::tokens_per_step() const {
+  return steps_done() > 0 ? tokens_ / steps_done() : 0;
+}
+
+void Trainer::save_checkpoint(const std::string& path, const CheckpointNotes& notes) const {
+  const StopScope whole(nullptr);
   std::vector<const std::vector<float>*> values, m, v;
   for (std::size_t i = 0; i < model_.parameters().size(); ++i) {
     values.push_back(&model_.parameters()[i]->value);
@@ -227,15 +238,42 @@ void Trainer::save_checkpoint(const std::string& path) const {
   for (const auto& [prefix, arrays] : {std::pair{"adamw.m.", &m}, std::pair{"adamw.v.", &v}})
     for (TensorToWrite& t : tensors_to_write(model_, prefix, *arrays))
       tensors.push_back(std::move(t));
-  write_safetensors(path, tensors, {{"step", std::to_string(optimiser_.steps_done())}});
+  SafetensorsMetadata metadata = {{"step", std::to_string(optimiser_.steps_done())}};
+  if (!std::isnan(tokens_)) metadata["tokens"] = std::to_string(std::llround(tokens_));
+  if (notes.metrics_lines >= 0) metadata["metrics_lines"] = std::to_string(notes.metrics_lines);
+  if (!notes.run.is_null()) metadata["run"] = notes.run.dump();
+  write_safetensors(path, tensors, with_checksum(std::move(metadata)));
 }
 
-void Trainer::load_checkpoint(const std::string& path) {
+namespace {
+
+/// A whole number of at least 0 among the metadata; -1 if there is none.
+std::int64_t whole_number(const SafetensorsMetadata& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end() || found->second.empty() || found->second.size() > 18 ||
+      found->second.find_first_not_of("0123456789") != std::string::npos)
+    return -1;
+  return std::stoll(found->second);
+}
+
+}  // namespace
+
+CheckpointNotes Trainer::load_checkpoint(const std::string& path, const Json& run) {
   const WeightFiles file(path);
-  const auto step = file.metadata().find("step");
-  check(step != file.metadata().end() && !step->second.empty() && step->second.size() < 10 &&
-            step->second.find_first_not_of("0123456789") == std::string::npos,
-        path, ": the metadata has no whole number \"step\"; this is not a training checkpoint.");
+  CheckpointNotes notes;
+  notes.checked = file.files().front()->check_whole();
+  const SafetensorsMetadata& metadata = file.metadata();
+  const std::int64_t step = whole_number(metadata, "step");
+  check(step >= 0 && step < 1'000'000'000, path,
+        ": the metadata has no whole number \"step\"; this is not a training checkpoint.");
+  if (metadata.contains("run") && !run.is_null()) {
+    notes.run = Json::parse(metadata.at("run"), nullptr, false);
+    check(notes.run.is_object(), path, ": the metadata \"run\" is not a JSON object.");
+    const std::string different = identity_differences(notes.run, run);
+    check(different.empty(), path, " is the checkpoint of another run (", different, ").");
+  }
+  notes.metrics_lines = static_cast<int>(whole_number(metadata, "metrics_lines"));
+  const std::int64_t tokens = whole_number(metadata, "tokens");
   std::vector<std::vector<float>*> values, m, v;
   for (std::size_t i = 0; i < model_.parameters().size(); ++i) {
     values.push_back(&model_.parameters()[i]->value);
@@ -260,7 +298,9 @@ void Trainer::load_checkpoint(const std::string& path) {
   each(
       [&](const char* prefix, const auto& arrays) { check_tensors(file, model_, prefix, arrays); });
   each([&](const char* prefix, const auto& arrays) { read_tensors(file, model_, prefix, arrays); });
-  optimiser_.set_steps_done(std::stoi(step->second));
+  optimiser_.set_steps_done(static_cast<int>(step));
+  tokens_ = tokens >= 0 ? static_cast<double>(tokens) : std::nan("");
+  return notes;
 }
 
 }  // namespace ramoe

@@ -84,6 +84,13 @@ struct StepReport {
   std::size_t tokens = 0;
 };
 
+/// What a checkpoint says beside weights, moments and step.
+struct CheckpointNotes {
+  Json run;                // whose it is (run_identity), or null
+  int metrics_lines = -1;  // of metrics.jsonl when it was saved; -1: not known
+  bool checked = false;    // when read: whether it has a checksum; old ones have none
+};
+
 class Trainer {
  public:
   /// The model must outlive the trainer. Parameters that are not trainable stay as they are.
@@ -91,15 +98,21 @@ class Trainer {
 
   /// One optimiser step from `config.accumulate` batches given by `next(micro)`; those without a
   /// row, as where an epoch ends, are passed over. Error, naming step and part, if a loss, the
-  /// gradient norm or the update is not finite; weights and moments are then unchanged.
+  /// gradient norm or the update is not finite; weights and moments are then unchanged, as they
+  /// are when it is Interrupted.
   StepReport step(const std::function<TrainingBatch(int micro)>& next, ExtraLoss* extra = nullptr);
 
   int steps_done() const { return optimiser_.steps_done(); }
+  /// Mean over all steps so far, those before a resume too; padding counts. NaN after a resume from
+  /// an old checkpoint, which does not say.
+  double tokens_per_step() const;
 
-  /// Weights, moments and step number in one file, so that a kill leaves a consistent state.
-  void save_checkpoint(const std::string& path) const;
-  /// Error: the file belongs to another model (tensor and shapes are named) or is damaged.
-  void load_checkpoint(const std::string& path);
+  /// Weights, moments, step number and notes in one file with a checksum, so that a kill leaves a
+  /// consistent state.
+  void save_checkpoint(const std::string& path, const CheckpointNotes& notes = {}) const;
+  /// Error: the file is damaged, or belongs to another run than `run` (null: any; what differs is
+  /// named) or to another model (tensor and shapes are named). Nothing has changed then.
+  CheckpointNotes load_checkpoint(const std::string& path, const Json& run = nullptr);
 
   const Arena& arena() const { return arena_; }
 
@@ -120,6 +133,7 @@ class Trainer {
   Model<float>& model_;
   TrainConfig config_;
   mutable AdamW optimiser_;
+  double tokens_ = 0;  // of all steps: a whole number
   Arena arena_;
   Tape<float> tape_;
 };

@@ -41,11 +41,11 @@ void WeightFiles::open_shards(const std::string& index) {
   std::map<std::string, std::string> path_from_shard;
   for (const auto& [tensor, file] : map.items()) {
     check(file.is_string(), index, ": weight_map.", tensor, " is ", file.dump(),
-          "; wanted the name of a file.");
+          "; expected the name of a file.");
     const std::string shard = file.get<std::string>();
     check(shard.ends_with(".safetensors") && shard.find('/') == std::string::npos, index,
           ": weight_map.", tensor, " names \"", shard,
-          "\"; wanted a .safetensors file in the same folder.");
+          "\"; expected a .safetensors file in the same folder.");
     path_from_shard.emplace(shard, path_ + "/" + shard);
   }
   for (const auto& [shard, path] : path_from_shard) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ch01_tensor/philox.h"
+#include "support/stop.h"
 
 namespace ramoe {
 
@@ -37,7 +38,12 @@ MixtureBatches::MixtureBatches(const Mixture& mixture, const Tokenizer& tokenize
       batch_(batch),
       accumulate_(accumulate),
       question_targets_(question_targets),
-      seed_(seed) {}
+      seed_(seed) {
+  constexpr std::int64_t kMost = 1 << 20;
+  check(std::int64_t{batch} * accumulate <= kMost,
+        "batch * accumulate = ", std::int64_t{batch} * accumulate, " rows a step; at most ", kMost,
+        " are drawn together. Lower one of them.");
+}
 
 TrainingBatch MixtureBatches::batch(std::int64_t number) {
   const std::int64_t step = number / accumulate_;
@@ -60,8 +66,10 @@ TrainingBatch MixtureBatches::batch(std::int64_t number) {
 std::vector<std::string> tokenizer_lines(const Mixture& mixture, int documents) {
   std::vector<std::string> lines;
   for (const Document& document : mixture.lexicon_documents()) lines.push_back(document.text());
-  for (int i = 0; i < documents; ++i)
+  for (int i = 0; i < documents; ++i) {
+    stop_point();
     lines.push_back(mixture.document(static_cast<std::uint64_t>(i)).text());
+  }
   return lines;
 }
 

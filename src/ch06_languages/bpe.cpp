@@ -7,6 +7,7 @@
 
 #include "ch06_languages/unicode.h"
 #include "support/error.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -22,7 +23,7 @@ std::uint64_t pair_key(int left, int right) {
 }
 
 int require(int id, const char* name) {
-  check(id >= 0, "this tokenizer has no ", name, " token; name one in tokenizer_config.json");
+  check(id >= 0, "this tokenizer has no ", name, " token; name one in tokenizer_config.json.");
   return id;
 }
 
@@ -34,7 +35,7 @@ MergeTable::MergeTable(const std::vector<Merge>& merges)
   for (const Merge& m : merges) {
     Slot& slot = slots_[place(pair_key(m.left, m.right))];
     check(slot.pair == kFree, "merge ", rank, " joins tokens ", m.left, " and ", m.right,
-          ", which merge ", slot.found.rank, " does already; each pair may be listed once");
+          ", which merge ", slot.found.rank, " does already; each pair may be listed once.");
     slot = {pair_key(m.left, m.right), {rank, m.result}};
     ++rank;
   }
@@ -155,28 +156,29 @@ void Tokenizer::index_tokens() {
       const auto [other, fresh] = id_from_token_.emplace(bytes, id);
       const bool may_repeat = !ordinary && ordinary_[static_cast<std::size_t>(other->second)];
       check(fresh || may_repeat, "tokens ", other->second, " and ", id, " are both '", bytes,
-            "'; tokens must be distinct");
+            "'; tokens must be distinct.");
       if (ordinary && bytes.size() == 1) id_from_byte_[static_cast<unsigned char>(bytes[0])] = id;
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
     const bool never_in_utf8 = byte == 0xC0 || byte == 0xC1 || byte > 0xF4;
     check(never_in_utf8 || id_from_byte_[static_cast<std::size_t>(byte)] >= 0, "byte ", byte,
-          " has no token; a byte-level vocabulary needs all that UTF-8 uses");
+          " has no token; a byte-level vocabulary needs all that UTF-8 uses.");
   }
 }
 
 void Tokenizer::check_parts() const {
   const int v = vocab_size();
   const auto check_id = [&](int id, const char* what, std::size_t where) {
-    check(id >= 0 && id < v, what, " ", where, " names token ", id, ", but ids are 0..", v - 1);
-    check(!token(id).empty(), what, " ", where, " names token ", id, ", which is empty");
+    check(id >= 0 && id < v, what, " ", where, " names token ", id, ", but ids are 0..", v - 1,
+          ".");
+    check(!token(id).empty(), what, " ", where, " names token ", id, ", which is empty.");
   };
   std::vector<char> added(parts_.tokens.size(), 0);
   for (std::size_t i = 0; i < parts_.added.size(); ++i) {
     check_id(parts_.added[i].id, "added token", i);
     char& seen = added[static_cast<std::size_t>(parts_.added[i].id)];
-    check(!seen, "added token ", i, " is '", token(parts_.added[i].id), "' for the second time");
+    check(!seen, "added token ", i, " is '", token(parts_.added[i].id), "' for the second time.");
     seen = 1;
   }
   for (std::size_t rank = 0; rank < parts_.merges.size(); ++rank) {
@@ -186,7 +188,7 @@ void Tokenizer::check_parts() const {
     check(left.size() + right.size() == result.size() && result.starts_with(left) &&
               result.ends_with(right),
           "merge ", rank, " makes '", result, "' of '", left, "' and '", right,
-          "'; the result must be the two joined");
+          "'; the result must be the two joined.");
   }
   for (const int id : {parts_.bos, parts_.eos, parts_.pad}) {
     if (id != -1) check_id(id, "bos, eos or pad:", 0);
@@ -201,6 +203,7 @@ std::vector<int> Tokenizer::encode(std::string_view text, SpecialText special) c
 }
 
 std::vector<int> Tokenizer::encode(std::string_view text, SpecialText special, Cache* cache) const {
+  stop_point();
   std::vector<int> ids;
   for (const AddedTokenSet::Part& part : raw_.split(text, special == SpecialText::tokens)) {
     if (part.token) {

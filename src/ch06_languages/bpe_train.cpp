@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "support/error.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -59,10 +60,11 @@ struct Growing {
 /// The distinct pieces as bytes, in an order that does not depend on that of the lines.
 std::vector<Word> count_words(const std::vector<WeightedLine>& lines, int vocab_size) {
   check(vocab_size >= kSmallestVocab, "vocab_size is ", vocab_size, ", but ", kSpecials,
-        " special tokens and 256 bytes need at least ", kSmallestVocab);
+        " special tokens and 256 bytes need at least ", kSmallestVocab, ".");
   const PieceScanner scanner = find_scanner(kWordsPattern);
   std::map<std::string, long, std::less<>> counts;
   for (const auto& [line, count] : lines) {
+    stop_point();
     check(count >= 0, "a line counts ", count, " times; give 0 or more: '", line, "'");
     for (const std::string_view piece : pretokenize(line, scanner)) {
       const auto found = counts.find(piece);
@@ -109,7 +111,7 @@ class PairCounts {
  public:
   explicit PairCounts(std::vector<Word> words) : words_(std::move(words)) {
     std::unordered_set<Pair, PairHash> seen;
-    for (std::size_t w = 0; w < words_.size(); ++w) add_word(w, +1, seen);
+    for (std::size_t w = 0; w < words_.size(); ++w) stop_point(), add_word(w, +1, seen);
     offer(seen);
   }
 
@@ -133,6 +135,7 @@ class PairCounts {
     places.erase(std::unique(places.begin(), places.end()), places.end());
     std::unordered_set<Pair, PairHash> lost, seen;
     for (const std::size_t w : places) {
+      stop_point();
       add_word(w, -1, lost);
       replace_pair(words_[w].ids, pair, result);
       add_word(w, +1, seen);

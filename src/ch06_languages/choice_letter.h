@@ -1,13 +1,13 @@
 // Chapter 6.7 - the chosen letter of a text; the rules are in extractors.h
 #pragma once
 
-#include <string>
 #include <string_view>
-#include <vector>
+
+#include "ch06_languages/choice_alphabets.h"
 
 namespace ramoe {
 
-/// "A" to "J", or nothing.
-std::vector<std::string> choice_letter(std::u32string_view text);
+/// The choice that the text says; its latin is 0 if it says none.
+Choice choice_letter(std::string_view lang, std::u32string_view text);
 
 }  // namespace ramoe

@@ -29,7 +29,8 @@ std::uint64_t seed_for(std::uint64_t seed, const std::string& purpose) {
 
 void CorpusConfig::list(FieldList& f) {
   f.add("data", &data, "folder with world.json and languages/");
-  f.add("languages", &languages, "codes of the packs; English must be one");
+  f.add("languages", &languages, "codes or names of the packs; English must be one");
+  f.also("languages", {"language", "lang", "on"});
   f.add("tasks", &tasks, "tasks of the corpus", {.choices = task_names()});
   f.add("data_seed", &data_seed, "seed of the splits and of the follow items");
   f.add("mixture_exponent", &mixture_exponent,
@@ -242,6 +243,11 @@ std::vector<std::string> Corpus::english_text(int names) const {
 bool Corpus::is_verified(const Example& example, const std::string& output) const {
   if (example.task != name_of(Task::follow)) return ParallelData::is_verified(example, output);
   return follows(parse_instruction(example.id), output, pack(example.lang)).ok;
+}
+
+std::vector<std::string> Corpus::names_of(const std::string& lang) const {
+  const LanguagePack& found = pack(lang);
+  return {found.english_name, found.own_name};
 }
 
 std::string Corpus::checksum() const {

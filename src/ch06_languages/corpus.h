@@ -105,6 +105,7 @@ class Corpus : public ParallelData {
   std::vector<std::string> english_text(int names = 1) const override;
   /// Of follow: whether the output follows the instruction (tasks.h).
   bool is_verified(const Example& example, const std::string& output) const override;
+  std::vector<std::string> names_of(const std::string& lang) const override;
 
   /// Changes with any byte of the packs and the world, and with any field of the config but `data`.
   std::string checksum() const override;

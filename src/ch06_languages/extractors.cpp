@@ -26,21 +26,31 @@ Extractor parse_extractor(const std::string& name) {
        nearest.empty() ? "." : "; did you mean " + nearest + "?");
 }
 
-std::vector<std::string> readings(Extractor extractor, std::string_view text) {
+std::vector<std::string> readings(Extractor extractor, std::string_view lang,
+                                  std::string_view text) {
   switch (extractor) {
     case Extractor::last_number:
-      return last_number(decode_utf8(text));
-    case Extractor::choice_letter:
-      return choice_letter(decode_utf8(text));
+      return last_number(lang, decode_utf8(text));
+    case Extractor::choice_letter: {
+      const Choice choice = choice_letter(lang, decode_utf8(to_nfc(text)));
+      if (choice.latin == 0) return {};
+      return {std::string(1, choice.latin)};
+    }
     case Extractor::exact:
       break;
   }
   return {normalise_answer(text)};
 }
 
-bool is_same_answer(Extractor extractor, std::string_view answer, std::string_view output) {
-  const std::vector<std::string> wanted = readings(extractor, answer);
-  for (const std::string& reading : readings(extractor, output))
+bool is_same_answer(Extractor extractor, std::string_view lang, std::string_view answer,
+                    std::string_view output) {
+  if (extractor == Extractor::choice_letter) {
+    const Choice wanted = choice_letter(lang, decode_utf8(to_nfc(answer)));
+    return wanted.latin != 0 &&
+           is_same_choice(wanted, choice_letter(lang, decode_utf8(to_nfc(output))));
+  }
+  const std::vector<std::string> wanted = readings(extractor, lang, answer);
+  for (const std::string& reading : readings(extractor, lang, output))
     if (std::find(wanted.begin(), wanted.end(), reading) != wanted.end()) return true;
   return false;
 }

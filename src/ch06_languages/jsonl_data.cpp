@@ -24,7 +24,7 @@ void JsonlConfig::list(FieldList& f) {
 }
 
 JsonlData::JsonlData(const JsonlConfig& config) : config_(config) {
-  check(!config_.data.empty(), "no data were named; give --data=FILE.jsonl,MORE.jsonl");
+  check(!config_.data.empty(), "no data were named; give --data=FILE.jsonl,MORE.jsonl.");
   check(config_.adapt_share + config_.valid_share <= 1,
         "adapt_share + valid_share = ", config_.adapt_share + config_.valid_share,
         "; together they can be 1 at most.");
@@ -46,8 +46,8 @@ JsonlData::JsonlData(const JsonlConfig& config) : config_(config) {
 
 namespace {
 bool share_reading(const Example& a, const Example& b) {
-  const std::vector<std::string> of_a = readings(a.extractor, a.answer),
-                                 of_b = readings(b.extractor, b.answer);
+  const std::vector<std::string> of_a = readings(a.extractor, a.lang, a.answer),
+                                 of_b = readings(b.extractor, b.lang, b.answer);
   return std::any_of(of_a.begin(), of_a.end(), [&](const std::string& reading) {
     return std::find(of_b.begin(), of_b.end(), reading) != of_b.end();
   });

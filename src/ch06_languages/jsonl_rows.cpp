@@ -9,6 +9,7 @@
 #include "support/error.h"
 #include "support/files.h"
 #include "support/json.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -19,6 +20,7 @@ class Row {
   Row(const std::string& path, int number, const std::string& line,
       const std::vector<std::string>& keys)
       : where_(cat(path, ", line ", number)) {
+    stop_point();
     check_utf8(line);
     std::set<std::string> seen;
     const auto watch_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
@@ -126,10 +128,11 @@ std::vector<ItemRow> read_item_rows(const std::string& path, Extractor extractor
     if (row.has("split")) item.split = row.parsed("split", parse_split);
     check(item.split != Split::base, row.where(),
           ": \"split\" = \"base\" is pre-training's; wanted adapt_train, adapt_valid or test.");
-    check(!readings(e.extractor, e.answer).empty(), row.where(), ": \"answer\" = \"", e.answer,
-          "\" cannot be read by its extractor ", name_of(e.extractor),
-          e.extractor == Extractor::last_number ? ": it has no number."
-                                                : ": it has no letter A to J that stands alone.");
+    check(!readings(e.extractor, e.lang, e.answer).empty(), row.where(), ": \"answer\" = \"",
+          e.answer, "\" cannot be read by its extractor ", name_of(e.extractor),
+          e.extractor == Extractor::last_number
+              ? ": it has no number."
+              : ": it has no letter of a choice (A to J) that stands alone.");
     rows.push_back(std::move(item));
   });
   return rows;

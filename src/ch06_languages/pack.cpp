@@ -229,6 +229,36 @@ std::vector<std::string> available_languages(const std::string& folder) {
   return codes;
 }
 
+bool names_language(const std::string& text, const std::string& code,
+                    const std::vector<std::string>& names) {
+  return same_name(text, code) || std::any_of(names.begin(), names.end(), [&](const auto& name) {
+           return normalise_answer(name) == normalise_answer(text);
+         });
+}
+
+std::vector<std::string> language_codes(const std::string& folder,
+                                        const std::vector<std::string>& given) {
+  const std::vector<std::string> available = available_languages(folder);
+  const auto is_code = [&](const std::string& text) {
+    return std::find(available.begin(), available.end(), text) != available.end();
+  };
+  std::vector<std::string> codes = given;
+  for (std::string& code : codes) {
+    if (is_code(code)) continue;
+    for (const std::string& one : available) {
+      const Json file = read_json(folder + "/languages/" + one + ".json");
+      std::vector<std::string> names;
+      for (const char* key : {"english_name", "own_name"})
+        if (file.is_object() && file.contains(key) && file[key].is_string())
+          names.push_back(file[key].get<std::string>());
+      if (!names_language(code, one, names)) continue;
+      code = one;
+      break;
+    }
+  }
+  return codes;
+}
+
 std::vector<LanguagePack> load_packs(const std::string& folder,
                                      const std::vector<std::string>& codes, const World& world) {
   const std::vector<std::string> available = available_languages(folder);
@@ -239,8 +269,9 @@ std::vector<LanguagePack> load_packs(const std::string& folder,
     if (std::find(available.begin(), available.end(), code) == available.end()) {
       const std::string nearest = nearest_word(code, available);
       fail("there is no pack for the language \"", code, "\" in ", folder, "/languages",
-           nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?", " There are ",
-           joined(available), "; data/SOURCES.md says how to add one.");
+           nearest.empty() ? "." : "; did you mean \"" + nearest + "\"?", " There are ",
+           joined(available), "; `python3 data/make_packs.py --cldr PATH/cldr-json --languages ",
+           code, "` makes another (data/SOURCES.md).");
     }
     check(seen.insert(code).second, "the language ", code, " is given twice; once is enough.");
     packs.push_back(load_pack(folder + "/languages/" + code + ".json"));

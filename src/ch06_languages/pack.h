@@ -93,6 +93,16 @@ void check_names(const LanguagePack& pack, const World& world);
 std::vector<LanguagePack> load_packs(const std::string& folder,
                                      const std::vector<std::string>& codes, const World& world);
 
+/// The given languages by their codes: a pack's code, English name or own name in any case is
+/// understood; what is none of these stays as it is, for load_packs() to refuse.
+std::vector<std::string> language_codes(const std::string& folder,
+                                        const std::vector<std::string>& given);
+
+/// Whether a text names a language: same_name() as its code, or equal to one of its names but for
+/// case and white space.
+bool names_language(const std::string& text, const std::string& code,
+                    const std::vector<std::string>& names);
+
 /// The codes of the packs in folder/languages, sorted. Error: no such folder.
 std::vector<std::string> available_languages(const std::string& folder);
 

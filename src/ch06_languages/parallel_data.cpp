@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ch06_languages/pack.h"
 #include "support/config.h"
 #include "support/error.h"
 
@@ -17,7 +18,7 @@ void require(const std::string& what, const std::string& name,
   for (const std::string& one : known) list += " " + one;
   const std::string nearest = nearest_word(name, known);
   fail("the data have no ", what, " \"", name, "\"",
-       nearest.empty() ? std::string(";") : "; did you mean \"" + nearest + "\"?",
+       nearest.empty() ? std::string(".") : "; did you mean \"" + nearest + "\"?",
        " There are:", list, ".");
 }
 
@@ -34,11 +35,24 @@ Split parse_split(const std::string& name) {
 }
 
 bool Example::is_answered_by(const std::string& output) const {
-  return is_same_answer(extractor, answer, output);
+  return is_same_answer(extractor, lang, answer, output);
 }
 
 bool ParallelData::is_verified(const Example& example, const std::string& output) const {
   return example.is_answered_by(output);
+}
+
+std::vector<std::string> ParallelData::names_of(const std::string&) const {
+  return {};
+}
+
+std::string ParallelData::language_code(const std::string& given) const {
+  const std::vector<std::string> codes = languages();
+  if (std::find(codes.begin(), codes.end(), given) != codes.end()) return given;
+  for (const std::string& code : codes)
+    if (names_language(given, code, names_of(code))) return code;
+  require_language(given);
+  return given;
 }
 
 std::vector<std::string> ParallelData::targets() const {

@@ -72,6 +72,11 @@ class ParallelData {
   /// Changes with anything that changes an example, a text or a split.
   virtual std::string checksum() const = 0;
 
+  /// Other names of a language than its code, where the data know any.
+  virtual std::vector<std::string> names_of(const std::string& lang) const;
+
+  /// The code of a language given by code or name (names_language). Error: as require_language.
+  std::string language_code(const std::string& given) const;
   /// languages() without English.
   std::vector<std::string> targets() const;
   /// Error: not a language (a task) of this data, with the nearest and those there are.

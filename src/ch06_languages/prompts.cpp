@@ -33,7 +33,48 @@ void append(std::vector<int>& tokens, const std::vector<int>& more) {
   tokens.insert(tokens.end(), more.begin(), more.end());
 }
 
+/// The bytes of an output up to the stop text, or to its end. The stop text is looked for with
+/// special tokens spelled out; what is kept has none.
+std::string up_to_stop(const Tokenizer& tokenizer, const std::string& stop,
+                       const std::vector<int>& output) {
+  if (stop.empty()) return tokenizer.decode_text(output);
+  const std::size_t end = tokenizer.decode(output).find(stop);
+  std::string text;
+  std::size_t at = 0;
+  for (const int id : output) {
+    const std::string& token = tokenizer.token(id);
+    if (at >= end) break;
+    if (!tokenizer.is_special(id)) text += token.substr(0, end - at);
+    at += token.size();
+  }
+  return text;
+}
+
 }  // namespace
+
+std::string unescaped(const std::string& key, const std::string& text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      plain += text[i];
+      continue;
+    }
+    const char next = i + 1 < text.size() ? text[++i] : '\0';
+    check(next == 'n' || next == 't' || next == '\\', key, " = \"", text,
+          "\": after a backslash n, t or another backslash was expected.");
+    plain += next == 'n' ? '\n' : next == 't' ? '\t' : '\\';
+  }
+  return plain;
+}
+
+void set_stop(PromptFormat& format, const Tokenizer& tokenizer, const std::string& typed) {
+  format.stop = unescaped("stop", typed);
+  if (format.stop.empty()) return;
+  const int special = special_at(tokenizer, format.stop, 0);
+  if (special < 0 || tokenizer.token(special) != format.stop) return;
+  if (std::find(format.eos.begin(), format.eos.end(), special) == format.eos.end())
+    format.eos.push_back(special);
+}
 
 Prompts::Prompts(const Tokenizer& tokenizer) : Prompts(tokenizer, plain_format(tokenizer)) {}
 
@@ -108,13 +149,11 @@ TrainingSequence Prompts::example(CachedEncoder& encoder, const std::string& que
 
 bool Prompts::has_stopped(const std::vector<int>& output) const {
   return !format_.stop.empty() &&
-         tokenizer_->decode_text(output).find(format_.stop) != std::string::npos;
+         tokenizer_->decode(output).find(format_.stop) != std::string::npos;
 }
 
 std::string Prompts::answer_text(const std::vector<int>& output) const {
-  std::string text = tokenizer_->decode_text(output);
-  if (!format_.stop.empty()) text.resize(std::min(text.size(), text.find(format_.stop)));
-  return encode_utf8(decode_utf8(text));
+  return encode_utf8(decode_utf8(up_to_stop(*tokenizer_, format_.stop, output)));
 }
 
 std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,

@@ -30,6 +30,12 @@ struct PromptFormat {
   std::vector<int> eos;  // each ends an answer; the first closes those to be learnt
 };
 
+/// A text as typed on a command line: \n, \t and \\ become new line, tab and backslash. Error with
+/// the key: another character behind a backslash.
+std::string unescaped(const std::string& key, const std::string& text);
+/// Sets the stop text as typed. One that is a special token is an EOS as well.
+void set_stop(PromptFormat& format, const Tokenizer& tokenizer, const std::string& typed);
+
 class Prompts {
  public:
   /// Questions alone, with the tokenizer's BOS and EOS as far as it has them. Not explicit: where
@@ -51,10 +57,11 @@ class Prompts {
   TrainingSequence example(CachedEncoder& encoder, const std::string& question,
                            const std::string& answer) const;
 
-  /// Whether an output has ended by the stop text; EOS is the business of generate().
+  /// Whether an output has ended by the stop text, which may have special tokens in it; EOS is the
+  /// business of generate().
   bool has_stopped(const std::vector<int>& output) const;
-  /// The text of an output, up to the stop text. A model may begin a character and not end it: its
-  /// broken bytes become U+FFFD, so that the text can be kept in JSON.
+  /// The text of an output, up to the stop text, without special tokens. Broken bytes of a
+  /// character that was not ended become U+FFFD, so that the text can be kept in JSON.
   std::string answer_text(const std::vector<int>& output) const;
 
  private:

@@ -278,18 +278,18 @@ Verdict follows(const Instruction& instruction, const std::string& output,
       return {false, "vocabulary: \"" + cut.gaps[i] + "\" is no name known here"};
   }
   if (found != wanted.size())
-    return {false, cat("count: ", found, " names where ", wanted.size(), " were wanted")};
+    return {false, cat("count: ", found, " names where ", wanted.size(), " were expected")};
   for (std::size_t i = 0; i < found; ++i)
     if (cut.names[i] != wanted[i])
-      return {false,
-              cat("order: name ", i + 1, " is \"", cut.names[i], "\", wanted \"", wanted[i], "\"")};
+      return {false, cat("order: name ", i + 1, " is \"", cut.names[i], "\", expected \"",
+                         wanted[i], "\"")};
   for (std::size_t i = 0; i + 1 < found; ++i) {
     // Only the wanted join says what a separator looks like once blanks are normalised.
     const std::string separator = pack.list.separator(static_cast<int>(i), static_cast<int>(found));
     const std::string pair = normalise_answer(wanted[i] + separator + wanted[i + 1]);
     if (pair != wanted[i] + cut.gaps[i + 1] + wanted[i + 1])
       return {false,
-              "separator: \"" + cut.gaps[i + 1] + "\" where \"" + separator + "\" was wanted"};
+              "separator: \"" + cut.gaps[i + 1] + "\" where \"" + separator + "\" was expected"};
   }
   return {true, ""};
 }

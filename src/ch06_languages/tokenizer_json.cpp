@@ -208,13 +208,17 @@ bool from_byte_letters(std::string_view letters, std::string& bytes) {
   return true;
 }
 
-Tokenizer load_tokenizer(const std::string& folder) {
+Tokenizer load_tokenizer(const std::string& folder, std::vector<std::string>* notes) {
   const std::string file = folder + "/tokenizer.json";
   const JsonTree tree = parse_tree(file);
   const JsonPlace root{file, "", tree};
   TokenizerParts parts;
   Spelled spelled;
   read_steps(root, parts);
+  if (notes && (root.given("truncation") || root.given("padding")))
+    notes->push_back(file +
+                     ": its settings of truncation and padding are ignored, as AutoTokenizer "
+                     "ignores them.");
   read_tokens(root, parts, spelled);
   read_merges(root, parts, spelled);
   check_unknown(root, spelled);

@@ -25,8 +25,9 @@ void save_tokenizer(const Tokenizer& tokenizer, const std::string& folder);
 /// (chat_template and so on) is left alone. Error: broken JSON; a key of tokenizer.json unknown,
 /// missing or with a value we cannot honour; ids twice or far apart; a merge of unknown tokens; a
 /// bos, eos or pad token that does not exist; add_prefix_space; an added_tokens_decoder that
-/// tokenizer.json contradicts.
-Tokenizer load_tokenizer(const std::string& folder);
+/// tokenizer.json contradicts. Settings of truncation and padding are ignored, as AutoTokenizer
+/// does, and `notes` gets a line that says so.
+Tokenizer load_tokenizer(const std::string& folder, std::vector<std::string>* notes = nullptr);
 
 /// Bytes as the printable characters that tokenizer.json writes for them (GPT-2's alphabet: a blank
 /// is U+0120).

@@ -128,8 +128,6 @@ void read_steps(const JsonPlace& root, TokenizerParts& parts) {
   root.only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
              "post_processor", "decoder", "model"});
   root.require("version", {"1.0"});
-  root.expect("truncation", {nullptr});
-  root.expect("padding", {nullptr});
   if (root.given("normalizer")) {
     root["normalizer"].require("type", {"NFC"});
     root["normalizer"].only({"type"});

@@ -216,6 +216,28 @@ CharClass char_class(char32_t c) {
   return range ? range->value : CharClass::other;
 }
 
+bool is_letter(char32_t c) {
+  return char_class(c) == CharClass::letter || char_class(c) == CharClass::mark;
+}
+
+bool is_latin_letter(char32_t c) {
+  return (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z') ||
+         (c >= 0x00C0 && c <= 0x024F && c != 0x00D7 && c != 0x00F7) || (c >= 0x1E00 && c <= 0x1EFF);
+}
+
+bool is_invisible(char32_t c) {
+  return c == 0x00AD || c == 0x061C || (c >= 0x200B && c <= 0x200F) ||
+         (c >= 0x202A && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+         (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF;
+}
+
+int digit_value(char32_t c) {
+  const char32_t* after = std::upper_bound(std::begin(kDigitZeros), std::end(kDigitZeros), c);
+  if (after == std::begin(kDigitZeros)) return -1;
+  const char32_t digit = c - *(after - 1);
+  return digit < 10 ? static_cast<int>(digit) : -1;
+}
+
 bool is_word(char32_t c) {
   const CharClass value = char_class(c);
   return value == CharClass::letter || value == CharClass::mark || find_range(kJoining, c);

@@ -1,4 +1,4 @@
-// Chapter 6.1 - text as code points: UTF-8, four classes of characters, lower case, NFC
+// Chapter 6.1 - text as code points: UTF-8, four classes of characters, digits, lower case, NFC
 //
 // Broken UTF-8 is never an error: every maximal part of a sequence that cannot be completed reads
 // as one U+FFFD (Unicode 3.9, "substitution of maximal subparts"; what browsers and Python do).
@@ -37,9 +37,20 @@ std::string encode_utf8(std::u32string_view text);
 enum class CharClass : std::uint8_t { other, letter, mark, number, white_space };
 CharClass char_class(char32_t c);
 
+/// The value of a decimal digit (general category Nd) of any script, or -1.
+int digit_value(char32_t c);
+
 /// Whether \w of a regular expression holds c: letters, marks, decimal and letter-like numbers,
 /// connectors such as '_', joiners (Unicode TR 18, annex C).
 bool is_word(char32_t c);
+
+/// Letters and marks of all scripts.
+bool is_letter(char32_t c);
+/// Of the Latin script, accents included.
+bool is_latin_letter(char32_t c);
+
+/// Whether c shows nothing of itself: direction marks, joiners, soft hyphens, variation selectors.
+bool is_invisible(char32_t c);
 
 /// Simple (one to one, language-independent) lower case; c itself if it has none.
 char32_t to_lower(char32_t c);

@@ -63,7 +63,7 @@ Zone zone_from_curve(const std::vector<double>& divergence) {
 
 Zone zone_from_depth(int layers, double begin, double end) {
   check(layers > 0 && begin >= 0 && begin < end && end <= 1, "zone by depth from ", begin, " to ",
-        end, " of ", layers, " layers; wanted 0 <= begin < end <= 1.");
+        end, " of ", layers, " layers; expected 0 <= begin < end <= 1.");
   Zone zone{layers, -1};
   for (int l = 0; l < layers; ++l) {
     const double centre = (l + 0.5) / layers;

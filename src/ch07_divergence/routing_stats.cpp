@@ -44,7 +44,8 @@ bool fits(std::size_t rows, const std::vector<int>& last) {
 
 std::vector<SequenceRouting> sequence_routing(Model<float>& model,
                                               const std::vector<std::vector<int>>& sequences,
-                                              const std::vector<TokenSpan>& spans) {
+                                              const std::vector<TokenSpan>& spans,
+                                              const Watch& watch) {
   check(spans.empty() || spans.size() == sequences.size(), "sequence_routing: ", spans.size(),
         " spans for ", sequences.size(), " sequences.");
   std::vector<int> order(sequences.size());  // similar lengths together
@@ -76,6 +77,7 @@ std::vector<SequenceRouting> sequence_routing(Model<float>& model,
         usage(result[i].u[l], forward.routing[l], batch, b, span, counted);
       }
     }
+    if (watch) watch(batch.B);
   }
   return result;
 }

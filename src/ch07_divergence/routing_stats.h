@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
+#include "ch05_training/progress.h"
 
 namespace ramoe {
 
@@ -31,10 +32,11 @@ int mean_routing(std::vector<double>& q, const Routing<float>& routing, const To
                  int b, TokenSpan span);
 
 /// The routing of each sequence (BOS + text), in order. `spans`: one per sequence, or empty for
-/// all. Error: a sequence without any counted token.
+/// all. `watch` is told of the sequences done. Error: a sequence without any counted token.
 std::vector<SequenceRouting> sequence_routing(Model<float>& model,
                                               const std::vector<std::vector<int>>& sequences,
-                                              const std::vector<TokenSpan>& spans = {});
+                                              const std::vector<TokenSpan>& spans = {},
+                                              const Watch& watch = {});
 
 /// The mean over sequences of q (or u).
 PerLayer mean_of(const std::vector<SequenceRouting>& routings, PerLayer SequenceRouting::*which);

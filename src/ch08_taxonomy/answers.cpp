@@ -1,8 +1,10 @@
 #include "ch08_taxonomy/answers.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 
-#include "ch05_training/progress.h"
+#include "ch05_training/memory.h"
 
 namespace ramoe {
 namespace {
@@ -33,6 +35,19 @@ class LateProgress {
   std::optional<Progress> progress_;
 };
 
+/// Error if the keys and values of one batch of questions cannot fit.
+void check_cache(const ModelConfig& config, const std::vector<std::vector<int>>& inputs,
+                 const AnswerOptions& options) {
+  std::size_t longest = 0;
+  for (const std::vector<int>& input : inputs) longest = std::max(longest, input.size());
+  const double row = double(longest) + options.max_new_tokens;
+  const double rows = std::min({double(inputs.size()), double(options.batch),
+                                std::max(1.0, std::floor(options.batch_tokens / row))});
+  check_memory(rows * row * cache_bytes_per_token(config),
+               cat("answering ", rows, " questions together"),
+               "lower --answer_tokens or --answer_batch");
+}
+
 }  // namespace
 
 void AnswerOptions::list(FieldList& f) {
@@ -40,6 +55,9 @@ void AnswerOptions::list(FieldList& f) {
   f.add("answer_batch", &batch, "most questions answered together", {1, 1 << 16});
   f.add("answer_tokens", &batch_tokens,
         "most tokens of such a batch, prompts and answers; bounds the memory", {1, 1 << 30});
+  f.add("stop", &stop,
+        "text that ends an answer besides EOS, such as \\n or <|im_end|>; empty: as the base run "
+        "says");
 }
 
 std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts,
@@ -55,6 +73,7 @@ std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts
           " new ones it exceeds the model's maximum of ", model.config().max_position_embeddings,
           " positions. Shorten it, or lower --max_new_tokens.");
   }
+  check_cache(model.config(), inputs, options);
   CachedMoe cached(model, options.hook);
   GenerateOptions generation;
   generation.max_new_tokens = options.max_new_tokens;
@@ -64,8 +83,16 @@ std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts
   generation.vocabulary = prompts.tokenizer().vocab_size();
   if (!prompts.format().stop.empty())
     generation.has_stopped = [&](const auto& output) { return prompts.has_stopped(output); };
-  LateProgress progress(options.title, inputs.size() * std::size_t(options.max_new_tokens));
-  generation.watch = [&](std::size_t done) { progress.update(done); };
+  LateProgress progress(options.watch ? "" : options.title,
+                        inputs.size() * std::size_t(options.max_new_tokens));
+  double told = 0;
+  generation.watch = [&](std::size_t done) {
+    progress.update(done);
+    if (!options.watch) return;
+    const double questions = static_cast<double>(done) / options.max_new_tokens;
+    options.watch(questions - told);
+    told = questions;
+  };
   const std::vector<std::vector<int>> outputs = generate(cached, inputs, generation);
   progress.finish();
   std::vector<Answer> answers;

@@ -58,7 +58,7 @@ double alignment_divergence(const AlignmentMeasure& measure, const std::vector<d
                             std::vector<double>& g) {
   check(q.size() == q_star.size() && !support.empty(), "alignment of ", q.size(), " experts with ",
         q_star.size(), " over a support of ", support.size(),
-        "; wanted equal numbers and a support.");
+        "; expected equal numbers and a support.");
   double m = 0, m_star = 0;
   for (const int k : support) {
     check(k >= 0 && k < static_cast<int>(q.size()), "support expert ", k, " is not one of ",

@@ -30,7 +30,7 @@ std::vector<FinetuneExample> finetune_examples(const std::vector<ExamplePair>& p
 
 std::vector<FinetuneExample> draw_examples(const std::vector<FinetuneExample>& examples, int count,
                                            std::uint64_t seed) {
-  check(count >= 0, "train_pairs = ", count, ": wanted 0, for all, or how many to draw.");
+  check(count >= 0, "train_pairs = ", count, ": expected 0, for all, or how many to draw.");
   if (count == 0 || std::size_t(count) >= examples.size()) return examples;
   std::vector<int> order(examples.size());
   std::iota(order.begin(), order.end(), 0);

@@ -41,7 +41,7 @@ std::vector<std::vector<int>> rise_experts(const RiseScores& scores, double shar
   };
   const std::size_t L = scores.specific.size();
   check(L > 0 && share > 0 && share <= 1, "RISE was asked for a share of ", share,
-        " of the experts of ", L, " layers; wanted more than 0 and at most 1.");
+        " of the experts of ", L, " layers; expected more than 0 and at most 1.");
   const double total = std::round(share * double(L) * double(scores.specific[0].size()));
   std::vector<std::vector<int>> chosen(L);
   std::size_t layer = 0;

@@ -65,7 +65,7 @@ std::map<int, CurveVariants> curve_variants(const GridResults& results) {
     check(pairs.is_number_integer() && pairs > 0 && (v.method == "sft" || v.method == "ramoe"),
           results.where(), ": the variant ", v.name, " of the group ", curve_group,
           " is of the method ", v.method, " with train_pairs = ", excerpt(pairs),
-          "; wanted sft or ramoe with a number of pairs, or another group.");
+          "; expected sft or ramoe with a number of pairs, or another group.");
     CurveVariants& both = by_pairs[pairs.get<int>()];
     std::string& name = v.method == "sft" ? both.sft : both.ramoe;
     check(name.empty(), results.where(), ": the variants ", name, " and ", v.name, " of the group ",

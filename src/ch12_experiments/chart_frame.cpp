@@ -50,9 +50,24 @@ double Frame::y(double value) const {
 }
 
 std::string palette(std::size_t i) {
-  static constexpr const char* colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                            "#E69F00", "#56B4E9", "#000000"};
+  static constexpr const char* colours[] = {"var(--hue0, #0072B2)", "var(--hue1, #D55E00)",
+                                            "var(--hue2, #009E73)", "var(--hue3, #CC79A7)",
+                                            "var(--hue4, #E69F00)", "var(--hue5, #56B4E9)"};
   return colours[i % std::size(colours)];
+}
+
+std::string dash_pattern(std::size_t i) {
+  static constexpr const char* patterns[] = {"", "4 2", "1 2", "7 2 1 2"};
+  return patterns[i % std::size(patterns)];
+}
+
+void draw_mark(Svg& svg, std::size_t kind, Point at, double radius, const std::string& tip) {
+  const bool hollow = kind % 2 == 1;
+  const Style style = {.fill = hollow ? paper : ink, .stroke = ink, .opacity = 0.85};
+  if (kind / 2 % 2 == 0)
+    svg.circle(at, radius, style, tip);
+  else
+    svg.rectangle(at.x - radius, at.y - radius, 2 * radius, 2 * radius, style, tip);
 }
 
 std::vector<double> counting(std::size_t n) {
@@ -127,10 +142,10 @@ void draw_axes(Svg& svg, const Frame& frame, const Ticks& ticks) {
       svg.text({frame.left - 4, y + 3.5}, short_number(tick, y_decimals),
                {.size = 10, .anchor = Anchor::end, .colour = soft_ink});
   }
-  svg.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, {.stroke = "#888"});
+  svg.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, {.stroke = axis_colour});
   for (const double tick : ticks.x) {
     const double x = frame.x(tick);
-    svg.line({x, frame.bottom}, {x, frame.bottom + 3}, {.stroke = "#888"});
+    svg.line({x, frame.bottom}, {x, frame.bottom + 3}, {.stroke = axis_colour});
     if (ticks.x_numbers)
       svg.text({x, frame.bottom + 13}, short_number(tick, x_decimals),
                {.size = 10, .anchor = Anchor::middle, .colour = soft_ink});
@@ -151,8 +166,13 @@ double draw_legend(Svg& svg, const std::vector<Series>& entries, double left, do
       x = left;
       y += 15;
     }
-    svg.line({x, y - 3.5}, {x + 15, y - 3.5},
-             {.stroke = entry.colour, .stroke_width = 2.5, .dashes = entry.dashes});
+    if (entry.sign == Series::Sign::box)
+      svg.rectangle(x + 2, y - 8.5, 12, 9, {.fill = entry.colour, .stroke = axis_colour});
+    else if (entry.sign == Series::Sign::mark)
+      draw_mark(svg, entry.mark, {x + 8, y - 3.5}, 4);
+    else
+      svg.line({x, y - 3.5}, {x + 15, y - 3.5},
+               {.stroke = entry.colour, .stroke_width = 2.5, .dashes = entry.dashes});
     svg.text({x + 20, y}, entry.label, {.size = 10.5});
     x += entry_width(entry);
   }

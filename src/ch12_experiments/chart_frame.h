@@ -9,8 +9,6 @@
 namespace ramoe {
 
 inline constexpr double chart_width = 400;
-inline constexpr const char *ink = "#222", *soft_ink = "#555", *grid_colour = "#e3e3e3",
-                            *band_colour = "#fff3d6";
 
 /// Smallest and largest of the finite values seen.
 struct Range {
@@ -41,6 +39,8 @@ Ticks ticks_of(const Frame& frame, int x_wanted, int y_wanted, bool whole_x = fa
 void draw_axes(Svg& svg, const Frame& frame, const Ticks& ticks);
 /// The names of the axes: y above the frame, since turned text is hard to read; x below.
 void draw_axis_names(Svg& svg, const Frame& frame, const ChartText& text);
+/// A point in ink: a dot, a ring, a square, a hollow square, and again from the start.
+void draw_mark(Svg& svg, std::size_t kind, Point at, double radius, const std::string& tip = "");
 /// Colours with their names in rows between left and right; returns where the next line would be.
 double draw_legend(Svg& svg, const std::vector<Series>& entries, double left, double right,
                    double top);

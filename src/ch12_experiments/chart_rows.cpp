@@ -1,8 +1,6 @@
 // The charts that are made of rows: stacked bars, heat maps, dots with intervals.
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 
 #include "ch12_experiments/chart_frame.h"
 #include "support/error.h"
@@ -11,6 +9,7 @@ namespace ramoe {
 namespace {
 
 constexpr double row_height = 19, heading_height = 21, row_label_size = 11;
+constexpr const char* outline_colour = "var(--outline, #111)";
 
 /// Room at the left for labels, within reason.
 template <class Groups, class Rows>
@@ -27,23 +26,12 @@ void draw_row_label(Svg& svg, double right, double middle, const std::string& la
            {.size = row_label_size, .anchor = Anchor::end});
 }
 
-/// White towards the colour by a share in [0,1].
-std::string tint(std::array<int, 3> colour, double share) {
-  char text[8];
-  int mixed[3];
-  for (std::size_t i = 0; i < 3; ++i)
-    mixed[i] = static_cast<int>(std::lround(255 + share * (colour[i] - 255)));
-  std::snprintf(text, sizeof text, "#%02x%02x%02x", mixed[0] & 255, mixed[1] & 255, mixed[2] & 255);
-  return text;
-}
-
-constexpr std::array<int, 3> map_colour = {0, 84, 150};
-
-/// Vermillion for positive, blue for negative, white at 0, grey for what is not known.
-std::string diverging(double value, double largest) {
-  if (!std::isfinite(value)) return "#ddd";
-  const double share = largest > 0 ? 0.85 * std::min(1.0, std::abs(value) / largest) : 0;
-  return value >= 0 ? tint({213, 94, 0}, share) : tint({0, 114, 178}, share);
+/// A value as a tint of one colour: nothing at 0 and below, `darkest` at the largest; grey if it is
+/// not known.
+Style tint(double value, double largest, double darkest) {
+  if (!std::isfinite(value)) return {.fill = "var(--unknown, #ddd)", .stroke = grid_colour};
+  const double share = largest > 0 ? std::clamp(value / largest, 0.0, 1.0) : 0;
+  return {.fill = heat_colour, .stroke = grid_colour, .fill_opacity = darkest * share};
 }
 
 double total_of(const Bar& bar) {
@@ -60,13 +48,12 @@ void draw_bar(Svg& svg, const StackedBars& chart, const Bar& bar, const Frame& f
     if (!(bar.parts[i] > 0)) continue;
     const double width = bar.parts[i] / total * (frame.right - frame.left);
     const std::string percent = short_number(100 * bar.parts[i] / total, 0);
-    svg.rectangle(x, y + 2, width, row_height - 4,
-                  {.fill = chart.part_colours[i], .stroke = "#fff"},
+    svg.rectangle(x, y + 2, width, row_height - 4, {.fill = chart.part_colours[i], .stroke = paper},
                   cat(bar.label, ", ", chart.part_names[i], ": ", short_number(bar.parts[i], 0),
                       " of ", short_number(total, 0)));
     if (width > 20)
       svg.text({x + width / 2, y + row_height / 2 + 3.5}, percent,
-               {.size = 10, .anchor = Anchor::middle, .colour = "#000"});
+               {.size = 10, .anchor = Anchor::middle});
     x += width;
   }
   svg.text({frame.right + 6, y + row_height / 2 + 3.5},
@@ -81,8 +68,11 @@ std::string stacked_bars(const StackedBars& chart) {
         chart.part_names.size(), " parts and ", chart.part_colours.size(), " colours.");
   std::vector<Series> legend;
   for (std::size_t i = 0; i < chart.part_names.size(); ++i)
-    legend.push_back(
-        {.label = chart.part_names[i], .x = {}, .y = {}, .colour = chart.part_colours[i]});
+    legend.push_back({.label = chart.part_names[i],
+                      .x = {},
+                      .y = {},
+                      .colour = chart.part_colours[i],
+                      .sign = Series::Sign::box});
   double rows = 0;
   for (const BarGroup& group : chart.groups) {
     rows += heading_height + row_height * static_cast<double>(group.bars.size());
@@ -121,43 +111,51 @@ std::string heat_map(const HeatMap& chart) {
     check(row.size() == E, chart.text.id, ": rows of ", row.size(), " and of ", E, " values.");
     seen.see(row);
   }
-  const double largest = seen.empty() ? 0 : std::max(std::abs(seen.low), std::abs(seen.high));
+  constexpr double darkest = 0.5;  // numbers stay readable on it
+  const double largest = seen.empty() ? 0 : std::max(0.0, seen.high);
   const double left = 46, top = 22, width = (chart_width - left - 8) / static_cast<double>(E);
   const double height = std::clamp(width * 0.6, 14.0, 26.0);
   const double bottom = top + height * static_cast<double>(L);
-  Svg svg(chart_width, bottom + 54, chart.text.id, chart.text.title, chart.text.description);
+  Svg svg(chart_width, bottom + 64, chart.text.id, chart.text.title, chart.text.description);
   svg.text({2, 12}, chart.text.y_label, {.size = 10.5, .colour = soft_ink});
   for (std::size_t l = 0; l < L; ++l) {
     const double y = top + height * static_cast<double>(l);
     const int layer = static_cast<int>(l);
     const bool in_band = chart.band_first <= layer && layer <= chart.band_last;
-    if (in_band) svg.rectangle(left - 7, y, 4, height, {.fill = "#E69F00"}, "alignment zone");
+    if (in_band) svg.rectangle(left - 7, y, 4, height, {.fill = axis_colour}, "alignment zone");
     svg.text({left - 11, y + height / 2 + 3.5}, cat(l),
              {.size = 10, .anchor = Anchor::end, .bold = in_band});
     for (std::size_t e = 0; e < E; ++e) {
       const double x = left + width * static_cast<double>(e), value = chart.values[l][e];
-      svg.rectangle(x, y, width, height, {.fill = diverging(value, largest), .stroke = "#fff"},
-                    cat("layer ", l, ", expert ", e, ": ", short_number(value)));
+      svg.rectangle(x, y, width, height, tint(value, largest, darkest),
+                    cat("layer ", l, ", expert ", e, ": ", fixed_number(value, 3)));
       if (width >= 30)
-        svg.text({x + width / 2, y + height / 2 + 3.5}, short_number(value),
-                 {.size = 9.5, .anchor = Anchor::middle, .colour = "#000"});
+        svg.text({x + width / 2, y + height / 2 + 3.5}, fixed_number(value, 2),
+                 {.size = 9.5, .anchor = Anchor::middle});
     }
   }
   for (std::size_t l = 0; l < L; ++l)  // last, so that no neighbour paints over an outline
     for (const int e : chart.outlined[l])
       svg.rectangle(left + width * e + 1, top + height * static_cast<double>(l) + 1, width - 2,
-                    height - 2, {.stroke = "#000", .stroke_width = 2});
+                    height - 2, {.stroke = ink, .stroke_width = 2});
   const std::size_t every = std::max<std::size_t>(1, (E + 15) / 16);
   for (std::size_t e = 0; e < E; e += every)
     svg.text({left + width * (static_cast<double>(e) + 0.5), bottom + 13}, cat(e),
              {.size = 10, .anchor = Anchor::middle, .colour = soft_ink});
   svg.text({left + (chart_width - left) / 2, bottom + 28}, chart.text.x_label,
            {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
-  for (int i = -10; i <= 10; ++i)
-    svg.rectangle(left + 87 + 7 * (i + 10), bottom + 38, 7, 8, {.fill = diverging(i, 10)});
-  const std::string end = short_number(largest);
-  svg.text({left + 82, bottom + 46}, "-" + end, {.size = 10, .anchor = Anchor::end});
-  svg.text({left + 87 + 7 * 21 + 5, bottom + 46}, "+" + end, {.size = 10});
+  const double scale = left + 80, length = 150;
+  for (int i = 0; i < 15; ++i)
+    svg.rectangle(scale + length / 15 * i, bottom + 38, length / 15, 8,
+                  tint((i + 0.5) / 15, 1, darkest));
+  svg.text({scale - 5, bottom + 46}, "0 or less", {.size = 10, .anchor = Anchor::end});
+  svg.text({scale + length + 5, bottom + 46}, fixed_number(largest, 2), {.size = 10});
+  if (chart.threshold > 0 && chart.threshold < largest) {
+    const double x = scale + length * chart.threshold / largest;
+    svg.line({x, bottom + 35}, {x, bottom + 49}, {.stroke = ink, .stroke_width = 1.5});
+    svg.text({x, bottom + 59}, "\u03c4 = " + fixed_number(chart.threshold, 2),
+             {.size = 10, .anchor = Anchor::middle});
+  }
   return svg.str();
 }
 
@@ -169,22 +167,20 @@ void draw_map(Svg& svg, const MapRow& row, std::size_t column, Point corner, Poi
   const auto& values = row.maps[column];
   for (std::size_t l = 0; l < values.size(); ++l)
     for (std::size_t e = 0; e < values[l].size(); ++e) {
-      const double share = largest > 0 ? std::clamp(values[l][e] / largest, 0.0, 1.0) : 0;
+      Style style = tint(values[l][e], largest, 1);
+      style.stroke_width = 0.5;
       svg.rectangle(corner.x + cell.x * static_cast<double>(e),
-                    corner.y + cell.y * static_cast<double>(l), cell.x, cell.y,
-                    {.fill = std::isfinite(values[l][e]) ? tint(map_colour, share) : "#ddd",
-                     .stroke = "#eee",
-                     .stroke_width = 0.5},
+                    corner.y + cell.y * static_cast<double>(l), cell.x, cell.y, style,
                     cat(row.label, ", ", heading, ", layer ", l, ", expert ", e, ": ",
                         short_number(values[l][e], 3)));
     }
   for (std::size_t l = 0; l < row.outlined.size(); ++l)
     for (const int e : row.outlined[l])
       svg.rectangle(corner.x + cell.x * e + 0.75, corner.y + cell.y * static_cast<double>(l) + 0.75,
-                    cell.x - 1.5, cell.y - 1.5, {.stroke = "#D55E00", .stroke_width = 1.5});
+                    cell.x - 1.5, cell.y - 1.5, {.stroke = outline_colour, .stroke_width = 1.5});
 }
 
-/// The value of the darkest blue; the sizes of all maps are those of the first.
+/// The darkest value; the sizes of all maps are those of the first.
 double check_maps(const MapTable& chart) {
   check(!chart.rows.empty() && !chart.headings.empty() && !chart.rows[0].maps.empty() &&
             !chart.rows[0].maps[0].empty() && !chart.rows[0].maps[0][0].empty(),
@@ -230,7 +226,7 @@ std::string map_table(const MapTable& chart) {
       const double y = top + heading_height + cell.y * static_cast<double>(l);
       const bool in_band =
           chart.band_first <= static_cast<int>(l) && static_cast<int>(l) <= chart.band_last;
-      if (in_band) svg.rectangle(left - 6, y, 4, cell.y, {.fill = "#E69F00"}, "alignment zone");
+      if (in_band) svg.rectangle(left - 6, y, 4, cell.y, {.fill = axis_colour}, "alignment zone");
       svg.text({left - 9, y + 9.5}, cat(l), {.size = 9.5, .anchor = Anchor::end, .bold = in_band});
     }
     for (std::size_t c = 0; c < chart.headings.size(); ++c)
@@ -243,8 +239,7 @@ std::string map_table(const MapTable& chart) {
       svg.text({left_of(c) + cell.x * (static_cast<double>(e) + 0.5), bottom + 9}, cat(e),
                {.size = 9.5, .anchor = Anchor::middle, .colour = soft_ink});
   svg.text({2, bottom + 26}, chart.text.x_label, {.size = 10.5, .colour = soft_ink});
-  for (int i = 0; i <= 10; ++i)
-    svg.rectangle(left + 20 + 9 * i, bottom + 34, 9, 9, {.fill = tint(map_colour, 0.1 * i)});
+  for (int i = 0; i <= 10; ++i) svg.rectangle(left + 20 + 9 * i, bottom + 34, 9, 9, tint(i, 10, 1));
   svg.text({left + 14, bottom + 42}, "0", {.size = 10, .anchor = Anchor::end});
   svg.text({left + 125, bottom + 42}, short_number(largest) + " or more, " + chart.text.y_label,
            {.size = 10});
@@ -271,24 +266,23 @@ std::string dot_plot(const DotPlot& chart) {
   const Ticks ticks = ticks_of(frame, 7, 1);
   for (const double tick : ticks.x)
     svg.line({frame.x(tick), frame.top + 6}, {frame.x(tick), frame.bottom},
-             {.stroke = tick == 0 ? "#444" : grid_colour, .stroke_width = tick == 0 ? 1.5 : 1});
+             {.stroke = tick == 0 ? ink : grid_colour, .stroke_width = tick == 0 ? 1.5 : 1});
   draw_axes(svg, frame, {.x = ticks.x, .y = {}});
   svg.text({(frame.left + frame.right) / 2, frame.bottom + 28}, chart.text.x_label,
            {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
   double y = top;
-  for (std::size_t g = 0; g < chart.groups.size(); ++g) {
-    svg.text({left, y + 15}, chart.groups[g].label,
-             {.size = row_label_size, .bold = true, .halo = true});
+  for (const DotGroup& group : chart.groups) {
+    svg.text({left, y + 15}, group.label, {.size = row_label_size, .bold = true, .halo = true});
     y += heading_height;
-    for (const DotRow& row : chart.groups[g].rows) {
+    for (const DotRow& row : group.rows) {
       const double middle = y + row_height / 2;
       draw_row_label(svg, left, middle, row.label);
       svg.line({frame.x(row.interval.low), middle}, {frame.x(row.interval.high), middle},
-               {.stroke = palette(g), .stroke_width = 2.5});
+               {.stroke = soft_ink, .stroke_width = 2.5});
       for (const double dot : row.dots)
         svg.circle({frame.x(dot), middle}, 2.6,
-                   {.fill = "#fff", .stroke = palette(g), .stroke_width = 1.2});
-      svg.circle({frame.x(row.centre), middle}, 4.5, {.fill = palette(g)},
+                   {.fill = paper, .stroke = soft_ink, .stroke_width = 1.2});
+      svg.circle({frame.x(row.centre), middle}, 4.5, {.fill = ink},
                  cat(row.label, ": ", short_number(row.centre), " from ",
                      short_number(row.interval.low), " to ", short_number(row.interval.high)));
       y += row_height;

@@ -160,7 +160,7 @@ std::string line_chart(const LineChart& chart) {
   for (const Series& one : chart.series) draw_series(svg, frame, one);
   if (chart.has_band)
     svg.text({band, frame.top + 11}, chart.band_label,
-             {.size = 10.5, .anchor = Anchor::middle, .colour = "#7a5200", .halo = true});
+             {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink, .halo = true});
   draw_end_labels(svg, frame, chart.series);
   return svg.str();
 }
@@ -198,7 +198,7 @@ std::string panel_chart(const PanelChart& chart) {
     if (panel.has_band) draw_band(svg, frame, panel.band_low, panel.band_high);
     draw_axes(svg, frame, ticks);
     if (frame.y_range.low < 0 && frame.y_range.high > 0)
-      svg.line({frame.left, frame.y(0)}, {frame.right, frame.y(0)}, {.stroke = "#666"});
+      svg.line({frame.left, frame.y(0)}, {frame.right, frame.y(0)}, {.stroke = soft_ink});
     svg.text({left, panel_top - 4}, fitted(panel.title, 11, inner), {.size = 11, .bold = true});
     for (const Series& one : panel.series) draw_series(svg, frame, one, 0.75);
   }
@@ -210,35 +210,41 @@ std::string panel_chart(const PanelChart& chart) {
 std::string scatter_plot(const Scatter& chart) {
   Range x, y;
   std::vector<Series> legend;
-  const auto colour_of = [&](const std::string& group) {
-    for (std::size_t i = 0; i < legend.size(); ++i)
-      if (legend[i].label == group) return palette(i);
-    legend.push_back({.label = group, .x = {}, .y = {}, .colour = palette(legend.size())});
-    return legend.back().colour;
+  const auto mark_of = [&](const std::string& group) {
+    for (const Series& entry : legend)
+      if (entry.label == group) return entry.mark;
+    legend.push_back({.label = group,
+                      .x = {},
+                      .y = {},
+                      .colour = ink,
+                      .sign = Series::Sign::mark,
+                      .mark = legend.size()});
+    return legend.back().mark;
   };
   for (const ScatterPoint& point : chart.points) {
-    colour_of(point.group);
+    mark_of(point.group);
     if (!std::isfinite(point.x) || !std::isfinite(point.y)) continue;
     x.see(point.x);
     y.see(point.y);
   }
   y.see(0);
-  const double top = 15.0 * legend_rows(legend, 4, chart_width) + 24;
+  const std::vector<Series> shown = legend.size() > 1 ? legend : std::vector<Series>{};
+  const double top = 15.0 * legend_rows(shown, 4, chart_width) + 24;
   Svg svg(chart_width, top + 210, chart.text.id, chart.text.title, chart.text.description);
   const Frame frame{38, top, chart_width - 14, top + 174, x.padded(0.08), y.padded(0.08)};
-  draw_legend(svg, legend, 4, chart_width, 11);
+  draw_legend(svg, shown, 4, chart_width, 11);
   draw_axes(svg, frame, ticks_of(frame, 7, 6));
   draw_axis_names(svg, frame, chart.text);
-  svg.line(frame.at(frame.x_range.low, 0), frame.at(frame.x_range.high, 0), {.stroke = "#666"});
+  svg.line(frame.at(frame.x_range.low, 0), frame.at(frame.x_range.high, 0), {.stroke = soft_ink});
   std::vector<Point> centres;
   for (const ScatterPoint& point : chart.points) centres.push_back(frame.at(point.x, point.y));
   if (chart.fitted) draw_fitted_line(svg, frame, chart.points);
   if (chart.named) draw_point_labels(svg, chart.points, centres);
   for (std::size_t i = 0; i < centres.size(); ++i) {
     const ScatterPoint& point = chart.points[i];
-    svg.circle(centres[i], 4, {.fill = colour_of(point.group), .opacity = 0.85},
-               cat(point.label, ", ", point.group, ": ", short_number(point.x, 1), ", ",
-                   short_number(point.y, 2)));
+    draw_mark(svg, mark_of(point.group), centres[i], 3.5,
+              cat(point.label, ", ", point.group, ": ", short_number(point.x, 1), ", ",
+                  short_number(point.y, 2)));
   }
   return svg.str();
 }

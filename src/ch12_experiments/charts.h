@@ -1,11 +1,13 @@
 // Chapter 12.5 - the charts of the report, each from plain numbers to an SVG
 //
 // Drawings are 400 units wide, so that they read on a phone and grow on a desk. Colours are those
-// of Okabe and Ito (2008), told apart with every common colour vision; a line also differs in its
-// dashes once the colours are used up. Lines carry their names at their ends, ticks stand at round
-// numbers. NaN is not drawn. Tests: tests/ch12_experiments/svg_test.cpp
+// of Okabe and Ito (2008), told apart with every common colour vision. On a page a colour has one
+// meaning: these are languages, and violet is ci; all else is told apart by place, by dashes or by
+// the shape of a point. Lines carry their names at their ends, ticks stand at round numbers. NaN is
+// not drawn. Tests: tests/ch12_experiments/svg_test.cpp
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -14,8 +16,10 @@
 
 namespace ramoe {
 
-/// Colour i of the palette, again from the start after seven.
+/// Colour i of the palette, again from the start after six.
 std::string palette(std::size_t i);
+/// Dashes i: none, long, dotted, mixed, and again from the start.
+std::string dash_pattern(std::size_t i);
 
 /// About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside [low, high].
 std::vector<double> round_ticks(double low, double high, int wanted);
@@ -38,6 +42,9 @@ struct Series {
   std::vector<double> x, y;  // of one length
   std::string colour, dashes = "";
   double width = 1.5;
+  enum class Sign { line, box, mark };  // in a legend
+  Sign sign = Sign::line;
+  std::size_t mark = 0;  // kind of the mark (chart_frame.h)
 };
 
 /// Lines named at their right ends. `band` shades [band_low, band_high] of x. `whole_x`: ticks at
@@ -87,13 +94,15 @@ struct StackedBars {
 };
 std::string stacked_bars(const StackedBars& chart);
 
-/// values[row][column] from blue (negative) over white to vermillion (positive); outlined[row]
-/// lists columns. Rows of the band are marked at the side.
+/// values[row][column]: the stronger the tint, the further above 0; what is not above 0 has none,
+/// and its number tells. outlined[row] lists columns. Rows of the band are marked at the side.
+/// `threshold` is marked on the scale, unless it is NaN.
 struct HeatMap {
   ChartText text;
   std::vector<std::vector<double>> values;
   std::vector<std::vector<int>> outlined;
   int band_first = 0, band_last = -1;
+  double threshold = std::numeric_limits<double>::quiet_NaN();
 };
 std::string heat_map(const HeatMap& chart);
 
@@ -127,8 +136,9 @@ struct Scatter {
 };
 std::string scatter_plot(const Scatter& chart);
 
-/// Small heat maps of values from 0 (white) up to a blue that one in fifty values reaches, side by
-/// side under common headings; each row of maps has its own outlines, and the band is that of all.
+/// Small heat maps of values from 0 (white) up to the darkest, which one in fifty values reaches,
+/// side by side under common headings; each row of maps has its own outlines, and the band is that
+/// of all.
 struct MapRow {
   std::string label;
   std::vector<std::vector<std::vector<double>>> maps;  // of each heading: (L,E)

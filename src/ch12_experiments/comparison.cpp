@@ -1,10 +1,9 @@
 #include "ch12_experiments/comparison.h"
 
-#include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <map>
 
+#include "ch12_experiments/sentences.h"
 #include "ch12_experiments/statistics.h"
 #include "support/error.h"
 
@@ -24,6 +23,16 @@ const Json& test_score(const Json& run, const std::string& task) {
   fail("the fine-tuning run of ", run.at("language").dump(), " has no test score of ", task, ".");
 }
 
+Json numbers(const std::vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(number_or_null(value));
+  return list;
+}
+
+bool all_known(const std::vector<double>& values) {
+  return std::isfinite(mean(values));
+}
+
 /// Runs by (language, method, seed).
 using RunIndex = std::map<std::string, const Json*>;
 std::string key_of(const std::string& lang, const std::string& method, std::int64_t seed) {
@@ -39,7 +48,8 @@ std::vector<double> by_seed(const RunIndex& index, const Json& seeds, const std:
     const auto run = index.find(key);
     check(run != index.end(), "the comparison lacks the fine-tuning run ", key,
           " (language/method/seed).");
-    values.push_back(test_score(*run->second, task).at(what).get<double>());
+    const Json& value = test_score(*run->second, task).at(what);
+    values.push_back(value.is_null() ? std::nan("") : value.get<double>());
   }
   return values;
 }
@@ -48,16 +58,6 @@ const Json* find_row(const Json& rows, const std::string& lang, const std::strin
   for (const Json& row : rows)
     if (row.at("lang") == lang && row.at("task") == task) return &row;
   return nullptr;
-}
-
-std::string text(const char* format, double a, double b = 0, double c = 0) {
-  char buffer[200];
-  std::snprintf(buffer, sizeof buffer, format, a, b, c);
-  return buffer;
-}
-
-bool excludes_zero(const Json& e) {
-  return e["low"].is_number() && (e["low"].get<double>() > 0 || e["high"].get<double>() < 0);
 }
 
 }  // namespace
@@ -86,20 +86,27 @@ void compare_methods(Json& results, const std::vector<Json>& runs) {
                   {"base", base->at("accuracy")},
                   {"base_given_english", base->at("given_english")},
                   {"methods", Json::object()}};
+      const auto values = [&](const char* method, const char* what) {
+        return by_seed(index, seeds, lang, method, task, what);
+      };
       for (const char* method : {"sft", "ramoe"})
-        row["methods"][method] = {
-            {"accuracy", by_seed(index, seeds, lang, method, task, "accuracy")},
-            {"given_english", by_seed(index, seeds, lang, method, task, "given_english")}};
-      std::vector<double> difference =
-          row["methods"]["ramoe"]["accuracy"].get<std::vector<double>>();
-      const auto sft = row["methods"]["sft"]["accuracy"].get<std::vector<double>>();
+        row["methods"][method] = {{"accuracy", numbers(values(method, "accuracy"))},
+                                  {"given_english", numbers(values(method, "given_english"))}};
+      std::vector<double> difference = values("ramoe", "accuracy");
+      const std::vector<double> sft = values("sft", "accuracy");
       for (std::size_t s = 0; s < difference.size(); ++s) difference[s] -= sft[s];
-      row["difference"] = estimate(mean(difference), student_interval(difference));
-      row["difference"]["per_seed"] = difference;
+      const bool known = all_known(difference);
+      row["difference"] =
+          estimate(mean(difference), known ? student_interval(difference) : unknown_interval());
+      row["difference"]["per_seed"] = numbers(difference);
       row["ci_share"] = types->at("rho_ci");
-      shares.push_back(types->at("rho_ci").get<double>());
-      gains.push_back(mean(difference));
-      cells.push_back(std::move(difference));
+      if (known) {
+        if (row["ci_share"].is_number()) {
+          shares.push_back(row["ci_share"].get<double>());
+          gains.push_back(mean(difference));
+        }
+        cells.push_back(std::move(difference));
+      }
       table.push_back(std::move(row));
     }
   }
@@ -113,87 +120,6 @@ void compare_methods(Json& results, const std::vector<Json>& runs) {
                           {"high", number_or_null(r.interval.high)},
                           {"points", r.points}}}};
   results["words"] = sentences(results);
-}
-
-namespace {
-
-/// English and the targets in the order of their accuracy, for one task.
-std::string base_sentence(const Json& results, const std::string& task) {
-  std::vector<std::pair<double, std::string>> targets;
-  double english = 0;
-  for (const Json& row : results.at("base_accuracy")) {
-    if (row.at("task") != task) continue;
-    const double accuracy = row.at("accuracy").get<double>();
-    if (row.at("lang") == "en")
-      english = accuracy;
-    else
-      targets.emplace_back(accuracy, row.at("lang").get<std::string>());
-  }
-  std::stable_sort(targets.begin(), targets.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
-  std::string sentence =
-      "Before fine-tuning, " + task + " on test: English " + text("%.2f", english);
-  for (const auto& [accuracy, lang] : targets) sentence += ", " + lang + text(" %.2f", accuracy);
-  return sentence + ".";
-}
-
-std::string divergence_sentence(const Json& d) {
-  const int first = d.at("zone").at("first").get<int>(), last = d.at("zone").at("last").get<int>();
-  std::string sentence =
-      cat("Routing divergence from English is lowest in layers ", first, " to ", last,
-          ", the alignment zone; over depth it ",
-          d.at("u_shaped").get<bool>()
-              ? "has the U shape that was published for large models."
-              : "does not have the U shape that was published for large models.");
-  const Json& r = d.at("correlation");
-  if (r.at("zone").is_number())
-    sentence +=
-        cat(" Its correlation with the accuracy gap to English over ", r.at("points").get<int>(),
-            " language-task pairs is ", text("%+.2f", r.at("zone").get<double>()), " in the zone");
-  if (r.at("zone").is_number() && r.at("outside").is_number())
-    sentence += text(" and %+.2f outside", r.at("outside").get<double>());
-  return r.at("zone").is_number() ? sentence + "." : sentence;
-}
-
-std::string overall_sentence(const Json& results) {
-  const Json& d = results.at("overall").at("difference");
-  if (!d.at("mean").is_number()) return "SFT and RA-MoE could not be compared.";
-  std::string sentence = text("RA-MoE minus SFT, mean over languages and tasks: %+.1f points",
-                              100 * d.at("mean").get<double>());
-  if (!d.at("low").is_number())
-    return sentence + "; one seed gives no interval, so nothing follows from it.";
-  sentence += text(" (95 %% interval %+.1f to %+.1f)", 100 * d.at("low").get<double>(),
-                   100 * d.at("high").get<double>());
-  if (!excludes_zero(d))
-    return sentence + ". The interval contains 0: at this scale the difference is within noise.";
-  return sentence + (d.at("mean").get<double>() > 0
-                         ? ". The interval lies above 0: alignment helped here."
-                         : ". The interval lies below 0: alignment hurt here.");
-}
-
-}  // namespace
-
-std::vector<std::string> sentences(const Json& results) {
-  std::vector<std::string> words;
-  for (const Json& task : results.at("tasks"))
-    words.push_back(base_sentence(results, task.get<std::string>()));
-  words.push_back(divergence_sentence(results.at("divergence")));
-  int clear = 0, cells = 0;
-  for (const Json& row : results.at("accuracy")) {
-    ++cells;
-    clear += excludes_zero(row.at("difference"));
-  }
-  words.push_back(overall_sentence(results));
-  words.push_back(cat("Of ", cells, " language-task pairs taken alone, ", clear,
-                      clear == 1 ? " has" : " have",
-                      " an interval over seeds that excludes 0; with ", cells,
-                      " looks, one in twenty does by chance."));
-  const Json& r = results.at("overall").at("ci_gain_correlation");
-  if (r.at("r").is_number() && r.at("low").is_number())
-    words.push_back(
-        text("Correlation of the ci share with the gain: %+.2f (95 %% interval %+.2f to %+.2f).",
-             r.at("r").get<double>(), r.at("low").get<double>(), r.at("high").get<double>()));
-  return words;
 }
 
 }  // namespace ramoe

@@ -3,10 +3,9 @@
 // SFT and RA-MoE share base model, data, steps, learning rate and, seed by seed, the order of
 // examples: the difference of a seed is a paired one. Per language and task the mean difference
 // stands with its Student-t interval over seeds; over all cells a hierarchical bootstrap (cells,
-// then seeds). Tests: tests/ch12_experiments/comparison_test.cpp
+// then seeds). What was not measured is null and left out. Tests: comparison_test.cpp
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "support/files.h"
@@ -17,9 +16,5 @@ namespace ramoe {
 /// base_accuracy, divergence and taxonomy. `runs` are results.json of `ramoe finetune`: one for
 /// each language, method (sft, ramoe) and seed. Error: a run or a seed of one method is missing.
 void compare_methods(Json& results, const std::vector<Json>& runs);
-
-/// What was seen, in sentences made from the numbers alone; says so when a difference is within
-/// noise.
-std::vector<std::string> sentences(const Json& results);
 
 }  // namespace ramoe

@@ -1,8 +1,16 @@
 #include "ch12_experiments/evaluation.h"
 
-#include <algorithm>
+#include <cmath>
 
 namespace ramoe {
+namespace {
+
+/// NaN of nothing: 0 of 0 is no accuracy.
+double share(int part, int whole) {
+  return whole > 0 ? static_cast<double>(part) / whole : std::nan("");
+}
+
+}  // namespace
 
 std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const ParallelData& data,
                             const EvaluationPlan& plan,
@@ -24,9 +32,9 @@ std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const P
         verified += data.is_verified(examples[i], given[i].output);
         if (answers) answers->emplace_back(examples[i], given[i]);
       }
-      score.accuracy = static_cast<double>(correct) / std::max(1, score.n);
-      score.given_english = static_cast<double>(correct_english) / std::max(1, score.n_english);
-      score.verified = static_cast<double>(verified) / std::max(1, score.n);
+      score.accuracy = share(correct, score.n);
+      score.given_english = share(correct_english, score.n_english);
+      score.verified = share(verified, score.n);
       scores.push_back(score);
     }
   return scores;
@@ -47,9 +55,9 @@ Json to_json(const Score& s) {
           {"task", s.task},
           {"n", s.n},
           {"n_english_correct", s.n_english},
-          {"accuracy", s.accuracy},
-          {"given_english", s.given_english},
-          {"verified", s.verified}};
+          {"accuracy", number_or_null(s.accuracy)},
+          {"given_english", number_or_null(s.given_english)},
+          {"verified", number_or_null(s.verified)}};
 }
 
 }  // namespace ramoe

@@ -19,8 +19,8 @@ namespace ramoe {
 /// Accuracy of one language and task.
 struct Score {
   std::string lang, task;
-  int n = 0, n_english = 0;  // items; items that the base model knows in English
-  double accuracy = 0, given_english = 0;
+  int n = 0, n_english = 0;                // items; items that the base model knows in English
+  double accuracy = 0, given_english = 0;  // NaN of no item
   /// Share of outputs that follow the instruction by the verifier (task follow; otherwise
   /// accuracy).
   double verified = 0;
@@ -43,6 +43,7 @@ std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const P
 std::set<std::string> correct_in_english(Model<float>& model, const Prompts& prompts,
                                          const ParallelData& data, const EvaluationPlan& plan);
 
+/// A share of no item is null.
 Json to_json(const Score& score);
 
 }  // namespace ramoe

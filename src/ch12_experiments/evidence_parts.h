@@ -14,11 +14,11 @@ namespace ramoe {
 /// b, or, if it is a, against their mean as one value. Error: other differences in number.
 std::vector<double> paired_differences(const std::vector<double>& a, const std::vector<double>& b);
 
-/// One cell: paired bootstrap and sign flips over seeds; neither for fewer than 2 values. Nothing
-/// at all (count 0) if a value is unknown.
+/// One cell: paired bootstrap and sign flips over seeds; neither for fewer than 2 values, and no
+/// interval where all are the same. Nothing at all (count 0) if a value is unknown.
 Estimate estimate_over_seeds(const std::vector<double>& differences);
-/// Many cells: hierarchical bootstrap, sign flips over the cells' means. Cells in which a value is
-/// unknown are left out.
+/// Many cells: hierarchical bootstrap, sign flips over the cells' means; no interval where all
+/// values are the same. Cells in which a value is unknown are left out.
 Estimate estimate_over_cells(std::vector<std::vector<double>> cells);
 /// Holm's p_adjusted for those of them that have a p.
 void adjust_family(const std::vector<Estimate*>& family);

@@ -155,7 +155,7 @@ Shard parse_shard(const std::string& text) {
   char rest = 0;
   const int read = std::sscanf(text.c_str(), "%d/%d%c", &shard.index, &shard.count, &rest);
   check(read == 2 && shard.index >= 1 && shard.index <= shard.count, "--shard=", text,
-        ": wanted i/n with 1 <= i <= n, such as 2/4 for the second of four.");
+        ": expected i/n with 1 <= i <= n, such as 2/4 for the second of four.");
   return shard;
 }
 

@@ -15,7 +15,7 @@ class Reader {
  public:
   Reader(const Json& object, std::string where, const std::vector<std::string>& known)
       : object_(object), where_(std::move(where)) {
-    check(object.is_object(), where_, ": wanted an object, found ", excerpt(object), ".");
+    check(object.is_object(), where_, ": expected an object, found ", excerpt(object), ".");
     for (const auto& [key, value] : object.items()) {
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
       const std::string nearest = nearest_word(key, known);
@@ -37,7 +37,7 @@ class Reader {
   int count(const char* key, int least) const {
     const int value = get<int>(key);
     check(object_[key].is_number_integer() && value >= least && value < kSearchSeed, where_, ": ",
-          key, " = ", excerpt(object_[key]), "; wanted a whole number from ", least, " to ",
+          key, " = ", excerpt(object_[key]), "; expected a whole number from ", least, " to ",
           kSearchSeed - 1, ".");
     return value;
   }
@@ -48,7 +48,7 @@ class Reader {
     for (std::size_t i = 0; i < values.size(); ++i)
       check(std::isfinite(values[i]) && values[i] > 0 && (i == 0 || values[i - 1] < values[i]),
             where_, ": ", key, " = ", excerpt(object_[key]),
-            "; wanted rising numbers above 0, each once.");
+            "; expected rising numbers above 0, each once.");
     return values;
   }
   /// Names that may stand in a path, each once.
@@ -67,7 +67,7 @@ class Reader {
               name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                      "0123456789_-+=.") == std::string::npos,
           where_, ": ", key, " \"", name,
-          "\" cannot be part of a file's name; wanted letters, digits and _-+=.");
+          "\" cannot be part of a file's name; expected letters, digits and _-+=.");
   }
   const std::string& where() const { return where_; }
 
@@ -94,7 +94,7 @@ GridVariant read_variant(const Json& json, const std::string& where) {
   if (v.learning_rate.is_object())
     valid = std::all_of(v.learning_rate.begin(), v.learning_rate.end(), is_rate);
   check(valid, where, ": learning_rate = ", excerpt(v.learning_rate),
-        "; wanted a number above 0, or one for each \"model/task\".");
+        "; expected a number above 0, or one for each \"model/task\".");
   return v;
 }
 
@@ -130,17 +130,16 @@ void check_rates(const GridPlan& plan, GridVariant& variant, const std::string& 
 }  // namespace
 
 GridPlan grid_plan(const Json& json, const std::string& where) {
-  const Reader r(
-      json, where,
-      {"models", "tasks", "languages", "seeds", "first_seed", "keys", "search", "steering",
-       "variants"});
+  const Reader r(json, where,
+                 {"models", "tasks", "languages", "seeds", "first_seed", "keys", "search",
+                  "steering", "variants"});
   GridPlan plan;
   const Json models = r.get<Json>("models");
   check(models.is_object() && !models.empty(), where,
         ": models must be an object of name: run folder of a base model.");
   for (const auto& [name, folder] : models.items()) {
     check(folder.is_string(), where, ": models: ", name, " = ", excerpt(folder),
-          "; wanted the run folder of a base model.");
+          "; expected the run folder of a base model.");
     r.check_name(name, "models");
     plan.models.push_back(name);
     plan.model_runs[name] = folder.get<std::string>();

@@ -45,9 +45,10 @@ class RecordShape {
     check_id(part);
     share(record_, "valid", "accuracy");
     if (part == "search") return;
-    for (const char* key : {"accuracy", "given_english"}) share(record_, "test", key);
+    share(record_, "test", "accuracy");
     count("test", "n");
     count("test", "n_english");
+    if (record_["test"]["n_english"] > 0) share(record_, "test", "given_english");
     if (part == "main") {
       wants(number(record_, "learning_rate"), "learning_rate", "a number");
       wants(whole(record_, "examples") && whole(record_, "ci"), "examples and ci", "counts");

@@ -78,8 +78,8 @@ Words code(std::string text) {
   return {std::move(text), Words::Kind::code};
 }
 
-void Manuscript::heading(const std::string& text) {
-  blocks_.push_back({What::heading, text, {}});
+void Manuscript::heading(const std::string& text, const std::string& anchor) {
+  blocks_.push_back({What::heading, text, {}, 0, anchor});
 }
 
 void Manuscript::text_heading(const std::string& text) {
@@ -102,6 +102,8 @@ void Manuscript::add_table(What what, const TextTable& table) {
   for (const auto& row : table.rows)
     check(row.size() == table.head.size(), "table \"", table.caption, "\": a row of ", row.size(),
           " cells; wanted ", table.head.size(), ".");
+  check(table.anchors.empty() || table.anchors.size() == table.rows.size(), "table \"",
+        table.caption, "\": ", table.anchors.size(), " links for ", table.rows.size(), " rows.");
   if (table.rows.empty()) return;
   blocks_.push_back({what, "", {}, tables_.size()});
   tables_.push_back(table);
@@ -183,7 +185,7 @@ std::string Manuscript::markdown(const std::string& figures) const {
 std::string Manuscript::html_of(const Block& block) const {
   switch (block.what) {
     case What::heading:
-      return "<h2>" + escape_markup(block.text) + "</h2>\n";
+      return section_heading(block.text, block.anchor);
     case What::subheading:
       return "<h3>" + escape_markup(block.text) + "</h3>\n";
     case What::paragraph:
@@ -195,6 +197,8 @@ std::string Manuscript::html_of(const Block& block) const {
       for (std::string& cell : table.head) cell = escape_markup(cell);
       for (auto& row : table.rows)
         for (std::string& cell : row) cell = escape_markup(cell);
+      for (std::size_t i = 0; i < table.anchors.size(); ++i)
+        table.rows[i][0] = cat("<a href=\"#", table.anchors[i], "\">", table.rows[i][0], "</a>");
       return html_table(escape_markup(table.caption), table.head, table.rows, table.text_columns);
     }
     case What::figure: {

@@ -30,6 +30,7 @@ struct TextTable {
   std::vector<std::string> head;
   std::vector<std::vector<std::string>> rows;
   int text_columns = 1;
+  std::vector<std::string> anchors = {};  // of the headings that the rows' first cells link to
 };
 
 /// `name` is that of the file, without .svg. An empty drawing is left out with its caption.
@@ -42,7 +43,8 @@ class Manuscript {
  public:
   explicit Manuscript(std::string title) : title_(std::move(title)) {}
 
-  void heading(const std::string& text);
+  /// `anchor`: what links of the page name it by; made of the text if empty.
+  void heading(const std::string& text, const std::string& anchor = "");
   void subheading(const std::string& text);
   void paragraph(const Sentence& sentence);
   /// Items that follow each other make one list.
@@ -85,6 +87,7 @@ class Manuscript {
     std::string text;
     Sentence sentence;
     std::size_t index = 0;  // of a table or a figure
+    std::string anchor = "";
   };
   void add_table(What what, const TextTable& table);
   std::string markdown_of(const Block& block, const std::string& figures) const;

@@ -46,7 +46,7 @@ Json replication_plan(const GridResults& results, const Slice& slice) {
   const int last = slice.first_seed + slice.seeds - 1;
   check(slice.first_seed > plan.last_seed() || last < plan.first_seed, "the seeds ",
         slice.first_seed, " to ", last, " meet those of ", where, ", ", plan.first_seed, " to ",
-        plan.last_seed(), "; fresh ones are wanted.");
+        plan.last_seed(), "; fresh ones are expected.");
   Json models = Json::object();
   for (const std::string& model : chosen_names(slice.models, plan.models, "model", where))
     models[model] = plan.model_runs.at(model);

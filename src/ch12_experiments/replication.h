@@ -31,7 +31,8 @@ struct Replicated {
   std::string what;
   Estimate committed, fresh;
   bool in_cell = false;  // else over all cells
-  bool agrees() const;  // the intervals overlap
+  bool known() const { return committed.interval.known() && fresh.interval.known(); }
+  bool agrees() const;  // the intervals overlap; false where one is not known
 };
 /// The gain of each method over all cells, then in each cell.
 std::vector<Replicated> compare_gains(const Evidence& committed, const Evidence& fresh);

@@ -8,17 +8,22 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/files.h"
 
 namespace ramoe {
 
-/// The page. Error: a section that is there but malformed, with its key, for instance
-/// "results: accuracy[2].difference.mean: ...".
-std::string report_html(const Json& results);
+/// The page. `files`: names and paths, relative to the page, of what it links to. Error: a section
+/// that is there but malformed, with its key, for instance "results: accuracy[2].difference.mean:
+/// ...".
+std::string report_html(const Json& results,
+                        const std::vector<std::pair<std::string, std::string>>& files = {});
 
-/// report_html into a file; a failed write leaves the old file.
-void write_report(const std::string& path, const Json& results);
+/// report_html into a file, with links to the results of the run in `folder` (empty: that of the
+/// page); a failed write leaves the old file.
+void write_report(const std::string& path, const Json& results, const std::string& folder = "");
 
 /// For the terminal: a row per task and language with base, each method, the difference with its
 /// interval over seeds, and the ci share. Errors as report_html.

@@ -9,6 +9,9 @@
 
 namespace ramoe {
 
+/// Whether the results are of one fine-tuning run, which is compared with its base model alone.
+bool is_one_run(const Results& results);
+
 /// Bars of the four types by task and language.
 StackedBars taxonomy_chart(const Results& results);
 
@@ -20,7 +23,7 @@ std::string experts_section(const Results& results);
 std::string curves_section(const Results& results);
 /// Of a pair in each language (routing_trace.h). Nothing, not even a heading, where there is none.
 std::string routing_section(const Results& results);
-/// The part of the page's style that routing_section needs.
-std::string routing_style();
+/// The questions of those pairs with their answers before and after. Nothing where there is none.
+std::string answers_section(const Results& results);
 
 }  // namespace ramoe

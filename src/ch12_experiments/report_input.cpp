@@ -29,7 +29,7 @@ class Node {
 
   [[noreturn]] void wrong(const std::string& wanted) const {
     fail("results: ", path_.empty() ? "the whole" : path_, ": given ",
-         there() ? excerpt(*value_) : "nothing", ", wanted ", wanted,
+         there() ? excerpt(*value_) : "nothing", ", expected ", wanted,
          ". Make the results again with ramoe demo, or mend this key.");
   }
 
@@ -145,6 +145,8 @@ DivergenceResults divergence_of(const Node& node) {
   for (const auto& [task, curves] : node.at("by_task").members())
     result.by_task.push_back({task, curves_of(curves, layers)});
   if (node.at("zone").there()) read_zone(node.at("zone"), layers, result.first, result.last);
+  for (const auto& [lang, texts] : node.at("texts").members())
+    result.texts.push_back(texts.number());
   result.rule = node.at("zone_rule").there() ? node.at("zone_rule").text() : "";
   result.u_shaped = node.at("u_shaped").flag();
   const Node empty(null_json, "");
@@ -168,6 +170,9 @@ TaxonomyResults taxonomy_of(const Node& node) {
 ExpertResults experts_of(const Node& node) {
   ExpertResults result;
   result.task = node.at("task").text();
+  result.rule = node.at("rule").there() ? node.at("rule").text() : "";
+  result.tau = node.at("tau").number();
+  result.prompts = node.at("prompts").number();
   const std::vector<Node> rows = node.at("score").list();
   if (rows.empty()) node.at("score").wrong("a list of layers, each a list of E scores");
   const std::size_t E = rows[0].numbers().size();
@@ -223,6 +228,7 @@ AccuracyResults accuracy_of(const Node& node) {
 /// What the tokens of `passage` do: chosen (L,T,K) and mass (L).
 void read_visits(const Node& node, int E, std::size_t layers, PassageResults& passage) {
   passage.output = node.at("output").text();
+  passage.correct = node.at("correct").flag();
   passage.mass = numbers_of_size(node.at("mass"), layers, "layer");
   const std::vector<Node> rows = node.at("chosen").list();
   if (rows.size() != layers) node.at("chosen").wrong(cat("a list of ", layers, " layers"));

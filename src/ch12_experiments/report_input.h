@@ -1,7 +1,7 @@
 // Chapter 12.6 - reading the results of a demo with care
 //
 // Each section that is there is checked as a whole before anything is drawn: an Error names the
-// key, "results: accuracy[2].difference.mean: given "x", wanted a number or null". null is NaN.
+// key, "results: accuracy[2].difference.mean: given "x", expected a number or null". null is NaN.
 // What is missing, null or an empty list is not there.
 #pragma once
 
@@ -22,7 +22,8 @@ struct DivergenceResults {
   int first = 0, last = -1;  // the zone; layers count from 0
   std::string rule;
   std::optional<bool> u_shaped;
-  double r_zone, r_outside, r_points;  // correlation of divergence with accuracy
+  double r_zone, r_outside, r_points;  // correlation of divergence with the gap to English
+  std::vector<double> texts;           // parallel texts by language; empty if not known
 };
 
 struct TaxonomyResults {
@@ -31,7 +32,8 @@ struct TaxonomyResults {
 };
 
 struct ExpertResults {
-  std::string task;
+  std::string task, rule;  // rule empty: not known
+  double tau, prompts;     // NaN: not known, or not of this rule
   std::vector<std::vector<double>> score;
   std::vector<std::vector<int>> experts;
 };
@@ -74,6 +76,7 @@ struct PassageResults {
   std::vector<std::string> tokens;                    // (T)
   std::vector<std::vector<std::vector<int>>> chosen;  // (L,T,K)
   std::vector<double> mass, divergence;               // (L); no divergence on the English side
+  std::optional<bool> correct;                        // the answer; empty if not known
 };
 
 /// One parallel pair before and after fine-tuning (routing_trace.h).

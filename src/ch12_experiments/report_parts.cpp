@@ -1,47 +1,28 @@
 #include "ch12_experiments/report_parts.h"
 
-#include "ch12_experiments/report_figures.h"
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
 #include "ch12_experiments/svg.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
 
-const char* const style_sheet = R"(
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 46rem; padding: 1rem; background: #fff; color: #222;
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0.5rem 0; }
-h2 { font-size: 1.25rem; margin: 2.5rem 0 0.5rem; border-top: 1px solid #ddd; padding-top: 1rem; }
-h3 { font-size: 1rem; margin: 1rem 0 0.25rem; }
-p, li { max-width: 40rem; overflow-wrap: anywhere; }
-.lead li { margin: 0.35rem 0; }
-figure { margin: 1rem 0; }
-svg { display: block; width: 100%; max-width: 34rem; height: auto; }
-svg text { font-family: inherit; }
-figcaption { font-size: 0.9rem; color: #333; }
-figcaption p { margin: 0.35rem 0; }
-.source { color: #555; }
-.tag { font-size: 0.75rem; padding: 0 0.35rem; border-radius: 0.25rem; white-space: nowrap; }
-.paper { background: #dcebf7; color: #00395c; }
-.choice { background: #fbe6d4; color: #6b2f00; }
-.missing { background: #f5f5f5; padding: 0.6rem 0.8rem; border-left: 3px solid #999; }
-.scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-size: 0.9rem; color: #555; padding-bottom: 0.3rem; }
-caption span { display: inline-block; max-width: min(40rem, calc(100vw - 4rem)); }
-th, td { padding: 0.25rem 0.6rem; text-align: left; vertical-align: top; }
-thead th { border-bottom: 2px solid #888; }
-tbody tr { border-bottom: 1px solid #e5e5e5; }
-tbody th { font-weight: 600; white-space: nowrap; }
-tbody th.long { white-space: normal; min-width: 9rem; }
-.number { text-align: right; white-space: nowrap; }
-small { color: #555; }
-details { margin: 1rem 0; border: 1px solid #ddd; border-radius: 0.3rem; padding: 0.4rem 0.8rem; }
-@media (max-width: 32rem) { th, td { padding: 0.25rem 0.35rem; } table { font-size: 0.85rem; } }
-summary { cursor: pointer; padding: 0.35rem 0; font-weight: 600; }
-)";
+/// The headings of a page as a list of links; nothing where there are fewer than three.
+std::string contents_of(const std::string& body) {
+  const std::string begin = "<h2 id=\"", end = "</h2>";
+  std::string items;
+  int count = 0;
+  for (std::size_t at = body.find(begin); at != std::string::npos; at = body.find(begin, at + 1)) {
+    const std::size_t id = at + begin.size(), quote = body.find('"', id), text = quote + 2;
+    items += cat("<li><a href=\"#", body.substr(id, quote - id), "\">",
+                 body.substr(text, body.find(end, text) - text), "</a></li>\n");
+    ++count;
+  }
+  return count < 3 ? "" : "<nav aria-label=\"Contents\">\n<ul>\n" + items + "</ul>\n</nav>\n";
+}
 
 }  // namespace
 
@@ -76,17 +57,78 @@ std::string signed_number(double value, int decimals) {
 
 std::string interval_text(Interval interval, double factor, int decimals) {
   if (!interval.known()) return "n/a";
+  while (decimals < 5 && fixed_number(factor * interval.low, decimals) ==
+                             fixed_number(factor * interval.high, decimals))
+    ++decimals;
   return cat("[", signed_number(factor * interval.low, decimals), ", ",
              signed_number(factor * interval.high, decimals), "]");
+}
+
+std::string anchor_of(const std::string& text) {
+  std::string id;
+  for (const char c : text) {
+    const auto letter = static_cast<unsigned char>(c);
+    if (std::isalnum(letter))
+      id += static_cast<char>(std::tolower(letter));
+    else if (!id.empty() && id.back() != '-')
+      id += '-';
+  }
+  while (!id.empty() && id.back() == '-') id.pop_back();
+  return id;
+}
+
+std::string section_heading(const std::string& text, const std::string& id) {
+  return cat("<h2 id=\"", id.empty() ? anchor_of(text) : id, "\">", escape_markup(text), "</h2>\n");
+}
+
+std::string file_link(const std::string& path, const std::string& name) {
+  std::string url;
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 128 && (std::isalnum(byte) || std::string("-._~/").find(c) != std::string::npos)) {
+      url += c;
+    } else {
+      char code[4];
+      std::snprintf(code, sizeof code, "%%%02X", byte);
+      url += code;
+    }
+  }
+  return cat("<a href=\"", url, "\">", escape_markup(name), "</a>");
+}
+
+std::string range_text(const std::vector<double>& counts, const std::string& one,
+                       const std::string& many) {
+  if (counts.empty()) return "n/a";
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  const std::string text = short_number(*least, 0);
+  if (*least == *most) return cat(text, " ", *least == 1 ? one : many);
+  return cat(text, " to ", short_number(*most, 0), " ", many);
+}
+
+std::string figure_html(const std::string& drawing, const std::string& look,
+                        const std::string& read, const std::string& source) {
+  return cat("<figure>\n", drawing, "<figcaption>\n<p><b>Look for</b> ", look,
+             "</p>\n<p><b>How to read it</b> ", read, "</p>\n<p class=\"source\">", source,
+             "</p>\n</figcaption>\n</figure>\n");
 }
 
 std::string html_page(const std::string& title, const std::string& body) {
   const std::string name = escape_markup(title);
   return cat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-             name, "</title>\n<style>", style_sheet, routing_style(),
-             "</style>\n</head>\n<body>\n<main>\n<h1>", name, "</h1>\n", body,
-             "</main>\n</body>\n</html>\n");
+             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+             "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", name,
+             "</title>\n<style>", style_sheet(), "</style>\n</head>\n<body>\n", contents_of(body),
+             "<main>\n<h1>", name, "</h1>\n", body, "</main>\n</body>\n</html>\n");
+}
+
+/// An interval does not break between its ends.
+static std::string unbroken(std::string cell) {
+  bool inside = false;
+  for (std::size_t i = 0; i < cell.size(); ++i) {
+    inside = cell[i] == '[' || (inside && cell[i] != ']');
+    if (inside && cell[i] == ' ') cell.replace(i, 1, "&nbsp;");
+  }
+  return cell;
 }
 
 std::string html_table(const std::string& caption, const std::vector<std::string>& head,
@@ -106,7 +148,8 @@ std::string html_table(const std::string& caption, const std::vector<std::string
       html += i == 0
                   ? cat("<th scope=\"row\"",
                         terminal_columns(row[i]) > 28 ? " class=\"long\">" : ">", row[i], "</th>")
-                  : cat("<td", kind(i), ">", row[i], "</td>");
+                  : cat("<td", kind(i), ">",
+                        static_cast<int>(i) < text_columns ? row[i] : unbroken(row[i]), "</td>");
     html += "</tr>\n";
   }
   return html + "</tbody>\n</table>\n</div>\n";

@@ -51,8 +51,8 @@ std::string choice_label(const Ablation& row) {
   return row.variant.starts_with(prefix) ? row.variant.substr(prefix.size()) : row.variant;
 }
 
-Series curve(const std::string& label, const std::string& colour, const std::string& dashes) {
-  return {.label = label, .x = {}, .y = {}, .colour = colour, .dashes = dashes, .width = 2};
+Series curve(const std::string& label, const std::string& dashes) {
+  return {.label = label, .x = {}, .y = {}, .colour = ink, .dashes = dashes, .width = 2};
 }
 
 }  // namespace
@@ -105,7 +105,7 @@ std::string learning_figure(const Ablations& ablations) {
   chart.text = {"learning", "Accuracy by number of training pairs",
                 "Mean test accuracy of SFT and RA-MoE over cells and seeds.",
                 "training pairs of the target language", "test accuracy (%)"};
-  chart.series = {curve("SFT", "#0072B2", "5 2"), curve("RA-MoE", "#D55E00", "")};
+  chart.series = {curve("SFT", "5 2"), curve("RA-MoE", "")};
   for (std::size_t i = 0; i < ablations.learning.size(); ++i) {
     const LearningPoint& point = ablations.learning[i];
     chart.x_names.push_back(point.pairs == 0 ? "all" : cat(point.pairs));

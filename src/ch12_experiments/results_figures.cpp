@@ -33,10 +33,10 @@ Panel panel_of_model(const ModelCurves& curves, const std::string& title) {
 }
 
 Series bold_mean(std::vector<double> x, std::vector<double> y) {
-  return {.label = "mean", .x = std::move(x), .y = std::move(y), .colour = "#000", .width = 3};
+  return {.label = "mean", .x = std::move(x), .y = std::move(y), .colour = ink, .width = 3};
 }
 
-/// A point of each cell, coloured by task, with r over all cells and within models and tasks.
+/// A point of each cell, its shape by task, with r over all cells and within models and tasks.
 std::string cell_scatter(const Evidence& evidence, const ChartText& text,
                          double (*x)(const EvidenceCell&), double (*y)(const EvidenceCell&)) {
   Scatter scatter{text, {}, true, false};
@@ -69,8 +69,8 @@ Series language_series(const Evidence& evidence, const std::string& lang,
   return {.label = language_name(names, lang),
           .x = {},
           .y = {},
-          .colour = palette(i % 6),
-          .dashes = i < 6 ? "" : "4 2"};
+          .colour = palette(i),
+          .dashes = dash_pattern(i / 6)};
 }
 
 std::string estimate_text(const Estimate& estimate, double factor, int decimals) {
@@ -104,7 +104,7 @@ std::string divergence_figure(const Evidence& evidence, const LanguageNames& nam
       "divergence", "Routing divergence from English by layer",
       "For each model two panels, general text and task prompts, with a line per language "
       "and the mean; the alignment zone is shaded.",
-      "layer l, counted from 0; shaded: alignment zone", "divergence from English (0 to 1)"};
+      "layer l, counted from 0; shaded: alignment zone", "D from English (0 to 1, no unit)"};
   chart.from_zero = true;
   for (const std::string& lang : evidence.languages)
     chart.legend.push_back(language_series(evidence, lang, names));
@@ -141,7 +141,7 @@ std::string divergence_figure(const Evidence& evidence, const LanguageNames& nam
 std::string gap_figure(const Evidence& evidence) {
   ChartText text = {"gap", "Divergence in the zone and the gap to English",
                     "One point per model, task and language, and the line of least squares.",
-                    "mean divergence in the zone, base model, test prompts",
+                    "mean D in the zone (0 to 1), base model, test prompts",
                     "gap: English minus target accuracy (points)"};
   text.description += gap_words(evidence);
   return cell_scatter(
@@ -204,12 +204,16 @@ std::string routing_change_figure(const Evidence& evidence) {
                 "A panel per model, a thin line per task and language and the mean; the alignment "
                 "zone is shaded; below zero RA-MoE is nearer to English.",
                 "layer l, counted from 0; shaded: alignment zone",
-                "change of divergence; below 0: nearer to English"};
+                "change of D (no unit); below 0: nearer to English"};
   chart.columns = 3;
   chart.panel_height = 160;
   for (std::size_t i = 0; i < evidence.tasks.size(); ++i)
-    chart.legend.push_back(
-        {.label = evidence.tasks[i], .x = {}, .y = {}, .colour = palette(i), .width = 0.8});
+    chart.legend.push_back({.label = evidence.tasks[i],
+                            .x = {},
+                            .y = {},
+                            .colour = soft_ink,
+                            .dashes = dash_pattern(i),
+                            .width = 0.8});
   for (const ModelCurves& curves : evidence.curves) {
     Panel panel = panel_of_model(curves, curves.model);
     for (std::size_t i = 0; i < evidence.tasks.size(); ++i)

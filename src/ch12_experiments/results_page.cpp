@@ -24,20 +24,30 @@ std::string part_text(const ClaimPart& part) {
   return estimate_text(part.estimate, unit.factor, unit.decimals);
 }
 
-/// How the deciding parts came out: "4 of 6 numbers shown, 2 not shown".
+/// How the deciding parts came out: "4 of 6 hold, 2 not shown".
 std::string counts_of(const Claim& claim) {
-  std::string text;
-  int all = 0;
-  for (const ClaimPart& part : claim.parts) all += part.deciding;
-  for (const ClaimVerdict verdict : {ClaimVerdict::shown, ClaimVerdict::not_shown,
-                                     ClaimVerdict::contradicted, ClaimVerdict::not_measured}) {
-    int count = 0;
-    for (const ClaimPart& part : claim.parts) count += part.deciding && part.verdict() == verdict;
-    if (count == 0) continue;
-    text += cat(text.empty() ? cat(count, " of ", all, " numbers") : cat(", ", count), " ",
-                verdict_text(verdict));
-  }
-  return text.empty() ? "no number decides" : text;
+  const auto count = [&](ClaimVerdict verdict) {
+    return std::count_if(claim.parts.begin(), claim.parts.end(), [&](const ClaimPart& part) {
+      return part.deciding && part.verdict() == verdict;
+    });
+  };
+  const auto all = std::count_if(claim.parts.begin(), claim.parts.end(),
+                                 [](const ClaimPart& part) { return part.deciding; });
+  if (all == 0) return "no number decides";
+  const auto shown = count(ClaimVerdict::shown);
+  std::string text = cat(shown, " of ", all, shown == 1 ? " holds" : " hold");
+  for (const ClaimVerdict verdict :
+       {ClaimVerdict::not_shown, ClaimVerdict::contradicted, ClaimVerdict::not_measured})
+    if (count(verdict) > 0) text += cat(", ", count(verdict), " ", verdict_text(verdict));
+  return text;
+}
+
+/// Whether the models are those of data/models, which were chosen for their curve (docs/log.md).
+bool models_were_chosen(const ResultsInput& input) {
+  const auto& runs = input.grid.plan().model_runs;
+  return std::any_of(runs.begin(), runs.end(), [](const auto& run) {
+    return run.second.find("data/models/") != std::string::npos;
+  });
 }
 
 /// The deciding numbers where they are few, else how they came out.
@@ -101,7 +111,7 @@ void add_ci_table(Manuscript& page, const Evidence& evidence) {
 void add_taxonomy(Manuscript& page, const ResultsInput& input, const LanguageNames& names) {
   page.paragraph(
       {"Stage 1 sorts the training pairs by whether the frozen base model answers them in "
-       "English and in the language; ci, the orange part, is known in English only."});
+       "English and in the language; ci, the violet part, is known in English only."});
   for (std::size_t i = 0; i < input.evidence.models.size(); ++i) {
     const std::string& model = input.evidence.models[i];
     if (i > 0) page.fold("Types of training pairs, " + model);
@@ -176,7 +186,7 @@ void add_routing(Manuscript& page, const ResultsInput& input, const LanguageName
                  experts_figure(input.grid, model, lang, names),
                  {code(model),
                   ": the middle column should look more like the right one than the left "
-                  "one does, where RA-MoE works; the orange bar at the side marks the zone."}});
+                  "one does, where RA-MoE works; the bar at the side marks the zone."}});
     if (i > 0) page.end_fold();
   }
 }
@@ -193,9 +203,10 @@ void add_claim_figures(Manuscript& page, const Claim& claim, const ResultsInput&
         {"divergence",
          "Routing divergence by layer and language",
          divergence_figure(evidence, names),
-         {"0: parallel texts in English and the other language use the same experts. The zone "
-          "was read off the general text on the left; the right shows other text, the "
-          "prompts."}});
+         {"D is 0 where parallel texts in English and the other language use the same experts "
+          "alike, and 1 where they differ as much as can be. The zone was read off the general "
+          "text on the left; the right shows other text, the prompts."}});
+    if (!models_were_chosen(input)) return;
     page.paragraph(
         {strong("No independent evidence:"),
          " the base models in data/models were chosen among several because their curve on general "
@@ -253,9 +264,12 @@ std::vector<std::string> estimate_cells(const Estimate& e, double factor, int de
 void add_claims(Manuscript& page, const ResultsInput& input, const LanguageNames& names) {
   TextTable table{
       "", {"Claim", "Verdict", "The sentence, in our words", "Numbers that decide"}, {}, 4};
-  for (const Claim& claim : input.claims)
-    table.rows.push_back(
-        {"(" + claim.id + ")", verdict_text(claim.verdict()), claim.statement, numbers_of(claim)});
+  for (const Claim& claim : input.claims) {
+    const bool chosen = claim.id == "a" && models_were_chosen(input);
+    table.rows.push_back({"(" + claim.id + ")", verdict_text(claim.verdict()), claim.statement,
+                          numbers_of(claim) + (chosen ? "; the models were selected for it" : "")});
+    table.anchors.push_back("claim-" + claim.id);
+  }
   page.heading("The claims, weighed");
   page.table(table);
   page.paragraph({"A number is ", strong("shown"),
@@ -271,11 +285,12 @@ void add_claims(Manuscript& page, const ResultsInput& input, const LanguageNames
        "those of a correlation of a bootstrap over cells; p is that of two-sided sign flips. "
        "Several tests at once are adjusted by Holm's method, and a star marks an adjusted "
        "p under 0.05. The verdicts rest on the intervals, which are not adjusted."});
-  page.paragraph(
-      {"Claim (a) rests on least: the base models of data/models were selected for the curve "
-       "that it describes."});
+  if (models_were_chosen(input))
+    page.paragraph(
+        {"Claim (a) rests on least: the base models of data/models were selected for the curve "
+         "that it describes."});
   for (const Claim& claim : input.claims) {
-    page.heading("Claim (" + claim.id + "): " + verdict_text(claim.verdict()));
+    page.heading("Claim (" + claim.id + "): " + verdict_text(claim.verdict()), "claim-" + claim.id);
     page.paragraph({claim.statement});
     page.paragraph({claim.how});
     page.paragraph({strong("Result:"), " the claim is ", strong(verdict_text(claim.verdict())),
@@ -327,10 +342,12 @@ Manuscript results_manuscript(const ResultsInput& input) {
        " (arXiv 2605.28306), of which only the abstract is public to us: tiny models, "
        "handwritten code, real names and numbers of Unicode CLDR. This page is made by a "
        "command from recorded runs; no number is typed by hand."});
-  page.paragraph(
-      {cat("Models: ", evidence.models.size(), ", tasks: ", evidence.tasks.size(),
-           ", target languages: ", evidence.languages.size(), ", so ", evidence.cells.size(),
-           " cells; seeds of each method in each cell: ", evidence.seeds, ".")});
+  page.paragraph({cat("Models: ", evidence.models.size(), ", tasks: ", evidence.tasks.size(),
+                      ", target languages: ", evidence.languages.size(), ", so ",
+                      range_text({double(evidence.cells.size())}, "cell", "cells"),
+                      "; seeds of each method in each cell: ", evidence.seeds, ".")});
+  page.page_only("<p>All numbers, machine-readable: " +
+                 file_link("evidence.json", "evidence.json") + ".</p>\n");
   add_claims(page, input, names);
   add_routing_view(page, input);
   add_cells(page, input, names);

@@ -33,7 +33,8 @@ ResultsInput results_input(GridResults grid, std::optional<GridResults> ablation
 
 Manuscript results_manuscript(const ResultsInput& input);
 
-/// Evidence, claims with their verdicts, ablations and mixture, machine-readable.
+/// Evidence, claims with their verdicts, ablations and mixture, machine-readable: the page links to
+/// it as evidence.json beside it.
 Json results_json(const ResultsInput& input);
 
 /// Parts of the page, in its order.

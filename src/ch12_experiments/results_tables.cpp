@@ -46,19 +46,26 @@ TextTable accuracy_table(const Evidence& evidence, const std::string& model,
       {"Task", "Language", "n", "English", "Base"},
       {},
       2};
-  for (const std::string& method : evidence.methods) table.head.push_back(method_label(method));
-  table.head.insert(table.head.end(), {"RA-MoE minus SFT", "ci %"});
+  // What the page is about stands first; the others may scroll out of a narrow window.
+  std::vector<std::string> others;
+  for (const std::string& method : evidence.methods)
+    if (method != "sft" && method != "ramoe") others.push_back(method);
+  table.head.insert(table.head.end(), {"SFT", "RA-MoE", "RA-MoE minus SFT", "ci %"});
+  for (const std::string& method : others) table.head.push_back(method_label(method));
   for (const EvidenceCell* cell : cells_of(evidence, model)) {
     table.rows.push_back({cell->task, language_name(names, cell->lang), cat(cell->n),
                           percent(cell->english), percent(cell->base)});
     std::vector<std::string>& row = table.rows.back();
-    for (const std::string& name : evidence.methods) {
+    const auto add = [&](const std::string& name) {
       const MethodInCell* method = cell->method(name);
       row.push_back(method ? percent(mean(method->accuracy)) : "n/a");
-    }
+    };
+    add("sft");
+    add("ramoe");
     const MethodInCell* ramoe = cell->method("ramoe");
     row.push_back(ramoe ? points_text(ramoe->gain) : "n/a");
     row.push_back(fixed_number(100 * cell->ci, 0));
+    for (const std::string& name : others) add(name);
   }
   return table;
 }
@@ -173,8 +180,9 @@ void add_comparisons(Manuscript& page, const ResultsInput& input) {
   for (const std::string& method : evidence.methods)
     if (const Comparison* one = evidence.comparison(method, "sft", "all"))
       page.item({strong(method_in_words(method) + " minus SFT"), ": ",
-                 estimate_text(one->accuracy, 100, 2), " points over ", cat(one->cells),
-                 " cells, which ", judgement(one->accuracy), "."});
+                 estimate_text(one->accuracy, 100, 2), " points over ",
+                 range_text({double(one->cells)}, "cell", "cells"), ", which ",
+                 judgement(one->accuracy), "."});
   page.table(comparison_table(evidence, "all"));
   page.paragraph(
       {"above, below: cells whose own interval excludes zero. Holm's adjustment is over "
@@ -194,10 +202,11 @@ void add_ablations(Manuscript& page, const ResultsInput& input) {
     return;
   }
   const Ablations& ablations = *input.ablations;
-  page.paragraph(
-      {cat("Each row changes one choice; ", list_of(ablations.models), ", ",
-           list_of(ablations.tasks), ", ", ablations.languages.size(), " languages, ",
-           ablations.seeds, " seeds. What a default is chosen by is adapt_valid, never test.")});
+  page.paragraph({cat("Each row changes one choice; ", list_of(ablations.models), ", ",
+                      list_of(ablations.tasks), ", ",
+                      range_text({double(ablations.languages.size())}, "language", "languages"),
+                      ", ", range_text({double(ablations.seeds)}, "seed", "seeds"),
+                      ". What a default is chosen by is adapt_valid, never test.")});
   page.figure({"ablations",
                "Choices of the alignment loss against the default",
                ablations_figure(ablations),
@@ -220,8 +229,9 @@ void add_ablations(Manuscript& page, const ResultsInput& input) {
     rows += !is_default;
     shown += !is_default && row.against_default.p_adjusted < 0.05;
   }
-  page.paragraph({cat("Of ", rows, " choices, ", shown,
-                      " differ from the default with an adjusted p under 0.05.")});
+  page.paragraph({cat("Of ", rows, rows == 1 ? " choice, " : " choices, ", shown,
+                      shown == 1 ? " differs" : " differ",
+                      " from the default with an adjusted p under 0.05.")});
   page.table(table);
   if (ablations.learning.empty()) return;
   page.heading("How many training pairs");

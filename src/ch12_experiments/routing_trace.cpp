@@ -8,11 +8,6 @@
 namespace ramoe {
 namespace {
 
-std::string answer_of(Model<float>& model, const Prompts& prompts, const Example& example,
-                      const AnswerOptions& options) {
-  return answer_questions(model, prompts, {example}, options)[0].output;
-}
-
 std::vector<double> mass_of(const PerLayer& q, const std::vector<std::vector<int>>& experts) {
   std::vector<double> mass(q.size(), 0.0);
   for (std::size_t l = 0; l < q.size(); ++l)
@@ -102,9 +97,11 @@ Json trace_pair(Model<float>& base, Model<float>& tuned, const ExamplePair& pair
   const auto routing_of = [&](Model<float>& model, const Example& example) {
     return passage_routing(model, context.prompts.prompt(encoder, example.question));
   };
-  const auto output_of = [&](Model<float>& model, const Example& example) {
-    return answer_of(model, context.prompts, example, context.answers);
+  const auto answer_of = [&](Model<float>& model, const Example& example) {
+    return answer_questions(model, context.prompts, {example}, context.answers)[0];
   };
+  const Answer in_english = answer_of(base, pair.english), in_target = answer_of(base, pair.target),
+               tuned_answer = answer_of(tuned, pair.target);
   const PassageRouting english_side = routing_of(base, pair.english);
   const PassageRouting before = routing_of(base, pair.target);
   const PassageRouting after = routing_of(tuned, pair.target);
@@ -120,7 +117,8 @@ Json trace_pair(Model<float>& base, Model<float>& tuned, const ExamplePair& pair
           {"english",
            {{"question", pair.english.question},
             {"answer", pair.english.answer},
-            {"output", output_of(base, pair.english)},
+            {"output", in_english.output},
+            {"correct", in_english.correct},
             {"tokens", tokens_of(tokenizer, english_side)},
             {"chosen", english_side.chosen},
             {"mass", mass_of(english_side.q, context.experts)}}},
@@ -129,12 +127,14 @@ Json trace_pair(Model<float>& base, Model<float>& tuned, const ExamplePair& pair
             {"answer", pair.target.answer},
             {"tokens", tokens_of(tokenizer, before)}}},
           {"before",
-           {{"output", output_of(base, pair.target)},
+           {{"output", in_target.output},
+            {"correct", in_target.correct},
             {"chosen", before.chosen},
             {"mass", mass_of(before.q, context.experts)},
             {"divergence", divergence_of(english_side.q, before.q)}}},
           {"after",
-           {{"output", output_of(tuned, pair.target)},
+           {{"output", tuned_answer.output},
+            {"correct", tuned_answer.correct},
             {"chosen", after.chosen},
             {"mass", mass_of(after.q, context.experts)},
             {"divergence", divergence_of(english_side.q, after.q)}}}};

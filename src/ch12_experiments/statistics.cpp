@@ -9,6 +9,7 @@
 #include "ch01_tensor/philox.h"
 #include "ch07_divergence/divergence.h"
 #include "support/error.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -30,6 +31,7 @@ void check_config(const BootstrapConfig& config) {
 }
 
 std::size_t draw(Random& random, std::size_t count) {
+  stop_point();
   return random.below(static_cast<std::uint32_t>(count));
 }
 
@@ -72,6 +74,12 @@ double incomplete_beta(double x, double a, double b) {
 
 Interval unknown_interval() {
   return {nan, nan};
+}
+
+bool all_same(const std::vector<double>& values) {
+  if (values.size() < 2) return true;
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return *high - *low <= 1e-12 * std::max(std::abs(*low), std::abs(*high));
 }
 
 double mean(const std::vector<double>& values) {
@@ -119,7 +127,7 @@ double student_quantile(double p, double degrees) {
 Interval student_interval(const std::vector<double>& values, double level) {
   check(level > 0 && level < 1, "interval of level ", level, "; wanted between 0 and 1.");
   check_finite(values, "Student's interval");
-  if (values.size() < 2) return unknown_interval();
+  if (all_same(values)) return unknown_interval();
   const double n = static_cast<double>(values.size());
   const double half =
       student_quantile((1 + level) / 2, n - 1) * sample_deviation(values) / std::sqrt(n);
@@ -129,7 +137,7 @@ Interval student_interval(const std::vector<double>& values, double level) {
 Interval bootstrap_interval(const std::vector<double>& values, const BootstrapConfig& config) {
   check_config(config);
   check_finite(values, "bootstrap");
-  if (values.size() < 2) return unknown_interval();
+  if (all_same(values)) return unknown_interval();
   Random random(config.seed, mean_stream);
   std::vector<double> means(static_cast<std::size_t>(config.resamples));
   for (double& resampled : means) {
@@ -151,16 +159,15 @@ Interval paired_bootstrap_interval(const std::vector<double>& a, const std::vect
 
 GrandMean grand_mean(const std::vector<std::vector<double>>& cells, const BootstrapConfig& config) {
   check_config(config);
-  std::vector<double> cell_means;
-  bool several_values = false;
+  std::vector<double> cell_means, all;
   for (const std::vector<double>& cell : cells) {
     check(!cell.empty(), "grand mean: cell ", cell_means.size(), " has no values; leave it out.");
     check_finite(cell, "grand mean");
     cell_means.push_back(mean(cell));
-    several_values |= cell.size() > 1;
+    all.insert(all.end(), cell.begin(), cell.end());
   }
   GrandMean result{mean(cell_means), unknown_interval()};
-  if (cells.empty() || (cells.size() == 1 && !several_values)) return result;
+  if (all_same(all)) return result;
   Random random(config.seed, grand_stream);
   std::vector<double> means(static_cast<std::size_t>(config.resamples));
   for (double& resampled : means) {
@@ -276,10 +283,13 @@ std::vector<Values> resampled_correlations(const std::vector<const Values*>& sid
   return rs;
 }
 
-/// Unknown if more than half of the resamples have no value.
-Interval middle_of_known(Values resampled, const BootstrapConfig& config) {
+/// Unknown if more than half of the resamples have no value, or all have the same one.
+Interval middle_of_known(Values resampled, const BootstrapConfig& config, std::size_t points) {
   std::erase_if(resampled, [](double value) { return !std::isfinite(value); });
-  if (2 * resampled.size() < static_cast<std::size_t>(config.resamples)) return unknown_interval();
+  if (2 * resampled.size() < static_cast<std::size_t>(config.resamples) || points < fewest_points)
+    return unknown_interval();
+  const auto [low, high] = std::minmax_element(resampled.begin(), resampled.end());
+  if (*high - *low <= 1e-9) return unknown_interval();  // r lies in [-1,1]
   return middle(resampled, config.level);
 }
 
@@ -301,7 +311,8 @@ CorrelationEstimate estimate_correlation(const std::vector<double>& x, const std
   CorrelationEstimate result{grouped_correlation(x, y, groups), unknown_interval(),
                              static_cast<int>(x.size())};
   if (std::isfinite(result.r))
-    result.interval = middle_of_known(resampled_correlations({&x}, y, config, groups)[0], config);
+    result.interval =
+        middle_of_known(resampled_correlations({&x}, y, config, groups)[0], config, x.size());
   return result;
 }
 
@@ -321,12 +332,12 @@ CorrelationDifference compare_correlations(const std::vector<double>& x,
                                r - r_other,
                                unknown_interval()};
   const std::vector<Values> rs = resampled_correlations({&x, &other}, y, config, groups);
-  if (std::isfinite(r)) result.first.interval = middle_of_known(rs[0], config);
-  if (std::isfinite(r_other)) result.second.interval = middle_of_known(rs[1], config);
+  if (std::isfinite(r)) result.first.interval = middle_of_known(rs[0], config, y.size());
+  if (std::isfinite(r_other)) result.second.interval = middle_of_known(rs[1], config, y.size());
   if (!std::isfinite(result.value)) return result;
   Values differences(rs[0].size());
   for (std::size_t i = 0; i < differences.size(); ++i) differences[i] = rs[0][i] - rs[1][i];
-  result.interval = middle_of_known(differences, config);
+  result.interval = middle_of_known(differences, config, y.size());
   return result;
 }
 

@@ -17,12 +17,15 @@
 
 namespace ramoe {
 
-/// [low, high]; NaN on both sides when there are too few values to say.
+/// [low, high]; NaN on both sides when there are too few values to say. Values that are all the
+/// same are too few, however many: a width of 0 would claim that chance plays no part.
 struct Interval {
   double low, high;
   bool known() const { return low <= high; }  // false for NaN
 };
 Interval unknown_interval();
+/// Whether the values are one value but for rounding; true of fewer than 2.
+bool all_same(const std::vector<double>& values);
 
 struct BootstrapConfig {
   int resamples = 10000;
@@ -42,10 +45,10 @@ double quantile(std::vector<double> values, double p);
 /// probability p in (0,1). Within 1e-9 relative of the tables.
 double student_quantile(double p, double degrees);
 
-/// Student's interval of the mean; unknown of fewer than 2 values.
+/// Student's interval of the mean; unknown of fewer than 2 different values.
 Interval student_interval(const std::vector<double>& values, double level = 0.95);
 
-/// Percentile bootstrap of the mean; unknown of fewer than 2 values.
+/// Percentile bootstrap of the mean; unknown of fewer than 2 different values.
 Interval bootstrap_interval(const std::vector<double>& values, const BootstrapConfig& config = {});
 /// The same for the mean of a[i] - b[i], where i is one item or seed under both methods.
 /// Error: different numbers of values.
@@ -53,8 +56,8 @@ Interval paired_bootstrap_interval(const std::vector<double>& a, const std::vect
                                    const BootstrapConfig& config = {});
 
 /// Mean over cells of the cells' means, with its hierarchical bootstrap. cells[c] holds the values
-/// of cell c by seed; cells may differ in size. The interval is unknown when no cell has 2 values
-/// and there is but one cell. Error: a cell without values.
+/// of cell c by seed; cells may differ in size. The interval is unknown where all values of all
+/// cells are the same. Error: a cell without values.
 struct GrandMean {
   double mean;
   Interval interval;
@@ -73,7 +76,10 @@ double sign_flip_p_value(const std::vector<double>& differences, std::uint64_t s
 std::vector<double> holm_adjusted(const std::vector<double>& p);
 
 /// Pearson's r of chapter 7.2 with its bootstrap over points. Resamples in which a side is constant
-/// have no r and are left out; with more than half of them so the interval is unknown.
+/// have no r and are left out; with more than half of them so the interval is unknown. So it is
+/// where all resamples agree, and of fewer than `fewest_points`: n points rise or fall one after
+/// another by chance with probability 2/n!, over 5 % for n = 4, and then every resample does.
+inline constexpr int fewest_points = 5;
 struct CorrelationEstimate {
   double r;
   Interval interval;

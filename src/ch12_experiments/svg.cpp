@@ -65,6 +65,7 @@ std::string attributes(const Style& style) {
       text += " stroke-width=\"" + short_number(style.stroke_width) + "\"";
     if (!style.dashes.empty()) text += " stroke-dasharray=\"" + style.dashes + "\"";
   }
+  if (style.fill_opacity != 1) text += " fill-opacity=\"" + short_number(style.fill_opacity) + "\"";
   if (style.opacity != 1) text += " opacity=\"" + short_number(style.opacity) + "\"";
   return text;
 }
@@ -211,13 +212,23 @@ void Svg::text(Point at, const std::string& text, const TextStyle& style) {
   body_ += cat("<text x=\"", x, "\" y=\"", y, "\" font-size=\"", short_number(style.size),
                "\" fill=\"", style.colour, "\"", anchors[static_cast<int>(style.anchor)]);
   if (style.bold) body_ += " font-weight=\"600\"";
-  if (style.halo) body_ += " stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\"";
+  if (style.halo) body_ += cat(" stroke=\"", paper, "\" stroke-width=\"3\" paint-order=\"stroke\"");
   if (style.turned != 0)
     body_ += cat(" transform=\"rotate(", short_number(style.turned), " ", x, " ", y, ")\"");
   body_ += cat(">", escape_markup(text), "</text>\n");
 }
 
-std::string standalone_svg(const std::string& drawing) {
+std::string in_plain_colours(const std::string& drawing) {
+  std::string text = drawing;
+  for (std::size_t at; (at = text.find("var(--")) != std::string::npos;) {
+    const std::size_t value = text.find(", ", at) + 2, end = text.find(')', at);
+    text.replace(at, end + 1 - at, text.substr(value, end - value));
+  }
+  return text;
+}
+
+std::string standalone_svg(const std::string& coloured) {
+  const std::string drawing = in_plain_colours(coloured);
   const std::string begin = "<svg ", head_end = "</desc>\n";
   const std::size_t at = drawing.find(head_end);
   check(drawing.starts_with(begin) && at != std::string::npos, "a drawing that begins with ",

@@ -33,6 +33,14 @@ struct Point {
   double x, y;
 };
 
+/// Colours that a page may redefine, for instance in the dark; the value behind the comma is that
+/// of a bright page, and of a drawing that is a file of its own.
+inline constexpr const char *ink = "var(--ink, #222)", *soft_ink = "var(--soft, #555)",
+                            *paper = "var(--paper, #fff)", *axis_colour = "var(--axis, #888)",
+                            *grid_colour = "var(--grid, #e3e3e3)",
+                            *band_colour = "var(--band, #eeeeea)",
+                            *heat_colour = "var(--heat, #33475b)";
+
 enum class Anchor { start, middle, end };
 
 /// What a shape looks like; an empty colour is none.
@@ -41,14 +49,15 @@ struct Style {
   double stroke_width = 1;
   double opacity = 1;
   std::string dashes = "";
+  double fill_opacity = 1;  // a tint: the fill mixed with what is behind it
 };
 
 struct TextStyle {
   double size = 11;
   Anchor anchor = Anchor::start;
-  std::string colour = "#222";
+  std::string colour = ink;
   bool bold = false;
-  bool halo = false;  // a white edge, over lines
+  bool halo = false;  // an edge in the colour of the paper, over lines
   double turned = 0;  // degrees around the anchor
 };
 
@@ -76,7 +85,10 @@ class Svg {
   std::string head_, body_;
 };
 
-/// A drawing as a file of its own: with a font, and white behind it for readers that are dark.
+/// A drawing in the colours of a bright page, without variables.
+std::string in_plain_colours(const std::string& drawing);
+/// A drawing as a file of its own: in plain colours, with a font, and white behind it for readers
+/// that are dark.
 std::string standalone_svg(const std::string& drawing);
 
 }  // namespace ramoe

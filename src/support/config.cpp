@@ -1,12 +1,47 @@
 #include "support/config.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "support/error.h"
+#include "support/flags.h"
 
 namespace ramoe {
 namespace {
+
+/// What other programs call our keys.
+constexpr std::array<std::array<const char*, 2>, 14> kElsewhere = {{
+    {"lr", "learning_rate"},
+    {"batch_size", "batch"},
+    {"per_device_train_batch_size", "batch"},
+    {"gradient_accumulation_steps", "accumulate"},
+    {"max_steps", "steps"},
+    {"iterations", "steps"},
+    {"warmup_ratio", "warmup_share"},
+    {"max_grad_norm", "clip"},
+    {"grad_clip", "clip"},
+    {"output_dir", "run"},
+    {"out_dir", "run"},
+    {"save_steps", "save_every"},
+    {"logging_steps", "log_every"},
+    {"n_layers", "num_hidden_layers"},
+}};
+
+/// A bound for a message: 1048576, not 1.04858e+06.
+std::string bound(double value) {
+  const bool whole = std::abs(value) < 1e15 && value == std::floor(value);
+  return whole ? cat(static_cast<std::int64_t>(value)) : cat(value);
+}
+
+/// "[1 to 5000]" without the brackets; empty if all numbers are allowed.
+std::string range_text(const Allowed& a) {
+  const bool above = std::isfinite(a.most), below = std::isfinite(a.least);
+  return above && below ? bound(a.least) + " to " + bound(a.most)
+         : below        ? "at least " + bound(a.least)
+         : above        ? "at most " + bound(a.most)
+                        : "";
+}
 
 /// Sets single values and lists from JSON, checking type and range on the way.
 struct Setter {
@@ -14,18 +49,24 @@ struct Setter {
   const Json& given;
   const std::string& where;
 
-  [[noreturn]] void wrong(const std::string& wanted) const {
-    fail(where, ": ", field.key, " = ", excerpt(given), " does not fit; wanted ", wanted, " (",
-         field.help, ").");
+  [[noreturn]] void wrong(const std::string& expected) const {
+    fail(where, ": ", field.key, " = ", excerpt(given), " does not fit; expected ", expected, " (",
+         field.help, ")", given.is_string() ? number_advice(given.get<std::string>()) : "", ".");
   }
 
   void in_range(double number) const {
     const Allowed& a = field.allowed;
     if (number >= a.least && number <= a.most) return;
-    const bool bounded_above = std::isfinite(a.most), bounded_below = std::isfinite(a.least);
-    if (bounded_above && bounded_below) wrong(cat("a number from ", a.least, " to ", a.most));
-    wrong(bounded_above ? cat("a number of at most ", a.most)
-                        : cat("a number of at least ", a.least));
+    const bool both = std::isfinite(a.most) && std::isfinite(a.least);
+    wrong(cat("a number ", both ? "from " : "of ", range_text(a)));
+  }
+
+  /// A number with a fraction, or with an exponent in a file: JSON calls 1e3 no whole number.
+  [[noreturn]] void not_whole(const Json& json, const std::string& expected) const {
+    const double number = json.is_number_float() ? json.get<double>() : 0.5;
+    wrong(expected + (number == std::floor(number) && std::abs(number) < 1e15
+                          ? cat(", written ", bound(number))
+                          : std::string()));
   }
 
   void set(bool& value, const Json& json) const {
@@ -33,14 +74,14 @@ struct Setter {
     value = json.get<bool>();
   }
   void set(int& value, const Json& json) const {
-    if (!json.is_number_integer()) wrong("a whole number");
+    if (!json.is_number_integer()) not_whole(json, "a whole number");
     const double number = json.get<double>();
     if (std::abs(number) > std::numeric_limits<int>::max()) wrong("a whole number below 2^31");
     in_range(number);
     value = json.get<int>();
   }
   void set(std::uint64_t& value, const Json& json) const {
-    if (!json.is_number_unsigned()) wrong("a whole number of at least 0");
+    if (!json.is_number_unsigned()) not_whole(json, "a whole number of at least 0 and below 2^64");
     in_range(json.get<double>());
     value = json.get<std::uint64_t>();
   }
@@ -55,14 +96,17 @@ struct Setter {
     if (!json.is_string()) wrong("text");
     const std::string text = json.get<std::string>();
     if (text.find('\0') != std::string::npos) wrong("text without the character U+0000");
+    value = text;
     const auto& choices = field.allowed.choices;
-    if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end()) {
+    const auto known = std::find_if(choices.begin(), choices.end(),
+                                    [&](const auto& choice) { return same_name(choice, text); });
+    if (known != choices.end()) value = *known;
+    if (!choices.empty() && known == choices.end()) {
       std::string list;
       for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
       const std::string nearest = nearest_word(text, choices);
       wrong("one of " + list + (nearest.empty() ? "" : "; did you mean " + nearest + "?"));
     }
-    value = text;
   }
   template <class Element>
   void set(std::vector<Element>& list, const Json& json) const {
@@ -77,56 +121,11 @@ struct Setter {
   }
 };
 
-/// A value as a flag gives it: text bare, lists separated by commas.
-std::string flag_text(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array()) return value.dump();
-  std::string text;
-  for (const Json& element : value) text += (text.empty() ? "" : ",") + flag_text(element);
-  return text;
-}
-
-/// The text of one flag as JSON of the field's type; text that is not JSON stays a string.
-Json flag_to_json(const Field& field, const std::string& text) {
-  if (std::holds_alternative<std::string*>(field.value)) return text;
-  const auto parse = [](const std::string& piece) {
-    Json json = Json::parse(piece, nullptr, false);
-    return json.is_discarded() ? Json(piece) : json;
-  };
-  const bool texts = std::holds_alternative<std::vector<std::string>*>(field.value);
-  const bool numbers = std::holds_alternative<std::vector<int>*>(field.value) ||
-                       std::holds_alternative<std::vector<double>*>(field.value);
-  if (!texts && !numbers) return parse(text);
-  Json list = Json::array();
-  std::istringstream pieces(text);
-  for (std::string piece; std::getline(pieces, piece, ',');)
-    list.push_back(texts ? Json(piece) : parse(piece));
-  return list;
-}
-
 }  // namespace
 
-std::string nearest_word(const std::string& word, const std::vector<std::string>& candidates) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const std::string& candidate : candidates) {
-    std::vector<std::size_t> row(candidate.size() + 1);
-    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= word.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i;
-      for (std::size_t j = 1; j < row.size(); ++j) {
-        const std::size_t replaced = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
-      best = candidate;
-    }
-  }
-  return best;
+bool Field::is_called(const std::string& name) const {
+  return same_name(key, name) || std::any_of(aliases.begin(), aliases.end(),
+                                             [&](const auto& one) { return same_name(one, name); });
 }
 
 void FieldList::add(std::string key, FieldValue value, std::string help, Allowed allowed) {
@@ -135,16 +134,42 @@ void FieldList::add(std::string key, FieldValue value, std::string help, Allowed
   fields_.push_back({std::move(key), std::move(help), value, std::move(allowed)});
 }
 
-Field& FieldList::find(const std::string& key, const std::string& where) {
+void FieldList::also(const std::string& key, const std::vector<std::string>& aliases) {
+  at(key, "aliases").aliases = aliases;
+}
+
+const Field* FieldList::find(const std::string& name) const {
+  // A key comes before another one's alias.
+  for (const Field& field : fields_)
+    if (same_name(field.key, name)) return &field;
+  for (const Field& field : fields_)
+    if (field.is_called(name)) return &field;
+  return nullptr;
+}
+
+std::vector<std::string> FieldList::given(const std::vector<std::string>& keys) const {
+  std::vector<std::string> found;
+  for (const std::string& key : keys)
+    if (const Field* field = find(key); field != nullptr && field->given) found.push_back(key);
+  return found;
+}
+
+void FieldList::unknown(const std::string& key, const std::string& where) const {
   std::vector<std::string> keys;
-  for (Field& field : fields_) {
-    if (field.key == key) return field;
-    keys.push_back(field.key);
-  }
-  const std::string nearest = nearest_word(key, keys);
+  for (const Field& field : fields_) keys.push_back(field.key);
+  const auto other = std::find_if(kElsewhere.begin(), kElsewhere.end(), [&](const auto& name) {
+    return same_name(name[0], key) && find(name[1]) != nullptr;
+  });
+  const std::string nearest = other != kElsewhere.end() ? (*other)[1] : nearest_word(key, keys);
   fail(where, ": unknown key \"", key, "\"",
        nearest.empty() ? std::string("; --help lists the keys.")
                        : "; did you mean \"" + nearest + "\"? --help lists the keys.");
+}
+
+Field& FieldList::at(const std::string& key, const std::string& where) {
+  const Field* found = find(key);
+  if (found == nullptr) unknown(key, where);
+  return fields_[static_cast<std::size_t>(found - fields_.data())];
 }
 
 void FieldList::read_json(const Json& object, const std::string& where) {
@@ -152,18 +177,26 @@ void FieldList::read_json(const Json& object, const std::string& where) {
         excerpt(object), ".");
   for (const auto& item : object.items()) {
     const Json& given = item.value();
-    const Field& field = find(item.key(), where);
+    Field& field = at(item.key(), where);
     const Setter setter{field, given, where};
-    std::visit([&](auto* value) { setter.set(*value, given); }, field.value);
+    std::visit(
+        [&](auto* value) {
+          const auto before = *value;
+          setter.set(*value, given);
+          field.given = field.given || *value != before;
+        },
+        field.value);
   }
 }
 
+void FieldList::read_flag(const CommandLine::Flag& flag) {
+  Field& field = at(flag.key, "command line");
+  read_json(Json{{field.key, typed_value(field, flag.value)}}, "command line");
+  field.given = true;
+}
+
 void FieldList::read_flag(const std::string& flag) {
-  const std::size_t equals = flag.find('=');
-  check(equals != std::string::npos, "--", flag, ": a flag has the form --key=value.");
-  const std::string key = flag.substr(0, equals), where = "command line";
-  const Field& field = find(key, where);
-  read_json(Json{{key, flag_to_json(field, flag.substr(equals + 1))}}, where);
+  for (const CommandLine::Flag& one : split({"--" + flag}).flags) read_flag(one);
 }
 
 Json FieldList::to_json() const {
@@ -181,12 +214,9 @@ std::string FieldList::help() const {
     out << "  --" << field.key << "=" << flag_text(values[field.key]) << "\n      " << field.help;
     for (std::size_t i = 0; i < a.choices.size(); ++i)
       out << (i == 0 ? " [" : " | ") << a.choices[i] << (i + 1 == a.choices.size() ? "]" : "");
-    if (std::isfinite(a.least) && std::isfinite(a.most))
-      out << " [" << a.least << " to " << a.most << "]";
-    else if (std::isfinite(a.least))
-      out << " [at least " << a.least << "]";
-    else if (std::isfinite(a.most))
-      out << " [at most " << a.most << "]";
+    if (const std::string range = range_text(a); !range.empty()) out << " [" << range << "]";
+    for (std::size_t i = 0; i < field.aliases.size(); ++i)
+      out << (i == 0 ? "; also --" : ", --") << field.aliases[i];
     out << "\n";
   }
   return out.str();

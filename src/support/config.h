@@ -7,6 +7,7 @@
 //
 // The same list reads JSON files and --key=value flags, refuses unknown keys, wrong types and
 // values out of range, writes the resolved configuration, and prints --help.
+// Tests: tests/support/config_test.cpp, flags_test.cpp
 #pragma once
 
 #include <cstdint>
@@ -16,15 +17,18 @@
 #include <vector>
 
 #include "support/files.h"
+#include "support/names.h"
 
 namespace ramoe {
 
 /// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, when there are
-/// any; for lists the rule holds for each element.
+/// any; for lists the rule holds for each element. Lists of `paths` are separated by commas alone,
+/// others by blanks too.
 struct Allowed {
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};
+  bool paths = false;
 };
 
 using FieldValue = std::variant<bool*, int*, std::uint64_t*, double*, std::string*,
@@ -35,18 +39,44 @@ struct Field {
   std::string key, help;
   FieldValue value;
   Allowed allowed;
+  std::vector<std::string> aliases = {};  // other names that are understood
+  bool given = false;                     // by a flag, or with another value than the default
+
+  /// Whether a name means this field: same_name() as the key or an alias.
+  bool is_called(const std::string& name) const;
+};
+
+/// A command line taken apart: flags in their order, and words that belong to none.
+struct CommandLine {
+  struct Flag {
+    std::string key, value;  // the key as listed
+  };
+  std::vector<Flag> flags;
+  std::vector<std::string> words;
 };
 
 /// The fields of one or several config structs, in the order of listing. Keys are unique.
 class FieldList {
  public:
   void add(std::string key, FieldValue value, std::string help, Allowed allowed = {});
+  /// Other names of a listed key, for files and flags.
+  void also(const std::string& key, const std::vector<std::string>& aliases);
   const std::vector<Field>& fields() const { return fields_; }
+  /// The field of that name; nullptr if there is none.
+  const Field* find(const std::string& name) const;
+  /// The keys among these that were given: by a flag, or by a file with another value than the
+  /// default.
+  std::vector<std::string> given(const std::vector<std::string>& keys) const;
 
   /// Sets the fields named in a JSON object. `where` names the source in errors.
   /// Error: unknown key (the nearest known one is suggested), wrong type, value not allowed.
   void read_json(const Json& object, const std::string& where);
-  /// Sets one field from "key=value"; lists are separated by commas. Errors as read_json.
+  /// Takes arguments apart: --key=value, --key value, --key alone for true, --no-key for false;
+  /// one dash or a dash of a word processor is two, ':' is '='. Error: unknown key, no value.
+  CommandLine split(const std::vector<std::string>& arguments) const;
+  /// Sets one field from text as it is typed; lists are separated by commas. Errors as read_json.
+  void read_flag(const CommandLine::Flag& flag);
+  /// split() and read_flag() of one argument, "key=value".
   void read_flag(const std::string& flag);
   /// All fields and their present values.
   Json to_json() const;
@@ -54,7 +84,8 @@ class FieldList {
   std::string help() const;
 
  private:
-  Field& find(const std::string& key, const std::string& where);
+  Field& at(const std::string& key, const std::string& where);
+  [[noreturn]] void unknown(const std::string& key, const std::string& where) const;
   std::vector<Field> fields_;
 };
 
@@ -65,9 +96,5 @@ FieldList fields_of(Config& config) {
   config.list(list);
   return list;
 }
-
-/// The candidate with the smallest edit distance to `word`; empty if none is within a third of its
-/// length (at least 2).
-std::string nearest_word(const std::string& word, const std::vector<std::string>& candidates);
 
 }  // namespace ramoe

@@ -14,6 +14,7 @@
 
 #include "support/error.h"
 #include "support/json.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -21,7 +22,8 @@ namespace {
 /// A file being written beside its final place; removed again unless finished.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& path) : path_(path), temporary_(path + ".tmp") {
+  explicit TemporaryFile(const std::string& path)
+      : path_(path), temporary_(path + temporary_suffix) {
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (descriptor_ < 0) give_up("cannot be created");
   }
@@ -42,6 +44,12 @@ class TemporaryFile {
       next += written;
       bytes -= static_cast<std::size_t>(written);
     }
+  }
+
+  void patch(const Patch& patch) {
+    if (::lseek(descriptor_, static_cast<off_t>(patch.at), SEEK_SET) < 0)
+      give_up("cannot be written");
+    write(patch.bytes.data(), patch.bytes.size());
   }
 
   void finish() {
@@ -110,14 +118,20 @@ Json read_json(const std::string& path) {
 }
 
 void write_file(const std::string& path,
-                const std::function<void(const WriteBytes& write)>& produce) {
+                const std::function<void(const WriteBytes& write)>& produce,
+                const std::function<Patch()>& patch) {
   TemporaryFile file(path);
   produce([&](const void* data, std::size_t bytes) { file.write(data, bytes); });
+  if (patch) file.patch(patch());
   file.finish();
 }
 
 void write_file(const std::string& path, std::string_view bytes) {
   write_file(path, [&](const WriteBytes& write) { write(bytes.data(), bytes.size()); });
+}
+
+void check_can_write(const std::string& path) {
+  const TemporaryFile file(path);
 }
 
 void write_json(const std::string& path, const Json& value) {
@@ -134,6 +148,23 @@ Json number_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
+void remove_written(const std::string& path) {
+  namespace fs = std::filesystem;
+  for (const std::string& file : {path, path + temporary_suffix}) {
+    std::error_code error;
+    if (fs::is_directory(fs::symlink_status(file, error))) continue;
+    error.clear();
+    fs::remove(file, error);
+    check(!error, file, " cannot be removed: ", error.message(), ".");
+  }
+}
+
+bool remove_empty(const std::string& folder) {
+  std::error_code error;
+  const auto status = std::filesystem::symlink_status(folder, error);
+  return std::filesystem::is_directory(status) && std::filesystem::remove(folder, error);
+}
+
 void make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
@@ -143,10 +174,14 @@ void make_folder(const std::string& path) {
 }
 
 std::string checksum(std::string_view bytes) {
+  constexpr std::size_t kPiece = 1 << 20;
   std::uint64_t hash = 14695981039346656037ull;
-  for (const char byte : bytes) {
-    hash ^= static_cast<unsigned char>(byte);
-    hash *= 1099511628211ull;
+  for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
+    stop_point();
+    for (const char byte : bytes.substr(at, kPiece)) {
+      hash ^= static_cast<unsigned char>(byte);
+      hash *= 1099511628211ull;
+    }
   }
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));

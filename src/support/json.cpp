@@ -13,6 +13,19 @@ std::string place_of(std::string_view text, const std::string& path, long line, 
   return cat(path, ", line ", std::max(line, 1L) + breaks, ", column ", column);
 }
 
+/// What people write that JSON does not have, if it is that what stands at a place.
+const char* json_slip(std::string_view text, std::size_t at) {
+  if (text.empty()) return "it is empty";
+  const char found = text[std::min(at, text.size() - 1)];
+  const std::size_t before =
+      at == 0 ? std::string_view::npos : text.find_last_not_of(" \t\r\n", at - 1);
+  const bool after_comma = before != std::string_view::npos && text[before] == ',';
+  if (after_comma && (found == '}' || found == ']')) return "a comma before the closing bracket";
+  if (found == '/' || found == '#') return "JSON has no comments";
+  if (found == '\'') return "texts stand in double quotation marks";
+  return "unexpected character";
+}
+
 }  // namespace
 
 void check_json_encoding(std::string_view text, const std::string& path) {
@@ -32,7 +45,7 @@ void check_json_bytes(std::string_view text, const std::string& path, long line)
 void fail_json(std::string_view text, const std::string& path, long line, std::size_t byte) {
   const std::size_t at = std::min(byte == 0 ? 0 : byte - 1, text.size());
   fail(place_of(text, path, line, at), ": this is not valid JSON (",
-       byte <= text.size() ? "unexpected character"
+       byte <= text.size() ? json_slip(text, at)
        : line > 0          ? "the line ends too early; one object a line is expected"
                            : "the file ends too early",
        "); restore the file or make it again.");

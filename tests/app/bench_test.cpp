@@ -58,7 +58,7 @@ class BenchNumbers : public testing::Test {
     outcome_ = run_cli("bench --threads=2 --out=" + out + tiny +
                        "--only=peak,gemm,ideas,ops,step,memory,scaling,generate,start");
     if (outcome_.code == 0) json_ = read_json(out);
-    left_over_ = fs::exists(out + ".tmp") || fs::exists(out + ".trial");
+    left_over_ = fs::exists(out + temporary_suffix);
   }
   void SetUp() override { ASSERT_EQ(outcome_.code, 0) << outcome_.text; }
   static inline Outcome outcome_;
@@ -265,8 +265,8 @@ TEST(Bench, WhatIsRecordedStaysUntilTheNewNumbersAreWhole) {
   // In the foreground `timeout` signals once; else its whole group too, and a second signal kills.
   const Outcome stopped = run_cli("bench --only=peak --seconds=9 --out=" + out,
                                   "timeout --foreground --preserve-status -s INT 0.5");
-  EXPECT_EQ(stopped.code, 1) << stopped.text;
-  expect_contains(stopped.text, "interrupted");
+  EXPECT_EQ(stopped.code, 130) << stopped.text;
+  expect_contains(stopped.text, "interrupted; no numbers were written.");
   EXPECT_EQ(read_file(out), "recorded");
   for (const auto& entry : fs::directory_iterator(scratch.path()))
     EXPECT_EQ(entry.path().filename(), "bench.json");

@@ -1,6 +1,8 @@
-// The report in a real browser: headless Chromium, as wide as a telephone and as a desk. No message
-// on the console, nothing wider than the window, nothing that moves while it loads, everything that
-// scrolls or folds reachable by keyboard. Skipped where there is no Chromium.
+// The report in a real browser: headless Chromium, as wide as a telephone, a tablet and a desk, in
+// the dark and on paper. No message on the console, nothing wider than the window, nothing that
+// moves while it loads, everything that scrolls or folds reachable by keyboard, text that can be
+// read on what is behind it, links that lead somewhere, and on paper nothing folded or cut. Skipped
+// where there is no Chromium.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,13 +16,32 @@ namespace {
 
 /// Put into the copy of a page that is tested, and never part of a report: tells the window around
 /// it what a script sees of the page.
-const char* const probe = R"(<script>
+const char* const probe = R"page(<script>
 let moved = 0;
 new PerformanceObserver(list => { for (const e of list.getEntries()) moved += e.value; })
   .observe({type: "layout-shift", buffered: true});
 addEventListener("load", () => setTimeout(() => {
   const root = document.documentElement, all = s => [...document.querySelectorAll(s)];
   const height = e => e.getBoundingClientRect().height;
+  // Contrast as the Web Content Accessibility Guidelines define it.
+  const rgb = c => (c.match(/[0-9.]+/g) || [0, 0, 0]).map(Number);
+  const light = c => rgb(c).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor;
+      if (rgb(c)[3] !== 0) return c;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const contrast = e => {
+    const style = getComputedStyle(e);
+    const a = light(e.closest("svg") ? style.fill : style.color), b = light(behind(e));
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  };
+  const text = all("body *").filter(e => !["SCRIPT", "title", "desc"].includes(e.tagName) &&
+    e.checkVisibility() && [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()));
   parent.postMessage({
     window: innerWidth,
     overflow: root.scrollWidth - root.clientWidth,
@@ -29,10 +50,16 @@ addEventListener("load", () => setTimeout(() => {
       e.tabIndex < 0 && e.scrollWidth > e.clientWidth).length,
     unfoldable: all("details").filter(e => e.firstElementChild.tagName != "SUMMARY").length,
     folds: all("details").length,
+    folded: all("details > :not(summary)").filter(e => !e.checkVisibility()).length,
+    faint: text.filter(e => contrast(e) < 4.5).length,
+    texts: text.length,
+    bright: light(behind(document.body)),
+    astray: all("a[href^='#']").filter(e => !document.getElementById(e.hash.slice(1))).length,
+    links: all("a[href^='#']").length,
     small: all("svg text").filter(e => height(e) > 0 && height(e) < 8).length,
   }, "*");
 }, 200));
-</script>)";
+</script>)page";
 
 /// A page around it, as wide as a desk, that writes down what it is told: --dump-dom prints that. A
 /// window of its own cannot be as narrow as a telephone's.
@@ -69,10 +96,15 @@ class Browser : public testing::Test {
       GTEST_SKIP() << "no Chromium here; install it with: sudo apt-get install chromium";
   }
 
-  /// What the browser prints of a page in a frame: its console, then what the probe found.
-  std::string look(const std::string& page, int width) {
+  /// What the browser prints of a page in a frame: its console, then what the probe found. `media`:
+  /// the query of the style's that is made to hold, "" for none: a frame is neither dark nor paper.
+  std::string look(const std::string& page, int width, const std::string& media = "") {
     const std::string copy = cat("page", width, ".html"), around = scratch_.file("around.html");
     std::string html = read_file(page);
+    if (const std::size_t at = html.find("@media " + media); !media.empty()) {
+      EXPECT_NE(at, std::string::npos) << "the page has no style for " << media;
+      html.replace(at + 7, media.size(), "all");
+    }
     html.insert(html.find("<head>") + 6, probe);
     write_file(scratch_.file(copy), html);
     write_file(around, frame_around(copy, width));
@@ -88,9 +120,12 @@ class Browser : public testing::Test {
     return at == std::string::npos ? std::nan("") : std::atof(seen.c_str() + at + key.size() + 8);
   }
 
-  /// Both widths of a page; at least so many parts of it fold.
+  static constexpr const char *dark = "screen and (prefers-color-scheme: dark)", *print = "print";
+
+  /// All widths and media of a page; at least so many parts of it fold.
   void expect_good_page(const std::string& page, int folds) {
-    for (const int width : {390, 1280}) {
+    for (const int width : {390, 820, 1400}) {
+      SCOPED_TRACE(width);
       const std::string seen = look(page, width);
       ASSERT_EQ(found(seen, "window"), width) << seen.substr(0, 2000);
       const std::size_t message = seen.find("CONSOLE");
@@ -101,7 +136,19 @@ class Browser : public testing::Test {
       EXPECT_EQ(found(seen, "unfoldable"), 0);
       EXPECT_EQ(found(seen, "small"), 0) << "texts under 8 pixels at " << width;
       EXPECT_GE(found(seen, "folds"), folds);
+      EXPECT_GT(found(seen, "folded"), 0);
+      EXPECT_EQ(found(seen, "astray"), 0);
+      EXPECT_GE(found(seen, "links"), 3);
+      EXPECT_EQ(found(seen, "faint"), 0);
+      EXPECT_GT(found(seen, "texts"), 50);
+      EXPECT_GT(found(seen, "bright"), 0.9);
     }
+    const std::string night = look(page, 820, dark);
+    EXPECT_EQ(found(night, "faint"), 0) << "texts of little contrast in the dark";
+    EXPECT_LT(found(night, "bright"), 0.05);
+    const std::string paper = look(page, 688, print);  // A4 without its margins
+    EXPECT_EQ(found(paper, "overflow"), 0) << "cut on paper";
+    EXPECT_EQ(found(paper, "folded"), 0) << "folded on paper";
   }
 
   ScratchFolder scratch_;
@@ -133,12 +180,17 @@ TEST_F(Browser, FaultsAreSeen) {
   const std::string page = scratch_.file("bad.html");
   write_file(page,
              "<!DOCTYPE html><html><head><title>x</title></head><body><div style=\"width:2000px\">"
-             "wide</div><div style=\"overflow:auto;width:9px\">toolongforthis</div>"
+             "wide</div><p style=\"color:#999\">faint</p><a href=\"#no\">where?</a>"
+             "<details><summary>s</summary><p>folded</p></details><div "
+             "style=\"overflow:auto;width:9px\">toolongforthis</div>"
              "<script>console.error('broken')</script></body></html>");
   const std::string seen = look(page, 390);
   EXPECT_NE(seen.find("broken"), std::string::npos) << seen;
   EXPECT_GT(found(seen, "overflow"), 1000) << seen;
   EXPECT_EQ(found(seen, "unreachable"), 1) << seen;
+  EXPECT_EQ(found(seen, "faint"), 1) << seen;
+  EXPECT_EQ(found(seen, "astray"), 1) << seen;
+  EXPECT_EQ(found(seen, "folded"), 1) << seen;
 }
 
 }  // namespace

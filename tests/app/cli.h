@@ -32,7 +32,7 @@ inline Outcome run_cli(const std::string& arguments, const std::string& watcher 
 
 /// Keys of a pre-training run that takes a second or two.
 inline std::string tiny_pretrain(const std::string& folder, const std::string& more = "") {
-  return "pretrain --data=" RAMOE_SOURCE_DIR "/data --run=" + folder +
+  return "pretrain --data=data --run=" + folder +
          " --languages=en,es,sw --tasks=facts --tokenizer_documents=300 --vocab_size=500"
          " --hidden_size=16 --num_hidden_layers=2 --num_attention_heads=2 --num_key_value_heads=2"
          " --num_experts=4 --moe_intermediate_size=8 --batch=8 --steps=12 --save_every=4 " +

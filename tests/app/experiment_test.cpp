@@ -122,7 +122,7 @@ TEST(Experiment, KilledSharedOutOrWholeItGivesTheSameBits) {
   const auto kept = world.result_files("killed");
   // Ctrl-C ends with a message; then to the end.
   const int status = world.interrupt("killed", kept.size() + 1, SIGINT);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 130) << status;
   EXPECT_NE(read_file(world.file("log")).find("The same command goes on."), std::string::npos);
   // What was collected by now is enough to go on from, elsewhere.
   const std::string part = world.file("part");
@@ -194,7 +194,9 @@ TEST(Experiment, RefusesWhatMustNotBeMixed) {
   expect_refused(with([](Json& f) { f["data"]["tiny"] = "x"; }), {"data of tiny", remedy});
   expect_refused(with([](Json& f) { f["bases"]["tiny"]["base"] = "x"; }),
                  {"base model tiny", remedy});
-  expect_refused(with([](Json& f) { f.erase("code"); }), {"has no \"code\""});
+  const Outcome damaged = with([](Json& f) { f.erase("code"); });
+  expect_refused(damaged, {"has no \"code\""});
+  EXPECT_EQ(damaged.text.find("--overwrite"), std::string::npos) << damaged.text;
   EXPECT_EQ(with([](Json& f) { f["build"]["revision"] = "old"; }).code, 0);
 
   // Another plan, but for more seeds.
@@ -213,8 +215,21 @@ TEST(Experiment, RefusesWhatMustNotBeMixed) {
   expect_refused(with_plan([](Json& p) { p["tasks"] = {"fact"}; }), {"fact"});
   EXPECT_EQ(with_plan([](Json& p) { p["seeds"] = 3; }).code, 0);
   expect_refused(limited("run"), {"seeds: 3 there, 2 here"});
+  // Begun anew, what others have put there stays.
+  for (const char* name : {"/thesis.tex", "/results/notes.json", "/results/tiny/facts/es/mine.txt",
+                           "/stages/tiny/taxonomy/mine.txt", "/stages/plot.svg"})
+    write_file(run + name, "mine");
   EXPECT_EQ(world.experiment("run", "--overwrite=true --limit=2").code, 0);
-  EXPECT_EQ(world.result_files("run").size(), 2u);
+  EXPECT_EQ(world.result_files("run").size(), 3u) << "two and somebody's notes";
+  for (const char* name : {"/thesis.tex", "/results/notes.json", "/results/tiny/facts/es/mine.txt",
+                           "/stages/tiny/taxonomy/mine.txt", "/stages/plot.svg"})
+    EXPECT_EQ(read_file(run + name), "mine") << name;
+  fs::remove(run + "/results/notes.json");
+  // Nor is the plan written over by what is collected.
+  expect_refused(world.experiment("run", "--partial=true --collect=" +
+                                             fs::path(world.plan_path()).parent_path().string()),
+                 {"smoke.json was not made by --collect"});
+  EXPECT_EQ(read_json(world.plan_path()), world.plan);
 
   // A broken record is named and can be made again.
   const std::string broken = world.result_files("run").begin()->first;
@@ -281,6 +296,12 @@ TEST(Experiment, OneProcessForEachShard) {
   expect_refused(world.experiment("run", "--limit=1 --shard=1/3"), {"shard-1-of-2", "same number"});
   expect_refused(world.experiment("run", "--limit=1"), {"shard-1-of-2"});
   EXPECT_EQ(world.experiment("run", "--limit=1 --part=search --shard=2/2").code, 0);
+  // To begin anew would take the other's results away: refused before anything is changed.
+  const auto before = world.result_files("run");
+  for (const char* shard : {"1/1", "1/2", "2/2", "1/3"})
+    expect_refused(world.experiment("run", cat("--limit=1 --overwrite=true --shard=", shard)),
+                   {"another process is at work there"});
+  EXPECT_EQ(world.result_files("run"), before);
   ::close(lock);
   EXPECT_EQ(world.experiment("run", "--limit=1").code, 0);
   expect_refused(world.experiment("run", "--shard=3/2"), {"--shard=3/2"});

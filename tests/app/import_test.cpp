@@ -8,6 +8,7 @@
 #include <set>
 
 #include "app/cli.h"
+#include "ch05_training/run_folder.h"
 #include "ch08_taxonomy/taxonomy.h"
 #include "support/files.h"
 #include "support/scratch.h"
@@ -75,8 +76,8 @@ class Import : public testing::Test {
   }
   std::string import(const std::string& more = "") const {
     return "import --model=" + model_folder() + " --data=" + path("items.jsonl") +
-           " --general=" + path("general.jsonl") +
-           " --packs=" RAMOE_SOURCE_DIR "/data --run=" + run("base") + " " + more;
+           " --general=" + path("general.jsonl") + " --packs=data --run=" + run("base") + " " +
+           more;
   }
   void expect_ok(const std::string& arguments) const {
     const Outcome outcome = run_cli(arguments);
@@ -172,6 +173,12 @@ TEST_F(Import, AllStagesRunOnIt) {
   ASSERT_EQ(one["test"].size(), 1u);
   EXPECT_EQ(one["test"][0]["task"], "pick");
   EXPECT_EQ(one["examples"], 5);
+
+  // All that the stages wrote, they know as theirs.
+  for (const char* name : {"divergence", "taxonomy", "experts", "sft", "evaluate", "base"}) {
+    remove_run(run(name));
+    EXPECT_FALSE(fs::exists(run(name))) << name;
+  }
 }
 
 TEST_F(Import, WhatIsLearntIsReadByTheExtractors) {

@@ -32,9 +32,10 @@ TEST(Results, ReportOfAFolderAndPageOfWhatWasCollected) {
   ASSERT_EQ(report.code, 0) << report.text;
   EXPECT_TRUE(holds(report.text, "(c) ")) << report.text;
   const std::string html = read_file(run + "/report.html");
-  EXPECT_TRUE(holds(html, "<h2>Routing of one pair</h2>"));
+  EXPECT_TRUE(holds(html, "\">Routing of one pair</h2>"));
   EXPECT_TRUE(holds(html, "Spanish, facts"));
   EXPECT_FALSE(fs::exists(run + "/routing-run")) << "what was trained again is removed";
+  EXPECT_EQ(read_json(run + "/evidence.json")["claims"].size(), 5u) << "what the page links to";
   const Json routing = read_json(run + "/routing.json");
   ASSERT_EQ(routing["traces"].size(), 2u);
   EXPECT_EQ(routing["language_names"]["es"], "Spanish");
@@ -70,6 +71,17 @@ TEST(Results, ReportOfAFolderAndPageOfWhatWasCollected) {
   ASSERT_EQ(elsewhere.code, 0) << elsewhere.text;
   EXPECT_TRUE(holds(read_file(other), "](../out/figures/comparison.svg)"));
   EXPECT_EQ(read_file(world.file("out/evidence.json")), first.at(folder + "/evidence.json"));
+  // What is there and was not made by it stays.
+  for (const std::string& theirs : {world.file("docs/results.md"), folder + "/report.html",
+                                    folder + "/evidence.json", folder + "/figures/gap.svg"}) {
+    write_file(theirs, "a thesis");
+    const auto before = contents(folder, page);
+    const Outcome refused = run_cli("results " + folder);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_TRUE(holds(refused.text, theirs)) << refused.text;
+    EXPECT_EQ(contents(folder, page), before);
+    write_file(theirs, first.at(theirs));
+  }
 }
 
 TEST(Results, WhatCannotBeMadeIsSaid) {

@@ -22,7 +22,7 @@ class SmallWorld {
  public:
   SmallWorld() {
     const Outcome made =
-        run_cli("pretrain --data=" RAMOE_SOURCE_DIR "/data --run=" + file("base") +
+        run_cli("pretrain --run=" + file("base") +
                 " --languages=en,es,sw --tasks=facts,sums --max_sum=6 --tokenizer_documents=300"
                 " --vocab_size=500 --hidden_size=32 --num_hidden_layers=2 --num_attention_heads=2"
                 " --num_key_value_heads=2 --num_experts=4 --moe_intermediate_size=16 --batch=16"
@@ -76,6 +76,7 @@ class SmallWorld {
   int interrupt(const std::string& run, std::size_t count, int signal) const {
     const pid_t child = ::fork();
     if (child == 0) {
+      if (::chdir(RAMOE_SOURCE_DIR) != 0) ::_exit(126);  // as run_cli does
       const int log = ::open(file("log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
       ::dup2(log, 1);
       ::dup2(log, 2);

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <new>
@@ -100,6 +101,23 @@ TEST(Arena, IsContentWithFewAddresses) {
   EXPECT_EXIT(std::exit(use_few_addresses()), testing::ExitedWithCode(0), "");
 }
 #endif
+
+TEST(Arena, TheEnvironmentCapsWhatItReserves) {
+  ::setenv("RAMOE_ARENA_GB", "0.125", 1);
+  Arena arena;
+  use(arena, 100000);  // 80 MB
+  EXPECT_THROW(arena.take<char>(std::size_t{64} << 20), std::bad_alloc);
+  EXPECT_LE(arena.bytes_granted(), std::size_t{128} << 20);
+  ::setenv("RAMOE_ARENA_GB", "1e9", 1);  // more than the machine has is no cap
+  Arena large;
+  use(large, 1000);
+  for (const char* text : {"0", "-1", "many"}) {
+    ::setenv("RAMOE_ARENA_GB", text, 1);
+    Arena none;
+    EXPECT_THROW(use(none, 1000), Error) << text;
+  }
+  ::unsetenv("RAMOE_ARENA_GB");
+}
 
 TEST(Arena, ReleaseGivesBackWhatWasTakenSince) {
   Arena arena;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -76,6 +77,34 @@ TEST(Parallel, WorkersTakePartAndAreWaitedFor) {
   });
   EXPECT_TRUE(met.load());
   EXPECT_TRUE(worker_done.load());
+}
+
+// The thread that called looks at the flag; the others stop with their present block.
+TEST(Parallel, StopsBetweenBlocksIfTheFlagIsSet) {
+  for (const int threads : {0, 1, 3}) {
+    std::optional<ThreadPool> pool;
+    std::optional<PoolScope> scope;
+    if (threads > 0) scope.emplace(pool.emplace(threads));
+    std::atomic<bool> flag{false};
+    std::atomic<int> visits{0};
+    const auto loop = [&] {
+      parallel_for(100000, 1, [&](int, int) {
+        ++visits;
+        flag = true;
+      });
+    };
+    loop();
+    EXPECT_EQ(visits.exchange(0), 100000) << "nobody was to look";
+    flag = false;
+    const StopScope stop(&flag);
+    EXPECT_THROW(loop(), Interrupted);
+    EXPECT_LT(visits.exchange(0), 100000);
+    EXPECT_THROW(loop(), Interrupted);
+    const StopScope whole(nullptr);
+    visits = 0;
+    loop();
+    EXPECT_EQ(visits, 100000);
+  }
 }
 
 TEST(Parallel, AnExceptionComesBackAndThePoolGoesOn) {

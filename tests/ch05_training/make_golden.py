@@ -1,7 +1,7 @@
 """Golden fixtures: what transformers computes for tiny models of the three families.
 
     python3 -m venv venv && venv/bin/pip install torch transformers
-    venv/bin/python tests/ch05_training/make_golden.py
+    venv/bin/python tests/ch05_training/make_golden.py [name ...]
 
 Each folder of tests/ch05_training/golden is a model as `save_pretrained` writes it, with
 
@@ -15,6 +15,7 @@ Everything is computed in fp32 on the CPU with the eager experts and attention, 
 import json
 import pathlib
 import shutil
+import sys
 
 import torch
 import transformers
@@ -70,9 +71,11 @@ MODELS = {
                          num_experts_per_tok=1, shared_expert_intermediate_size=5),
     "olmoe-fp16-shards": olmoe(num_experts=3),
     "qwen2-bf16-shards": qwen2(num_experts=4, rope_theta=50000.0),
+    "qwen2-fused": qwen2(num_experts=3, moe_intermediate_size=8, mlp_only_layers=[0], eos_token_id=[33, 11]),
 }
 # Stored as half precision in several files; what is computed starts from these weights in fp32.
 STORED = {"olmoe-fp16-shards": torch.float16, "qwen2-bf16-shards": torch.bfloat16}
+FUSED = {"qwen2-fused"}  # stored as transformers 5 holds them: the experts of a layer in two tensors
 
 
 def as_stored(tensors):
@@ -132,7 +135,7 @@ def make(name, config):
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **EAGER).eval()
         model.config.router_aux_loss_coef = model.router_aux_loss_coef = AUX
     else:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, save_original_format=name not in FUSED)
     (folder / "generation_config.json").unlink(missing_ok=True)
     stored = {}
     for file in folder.glob("model*.safetensors"):
@@ -153,6 +156,7 @@ def make(name, config):
         golden[f"router.{i}"] = z.reshape(len(LENGTHS), T, -1)
     loss.backward()
     grads = as_stored({n: p.grad for n, p in model.named_parameters()})
+    stored = as_stored(stored)
     assert set(grads) == set(parameters(model)) == set(stored), set(grads) ^ set(stored)
     golden |= {f"grad.{n}": g for n, g in grads.items()}
 
@@ -196,4 +200,5 @@ def make(name, config):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for name, config in MODELS.items():
-        make(name, config)
+        if name in sys.argv[1:] or len(sys.argv) == 1:
+            make(name, config)

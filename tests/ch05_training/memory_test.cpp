@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "ch04_moe/tiny_model.h"
 #include "ch05_training/trainer.h"
 #include "support/scratch_folder.h"
@@ -100,6 +102,38 @@ TEST(Memory, RealModelsHaveThePublishedNumbersOfParameters) {
     EXPECT_NEAR(double(count.total) / 1e9, total, 0.05) << name;
     EXPECT_NEAR(double(count.active) / 1e9, active, 0.06) << name;
   }
+}
+
+TEST(Memory, HugeSizesAreCountedWithoutOverflow) {
+  ModelConfig config;
+  config.model_type = "qwen2_moe";
+  config.hidden_size = 65536;
+  config.num_attention_heads = config.num_key_value_heads = 1024;
+  config.head_dim = 4096;
+  config.num_experts = config.num_experts_per_tok = 4096;
+  config.moe_intermediate_size = config.shared_expert_intermediate_size = 1 << 20;
+  config.num_hidden_layers = 1024;
+  MemoryQuestion question;
+  question.batch = 1 << 20;
+  question.tokens = 1 << 24;
+  question.examples = 1 << 30;
+  for (const MemoryNeed& need : memory_needs(config, question)) EXPECT_GT(need.bytes, 1e18);
+  // NH * T alone exceeds 2^31.
+  EXPECT_GT(count_activations(config, 1 << 24).per_token, 1024.0 * 1024 * (1 << 24));
+  config.shared_expert_intermediate_size = 0;  // K * H = 2^32
+  expect_contains(error_of([&] { config.resolve_widths(); }), "K * H = 4294967296");
+}
+
+TEST(Memory, WhatDoesNotFitIsRefusedByBothSizes) {
+  ::setenv("RAMOE_MEMORY_GB", "2", 1);
+  const double gib = 1 << 30;
+  check_memory(2 * gib, "this", "take less");
+  check_memory(5 * gib, "this", "take less", 3 * gib);  // of which 3 are loaded
+  const std::string error = error_of([&] { check_memory(3 * gib, "this", "take less"); });
+  for (const char* part :
+       {"this needs 3.00 GiB", "2.00 GiB is allowed by RAMOE_MEMORY_GB", "take less"})
+    expect_contains(error, part);
+  ::unsetenv("RAMOE_MEMORY_GB");
 }
 
 TEST(Memory, SizesAsText) {

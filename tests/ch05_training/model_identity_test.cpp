@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "support/scratch.h"
 
@@ -47,6 +48,38 @@ TEST_F(ModelIdentity, ChangesAreNoticed) {
     write_file(scratch_.file("model.safetensors"), weights_);
     expect_contains(after(changed), "model.safetensors has changed since the import");
   }
+}
+
+TEST_F(ModelIdentity, EveryByteOfAFileThatIsNotHugeCounts) {
+  for (const std::size_t at : {std::size_t(1 << 20) + 7, weights_.size() / 2 + 5000}) {
+    std::string changed = weights_;
+    changed[at] = 'x';
+    write_file(scratch_.file("model.safetensors"), weights_);
+    expect_contains(after(changed), "model.safetensors has changed since the import");
+  }
+  expect_contains(identity_method(scratch_.path()), "every byte");
+}
+
+TEST_F(ModelIdentity, OfHugeFilesSamplesCount) {
+  std::filesystem::resize_file(scratch_.file("model.safetensors"), (1u << 30) + 5);  // sparse
+  const Json noted = model_identity(scratch_.path());
+  expect_contains(identity_method(scratch_.path()), "256 samples");
+  std::fstream file(scratch_.file("model.safetensors"),
+                    std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(1 << 30).put('x').flush();
+  expect_contains(error_of([&] { check_identity(scratch_.path(), noted); }), "has changed");
+  file.seekp(1 << 30).put('\0').flush();
+  check_identity(scratch_.path(), noted);
+  file.seekp((1 << 20) + 7).put('x').flush();  // between two samples
+  check_identity(scratch_.path(), noted);
+}
+
+TEST_F(ModelIdentity, WhatEarlierVersionsNotedStaysValid) {
+  Json noted = model_identity(scratch_.path());
+  noted["model.safetensors"] = "9328075fb6c25987";  // of samples
+  check_identity(scratch_.path(), noted);
+  noted["model.safetensors"] = "9328075fb6c25980";
+  expect_contains(error_of([&] { check_identity(scratch_.path(), noted); }), "has changed");
 }
 
 TEST_F(ModelIdentity, FilesThatComeOrGoAreNoticed) {

@@ -200,7 +200,7 @@ TEST_F(Safetensors, WriterRefusesAndLeavesTheOldFile) {
   expect_contains(error({{"x", "F32", {1}, nullptr, broken}}), "the producer broke");
   expect_contains(error({{"\xff", "F32", {1}, one}}), "UTF-8");
   EXPECT_EQ(read_file(path_), old);
-  EXPECT_FALSE(std::filesystem::exists(path_ + ".tmp"));
+  EXPECT_FALSE(std::filesystem::exists(path_ + temporary_suffix));
 }
 
 TEST_F(Safetensors, HeaderLies) {

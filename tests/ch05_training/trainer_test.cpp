@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -125,6 +126,48 @@ TEST(Trainer, ResumedEqualsNeverStopped) {
   EXPECT_NE(state_of(resumed), state_of(never_stopped));
   train(resumed, config, 6);
   EXPECT_EQ(state_of(resumed), state_of(never_stopped));
+}
+
+TEST(Trainer, TokensPerStepAreTheRunsMeanAlsoAfterResumes) {
+  const ScratchFolder folder;
+  Model<float> straight(tiny_config("olmoe", false), 1);
+  Trainer never_stopped(straight, quick());
+  EXPECT_EQ(never_stopped.tokens_per_step(), 0);
+  double tokens = 0;
+  for (int step = 0; step < 6; ++step)
+    tokens += double(never_stopped.step([&](int) { return numbered_batch(step); }).tokens);
+  EXPECT_EQ(never_stopped.tokens_per_step(), tokens / 6);
+  EXPECT_NE(tokens, 6 * double(numbered_batch(5).tokens.token.size()));
+  for (int stop = 0; stop <= 6; ++stop) {  // at the end, too
+    Model<float> model(tiny_config("olmoe", false), 1);
+    Trainer trainer(model, quick());
+    if (stop > 0) trainer.load_checkpoint(folder.file("c"));
+    EXPECT_EQ(trainer.steps_done(), std::max(0, stop - 1));
+    train(trainer, quick(), stop);
+    trainer.save_checkpoint(folder.file("c"));
+    EXPECT_EQ(trainer.tokens_per_step() == tokens / 6, stop == 6);
+  }
+}
+
+// Wherever the flag is set: in a step's batches, while it computes, or before.
+TEST(Trainer, AnInterruptedStepLeavesTheStateAsItWas) {
+  TrainConfig config = quick();
+  config.accumulate = 3;
+  Model<float> model(tiny_config("olmoe", false), 1);
+  Trainer trainer(model, config);
+  train(trainer, config, 2);
+  const std::string before = state_of(trainer);
+  for (const int last : {0, 1, 2}) {
+    std::atomic<bool> flag{false};
+    const StopScope scope(&flag);
+    const auto next = [&](int micro) {
+      flag = micro == last;
+      return numbered_batch(6 + micro);
+    };
+    EXPECT_THROW(trainer.step(next), Interrupted) << last;
+    EXPECT_EQ(trainer.steps_done(), 2);
+    EXPECT_EQ(state_of(trainer), before) << "saved though the flag is set";
+  }
 }
 
 TEST(Trainer, SameBitsOnAnyNumberOfThreads) {

@@ -99,6 +99,33 @@ TEST(Prompts, StopText) {
   EXPECT_EQ(without.answer_text(output), "one\ntwo\n\nquestion");
 }
 
+// What is typed for --stop: \\n, and special tokens, which are not part of the text shown.
+TEST(Prompts, StopTextAsTyped) {
+  const auto prompts = [](const std::string& typed) {
+    PromptFormat format = chat();
+    set_stop(format, tokenizer(), typed);
+    return Prompts(tokenizer(), format);
+  };
+  EXPECT_EQ(prompts("a\\n\\t\\\\b").format().stop, "a\n\t\\b");
+  expect_contains(error_of([&] { prompts("a\\x"); }), "stop");
+  expect_contains(error_of([&] { prompts("a\\"); }), "stop");
+  // One that is a special token ends generation by itself, and is not what is learnt.
+  EXPECT_EQ(prompts("<|pad|>").format().eos, (std::vector<int>{kEos, kPad}));
+  EXPECT_EQ(prompts("<|eos|>").format().eos, (std::vector<int>{kEos}));
+  EXPECT_EQ(prompts("one").format().eos, (std::vector<int>{kEos}));
+  std::vector<int> output = tokenizer().encode("one");
+  output.push_back(kPad);
+  EXPECT_TRUE(prompts("<|pad|>").has_stopped(output));
+  EXPECT_FALSE(prompts("<|pad|>\\n").has_stopped(output));
+  output = joined(output, tokenizer().encode("\ntwo"));
+  EXPECT_TRUE(prompts("<|pad|>\\n").has_stopped(output));
+  EXPECT_EQ(prompts("<|pad|>\\n").answer_text(output), "one");
+  EXPECT_EQ(prompts("ne<|pad|>").answer_text(output), "o");
+  EXPECT_EQ(prompts("wo").answer_text(output), "one\nt");
+  EXPECT_EQ(prompts("").answer_text(output), "one\ntwo");
+  EXPECT_EQ(prompts("three").answer_text(output), "one\ntwo");
+}
+
 // A byte is a token: an output may end within a character, or begin there.
 TEST(Prompts, BrokenCharactersOfAnOutputAreReplaced) {
   const Prompts prompts(tokenizer());

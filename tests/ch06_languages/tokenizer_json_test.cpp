@@ -137,8 +137,6 @@ TEST_F(TokenizerJson, WhatWeCannotHonourIsNamed) {
     return error_after([&](Json& json) { json[Json::json_pointer(pointer)] = value; });
   };
   EXPECT_NAMES(with("/version", "2.0"), "version is \"2.0\"");
-  EXPECT_NAMES(with("/truncation", {{"max_length", 8}}), "truncation");
-  EXPECT_NAMES(with("/padding", {{"length", 8}}), "padding");
   EXPECT_NAMES(with("/surprise", 1), "surprise is not a key we know");
   EXPECT_NAMES(with("/normalizer", {{"type", "NFKC"}}), "normalizer.type is \"NFKC\"");
   EXPECT_NAMES(with("/pre_tokenizer/type", "Metaspace"), "pre_tokenizer.type is \"Metaspace\"");
@@ -234,6 +232,30 @@ TEST_F(TokenizerJson, BrokenFilesAreErrors) {
   EXPECT_EQ(load_tokenizer(folder_).eos(), kEos);
   write_json(folder_ + "/tokenizer_config.json", {{"eos_token", "<|pad|>"}});
   EXPECT_EQ(load_tokenizer(folder_).eos(), kPad);
+}
+
+// As a tokenizer is saved after it was called with padding and truncation.
+TEST_F(TokenizerJson, TruncationAndPaddingAreIgnoredAndItIsSaid) {
+  save_tokenizer(small(), folder_);
+  std::vector<std::string> notes;
+  load_tokenizer(folder_, &notes);
+  EXPECT_TRUE(notes.empty());
+  const Json truncation = {
+      {"direction", "Right"}, {"max_length", 2}, {"strategy", "LongestFirst"}, {"stride", 0}};
+  const Json padding = {{"strategy", {{"Fixed", 8}}},
+                        {"direction", "Right"},
+                        {"pad_to_multiple_of", nullptr},
+                        {"pad_id", 2},
+                        {"pad_type_id", 0},
+                        {"pad_token", "<|pad|>"}};
+  for (const auto& [key, value] : {std::pair{"truncation", truncation}, {"padding", padding}}) {
+    EXPECT_EQ(error_after([&, k = key, v = value](Json& json) { json[k] = v; }), "");
+    notes.clear();
+    expect_same(load_tokenizer(folder_, &notes).parts(), small().parts());
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_NAMES(notes[0], key);
+    EXPECT_NAMES(notes[0], "tokenizer.json");
+  }
 }
 
 TEST_F(TokenizerJson, ConfigNamesTheSpecialTokens) {

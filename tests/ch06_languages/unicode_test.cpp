@@ -91,17 +91,19 @@ TEST(Unicode, NfcOfEveryCodePoint) {
   EXPECT_EQ(checksum(among_marks), sums["nfc_among_marks"].get<std::string>());
 }
 
-TEST(Unicode, LowerCaseAndClassesOfEveryCodePoint) {
-  std::string lower, classes, words;
+TEST(Unicode, LowerCaseClassAndDigitOfEveryCodePoint) {
+  std::string lower, classes, words, digits;
   for_every_code_point([&](char32_t c) {
     append_utf8(lower, to_lower(c));
     classes += "-LMNS"[static_cast<int>(char_class(c))];
     words += is_word(c) ? 'w' : '-';
+    digits += digit_value(c) < 0 ? '-' : static_cast<char>('0' + digit_value(c));
   });
   const Json sums = expected()["every_code_point"];
   EXPECT_EQ(checksum(words), sums["words"].get<std::string>());
   EXPECT_EQ(checksum(lower), sums["lower"].get<std::string>());
   EXPECT_EQ(checksum(classes), sums["classes"].get<std::string>());
+  EXPECT_EQ(checksum(digits), sums["digits"].get<std::string>());
 }
 
 TEST(Unicode, VowelSignsAreMarks) {

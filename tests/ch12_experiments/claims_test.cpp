@@ -194,10 +194,12 @@ TEST(Claims, OfAMadeGrid) {
   MadeGrid grid(MadeGrid::three_methods(), 2, true);
   for (const std::string& cell : MadeGrid::cells()) {
     grid.set_test(cell, "ramoe", {.55, .57});
-    for (const char* seed : {"/1", "/2"})
-      grid.set_layers(cell + "/ramoe" + seed, "divergence", .2, .39);
-    Json curve = {.6, .2, .2};
-    if (cell[0] == 'a') curve.push_back(.5);
+    // Seeds and languages differ by .02 around these: what is all the same has no interval.
+    grid.set_layers(cell + "/ramoe/1", "divergence", .19, .39);
+    grid.set_layers(cell + "/ramoe/2", "divergence", .21, .39);
+    const double side = cell.ends_with("es") ? -.01 : .01;
+    Json curve = {.6 + side, .2, .2};
+    if (cell[0] == 'a') curve.push_back(.5 + side);
     grid.curve(cell) = curve;
   }
   const std::vector<Claim> claims = weigh_claims(gather_evidence(grid.results()));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ch12_experiments/sentences.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -67,10 +68,12 @@ TEST(Comparison, WordsSayWhenADifferenceIsWithinNoise) {
   compare_methods(results, four_times_two());
   std::string all;
   for (const Json& sentence : results["words"]) all += sentence.get<std::string>() + "\n";
-  EXPECT_NE(all.find("English 0.90, es 0.30, sw 0.10"), std::string::npos) << all;
+  EXPECT_NE(all.find("en 90.0 %, es 30.0 %, sw 10.0 %"), std::string::npos) << all;
   EXPECT_NE(all.find("layers 2 to 3"), std::string::npos) << all;
   EXPECT_NE(all.find("does not have the U shape"), std::string::npos) << all;
   EXPECT_EQ(all.find("nan"), std::string::npos) << all;
+  EXPECT_NE(all.find("4 differences are too few"), std::string::npos) << all;
+  for (Json& row : results["accuracy"]) row["difference"]["per_seed"] = {0.01, 0.02, 0.03};
   Json& difference = results["overall"]["difference"];
   const auto overall = [&](double low, double high) {
     difference["low"] = low;
@@ -83,6 +86,43 @@ TEST(Comparison, WordsSayWhenADifferenceIsWithinNoise) {
   EXPECT_NE(overall(0.01, 0.02).find("alignment helped"), std::string::npos);
   difference["mean"] = -0.015;
   EXPECT_NE(overall(-0.02, -0.01).find("alignment hurt"), std::string::npos);
+}
+
+// The Arabic facts of a demo: three seeds, three times the same.
+TEST(Comparison, EqualSeedsHaveNoInterval) {
+  Json results = before_comparison();
+  results["seeds"] = {1, 2, 3};
+  std::vector<Json> runs;
+  for (const char* lang : {"es", "sw"})
+    for (int seed = 1; seed <= 3; ++seed) {
+      const double sft = 0.1 * seed + (lang[0] == 's' ? 0.01 * seed : 0);
+      runs.push_back(run_of(lang, "sft", seed, sft));
+      runs.push_back(run_of(lang, "ramoe", seed, 0.1 * seed - 0.007));
+    }
+  compare_methods(results, runs);
+  const Json& es = results["accuracy"][0]["difference"];
+  EXPECT_NEAR(es["mean"].get<double>(), -0.007, 1e-12);
+  EXPECT_TRUE(es["low"].is_null() && es["high"].is_null()) << es;
+  EXPECT_TRUE(results["accuracy"][1]["difference"]["low"].is_number());
+  EXPECT_NE(results["words"].dump().find(
+                "Of 2 language-task pairs 1 has an interval over seeds (in the others all seeds "
+                "give the same difference)"),
+            std::string::npos)
+      << results["words"];
+}
+
+// A split without items, or nothing known in English: null all the way.
+TEST(Comparison, WhatWasNotMeasuredIsNull) {
+  Json results = before_comparison();
+  std::vector<Json> runs = four_times_two();
+  for (Json& run : runs) {
+    run["test"][0]["given_english"] = nullptr;
+    if (run["language"] == "sw") run["test"][0]["accuracy"] = nullptr;
+  }
+  compare_methods(results, runs);
+  EXPECT_EQ(results["accuracy"][0]["methods"]["sft"]["given_english"], Json({nullptr, nullptr}));
+  EXPECT_TRUE(results["accuracy"][1]["difference"]["mean"].is_null());
+  EXPECT_NEAR(results["overall"]["difference"]["mean"].get<double>(), 0.03, 1e-12);
 }
 
 TEST(Comparison, MissingRunsAreNamed) {

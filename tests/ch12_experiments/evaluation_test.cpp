@@ -78,7 +78,7 @@ TEST(Evaluation, CountsByHand) {
   EXPECT_EQ(scores[1].n,
             static_cast<int>(corpus().examples("sw", Task::follow, Split::test).size()));
   EXPECT_EQ(scores[1].n_english, 0);
-  EXPECT_EQ(scores[1].given_english, 0);
+  EXPECT_TRUE(std::isnan(scores[1].given_english)) << "0 of 0 is no accuracy";
   EXPECT_EQ(answers.size(), std::size_t(scores[0].n + scores[1].n + scores[2].n + scores[3].n));
 }
 
@@ -132,6 +132,8 @@ TEST(Evaluation, AsJson) {
   score.verified = 0.625;
   EXPECT_EQ(to_json(score), Json::parse(R"({"lang": "sw", "task": "sums", "n": 8,
       "n_english_correct": 4, "accuracy": 0.5, "given_english": 0.75, "verified": 0.625})"));
+  score.given_english = std::nan("");
+  EXPECT_TRUE(to_json(score)["given_english"].is_null());
 }
 
 }  // namespace

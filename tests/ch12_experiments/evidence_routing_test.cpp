@@ -58,8 +58,11 @@ TEST(Evidence, DivergenceAndGapByHand) {
   expect_estimate(within.zone, 0.5, -1, 1, 8);
   expect_estimate(within.difference, 1, -2, 2, 8);
   // Model a and facts have groups that all agree; b and sums one of each.
-  expect_estimate(row_of(evidence.gap, "a", true).zone, 1, 1, 1, 4);
-  expect_estimate(row_of(evidence.gap, "facts", true).difference, 2, 2, 2, 4);
+  // Four points of which every resample agrees are no evidence.
+  EXPECT_NEAR(row_of(evidence.gap, "a", true).zone.value, 1, 1e-12);
+  EXPECT_NEAR(row_of(evidence.gap, "facts", true).difference.value, 2, 1e-12);
+  expect_unknown(row_of(evidence.gap, "a", true).zone, 4);
+  expect_unknown(row_of(evidence.gap, "facts", true).difference, 4);
   EXPECT_NEAR(row_of(evidence.gap, "b", true).zone.value, 0, 1e-12);
   EXPECT_NEAR(row_of(evidence.gap, "sums", true).outside.value, 0, 1e-12);
 }
@@ -88,7 +91,9 @@ TEST(Evidence, ShareOfCiAndGainByHand) {
   const Evidence turned = gather_evidence(grid.results());
   EXPECT_NEAR(row_of(turned.ci_gain, "all", true).r.value, -0.061 / std::sqrt(0.145 * 0.0349),
               1e-9);
-  EXPECT_TRUE(row_of(turned.ci_gain, "b", true).r.below_zero());
+  EXPECT_TRUE(row_of(turned.ci_gain, "all", true).r.below_zero());
+  EXPECT_LT(row_of(turned.ci_gain, "b", true).r.value, -0.9);
+  expect_unknown(row_of(turned.ci_gain, "b", true).r, 4);  // too few
 }
 
 // Divergence of ramoe against sft's, which is .4, but in model a .42 of seed 1 and .38 of seed 2.
@@ -112,7 +117,9 @@ TEST(Evidence, RoutingChangeByHand) {
   const Evidence evidence = gather_evidence(routing_grid().results());
   ASSERT_EQ(evidence.routing.size(), 3u);
   const RoutingChange &all = routing_of(evidence, "all"), &a = routing_of(evidence, "a");
-  expect_estimate(a.zone, -0.11, -0.11, -0.11, 4);  // paired, no seed differs
+  EXPECT_NEAR(a.zone.value, -0.11, 1e-12);  // paired, no seed differs, so there is no interval
+  EXPECT_FALSE(a.zone.interval.known());
+  EXPECT_EQ(a.zone.count, 4);
   EXPECT_NEAR(a.outside.value, -0.02, 1e-12);
   EXPECT_NEAR(a.difference.value, -0.09, 1e-12);
   EXPECT_NEAR(a.mass_zone.value, 0.05, 1e-12);

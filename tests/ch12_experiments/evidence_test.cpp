@@ -64,7 +64,11 @@ TEST(Evidence, GainsArePairedBySeed) {
   expect_estimate(gain, 0.04, 0.02, 0.06, 2);
   EXPECT_DOUBLE_EQ(gain.p, 0.5);
   EXPECT_TRUE(gain.above_zero());
-  expect_estimate(evidence.cells[4].method("ramoe")->gain, -0.02, -0.02, -0.02, 2);
+  // Twice -.02: no interval, so it counts neither as below zero nor as above.
+  const Estimate& same = evidence.cells[4].method("ramoe")->gain;
+  EXPECT_NEAR(same.value, -0.02, 1e-12);
+  EXPECT_FALSE(same.interval.known() || same.below_zero() || same.above_zero());
+  EXPECT_EQ(same.count, 2);
   expect_unknown(evidence.cells[0].method("sft")->gain);
   EXPECT_TRUE(evidence.cells[0].method("sft")->divergence_change.empty());
 }
@@ -105,7 +109,7 @@ TEST(Evidence, ComparisonByHand) {
   EXPECT_EQ(all.accuracy.count, 8);
   EXPECT_EQ(all.cells, 8);
   EXPECT_EQ(all.above, 4);
-  EXPECT_EQ(all.below, 2);
+  EXPECT_EQ(all.below, 0);  // twice -.02 in two cells: no intervals
   EXPECT_DOUBLE_EQ(all.accuracy.p, 0.25);
   EXPECT_DOUBLE_EQ(all.accuracy.p_adjusted, 0.25);
   const GrandMean grand = grand_mean({{.06, .02},
@@ -133,7 +137,8 @@ TEST(Evidence, ComparisonByHand) {
   EXPECT_DOUBLE_EQ(a.accuracy.p_adjusted, 0.375);
   // Task facts: .04, .04, -.02, -.02.
   EXPECT_NEAR(evidence.comparison("ramoe", "sft", "facts")->accuracy.value, 0.01, 1e-12);
-  EXPECT_EQ(evidence.comparison("ramoe", "sft", "facts")->below, 2);
+  EXPECT_EQ(evidence.comparison("ramoe", "sft", "facts")->above, 2);
+  EXPECT_EQ(evidence.comparison("ramoe", "sft", "facts")->below, 0);
 }
 
 // Steering of the base model .3 everywhere but .4 in one cell; sft's mean is .55.
@@ -168,24 +173,30 @@ TEST(Evidence, ACellKnownNowhereInEnglishIsLeftOut) {
   for (auto& [id, record] : grid.records)
     if (id.starts_with("a/facts/es/") && record.contains("test")) {
       record["test"]["n_english"] = 0;
-      record["test"]["given_english"] = 0.0;
+      record["test"]["given_english"] = id.ends_with("/1") ? Json(0.0) : Json();  // old, new
     } else if (id.find("/ramoe/") != std::string::npos) {
-      record["test"]["given_english"] = 0.6;
+      record["test"]["given_english"] = id.ends_with("/1") ? 0.58 : 0.62;
     }
   const Evidence evidence = gather_evidence(grid.results());
   expect_unknown(evidence.cells[0].method("ramoe")->gain_given_english);
   EXPECT_TRUE(std::isnan(evidence.cells[0].base_given_english));
   const Comparison& all = *evidence.comparison("ramoe", "sft", "all");
-  expect_estimate(all.given_english, 0.1, 0.1, 0.1, 7);
+  EXPECT_NEAR(all.given_english.value, 0.1, 1e-12);
+  EXPECT_TRUE(all.given_english.above_zero());
+  EXPECT_EQ(all.given_english.count, 7);
   EXPECT_DOUBLE_EQ(all.given_english.p, 2.0 / 128);
   EXPECT_EQ(all.accuracy.count, 8);
   EXPECT_TRUE(to_json(evidence)["cells"][0]["methods"][1]["given_english"][0].is_null());
 }
 
 TEST(Evidence, OneSeedGivesNoIntervalOfACell) {
-  const Evidence evidence = gather_evidence(MadeGrid(MadeGrid::three_methods(), 1).results());
+  MadeGrid grid(MadeGrid::three_methods(), 1);
+  grid.set_test("a/facts/es", "ramoe", {0.6});
+  const Evidence evidence = gather_evidence(grid.results());
   expect_unknown(evidence.cells[0].method("ramoe")->gain, 1);
   EXPECT_TRUE(evidence.comparison("ramoe", "sft", "all")->accuracy.interval.known());
+  // RISE is as SFT everywhere.
+  EXPECT_FALSE(evidence.comparison("rise", "sft", "all")->accuracy.interval.known());
 }
 
 TEST(Evidence, DoesNotDependOnTheOrderOfLines) {

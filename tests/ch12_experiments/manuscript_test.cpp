@@ -74,6 +74,24 @@ TEST(Manuscript, AsAPage) {
   expect_contains(html, "<p>only here</p>");
   EXPECT_EQ(html.find("Only there"), std::string::npos);
   EXPECT_EQ(html.find("and this"), std::string::npos);
+  EXPECT_EQ(html.find("<nav"), std::string::npos) << "one heading needs no contents";
+}
+
+TEST(Manuscript, RowsLinkToHeadings) {
+  Manuscript page("T");
+  TextTable table{"", {"Claim", "n"}, {{"(a)", "1"}, {"(b)", "2"}}};
+  table.anchors = {"claim-a", "claim-b"};
+  page.table(table);
+  page.heading("Claim (a): shown", "claim-a");
+  page.heading("Claim (b): shown", "claim-b");
+  page.heading("Making <it>");
+  const std::string html = page.html();
+  expect_page(html);
+  expect_contains(html, "<th scope=\"row\"><a href=\"#claim-a\">(a)</a></th>");
+  expect_contains(html, "<li><a href=\"#making-it\">Making &lt;it&gt;</a></li>");
+  expect_contains(page.markdown("f"), "| (a) | 1 |");
+  table.anchors.pop_back();
+  expect_contains(error_of([&] { page.table(table); }), "1 links for 2 rows");
 }
 
 TEST(Manuscript, WhatIsEmptyIsLeftOut) {

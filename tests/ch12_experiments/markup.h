@@ -69,12 +69,28 @@ inline std::string body_of(const std::string& html) {
   return html.substr(0, begin) + html.substr(end + 8);
 }
 
+/// "" if every link leads to an id of the page or to a JSON file beside it, else the first bad one.
+inline std::string bad_link(const std::string& html) {
+  const std::string begin = "href=\"";
+  for (std::size_t at = html.find(begin); at != std::string::npos; at = html.find(begin, at + 1)) {
+    const std::size_t from = at + begin.size();
+    const std::string target = html.substr(from, html.find('"', from) - from);
+    const bool inside = target.starts_with("#") &&
+                        html.find(" id=\"" + target.substr(1) + "\"") != std::string::npos;
+    const bool file = target.find(':') == std::string::npos &&
+                      (target.ends_with(".json") || target.ends_with(".jsonl"));
+    if (!inside && !file) return target;
+  }
+  return "";
+}
+
 /// A whole page: well formed, no broken number, nothing from outside and no script.
 inline void expect_page(const std::string& html) {
   EXPECT_EQ(markup_offence(body_of(html)), "");
   EXPECT_FALSE(has_broken_number(html));
-  for (const char* outside : {"<script", "<link", "src=", "url(", "@import", "href="})
+  for (const char* outside : {"<script", "<link", "src=", "url(", "@import"})
     EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  EXPECT_EQ(bad_link(html), "");
 }
 
 /// A drawing, alone or in a page.

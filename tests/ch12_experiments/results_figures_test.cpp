@@ -22,7 +22,7 @@ TEST(ResultsFigures, DivergenceOfEveryModelOnBothTexts) {
   const std::string svg = divergence_figure(evidence, names);
   expect_figure(svg, {"a, general text", "b, task prompts", "Spanish &lt;&amp;&gt;", ">sw</text>",
                       "Zone of a: 1 to 2."});
-  EXPECT_EQ(count_of(svg, "#fff3d6"), 4);  // a band in every panel
+  EXPECT_EQ(count_of(svg, "var(--band"), 4);  // a band in every panel
   EXPECT_EQ(count_of(svg, "<path"), 4 * 3);
 }
 
@@ -32,9 +32,10 @@ TEST(ResultsFigures, ScattersHaveEveryCellAndItsCorrelation) {
   // Cell 3 is a/sums/es: ci 6 of 22, gain 1.5 + 3 points; divergence .13, gap 80 - 13 points.
   expect_figure(gain, {"a es, sums: 27.3, 4.5", gap_words(evidence).empty() ? "x" : "r = +1.00"});
   expect_figure(gap, {"a es, sums: 0.1, 67", gap_words(evidence).substr(0, 30)});
-  EXPECT_EQ(count_of(gap, "<circle"), 8);
+  // Tasks differ by the shape: a dot and a ring, once more in the legend.
+  EXPECT_EQ(count_of(gap, "<circle"), 8 + 2);
   evidence.cells[0].divergence_zone = std::nan("");
-  EXPECT_EQ(count_of(gap_figure(evidence), "<circle"), 7);
+  EXPECT_EQ(count_of(gap_figure(evidence), "<circle"), 7 + 2);
   for (const GapCorrelation& one : evidence.gap)
     if (one.scope == "all" && !one.within)
       expect_contains(gap, " Over all cells r = " + estimate_text(one.zone, 1, 2));
@@ -46,7 +47,7 @@ TEST(ResultsFigures, WhatStagesFound) {
                 {"id=\"taxonomy-a-title\"", "Spanish &lt;&amp;&gt;, ci English only: 2 of 22"});
   const std::string maps = experts_figure(grid, "a", "es", names);
   expect_figure(maps, {"facts, Spanish &lt;&amp;&gt;, RA-MoE, layer 3, expert 1: 0.7"});
-  EXPECT_EQ(count_of(maps, "#D55E00"), 2 * 3 * 4);  // an outline per task, map and layer
+  EXPECT_EQ(count_of(maps, "var(--outline"), 2 * 3 * 4);  // an outline per task, map and layer
   EXPECT_EQ(count_of(maps, "alignment zone"), 2 * 2);
   MadeGrid without = made_grid();
   for (auto& [id, record] : without.records) record.erase("q");

@@ -59,7 +59,7 @@ TEST(ResultsPage, WholeInBothForms) {
   for (const char* part : {"The claims, weighed", "Claim (e)", "Routing of one pair", "Every cell",
                            "Methods over many cells", "Choices of the alignment loss",
                            "How many training pairs", "The language mixture", "How it was made"}) {
-    EXPECT_EQ(count_of(html, "<h2>" + std::string(part)), 1) << part;
+    EXPECT_EQ(count_of(html, cat("<h2 id=\"", anchor_of(part), "\">", part)), 1) << part;
     EXPECT_TRUE(holds(text, "## " + std::string(part))) << part;
   }
   for (const char* name : {"divergence", "gap", "comparison", "steering", "ci-gain", "taxonomy-a",

@@ -117,6 +117,8 @@ TEST(Svg, AloneItHasAFontAndABackground) {
   const std::string alone = standalone_svg(svg.str());
   expect_drawing(alone);
   EXPECT_TRUE(alone.starts_with("<svg font-family=\"sans-serif\" xmlns=")) << alone;
+  EXPECT_EQ(alone.find("var("), std::string::npos) << alone;
+  expect_contains(alone, "fill=\"#222\"");
   expect_contains(alone, "</desc>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text");
   expect_contains(error_of([] { standalone_svg("<p>no</p>"); }), "<p>no</p>");
 }
@@ -151,8 +153,8 @@ TEST(Charts, PanelsShadeTheirOwnBands) {
   PanelChart chart{text, {{"a", {{"", {0, 1, 2}, {1, -1, 2}, "#000"}}, true, 0.5, 1.5}}, {}};
   chart.panels.push_back({"b", chart.panels[0].series, false, 0, 0});
   expect_drawing(panel_chart(chart));
-  EXPECT_EQ(count_of(panel_chart(chart), "#fff3d6"), 1);
-  EXPECT_EQ(count_of(panel_chart(chart), "stroke=\"#666\""), 2);  // zero, in both
+  EXPECT_EQ(count_of(panel_chart(chart), "var(--band"), 1);
+  EXPECT_EQ(count_of(panel_chart(chart), "stroke=\"var(--soft"), 2);  // zero, in both
   LineChart named{text, {{"l", {0, 1}, {2, 3}, "#000"}}};
   named.x_names = {"few", "<all>"};
   expect_drawing(line_chart(named));
@@ -164,9 +166,9 @@ TEST(Charts, MapsSideBySide) {
   MapTable table{text, {"left", "right"}, {{"row <1>", {map, map}, {{1}, {}, {}}}}, 1, 1};
   const std::string svg = map_table(table);
   expect_drawing(svg);
-  EXPECT_EQ(count_of(svg, "#D55E00"), 2);  // one outline in each map
+  EXPECT_EQ(count_of(svg, "var(--outline"), 2);  // one in each map
   EXPECT_EQ(count_of(svg, "alignment zone"), 1);
-  EXPECT_EQ(count_of(svg, "#ddd"), 2);  // what is not known
+  EXPECT_EQ(count_of(svg, "var(--unknown"), 2);  // what is not known
   expect_contains(svg, "row &lt;1&gt;, left, layer 0, expert 1: 0.9");
   table.rows[0].maps[1].pop_back();
   expect_contains(error_of([&] { map_table(table); }), "maps of 3 and of 2 layers");

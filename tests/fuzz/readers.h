@@ -44,6 +44,7 @@ inline void try_safetensors(const std::string& folder, std::string_view bytes) {
         file.read_f32(name, info.shape, values.data());
       }
     }
+    file.check_whole();
     file.info("no such tensor");
   } catch (const Error&) {
   }

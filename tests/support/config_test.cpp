@@ -86,19 +86,21 @@ TEST_F(Config, UnknownKeysSuggestTheNearest) {
   const std::string error = flag_error("temperature=1");
   expect_contains(error, "unknown key \"temperature\"; --help");
   expect_contains(flag_error("steps"), "--key=value");
+  for (const char* text : {"lr=1", "learningrate=1"})
+    EXPECT_EQ(flag_error(text).find("did you mean"), std::string::npos) << text;  // there is none
   expect_contains(flag_error("=3"), "unknown key");
 }
 
-TEST_F(Config, WrongTypesSayWhatIsWanted) {
-  expect_contains(flag_error("resume=yes"), "resume = \"yes\" does not fit; wanted true or false");
+TEST_F(Config, WrongTypesSayWhatIsExpected) {
+  expect_contains(flag_error("resume=ja"), "resume = \"ja\" does not fit; expected true or false");
   for (const char* text :
        {"steps=1.5", "steps=many", "steps=", "steps=true", "layers=1,x", "layers=1,,2"})
     expect_contains(flag_error(text), "a whole number");
   for (const char* text : {"seed=-1", "seed=1.0"}) expect_contains(flag_error(text), "at least 0");
   for (const char* text : {"lambda=x", "lambda=nan", "lambda=", "taus=1;2"})
     expect_contains(flag_error(text), "a number");
-  expect_contains(json_error(R"({"run":3})"), "wanted text (folder)");
-  expect_contains(json_error(R"({"layers":3})"), "wanted a list");
+  expect_contains(json_error(R"({"run":3})"), "expected text (folder)");
+  expect_contains(json_error(R"({"layers":3})"), "expected a list");
   expect_contains(json_error(R"({"layers":[[1]]})"), "a whole number");
   expect_contains(json_error("[1]"), "a JSON object");
   expect_contains(flag_error("steps=\xff"), "a whole number");  // not UTF-8, yet an Error as others

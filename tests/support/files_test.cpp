@@ -16,9 +16,10 @@ namespace {
 class Files : public testing::Test {
  protected:
   void put(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }
+  void put_beside(const std::string& text) { std::ofstream(path_ + ".tmp") << text; }
   void expect_only(const std::string& text) {
     EXPECT_EQ(read_file(path_), text);
-    EXPECT_FALSE(std::filesystem::exists(path_ + ".tmp"));
+    EXPECT_FALSE(std::filesystem::exists(path_ + temporary_suffix));
   }
   std::string json_error(const std::string& text) {
     put(text);
@@ -50,8 +51,10 @@ TEST_F(Files, WritesAndReadsBytes) {
   const std::string bytes("a\0\r\n\xff", 5);
   write_file(path_, bytes);
   expect_only(bytes);
+  put_beside("a file of somebody else's");
   write_file(path_, "");
   expect_only("");
+  EXPECT_EQ(read_file(path_ + ".tmp"), "a file of somebody else's");
   write_file(path_, [](const WriteBytes& write) {
     for (int i = 0; i < 3; ++i) write("xy", 2);
   });
@@ -104,7 +107,7 @@ TEST_F(Files, PlacesThatCannotBeWritten) {
   expect_contains(error_of([&] { write_file(scratch_.file("no/file"), "x"); }), "no/file");
   std::filesystem::create_directory(path_);
   expect_contains(error_of([&] { write_file(path_, "x"); }), path_);
-  EXPECT_FALSE(std::filesystem::exists(path_ + ".tmp"));
+  EXPECT_FALSE(std::filesystem::exists(path_ + temporary_suffix));
 }
 
 TEST_F(Files, FolderWithoutPermission) {

@@ -1,0 +1,90 @@
+#include "app/finetune_talk.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
+#include "ch05_training/memory.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneExample>& examples,
+                           const ModelConfig& config) {
+  std::size_t longest = 1;
+  for (const FinetuneExample& e : examples) longest = std::max(longest, e.target.tokens.size());
+  const double all = static_cast<double>(count_parameters(config).total);
+  const double trained = o.method == "rise" ? expert_parameters(config) : all;
+  const double rows = std::min(o.train.batch, static_cast<int>(examples.size()));
+  check_memory(training_bytes(config, rows, static_cast<int>(longest), trained),
+               cat("training with batches of ", rows, " rows of ", longest, " tokens"),
+               "lower --batch (with --accumulate) or take a smaller model", 4 * all);
+}
+
+void note_unused_finetune(const FinetuneOptions& o, const FieldList& fields) {
+  const std::string because = "method=" + o.method;
+  std::vector<std::string> keys = keys_of<AlignmentConfig>();
+  if (o.method != "ramoe") note_unused(fields, keys, because);
+  if (o.method == "ramoe" && o.alignment.divergence != "mass_allocation")
+    note_unused(fields, {"mass_weight", "allocation_weight"},
+                "divergence=" + o.alignment.divergence);
+  std::erase(keys, "lambda");
+  if (o.method == "ramoe" && o.alignment.lambda == 0) note_unused(fields, keys, "lambda=0 is SFT");
+  if (o.method != "rise") note_unused(fields, {"rise_share"}, because);
+  if (o.method != "sara") note_unused(fields, {"sara_weight"}, because);
+  if (o.train.balance == 0) note_unused(fields, {"balance_form"}, "balance=0");
+}
+
+Json say_finetuning(const FinetuneOptions& o, const FinetuneInputs& inputs) {
+  const ParallelData& data = *inputs.base.data;
+  const std::vector<std::string> names = data.names_of(o.language);
+  std::cout << "fine-tuning " << (names.empty() ? o.language : names[0] + " (" + o.language + ")")
+            << " by " << o.method << ", base model " << inputs.base.record.path << ", seed "
+            << o.seed << std::endl;
+  std::size_t questions = 0;
+  for (const Split split : {Split::adapt_valid, Split::test})
+    for (const std::string& task : tasks_of(o, data))
+      questions += data.examples(o.language, task, split).size();
+  TextProgress progress("base model", questions);
+  FinetuneOptions asked = o;
+  asked.answers.watch = progress.watch();
+  Json scores = Json::object();
+  for (const auto& [key, split] : {std::pair{"valid", Split::adapt_valid}, {"test", Split::test}})
+    scores[key] = scores_of(*inputs.base.model, asked, inputs, split, true);
+  progress.finish();
+  for (const Json& score : scores["valid"])
+    std::cout << "base model on adapt_valid, " << score["task"].get<std::string>() << ": "
+              << percent_text(score["accuracy"], score["n"]) << " of " << score["n"] << std::endl;
+  return scores;
+}
+
+namespace {
+
+/// One line for each task: the base model's accuracy, and the fine-tuned one's.
+void print_gain(const FinetuneOptions& o, const Json& before, const Json& after) {
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    const auto number = [](const Json& value) {
+      return value.is_number() ? value.get<double>() : std::nan("");
+    };
+    const auto both = [&](const char* key, const char* count) {
+      const int n = after[i][count];
+      return cat(percent_text(number(before[i][key]), n), " -> ",
+                 percent_text(number(after[i][key]), n), " of ", n);
+    };
+    std::cout << o.language << " " << after[i]["task"].get<std::string>() << ": test accuracy "
+              << both("accuracy", "n") << ", given English "
+              << both("given_english", "n_english_correct") << "\n";
+  }
+}
+
+}  // namespace
+
+void say_finetuned(const FinetuneOptions& o, const Json& before) {
+  const std::string& run = o.run.run;
+  print_gain(o, before, read_json(run + "/results.json")["test"]);
+  say_end(cat("Accuracies are in ", run, "/results.json",
+              o.keep_model ? cat(", the model is in ", run, "/model.") : "."),
+          command_line(o.keep_model ? "report" : "inspect", {run}));
+}
+
+}  // namespace ramoe

@@ -1,0 +1,67 @@
+#include "app/training_files.h"
+
+#include <filesystem>
+#include <iostream>
+
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+std::string state_of(RunFolder& folder) {
+  return folder.file("training.safetensors");
+}
+
+}  // namespace
+
+MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer& trainer,
+                                 const TrainConfig& config) {
+  const std::string state = state_of(folder);
+  if (!folder.resumed()) return {};
+  if (!std::filesystem::exists(state)) {
+    std::cerr << folder.path() + ": no checkpoint had been saved; training begins at step 1\n";
+    return {};
+  }
+  CheckpointNotes notes;
+  try {
+    notes = trainer.load_checkpoint(state, folder.identity());
+  } catch (const Error& error) {
+    fail(error.what(),
+         " Put the run's own checkpoint back and resume again, or begin anew with "
+         "--overwrite=true; nothing was lost.");
+  }
+  if (!notes.checked)
+    std::cerr << state +
+                     ": an older version wrote it, without checksum and identity; what it "
+                     "holds cannot be checked\n";
+  return {trainer.steps_done() > 0 ? trainer.steps_done() : -1, notes.metrics_lines,
+          config.log_every};
+}
+
+TrainingFiles::TrainingFiles(RunFolder& folder, Trainer& trainer, const TrainConfig& config)
+    : folder_(folder),
+      trainer_(trainer),
+      config_(config),
+      metrics_(folder.file("metrics.jsonl"), go_on(folder, trainer, config)) {
+  if (metrics_.lost() > 0)
+    std::cerr << cat(folder.file("metrics.jsonl"), ": ", metrics_.lost(), " of the ",
+                     metrics_.lines(), " lines up to step ", trainer.steps_done(),
+                     " are missing or broken; the run goes on, and \"missing\" marks the gap\n");
+}
+
+void TrainingFiles::after_step(const Json& line) {
+  const int step = trainer_.steps_done();
+  if (step % config_.log_every == 0 || step == config_.steps) metrics_.append(line);
+  if (step % config_.save_every == 0 && step < config_.steps) save();
+}
+
+void TrainingFiles::save() const {
+  trainer_.save_checkpoint(state_of(folder_), {folder_.identity(), metrics_.lines()});
+}
+
+void TrainingFiles::remove() const {
+  std::error_code ignored;
+  std::filesystem::remove(state_of(folder_), ignored);
+}
+
+}  // namespace ramoe

@@ -1,0 +1,36 @@
+// What `ramoe pretrain` and `ramoe finetune` keep of a training that goes on: its checkpoint and
+// its metrics, so that a killed run is resumed with the same bits. Tests: tests/app/resume_test.cpp
+#pragma once
+
+#include <string>
+
+#include "ch05_training/metrics.h"
+#include "ch05_training/run_folder.h"
+#include "ch05_training/trainer.h"
+
+namespace ramoe {
+
+class TrainingFiles {
+ public:
+  /// Loads the checkpoint of a run that is resumed, if there is one, into the trainer, and opens
+  /// metrics.jsonl behind it. Says on stderr what is not as it should be. Error: the checkpoint is
+  /// damaged, of another run or of another model.
+  TrainingFiles(RunFolder& folder, Trainer& trainer, const TrainConfig& config);
+
+  /// After a step: a line of metrics every log_every steps and at the end, a checkpoint every
+  /// save_every steps.
+  void after_step(const Json& line);
+  void save() const;
+  /// Removes the checkpoint of a run that has finished and keeps no weights.
+  void remove() const;
+
+ private:
+  static MetricsFrom go_on(RunFolder& folder, Trainer& trainer, const TrainConfig& config);
+
+  RunFolder& folder_;
+  Trainer& trainer_;
+  const TrainConfig& config_;
+  MetricsFile metrics_;
+};
+
+}  // namespace ramoe

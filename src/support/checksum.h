@@ -1,0 +1,40 @@
+// Checksums of files: XXH64, which keeps up with the memory, for files of ours, and SHA-256 for
+// lists that sha256sum writes and reads. Against damage and mix-ups, not against attackers.
+// Tests: tests/support/checksum_test.cpp
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ramoe {
+
+/// XXH64 with seed 0: github.com/Cyan4973/xxHash, doc/xxhash_spec.md.
+std::uint64_t xxh64(const void* data, std::size_t bytes);
+
+/// As 16 hexadecimal digits.
+std::string hex_text(std::uint64_t value);
+
+inline constexpr std::size_t kChecksumBlock = 1 << 20;
+
+/// The checksum of a whole from those of its blocks: the XXH64 of the XXH64 of each block of 1 MiB
+/// (the last may be shorter), as 16 hexadecimal digits. Blocks may be summed on several threads.
+std::string checksum_of_blocks(const std::vector<std::uint64_t>& sums);
+
+/// The same for bytes that come piece by piece.
+class BlockChecksum {
+ public:
+  void add(const void* data, std::size_t bytes);
+  std::string text() const;
+
+ private:
+  std::vector<std::uint64_t> sums_;
+  std::string rest_;  // of an unfinished block
+};
+
+/// SHA-256 (FIPS 180-4) as 64 hexadecimal digits.
+std::string sha256(std::string_view bytes);
+
+}  // namespace ramoe

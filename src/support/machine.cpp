@@ -1,0 +1,117 @@
+#include "support/machine.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <tuple>
+
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::infinity();
+constexpr double kGigabyte = 1 << 30;
+
+/// The number at the beginning of a file; infinity if there is none, as for "max".
+double number_in(const std::string& path) {
+  double value = kNone;
+  return std::ifstream(path) >> value ? value : kNone;
+}
+
+/// The number behind `key` in a file with a key at the beginning of each line; `otherwise` if it is
+/// not there.
+double number_behind(const std::string& path, const std::string& key, double otherwise) {
+  std::ifstream lines(path);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string name;
+    double value = 0;
+    if (words >> name >> value && name == key) return value;
+  }
+  return otherwise;
+}
+
+void take_least(FreeMemory& least, double bytes, const std::string& said_by) {
+  if (bytes < least.bytes) least = {std::max(0.0, bytes), said_by};
+}
+
+/// One folder of a cgroup. Pages of files are given back before a process is killed.
+void take_cgroup(FreeMemory& least, const std::string& folder, const char* limit, const char* usage,
+                 const std::string& prefix) {
+  const double most = number_in(folder + limit), used = number_in(folder + usage);
+  if (most >= 1e18 || used == kNone) return;
+  const std::string stat = folder + "/memory.stat";
+  const double files = number_behind(stat, prefix + "inactive_file", 0) +
+                       number_behind(stat, prefix + "active_file", 0);
+  take_least(least, most - std::max(0.0, used - files), "left of the limit in " + folder + limit);
+}
+
+/// The process's cgroup and those above it. In a container the path may be the host's, of which
+/// only the root is there.
+void take_cgroups(FreeMemory& least, const std::string& root) {
+  std::ifstream lines(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool second_version = controllers.empty();
+    if (!second_version && ("," + controllers + ",").find(",memory,") == std::string::npos)
+      continue;
+    std::string path = line.substr(second + 1);
+    while (path.ends_with("/")) path.pop_back();
+    for (;; path.resize(path.rfind('/'))) {
+      if (second_version)
+        take_cgroup(least, root + "/sys/fs/cgroup" + path, "/memory.max", "/memory.current", "");
+      else
+        take_cgroup(least, root + "/sys/fs/cgroup/memory" + path, "/memory.limit_in_bytes",
+                    "/memory.usage_in_bytes", "total_");
+      if (path.rfind('/') == std::string::npos) break;
+    }
+  }
+}
+
+/// ulimit -v and -d.
+void take_limits(FreeMemory& least, const std::string& root) {
+  const double kilobyte = 1024;
+  const std::string status = root + "/proc/self/status";
+  for (const auto& [what, used, name] : {std::tuple{RLIMIT_AS, "VmSize:", "left of ulimit -v"},
+                                         {RLIMIT_DATA, "VmData:", "left of ulimit -d"}}) {
+    rlimit limit{};
+    if (::getrlimit(what, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
+    take_least(least, double(limit.rlim_cur) - kilobyte * number_behind(status, used, 0), name);
+  }
+}
+
+}  // namespace
+
+std::optional<double> environment_gigabytes(const char* name) {
+  const char* text = std::getenv(name);
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  char* end = nullptr;
+  const double value = std::strtod(text, &end);
+  check(end != text && *end == '\0' && std::isfinite(value) && value > 0, name, " = \"", text,
+        "\" in the environment does not fit; expected gigabytes (GiB), a number above 0 such as "
+        "2.5.");
+  return value * kGigabyte;
+}
+
+FreeMemory free_memory(const std::string& root) {
+  if (const auto said = environment_gigabytes("RAMOE_MEMORY_GB"))
+    return {*said, "allowed by RAMOE_MEMORY_GB"};
+  FreeMemory least{kNone, ""};
+  take_least(least, 1024 * number_behind(root + "/proc/meminfo", "MemAvailable:", kNone),
+             "free on this machine");
+  take_cgroups(least, root);
+  take_limits(least, root);
+  if (least.bytes < kNone) return least;
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  return {pages > 0 && page > 0 ? double(pages) * double(page) : kNone, "in this machine"};
+}
+
+}  // namespace ramoe
