@@ -29,7 +29,8 @@ void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
                          o.seed);
   int longest = 0;
-  for (int i = 0; i < 8; ++i) longest = std::max(longest, batches.batch(i).tokens.T);
+  for (std::int64_t i = 0; i < std::int64_t{8} * o.train.accumulate; ++i)  // of eight steps
+    longest = std::max(longest, batches.batch(i).tokens.T);
   check_memory(training_bytes(config, o.train.batch, longest,
                               static_cast<double>(count_parameters(config).total)),
                cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"),

@@ -38,7 +38,12 @@ MixtureBatches::MixtureBatches(const Mixture& mixture, const Tokenizer& tokenize
       batch_(batch),
       accumulate_(accumulate),
       question_targets_(question_targets),
-      seed_(seed) {}
+      seed_(seed) {
+  constexpr std::int64_t kMost = 1 << 20;
+  check(std::int64_t{batch} * accumulate <= kMost,
+        "batch * accumulate = ", std::int64_t{batch} * accumulate, " rows a step; at most ", kMost,
+        " are drawn together. Lower one of them.");
+}
 
 TrainingBatch MixtureBatches::batch(std::int64_t number) {
   const std::int64_t step = number / accumulate_;

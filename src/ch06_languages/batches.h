@@ -32,7 +32,8 @@ class MixtureBatches {
  public:
   MixtureBatches(const Mixture& mixture, const Tokenizer& tokenizer, int batch, int accumulate,
                  bool question_targets, std::uint64_t seed);
-  /// Batch step * accumulate + micro.
+  /// Batch step * accumulate + micro. The rows of eight steps are drawn together, so the
+  /// constructor refuses more than a million a step.
   TrainingBatch batch(std::int64_t number);
 
  private:

@@ -139,6 +139,12 @@ TEST(Batches, EveryCutOfAStepHasTheSameRows) {
   }
 }
 
+TEST(Batches, AStepOfMoreRowsThanCanBeDrawnIsRefused) {
+  const std::string error =
+      error_of([] { MixtureBatches(mixture(), tokenizer(), 1 << 20, 2, true, 9); });
+  EXPECT_TRUE(mentions(error, "batch * accumulate = 2097152 rows a step")) << error;
+}
+
 TEST(Batches, APieceOfAStepMayHaveFewerRowsOrNone) {
   std::vector<TrainingSequence> rows;
   for (int i = 0; i < 5; ++i) rows.push_back({{0, 3 + i}, 1, i});
