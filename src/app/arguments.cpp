@@ -210,6 +210,10 @@ std::string percent_text(double share, int n) {
   return text;
 }
 
+std::string percent_text(const Json& share, int n) {
+  return share.is_number() ? percent_text(share.get<double>(), n) : "n/a";
+}
+
 void say_end(const std::string& where, const std::string& next_command) {
   std::cout << where << "\nNext: " << next_command << "\n";
 }

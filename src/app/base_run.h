@@ -24,8 +24,8 @@ struct BaseRun {
 };
 
 /// Reads the run of `ramoe pretrain` or `ramoe import` that a path means (find_base). Error: a run
-/// that is missing or not finished, data or model files that changed. `stop`, as typed, replaces the
-/// run's own stop text.
+/// that is missing or not finished, data or model files that changed. `stop`, as typed, replaces
+/// the run's own stop text.
 BaseRun load_base(const std::string& path, const std::string& stop = "");
 
 /// The run folder of a base model: the path itself, or the run whose model folder or whose file it
@@ -41,8 +41,8 @@ std::string base_of_model(const std::string& path);
 Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config);
 
 /// The folder with config.json: a model folder itself, or that of a run folder that has one
-/// (pretrain, finetune) or names one (import); a file in either is as good. Error: there is none, or
-/// one of its files is not as checksums.txt beside it says.
+/// (pretrain, finetune) or names one (import); a file in either is as good. Error: there is none,
+/// or one of its files is not as checksums.txt beside it says.
 std::string find_model_folder(const std::string& path);
 
 /// The folder with tokenizer.json: the path itself or its model folder.

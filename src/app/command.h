@@ -112,6 +112,8 @@ std::string beside(const std::string& run, const std::string& name);
 Arguments flags_given(const FieldList& fields, const std::vector<std::string>& keys);
 /// "12.3 %" of an accuracy of `n` items; "n/a" if there are none.
 std::string percent_text(double share, int n);
+/// The same of a JSON number, or of the null that stands for none.
+std::string percent_text(const Json& share, int n);
 
 /// Prints the two lines that end a stage: where its results are, and what comes next.
 void say_end(const std::string& where, const std::string& next_command);

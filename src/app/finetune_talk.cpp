@@ -1,7 +1,6 @@
 #include "app/finetune_talk.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 
 #include "ch05_training/memory.h"
@@ -63,13 +62,10 @@ namespace {
 /// One line for each task: the base model's accuracy, and the fine-tuned one's.
 void print_gain(const FinetuneOptions& o, const Json& before, const Json& after) {
   for (std::size_t i = 0; i < after.size(); ++i) {
-    const auto number = [](const Json& value) {
-      return value.is_number() ? value.get<double>() : std::nan("");
-    };
     const auto both = [&](const char* key, const char* count) {
       const int n = after[i][count];
-      return cat(percent_text(number(before[i][key]), n), " -> ",
-                 percent_text(number(after[i][key]), n), " of ", n);
+      return cat(percent_text(before[i][key], n), " -> ", percent_text(after[i][key], n), " of ",
+                 n);
     };
     std::cout << o.language << " " << after[i]["task"].get<std::string>() << ": test accuracy "
               << both("accuracy", "n") << ", given English "

@@ -28,8 +28,8 @@ void check_specials(const std::string& key, const std::string& text, const Token
 /// Saves a model that was read from `from` and trained: its config.json and generation_config.json
 /// with all their keys, where `eos` (the one that was learnt first) and the dtype may be new; the
 /// files of tokenizer and chat templates, licences and code byte by byte; and the weights as
-/// `dtype` says (see saved_dtypes). The values must be rounded to it. Returns the names of the files
-/// that were copied.
+/// `dtype` says (see saved_dtypes). The values must be rounded to it. Returns the names of the
+/// files that were copied.
 std::vector<std::string> save_tuned_model(const Model<float>& model, const std::string& from,
                                           const std::string& to, const std::vector<int>& eos,
                                           const SavedForm& form);

@@ -316,7 +316,7 @@ TEST(Experiment, PlansOfTheProjectCanBeRead) {
     write_json(path, plan);
     // All that is wrong is that there is no base model.
     expect_refused(run_cli("experiment " + path + " --run=" + scratch.file("run")),
-                   {"none/run.json is missing"});
+                   {"there is no folder", "none"});
   }
 }
 

@@ -25,6 +25,13 @@ void set_gain(const std::string& name, const std::vector<double>& gain) {
   write_file(name + ".jsonl", text);
 }
 
+/// Sets the test accuracy of one record.
+void set_fresh(const std::string& path, double accuracy) {
+  Json record = read_json(path);
+  record["test"]["accuracy"] = accuracy;
+  write_json(path, record);
+}
+
 TEST(Reproduce, ASliceWithFreshSeedsIsHeldAgainstTheGrid) {
   const SmallWorld world;
   ASSERT_EQ(world.experiment("grid").code, 0);
@@ -33,13 +40,21 @@ TEST(Reproduce, ASliceWithFreshSeedsIsHeldAgainstTheGrid) {
   const std::string command = "reproduce --results=" + name + " --run=" + world.file("again") +
                               " --tasks=facts --variants=sft,ramoe --seeds=2";
 
-  // A grid that says nothing certain agrees with anything.
+  // Equal gains have no interval, and nothing is said of them.
   set_gain(name, {-0.45, 0.45});
+  const std::string results = world.file("again") + "/results/tiny/facts/es/";
+  const Outcome none = run_cli(command);
+  EXPECT_EQ(none.code, 0) << none.text;
+  for (const int seed : {101, 102}) set_fresh(cat(results, "sft/", seed, ".json"), 0.5);
+  for (const int seed : {101, 102}) set_fresh(cat(results, "ramoe/", seed, ".json"), 0.5);
+  EXPECT_TRUE(holds(run_cli(command).text, "2 gains have no interval")) << none.text;
+
+  // A grid that says nothing certain agrees with anything.
+  set_fresh(results + "ramoe/101.json", 0.49);
   const Outcome agreed = run_cli(command);
   EXPECT_EQ(agreed.code, 0) << agreed.text;
   EXPECT_TRUE(holds(agreed.text, "ramoe tiny/facts/es")) << agreed.text;
   EXPECT_TRUE(holds(agreed.text, "2 of 2 gains")) << agreed.text;
-  const std::string results = world.file("again") + "/results/tiny/facts/es/";
   const Json fresh = read_json(results + "ramoe/102.json");
   EXPECT_EQ(fresh["learning_rate"],
             read_json(world.file("grid") + "/results/tiny/facts/es/ramoe/1.json")["learning_rate"]);

@@ -56,7 +56,7 @@ TEST(Tokenize, BadLinesAreNamed) {
   expect_contains(error("[999999]\n", "--decode=true"), "token id 999999 is outside");
   expect_contains(error("[-1]\n", "--decode=true"), "token id -1 is outside");
   expect_contains(error("7\n", "--json=true"), "line 1 is not a JSON string");
-  expect_contains(run_cli("tokenize").text, "wants a folder");
+  expect_contains(run_cli("tokenize").text, "needs a folder");
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ TEST(Report, MalformedSectionsAreNamed) {
   expect_contains(error_after("/experts/0/experts/0/0", 2), "an expert from 0 to 1");
   expect_contains(error_after("/experts/0/score/1", {1}), "experts[0].score[1]");
   expect_contains(error_after("/taxonomy/0/ci", -1), "taxonomy[0].ci");
-  expect_contains(error_after("/taxonomy/0/lang", nullptr), "given nothing, wanted text");
+  expect_contains(error_after("/taxonomy/0/lang", nullptr), "given nothing, expected text");
   expect_contains(error_after("/finetune/0/loss", {1}), "finetune[0].loss");
   expect_contains(error_after("/words", "text"), "words");
   expect_contains(error_of([] { report_html(Json::array()); }), "the whole");

@@ -1,0 +1,55 @@
+// Small trainings that the tests of the trainer and of its checkpoints share.
+#pragma once
+
+#include "ch04_moe/tiny_model.h"
+#include "ch05_training/trainer.h"
+#include "support/scratch_folder.h"
+
+namespace ramoe {
+
+inline constexpr int kPad = 2, kBos = 0;
+
+inline TrainConfig quick() {
+  TrainConfig config;
+  config.steps = 6;
+  config.learning_rate = 0.02;
+  return config;
+}
+
+/// Sequences of 3 to 7 tokens that depend on the number.
+inline TrainingBatch numbered_batch(int number) {
+  std::vector<TrainingSequence> sequences;
+  Random random(7, static_cast<std::uint64_t>(number));
+  for (int b = 0; b < 3; ++b) {
+    std::vector<int> tokens{kBos};
+    for (std::uint32_t t = 2 + random.below(5); t > 0; --t)
+      tokens.push_back(3 + static_cast<int>(random.below(8)));
+    sequences.push_back({tokens, 1, -1});
+  }
+  return make_training_batch(sequences, kPad, kBos);
+}
+
+/// Steps until `until` are done; the batches follow the step number.
+inline void train(Trainer& trainer, const TrainConfig& config, int until,
+                  ExtraLoss* extra = nullptr) {
+  while (trainer.steps_done() < until) {
+    const int step = trainer.steps_done();
+    trainer.step([&](int micro) { return numbered_batch(step * config.accumulate + micro); },
+                 extra);
+  }
+}
+
+/// Weights, moments and step number as bytes.
+inline std::string state_of(const Trainer& trainer) {
+  const ScratchFolder folder;
+  trainer.save_checkpoint(folder.file("state"));
+  return read_file(folder.file("state"));
+}
+
+inline std::vector<std::vector<float>> values_of(const Model<float>& model) {
+  std::vector<std::vector<float>> values;
+  for (const auto& p : model.parameters()) values.push_back(p->value);
+  return values;
+}
+
+}  // namespace ramoe
