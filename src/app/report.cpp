@@ -62,6 +62,12 @@ std::string language_name(const ParallelData& data, const std::string& lang) {
   return lang;
 }
 
+void check_replaceable(const std::filesystem::path& path, const std::string& mark) {
+  check(!std::filesystem::exists(path) || read_file(path.string()).find(mark) != std::string::npos,
+        path.string(), " was not made by this program and would be written over; choose another ",
+        "place with --out, or move it away.");
+}
+
 namespace {
 
 /// The rows of a stage's results that are of this language, or of all where a row names none.
@@ -196,6 +202,7 @@ int run_report(const Arguments& arguments) {
   if (!read_path(key, fields, arguments, "report")) return 0;
   key.path = run_of_path(key.path);
   const std::string kind = kind_of_run(key.path), file = report_file(out, key.path);
+  check_replaceable(file);
   const Workers workers(0);
   if (kind == "grid") return report_grid(key.path, file);
   const Json results = kind == "finetune"

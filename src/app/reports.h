@@ -1,6 +1,9 @@
 // What reports show of runs: used by `ramoe demo`, `report` and `results`.
 #pragma once
 
+#include <filesystem>
+#include <string>
+
 #include "app/stages.h"
 
 namespace ramoe {
@@ -15,6 +18,10 @@ Json finetune_curve(const std::string& folder, const FinetuneOptions& options);
 /// The routing of one pair of each task before and after (routing_trace.h), of the test split.
 Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
                     const FinetuneOptions& options, const std::vector<std::string>& tasks);
+
+/// Error if a file is there that lacks the mark of those made here: it would be lost. All our pages
+/// name the paper.
+void check_replaceable(const std::filesystem::path& path, const std::string& mark = "2605.28306");
 
 /// The report of a finished grid's folder, in a file, and evidence.json beside it. Error: runs are
 /// missing, or an evidence.json there is none of this program's.

@@ -27,14 +27,6 @@ struct ResultsOptions {
   }
 };
 
-/// Error if a file is there that lacks the mark of those made here: it would be lost.
-void check_replaceable(const fs::path& path, const std::string& mark) {
-  check(!fs::exists(path) || read_file(path.string()).find(mark) != std::string::npos,
-        path.string(),
-        " was not made by `ramoe results` and would be written over; choose another place with "
-        "--out or --page.");
-}
-
 void say_verdicts(const ResultsInput& input) {
   for (const Claim& claim : input.claims)
     std::cout << "(" << claim.id << ") " << verdict_text(claim.verdict()) << ": " << claim.statement
@@ -95,9 +87,8 @@ int run_results(const Arguments& arguments) {
   const fs::path out = fs::absolute((o.out.empty() ? o.folder : o.out) + "/.").lexically_normal();
   const fs::path folder = out.parent_path(), figures = folder / "figures";
   const fs::path page = o.page.empty() ? folder.parent_path() / "results.md" : fs::absolute(o.page);
-  const std::string paper = "2605.28306";  // both texts name it
-  check_replaceable(page, paper);
-  check_replaceable(folder / "report.html", paper);
+  check_replaceable(page);
+  check_replaceable(folder / "report.html");
   check_replaceable(folder / "evidence.json", "\"claims\"");
   for (const TextFigure& figure : text.figures())
     check_replaceable(figures / (figure.name + ".svg"), "<svg font-family=");

@@ -95,6 +95,13 @@ TEST(Results, WhatCannotBeMadeIsSaid) {
   ASSERT_EQ(world.experiment("run").code, 0);
   ASSERT_EQ(run_cli("report " + run).code, 0);
   EXPECT_TRUE(fs::exists(run + "/routing.json"));
+  // Elsewhere if asked to, but not over what somebody else wrote.
+  ASSERT_EQ(run_cli("report " + run + " --out=" + world.file("pages/")).code, 0);
+  EXPECT_TRUE(fs::exists(world.file("pages/report.html")));
+  EXPECT_TRUE(fs::exists(world.file("pages/evidence.json")));
+  write_file(world.file("thesis.html"), "a thesis");
+  EXPECT_EQ(run_cli("report " + run + " --out=" + world.file("thesis.html")).code, 1);
+  EXPECT_EQ(read_file(world.file("thesis.html")), "a thesis");
   // Made by other code: the report is there, the pair is not, though one was traced before.
   const Json before = read_json(facts);
   Json changed = before;
