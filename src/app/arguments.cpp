@@ -199,6 +199,12 @@ std::string command_line(const std::string& command, const Arguments& arguments)
   return line;
 }
 
+std::string resuming(const std::string& command, const std::string& run) {
+  const std::string record = run + "/run.json";
+  if (!std::filesystem::exists(record)) return "the same command";  // it had not begun
+  return command_line(command, {record, "--resume=true"});
+}
+
 std::string beside(const std::string& run, const std::string& name) {
   return (fs::path(run + "/.").lexically_normal().parent_path().parent_path() / name).string();
 }

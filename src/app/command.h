@@ -106,6 +106,8 @@ void note_unused(const FieldList& fields, const std::vector<std::string>& keys,
 
 /// A command line of this program as a shell takes it: "build/release/ramoe report runs/sw".
 std::string command_line(const std::string& command, const Arguments& arguments);
+/// The command line that goes on with the run in a folder, by what its run.json says.
+std::string resuming(const std::string& command, const std::string& run);
 /// The folder `name` beside a run's folder: runs/taxonomy beside runs/divergence.
 std::string beside(const std::string& run, const std::string& name);
 /// The keys among these that were given, as flags with their values.

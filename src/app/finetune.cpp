@@ -276,9 +276,8 @@ int run_finetune(const Arguments& arguments) {
   } catch (const Interrupted&) {
   }
   if (!finished)
-    throw Interrupted(
-        cat("interrupted; what was trained is saved. Go on with: ramoe finetune ... --run=",
-            options.run.run, " --resume=true"));
+    throw Interrupted("interrupted; what was trained is saved. Go on with: " +
+                      resuming("finetune", options.run.run));
   say_finetuned(options, base_scores["test"]);
   return 0;
 }

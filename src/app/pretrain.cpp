@@ -96,8 +96,7 @@ void pretrain_stage(PretrainOptions o) {
   if (trainer.steps_done() < o.train.steps) {
     folder.close("interrupted");
     throw Interrupted(cat("interrupted after step ", trainer.steps_done(), " of ", o.train.steps,
-                          "; everything is saved. Go on with: ramoe pretrain ... --run=", o.run.run,
-                          " --resume=true"));
+                          "; everything is saved. Go on with: ", resuming("pretrain", o.run.run)));
   }
   progress.finish();
   save_model(model, model_folder);
@@ -118,9 +117,8 @@ int run_pretrain(const Arguments& arguments) {
     try {
       pretrain_stage(o);
     } catch (const Interrupted& interrupted) {
-      throw_on(interrupted, cat("interrupted; what was trained is saved. Go on with: ramoe "
-                                "pretrain ... --run=",
-                                o.run.run, " --resume=true"));
+      throw_on(interrupted, "interrupted; what was trained is saved. Go on with: " +
+                                resuming("pretrain", o.run.run));
     }
     say_end(cat("The base model is in ", o.run.run, "/model."),
             command_line("divergence",

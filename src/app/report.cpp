@@ -99,7 +99,7 @@ Json results_of_finetune(const RunRecord& record) {
   fields_of(o).read_json(record.config, record.path + "/run.json");
   check(record.status == "finished", record.path, " is not finished (status \"", record.status,
         "\"), and there is nothing to report yet; go on with ",
-        command_line("finetune", {record.path + "/run.json", "--resume=true"}), ".");
+        resuming("finetune", record.path), ".");
   const Json scores = read_json(require_file(record.path, "results.json", "finetune"));
   require_file(record.path, "model/model.safetensors", "finetune --keep_model=true");
   o.answers.title = "report, base model in English";

@@ -204,7 +204,7 @@ TEST(RunFolders, PreparationCanBeInterrupted) {
   const std::string run = scratch.file("run");
   expect_end(signalled(tiny_pretrain(run, "--tokenizer_documents=100000000"), "TERM",
                        "-e " + run + "/run.json"),
-             143, {"interrupted", "--run=" + run + " --resume=true"});
+             143, {"interrupted", run + "/run.json --resume=true"});
   EXPECT_EQ(status_of(run), "interrupted");
 }
 
