@@ -122,7 +122,7 @@ class Reader {
     for (const std::string& name : read_) list += (list.empty() ? "" : ", ") + name;
     const std::string nearest = nearest_word(key, read_);
     check(may_be_passed_over(key, read_), where_, ": unknown key \"", key, "\" = ", shown(value),
-          nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?",
+          nearest.empty() ? "." : "; did you mean \"" + nearest + "\"?",
           " It may change what the model computes; remove it from the file if it does not. The "
           "keys that are read: ",
           list, ", rope_parameters, rope_scaling, layer_types, sliding_window.");
