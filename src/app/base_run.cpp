@@ -92,12 +92,9 @@ std::string above(const std::string& folder) {
 
 /// Error if the folder holds a training that has not come to its model: in which state it is.
 void check_has_model(const std::string& path) {
-  const std::string place = path + "/run.json";
-  if (!std::filesystem::exists(place)) return;
-  const Json record = read_json(place);
-  const Json command = record.is_object() ? record.value("command", Json()) : Json();
+  const std::string command = command_of(path);
   if (command == "pretrain" || command == "finetune")
-    require_file(path, "model/config.json", command.get<std::string>());
+    require_file(path, "model/config.json", command);
 }
 
 /// The model folder that an import's run folder names; empty if the path is no such run.
@@ -203,8 +200,6 @@ std::string find_model_folder(const std::string& path) {
   }
   check_has_model(place);
   const std::string command = command_of(place), base = base_of_model(place);
-  if (command == "finetune")
-    fail(path, " kept no model (keep_model = false); run `ramoe finetune` with --keep_model=true.");
   if (!base.empty() && base != place)
     fail(path, " holds a run of `ramoe ", command, "`, which has no model; it was built on ", base,
          ".");
