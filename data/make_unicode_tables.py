@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/ch06_languages/unicode_tables.inc from the PyPI package unicodedata2.
+"""Writes src/support/unicode_tables.inc from the PyPI package unicodedata2.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install unicodedata2==16.0.0
     /tmp/venv/bin/python data/make_unicode_tables.py                write the tables
@@ -19,8 +19,8 @@ import unicodedata
 import unicodedata2 as ud
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TABLES = os.path.join(ROOT, "src/ch06_languages/unicode_tables.inc")
-FIXTURE = os.path.join(ROOT, "tests/ch06_languages/fixtures/unicode.json")
+TABLES = os.path.join(ROOT, "src/support/unicode_tables.inc")
+FIXTURE = os.path.join(ROOT, "tests/formats/fixtures/unicode.json")
 WHITE_SPACE = {*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029,
                0x202F, 0x205F, 0x3000}
 # Letters to a regular expression's \\w, though symbols by category.

@@ -5,10 +5,10 @@
 
 #include "app/model_folder.h"
 #include "app/stages.h"
-#include "ch05_training/checksum_list.h"
-#include "ch05_training/model_identity.h"
 #include "ch06_languages/corpus.h"
-#include "ch06_languages/tokenizer_json.h"
+#include "formats/checksum_list.h"
+#include "formats/tokenizer_json.h"
+#include "runs/model_identity.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -4,10 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "ch05_training/model_files.h"
-#include "ch05_training/run_folder.h"
 #include "ch06_languages/parallel_data.h"
 #include "ch06_languages/prompts.h"
+#include "formats/model_files.h"
+#include "runs/run_folder.h"
 
 namespace ramoe {
 

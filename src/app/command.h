@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "ch01_tensor/parallel.h"
-#include "ch05_training/run_folder.h"
+#include "runs/run_folder.h"
 #include "support/config.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 

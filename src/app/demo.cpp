@@ -6,11 +6,11 @@
 #include <mutex>
 
 #include "app/reports.h"
-#include "ch05_training/interrupt.h"
-#include "ch05_training/progress.h"
 #include "ch12_experiments/comparison.h"
 #include "ch12_experiments/evaluation.h"
-#include "ch12_experiments/report.h"
+#include "report/report.h"
+#include "runs/interrupt.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -8,8 +8,8 @@
 #include "app/experiment_merge.h"
 #include "app/experiment_routing.h"
 #include "app/experiment_run.h"
-#include "ch05_training/interrupt.h"
-#include "ch05_training/progress.h"
+#include "runs/interrupt.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -4,7 +4,7 @@
 #include <array>
 #include <filesystem>
 
-#include "ch05_training/run_folder.h"
+#include "runs/run_folder.h"
 #include "support/error.h"
 
 namespace ramoe {

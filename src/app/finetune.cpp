@@ -8,11 +8,11 @@
 #include "app/model_folder.h"
 #include "app/stages.h"
 #include "app/training_files.h"
-#include "ch05_training/checksum_list.h"
-#include "ch05_training/interrupt.h"
-#include "ch05_training/progress.h"
 #include "ch11_baselines/method.h"
 #include "ch12_experiments/evaluation.h"
+#include "formats/checksum_list.h"
+#include "runs/interrupt.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -271,8 +271,8 @@ int run_finetune(const Arguments& arguments) {
     // Of a finished run that kept no weights nothing is left to go on with, and nothing is to do.
     finished = options.run.resume && is_finished(options.run.run, facts);
     inputs.base_scores = base_scores = say_finetuning(options, inputs);
-    finished = finished ||
-               finetune_stage(options, inputs, *inputs.base.model, false, interrupt_requested);
+    finished =
+        finished || finetune_stage(options, inputs, *inputs.base.model, false, interrupt_requested);
   } catch (const Interrupted&) {
   }
   if (!finished)

@@ -6,8 +6,8 @@
 #include "app/base_run.h"
 #include "app/model_folder.h"
 #include "app/stages.h"
-#include "ch05_training/checksum_list.h"
-#include "ch05_training/model_identity.h"
+#include "formats/checksum_list.h"
+#include "runs/model_identity.h"
 #include "support/error.h"
 
 namespace ramoe {

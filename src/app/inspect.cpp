@@ -6,9 +6,9 @@
 
 #include "app/model_folder.h"
 #include "app/stages.h"
-#include "ch05_training/checksum_list.h"
 #include "ch05_training/memory.h"
 #include "ch06_languages/pack.h"
+#include "formats/checksum_list.h"
 #include "support/error.h"
 
 namespace ramoe {

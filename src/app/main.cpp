@@ -7,7 +7,7 @@
 #include "app/command.h"
 #include "app/experiment_folder.h"
 #include "ch01_tensor/gemm.h"
-#include "ch05_training/interrupt.h"
+#include "runs/interrupt.h"
 #include "support/error.h"
 #include "support/machine.h"
 

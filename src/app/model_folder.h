@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "ch05_training/model_files.h"
 #include "ch06_languages/prompts.h"
+#include "formats/model_files.h"
 
 namespace ramoe {
 

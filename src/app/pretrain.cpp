@@ -4,12 +4,12 @@
 #include "app/pretrain_checks.h"
 #include "app/stages.h"
 #include "app/training_files.h"
-#include "ch05_training/checksum_list.h"
-#include "ch05_training/interrupt.h"
-#include "ch05_training/progress.h"
 #include "ch06_languages/batches.h"
 #include "ch06_languages/bpe_train.h"
-#include "ch06_languages/tokenizer_json.h"
+#include "formats/checksum_list.h"
+#include "formats/tokenizer_json.h"
+#include "runs/interrupt.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -1,18 +1,18 @@
 // ramoe report: report.html of a demo from its results.json, of one fine-tuning run from its folder
 // and those of the stages before it, or of a finished grid from its records.
-#include "ch12_experiments/report.h"
+#include "report/report.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
 
 #include "app/reports.h"
-#include "ch05_training/metrics.h"
 #include "ch06_languages/corpus.h"
 #include "ch12_experiments/evaluation.h"
-#include "ch12_experiments/report_parts.h"
-#include "ch12_experiments/routing_trace.h"
 #include "ch12_experiments/sentences.h"
+#include "report/report_parts.h"
+#include "report/routing_trace.h"
+#include "runs/metrics.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -98,8 +98,8 @@ Json results_of_finetune(const RunRecord& record) {
   FinetuneOptions o;
   fields_of(o).read_json(record.config, record.path + "/run.json");
   check(record.status == "finished", record.path, " is not finished (status \"", record.status,
-        "\"), and there is nothing to report yet; go on with ",
-        resuming("finetune", record.path), ".");
+        "\"), and there is nothing to report yet; go on with ", resuming("finetune", record.path),
+        ".");
   const Json scores = read_json(require_file(record.path, "results.json", "finetune"));
   require_file(record.path, "model/model.safetensors", "finetune --keep_model=true");
   o.answers.title = "report, base model in English";

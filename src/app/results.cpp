@@ -7,7 +7,7 @@
 #include "app/experiment_routing.h"
 #include "app/reports.h"
 #include "ch12_experiments/results_page.h"
-#include "ch12_experiments/svg.h"
+#include "report/svg.h"
 #include "support/error.h"
 
 namespace ramoe {

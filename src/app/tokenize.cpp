@@ -4,11 +4,11 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
-#include "ch05_training/checksum_list.h"
-#include "ch06_languages/tokenizer_json.h"
-#include "ch06_languages/unicode.h"
+#include "formats/checksum_list.h"
+#include "formats/tokenizer_json.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {

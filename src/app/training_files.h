@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "ch05_training/metrics.h"
-#include "ch05_training/run_folder.h"
 #include "ch05_training/trainer.h"
+#include "runs/metrics.h"
+#include "runs/run_folder.h"
 
 namespace ramoe {
 

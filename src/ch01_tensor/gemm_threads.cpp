@@ -9,8 +9,8 @@
 
 #include "ch01_tensor/gemm_bf16.h"
 #include "ch01_tensor/gemm_fast.h"
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/vector_ops.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

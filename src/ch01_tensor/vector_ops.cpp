@@ -4,9 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 #include "ch01_tensor/tensor.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

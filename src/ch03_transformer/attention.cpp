@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "ch01_tensor/gemm.h"
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 #include "ch01_tensor/tensor.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 #include "ch01_tensor/tensor.h"
 #include "ch03_transformer/layer_ops.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

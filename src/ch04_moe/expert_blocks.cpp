@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "ch01_tensor/gemm.h"
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch03_transformer/layer_ops.h"
 #include "ch04_moe/experts.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

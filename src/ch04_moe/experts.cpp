@@ -4,9 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 #include "ch03_transformer/layer_ops.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 

@@ -5,10 +5,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/simd.h"
 #include "ch01_tensor/vector_ops.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

@@ -7,7 +7,7 @@
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
-#include "ch05_training/run_folder.h"
+#include "runs/run_folder.h"
 #include "support/stop.h"
 
 namespace ramoe {

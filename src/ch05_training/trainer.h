@@ -23,8 +23,8 @@
 #include <optional>
 
 #include "ch05_training/adamw.h"
-#include "ch05_training/model_files.h"
 #include "ch05_training/schedule.h"
+#include "formats/model_files.h"
 #include "support/config.h"
 
 namespace ramoe {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "ch06_languages/unicode.h"
 #include "support/error.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {

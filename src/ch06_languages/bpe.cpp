@@ -5,9 +5,9 @@
 #include <queue>
 #include <utility>
 
-#include "ch06_languages/unicode.h"
 #include "support/error.h"
 #include "support/stop.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {

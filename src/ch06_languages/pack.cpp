@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <set>
 
-#include "ch06_languages/unicode.h"
 #include "support/config.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "ch06_languages/extractors.h"
+#include "formats/extractors.h"
 
 namespace ramoe {
 

@@ -1,7 +1,7 @@
 #include "ch06_languages/pretokenize.h"
 
-#include "ch06_languages/unicode.h"
 #include "support/error.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {

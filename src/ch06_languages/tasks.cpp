@@ -5,9 +5,9 @@
 #include <set>
 
 #include "ch01_tensor/philox.h"
-#include "ch06_languages/unicode.h"
 #include "support/config.h"
 #include "support/error.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {

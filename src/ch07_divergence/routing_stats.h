@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
-#include "ch05_training/progress.h"
+#include "support/watch.h"
 
 namespace ramoe {
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ch05_training/memory.h"
+#include "runs/progress.h"
 
 namespace ramoe {
 namespace {

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
-#include "ch05_training/progress.h"
 #include "ch06_languages/parallel_data.h"
 #include "ch06_languages/prompts.h"
 #include "support/config.h"
+#include "support/watch.h"
 
 namespace ramoe {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch12_experiments/report_parts.h"
+#include "report/report_parts.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -1,7 +1,7 @@
 #include "ch12_experiments/manuscript.h"
 
-#include "ch12_experiments/report_parts.h"
-#include "ch12_experiments/svg.h"
+#include "report/report_parts.h"
+#include "report/svg.h"
 #include "support/error.h"
 
 namespace ramoe {

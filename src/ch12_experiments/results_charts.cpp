@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch12_experiments/report_parts.h"
 #include "ch12_experiments/results_figures.h"
+#include "report/report_parts.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch12_experiments/charts.h"
-#include "ch12_experiments/report_figures.h"
+#include "report/charts.h"
+#include "report/report_figures.h"
 #include "support/error.h"
 
 namespace ramoe {

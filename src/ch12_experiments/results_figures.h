@@ -7,8 +7,8 @@
 #include <map>
 #include <string>
 
-#include "ch12_experiments/charts.h"
 #include "ch12_experiments/evidence.h"
+#include "report/charts.h"
 
 namespace ramoe {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch12_experiments/report_figures.h"
-#include "ch12_experiments/svg.h"
+#include "report/report_figures.h"
+#include "report/svg.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <filesystem>
 
-#include "ch12_experiments/report_parts.h"
 #include "ch12_experiments/results_page.h"
-#include "ch12_experiments/svg.h"
+#include "report/report_parts.h"
+#include "report/svg.h"
 #include "support/error.h"
 
 namespace ramoe {

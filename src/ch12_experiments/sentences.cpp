@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch12_experiments/report_parts.h"
 #include "ch12_experiments/statistics.h"
-#include "ch12_experiments/svg.h"
+#include "report/report_parts.h"
+#include "report/svg.h"
 #include "support/error.h"
 
 namespace ramoe {

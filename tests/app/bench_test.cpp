@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <set>
 
-#include "app/bench_sizes.h"
 #include "app/cli.h"
+#include "bench/bench_sizes.h"
 #include "support/files.h"
 #include "support/scratch.h"
 

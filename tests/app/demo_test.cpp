@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "app/cli.h"
-#include "ch05_training/metrics.h"
 #include "ch08_taxonomy/taxonomy.h"
+#include "runs/metrics.h"
 #include "support/files.h"
 #include "support/scratch.h"
 

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "app/cli.h"
-#include "ch05_training/run_folder.h"
 #include "ch08_taxonomy/taxonomy.h"
+#include "runs/run_folder.h"
 #include "support/files.h"
 #include "support/scratch.h"
 

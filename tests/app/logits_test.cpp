@@ -4,14 +4,14 @@
 #include <filesystem>
 
 #include "app/cli.h"
-#include "ch05_training/model_files.h"
+#include "formats/model_files.h"
 #include "support/compare.h"
 #include "support/scratch_folder.h"
 
 namespace ramoe {
 namespace {
 
-const std::string kGolden = RAMOE_SOURCE_DIR "/tests/ch05_training/golden/";
+const std::string kGolden = RAMOE_SOURCE_DIR "/tests/formats/golden/";
 
 std::vector<float> values_of(const SafetensorsFile& file, const std::string& name) {
   const TensorInfo& info = file.info(name);

@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "app/cli.h"
-#include "ch05_training/model_files.h"
-#include "ch06_languages/tokenizer_json.h"
+#include "formats/model_files.h"
+#include "formats/tokenizer_json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

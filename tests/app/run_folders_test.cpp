@@ -11,8 +11,8 @@
 #include <set>
 
 #include "app/cli.h"
-#include "ch05_training/metrics.h"
-#include "ch05_training/run_folder.h"
+#include "runs/metrics.h"
+#include "runs/run_folder.h"
 #include "support/files.h"
 #include "support/scratch.h"
 

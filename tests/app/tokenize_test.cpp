@@ -8,7 +8,7 @@
 namespace ramoe {
 namespace {
 
-const std::string kLlama = RAMOE_SOURCE_DIR "/tests/ch06_languages/fixtures/real/llama";
+const std::string kLlama = RAMOE_SOURCE_DIR "/tests/formats/fixtures/real/llama";
 
 TEST(Tokenize, ThereAndBack) {
   ScratchFolder scratch;

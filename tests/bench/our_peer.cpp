@@ -15,8 +15,8 @@
 #include <map>
 #include <sstream>
 
-#include "app/bench.h"
-#include "ch01_tensor/parallel.h"
+#include "bench/bench.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

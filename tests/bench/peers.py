@@ -5,7 +5,7 @@
 
 `make bench-peers` makes what this needs and calls it. Three parts:
 
-    sgemm      the 72 matrix products of src/app/bench_sizes.h (sgemm_peers.cpp)
+    sgemm      the 72 matrix products of src/bench/bench_sizes.h (sgemm_peers.cpp)
     step       one training step of the bench's mixture and of its dense counterpart
     generate   greedy generation with the cache, one prompt and 64
 

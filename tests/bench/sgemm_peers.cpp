@@ -1,4 +1,4 @@
-// Our matrix product beside OpenBLAS and oneDNN, over the 72 sizes of src/app/bench_sizes.h
+// Our matrix product beside OpenBLAS and oneDNN, over the 72 sizes of src/bench/bench_sizes.h
 //
 //   sgemm_peers THREADS SECONDS     SECONDS of each library at each size, in 5 rounds
 //
@@ -17,10 +17,10 @@
 #include <iostream>
 #include <thread>
 
-#include "app/bench_measure.h"
-#include "app/bench_sizes.h"
-#include "ch01_tensor/parallel.h"
+#include "bench/bench_measure.h"
+#include "bench/bench_sizes.h"
 #include "support/error.h"
+#include "support/parallel.h"
 
 extern "C" char* openblas_get_corename();
 

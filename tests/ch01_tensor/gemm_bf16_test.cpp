@@ -7,8 +7,8 @@
 #include <functional>
 
 #include "ch01_tensor/gemm_case.h"
-#include "ch01_tensor/parallel.h"
 #include "support/compare.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "ch01_tensor/gemm_case.h"
 #include "ch01_tensor/gemm_fast.h"
-#include "ch01_tensor/parallel.h"
 #include "support/error.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "ch01_tensor/parallel.h"
 #include "support/compare.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

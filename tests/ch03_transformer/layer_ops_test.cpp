@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "ch01_tensor/parallel.h"
 #include "support/compare.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

@@ -8,10 +8,10 @@
 #include <ostream>
 
 #include "ch01_tensor/gemm_bf16.h"
-#include "ch01_tensor/parallel.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch02_autograd/gradcheck.h"
 #include "support/compare.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "ch01_tensor/gemm_bf16.h"
-#include "ch01_tensor/parallel.h"
 #include "ch04_moe/tiny_model.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

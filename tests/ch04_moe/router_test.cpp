@@ -8,11 +8,11 @@
 #include <cstring>
 #include <limits>
 
-#include "ch01_tensor/parallel.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch02_autograd/gradcheck.h"
 #include "support/compare.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

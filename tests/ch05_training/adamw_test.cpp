@@ -6,8 +6,8 @@
 #include <cstring>
 #include <functional>
 
-#include "ch01_tensor/parallel.h"
 #include "support/compare.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {

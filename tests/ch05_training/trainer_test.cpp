@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "ch01_tensor/parallel.h"
 #include "ch05_training/small_training.h"
+#include "support/parallel.h"
 
 namespace ramoe {
 namespace {
@@ -73,8 +73,7 @@ class FlagSetter : public ExtraLoss {
  public:
   explicit FlagSetter(std::atomic<bool>& flag) : flag_(flag) {}
   int count(const TrainingBatch&) const override { return 1; }
-  Tensor<float> add(Tape<float>&, const TrainingBatch&, const ForwardResult<float>&,
-                    int) override {
+  Tensor<float> add(Tape<float>&, const TrainingBatch&, const ForwardResult<float>&, int) override {
     if (++calls_ == 2) flag_ = true;
     return {};
   }

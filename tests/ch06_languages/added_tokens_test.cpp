@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "ch06_languages/small_tokenizer.h"
-#include "ch06_languages/tokenizer_json.h"
+#include "formats/tokenizer_json.h"
 #include "support/compare.h"
 #include "support/files.h"
 #include "support/scratch_folder.h"
@@ -113,7 +113,7 @@ TEST(Tokenizer, WhiteSpaceBelongsToOneAddedToken) {
 TEST(AddedTokens, SameIdsAsTheReferenceOrRefused) {
   const char* more = std::getenv("RAMOE_ADDED_TOKENS");
   const Json fixture =
-      read_json(more ? more : RAMOE_SOURCE_DIR "/tests/ch06_languages/fixtures/added_tokens.json");
+      read_json(more ? more : RAMOE_SOURCE_DIR "/tests/formats/fixtures/added_tokens.json");
   const ScratchFolder scratch;
   int texts = 0, refused = 0, wrong = 0;
   for (const Json& set : fixture["sets"]) {

@@ -5,9 +5,9 @@
 #include <functional>
 #include <set>
 
-#include "ch06_languages/unicode.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {

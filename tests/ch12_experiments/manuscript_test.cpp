@@ -1,7 +1,7 @@
 #include "ch12_experiments/manuscript.h"
 
 #include "ch12_experiments/markup.h"
-#include "ch12_experiments/svg.h"
+#include "report/svg.h"
 #include "support/scratch.h"
 
 namespace ramoe {

@@ -2,8 +2,8 @@
 
 #include "ch12_experiments/made_results.h"
 #include "ch12_experiments/markup.h"
-#include "ch12_experiments/report_parts.h"
-#include "ch12_experiments/svg.h"
+#include "report/report_parts.h"
+#include "report/svg.h"
 #include "support/scratch.h"
 
 namespace ramoe {

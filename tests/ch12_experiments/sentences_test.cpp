@@ -10,8 +10,8 @@
 
 #include "ch12_experiments/comparison.h"
 #include "ch12_experiments/markup.h"
-#include "ch12_experiments/report.h"
 #include "ch12_experiments/statistics.h"
+#include "report/report.h"
 #include "support/files.h"
 
 namespace ramoe {

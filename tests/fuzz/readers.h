@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
-#include "ch05_training/weight_files.h"
-#include "ch06_languages/tokenizer_json.h"
+#include "formats/tokenizer_json.h"
+#include "formats/weight_files.h"
 #include "support/error.h"
 #include "support/files.h"
 

@@ -1,0 +1,13 @@
+// Formats - the chosen letter of a text; the rules are in extractors.h
+#pragma once
+
+#include <string_view>
+
+#include "formats/choice_alphabets.h"
+
+namespace ramoe {
+
+/// The choice that the text says; its latin is 0 if it says none.
+Choice choice_letter(std::string_view lang, std::u32string_view text);
+
+}  // namespace ramoe

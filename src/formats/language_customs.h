@@ -1,0 +1,31 @@
+// Formats - what the extractors know of languages: how numbers are written, which letters are
+// words
+//
+// A row names its language by a code of its own; known are ISO 639 codes of two or three letters,
+// with or without script and region: hi, hin_Deva, es-MX. Of another code nothing is known.
+// The lists are ours; tests/formats/number_forms_test.cpp compares the first with CLDR.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace ramoe {
+
+/// The two-letter code of a language of the lists below ("hi" for "hin_Deva"), or the first part of
+/// the code in lower case.
+std::string primary_language(std::string_view lang);
+
+struct NumberCustoms {
+  bool point = false;           // the decimal sign is the point, and the comma groups: 1,234 = 1234
+  char32_t decimal_sign = 0;    // another one: / of Persian digits, $ in Cape Verde (5$25)
+  bool sign_behind = false;     // a minus may stand behind the last digit
+  bool three_decimals = false;  // money has three decimals: 5.000 may be 5
+  bool groups_of_two = false;   // 12 34 56
+};
+/// All false where nothing is known, so that 1,234 may be either number.
+NumberCustoms number_customs(std::string_view lang);
+
+/// The capital letters that are words of the language, such as "AI" in English.
+std::u32string letters_that_are_words(std::string_view lang);
+
+}  // namespace ramoe

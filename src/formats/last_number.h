@@ -1,0 +1,14 @@
+// Formats - the last number of a text; the rules are in extractors.h
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ramoe {
+
+/// Its readings as decimals without idle zeros, such as "-1234.5": none without a number, two if
+/// the separator is ambiguous in the language.
+std::vector<std::string> last_number(std::string_view lang, std::u32string_view text);
+
+}  // namespace ramoe

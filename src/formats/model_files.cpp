@@ -1,0 +1,340 @@
+#include "formats/model_files.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <set>
+
+#include "ch05_training/memory.h"
+#include "support/error.h"
+#include "support/parallel.h"
+
+namespace ramoe {
+namespace {
+
+/// Collects the stored tensors of one model, parameter by parameter.
+class Lister {
+ public:
+  explicit Lister(const Model<float>& model) {
+    for (std::size_t i = 0; i < model.parameters().size(); ++i)
+      index_[model.parameters()[i].get()] = i;
+  }
+
+  void vector(const Parameter<float>* p, const std::string& name) {
+    if (p) list_.push_back({name, {p->shape[0]}, index_.at(p), 0, 0, false});
+  }
+  void rows(const Parameter<float>* p, const std::string& name) {
+    list_.push_back({name, {p->shape[0], p->shape[1]}, index_.at(p), 0, 0, false});
+  }
+  /// Columns [column, column+out) of block e of a parameter (..,in,width), as (out,in).
+  void matrix(const Parameter<float>* p, const std::string& name, int e, int column, int out) {
+    const int rank = p->shape.rank();
+    const std::size_t in = std::size_t(p->shape[rank - 2]), width = std::size_t(p->shape[rank - 1]);
+    list_.push_back({name,
+                     {out, static_cast<std::int64_t>(in)},
+                     index_.at(p),
+                     std::size_t(e) * in * width + std::size_t(column),
+                     width,
+                     true});
+  }
+  void matrix(const Parameter<float>* p, const std::string& name) {
+    if (p) matrix(p, name, 0, 0, p->shape[p->shape.rank() - 1]);
+  }
+  std::vector<StoredTensor> take() { return std::move(list_); }
+
+ private:
+  std::map<const Parameter<float>*, std::size_t> index_;
+  std::vector<StoredTensor> list_;
+};
+
+void list_layer(Lister& list, const ModelConfig& c, const LayerParameters<float>& p, int l) {
+  const std::string at = "model.layers." + std::to_string(l) + ".";
+  const std::string attn = at + "self_attn.", mlp = at + "mlp.";
+  const int H = c.moe_intermediate_size;
+  list.vector(p.norm1, at + "input_layernorm.weight");
+  list.matrix(p.q, attn + "q_proj.weight");
+  list.matrix(p.k, attn + "k_proj.weight");
+  list.matrix(p.v, attn + "v_proj.weight");
+  list.matrix(p.o, attn + "o_proj.weight");
+  list.vector(p.q_bias, attn + "q_proj.bias");
+  list.vector(p.k_bias, attn + "k_proj.bias");
+  list.vector(p.v_bias, attn + "v_proj.bias");
+  list.vector(p.q_norm, attn + "q_norm.weight");
+  list.vector(p.k_norm, attn + "k_norm.weight");
+  list.vector(p.norm2, at + "post_attention_layernorm.weight");
+  if (p.dense_gate_up) {
+    const int I = c.intermediate_size;
+    list.matrix(p.dense_gate_up, mlp + "gate_proj.weight", 0, 0, I);
+    list.matrix(p.dense_gate_up, mlp + "up_proj.weight", 0, I, I);
+    list.matrix(p.dense_down, mlp + "down_proj.weight");
+    return;
+  }
+  list.matrix(p.router, mlp + "gate.weight");
+  for (int e = 0; e < c.num_experts; ++e) {
+    const std::string expert = mlp + "experts." + std::to_string(e) + ".";
+    list.matrix(p.gate_up, expert + "gate_proj.weight", e, 0, H);
+    list.matrix(p.gate_up, expert + "up_proj.weight", e, H, H);
+    list.matrix(p.down, expert + "down_proj.weight", e, 0, c.hidden_size);
+  }
+  if (!p.shared_gate_up) return;
+  const int shared = c.shared_expert_intermediate_size;
+  list.matrix(p.shared_gate_up, mlp + "shared_expert.gate_proj.weight", 0, 0, shared);
+  list.matrix(p.shared_gate_up, mlp + "shared_expert.up_proj.weight", 0, shared, shared);
+  list.matrix(p.shared_down, mlp + "shared_expert.down_proj.weight");
+  list.matrix(p.shared_gate, mlp + "shared_expert_gate.weight");
+}
+
+constexpr std::size_t kSquare = 32;                // a block that is turned at once
+constexpr std::size_t kBandBytes = 4 * (1 << 20);  // of the file, between two releases of its pages
+
+/// Rows of the file's tensor that make up a band.
+std::size_t band_rows(const StoredTensor& t, std::size_t element_bytes) {
+  const std::size_t rows = kBandBytes / std::max<std::size_t>(1, t.in() * element_bytes);
+  return std::max(kSquare, rows / kSquare * kSquare);
+}
+
+/// Calls act(o, i, count) for the squares of rows [o_begin, o_end): `count` elements from (o,i) on
+/// in the file, rows of one square after another. A tensor that is not turned is one row.
+template <class Act>
+void each_stretch(const StoredTensor& t, std::size_t o_begin, std::size_t o_end, const Act& act) {
+  if (!t.transposed) return act(o_begin, std::size_t(0), (o_end - o_begin) * t.in());
+  for (std::size_t i = 0; i < t.in(); i += kSquare)
+    for (std::size_t o = o_begin; o < o_end; ++o) act(o, i, std::min(kSquare, t.in() - i));
+}
+
+/// Rows [o_begin, o_end) of the file into the array; whether all are finite.
+template <class Element>
+bool read_rows(float* array, const unsigned char* from, const StoredTensor& t, std::size_t o_begin,
+               std::size_t o_end) {
+  constexpr std::uint32_t kExponent = 0x7f800000;
+  bool finite = true;
+  each_stretch(t, o_begin, o_end, [&](std::size_t o, std::size_t i, std::size_t count) {
+    const unsigned char* stretch = from + (o * t.in() + i) * Element::kBytes;
+    float* to = array + t.place(o, i);
+    const std::size_t step = t.transposed ? t.stride : 1;
+    for (std::size_t n = 0; n < count; ++n) {
+      const float value = Element::read(stretch + n * Element::kBytes);
+      finite &= (std::bit_cast<std::uint32_t>(value) & kExponent) != kExponent;
+      to[n * step] = value;
+    }
+  });
+  return finite;
+}
+
+/// One tensor, band by band, the rows of a band side by side on the pool's threads.
+void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const std::string& name,
+                 const StoredTensor& t) {
+  const std::string where = cat(file.path(), ", tensor ", name);
+  with_elements(file.info(name).dtype, where, [&](auto element) {
+    using Element = decltype(element);
+    const std::size_t begin = t.file_begin * Element::kBytes;
+    const unsigned char* from = file.bytes(name) + begin;
+    const std::size_t rows = band_rows(t, Element::kBytes), row_bytes = t.in() * Element::kBytes;
+    std::atomic<bool> finite{true};
+    for (std::size_t o = 0; o < t.out(); o += rows) {
+      const std::size_t end = std::min(t.out(), o + rows);
+      parallel_for(static_cast<int>(end - o), kSquare, [&](int first, int last) {
+        if (!read_rows<Element>(array.data(), from, t, o + std::size_t(first),
+                                o + std::size_t(last)))
+          finite = false;
+      });
+      file.release(name, begin + o * row_bytes, (end - o) * row_bytes);
+    }
+    check(finite, where,
+          ": it holds a value that is not finite; the file is damaged, or training "
+          "had diverged when it was saved.");
+  });
+}
+
+/// Writes fp32 values as the dtype.
+void write_values(const std::vector<float>& values, const std::string& dtype,
+                  const WriteBytes& write) {
+  if (dtype == "F32") return write(values.data(), values.size() * sizeof(float));
+  const auto half = dtype == "F16" ? f16_from_f32 : bf16_from_f32;
+  std::vector<std::uint16_t> halves(values.size());
+  std::transform(values.begin(), values.end(), halves.begin(), half);
+  write(halves.data(), halves.size() * sizeof(std::uint16_t));
+}
+
+/// The same tensor from the array to a file.
+void write_tensor(const std::vector<float>& array, const StoredTensor& t, const std::string& dtype,
+                  const WriteBytes& write) {
+  const std::size_t rows = band_rows(t, sizeof(float));
+  std::vector<float> band;
+  for (std::size_t o = 0; o < t.out(); o += rows) {
+    const std::size_t end = std::min(t.out(), o + rows);
+    band.resize((end - o) * t.in());
+    each_stretch(t, o, end, [&](std::size_t row, std::size_t i, std::size_t count) {
+      const float* from = array.data() + t.place(row, i);
+      const std::size_t step = t.transposed ? t.stride : 1;
+      for (std::size_t n = 0; n < count; ++n) band[(row - o) * t.in() + i + n] = from[n * step];
+    });
+    write_values(band, dtype, write);
+  }
+}
+
+/// Tensors of old files that are computed here, not read.
+bool is_computed(const std::string& name) {
+  return name.ends_with(".rotary_emb.inv_freq");
+}
+
+}  // namespace
+
+std::vector<StoredTensor> stored_tensors(const Model<float>& model) {
+  Lister list(model);
+  const ModelConfig& c = model.config();
+  list.rows(model.embedding(), "model.embed_tokens.weight");
+  for (int l = 0; l < c.num_hidden_layers; ++l) list_layer(list, c, model.layer(l), l);
+  list.vector(model.final_norm(), "model.norm.weight");
+  list.matrix(model.lm_head(), "lm_head.weight");
+  return list.take();
+}
+
+std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std::string& prefix,
+                                            const std::vector<const std::vector<float>*>& arrays,
+                                            const SavedForm& form) {
+  std::vector<TensorToWrite> result;
+  for (const StoredTensor& t : stored_tensors(model)) {
+    const std::vector<float>* array = arrays[t.parameter];
+    if (array->empty()) continue;
+    const std::string dtype = form.dtype(t.name);
+    result.push_back({prefix + t.name, dtype, t.shape, nullptr,
+                      [=](const WriteBytes& write) { write_tensor(*array, t, dtype, write); }});
+  }
+  return result;
+}
+
+std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const SavedForm& form) {
+  std::vector<const std::vector<float>*> values;
+  for (const auto& p : model.parameters()) values.push_back(&p->value);
+  return tensors_to_write(model, "", values, form);
+}
+
+namespace {
+
+void check_stored(const WeightFiles& files, const std::vector<StoredTensor>& tensors,
+                  const std::string& prefix, const std::vector<std::vector<float>*>& arrays) {
+  for (const StoredTensor& t : tensors) {
+    if (arrays[t.parameter]->empty()) continue;
+    const std::string name = prefix + t.name;
+    const SafetensorsFile& file = files.file_of(name);
+    file.expect(name, t.whole.empty() ? t.shape : t.whole);
+    with_elements(file.info(name).dtype, cat(file.path(), ", tensor ", name), [](auto) {});
+  }
+}
+
+void read_stored(const WeightFiles& files, const std::vector<StoredTensor>& tensors,
+                 const std::string& prefix, const std::vector<std::vector<float>*>& arrays) {
+  for (const StoredTensor& t : tensors)
+    if (std::vector<float>* array = arrays[t.parameter]; !array->empty())
+      read_tensor(*array, files.file_of(prefix + t.name), prefix + t.name, t);
+}
+
+constexpr const char* kHead = "lm_head.weight";
+
+/// Error if a tied model's files hold an output layer that is not the embedding: versions of
+/// transformers differ in which of the two they take.
+void check_tied_head(const WeightFiles& files, const Model<float>& model,
+                     const std::string& config_path) {
+  const Parameter<float>& embedding = *model.embedding();
+  const SafetensorsFile& file = files.file_of(kHead);
+  std::vector<float> head(embedding.value.size());
+  const StoredTensor t{kHead, {embedding.shape[0], embedding.shape[1]}, 0, 0, 0, false};
+  file.expect(kHead, t.shape);
+  read_tensor(head, file, kHead, t);
+  check(head == embedding.value, file.path(), ": ", kHead, " differs from the embedding, but ",
+        config_path, " says tie_word_embeddings = true. Set it to false to compute with this ",
+        kHead,
+        ", as transformers 5 does; or leave the tensor out of the file to compute with the "
+        "embedding, as transformers 4 does.");
+}
+
+}  // namespace
+
+void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+                   const std::vector<std::vector<float>*>& arrays) {
+  check_stored(files, stored_tensors(model), prefix, arrays);
+}
+
+void read_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+                  const std::vector<std::vector<float>*>& arrays) {
+  const std::vector<StoredTensor> tensors = stored_tensors(model);
+  check_stored(files, tensors, prefix, arrays);
+  read_stored(files, tensors, prefix, arrays);
+}
+
+std::map<std::string, std::string> saved_dtypes(const std::string& choice,
+                                                const std::string& folder,
+                                                const Model<float>& model) {
+  std::map<std::string, std::string> dtypes;
+  const std::vector<StoredTensor> tensors = stored_tensors(model);
+  if (choice == "bf16")
+    for (const StoredTensor& t : tensors) dtypes[t.name] = "BF16";
+  if (choice != "as_loaded") return dtypes;
+  const WeightFiles files(folder);
+  std::map<std::size_t, std::string> dtype_from_parameter;
+  for (const StoredTensor& t : stored_tensors_in(files, model))
+    dtype_from_parameter[t.parameter] = files.info(t.name).dtype;
+  for (const StoredTensor& t : tensors) dtypes[t.name] = dtype_from_parameter.at(t.parameter);
+  return dtypes;
+}
+
+void round_values(Model<float>& model, const SavedForm& form) {
+  for (const StoredTensor& t : stored_tensors(model)) {
+    const std::string dtype = form.dtype(t.name);
+    if (dtype == "F32") continue;
+    std::vector<float>& value = model.parameters()[t.parameter]->value;
+    for (std::size_t o = 0; o < t.out(); ++o)
+      for (std::size_t i = 0; i < t.in(); ++i) {
+        float& x = value[t.place(o, i)];
+        const float rounded =
+            dtype == "F16" ? f32_from_f16(f16_from_f32(x)) : f32_from_bf16(bf16_from_f32(x));
+        check(std::isfinite(rounded), "tensor ", t.name, ": the value ", x, " is too large for ",
+              dtype, "; save the model with --save_dtype=fp32.");
+        x = rounded;
+      }
+  }
+}
+
+void save_model(const Model<float>& model, const std::string& folder, const SavedForm& form) {
+  make_folder(folder);
+  write_json(folder + "/config.json",
+             form.config.empty() ? to_hugging_face(model.config()) : form.config);
+  write_safetensors(folder + "/model.safetensors", tensors_to_write(model, form),
+                    with_checksum({{"format", "pt"}}));
+}
+
+std::unique_ptr<Model<float>> load_model(const std::string& folder) {
+  const std::string config_path = folder + "/config.json";
+  return load_model(folder, from_hugging_face(read_json(config_path), config_path));
+}
+
+std::unique_ptr<Model<float>> load_model(const std::string& folder, const ModelConfig& config) {
+  const std::string config_path = folder + "/config.json";
+  const WeightFiles files(folder);
+  check_memory(4.0 * static_cast<double>(count_parameters(config).total), "the model in " + folder,
+               "take a smaller one or a larger machine");
+  for (const auto& file : files.files()) file->check_whole();
+  auto model = std::make_unique<Model<float>>(config);
+  const bool spare_head = config.tie_word_embeddings && files.has(kHead);
+  check(config.tie_word_embeddings || files.has(kHead), files.path(), ": there is no tensor ",
+        kHead, ", the output layer. If it is the embedding, set tie_word_embeddings = true in ",
+        config_path, "; otherwise fetch the missing file.");
+  const std::vector<StoredTensor> tensors = stored_tensors_in(files, *model);
+  std::set<std::string> wanted;
+  for (const StoredTensor& t : tensors) wanted.insert(t.name);
+  if (spare_head) wanted.insert(kHead);
+  std::vector<std::vector<float>*> values;
+  for (const auto& p : model->parameters()) values.push_back(&p->value);
+  check_stored(files, tensors, "", values);
+  for (const std::string& name : files.names())
+    check(wanted.contains(name) || is_computed(name), files.file_of(name).path(), ": the tensor ",
+          name, " belongs to no part of the model in ", config_path,
+          "; is it the config of another model?");
+  read_stored(files, tensors, "", values);
+  if (spare_head) check_tied_head(files, *model, config_path);
+  return model;
+}
+
+}  // namespace ramoe

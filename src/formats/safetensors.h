@@ -1,0 +1,167 @@
+// Formats - safetensors: weights in the file format that other libraries read
+//
+//   8 bytes   length of the header, little-endian
+//   header    JSON {"name": {"dtype": "F32", "shape": [V,C], "data_offsets": [begin, end]}, ...,
+//             "__metadata__": {"key": "text"}}, padded with spaces to a multiple of 8
+//   data      the tensors, row-major, little-endian; offsets count from here
+//
+// Our own files carry a checksum of every byte among the metadata, which other readers pass over:
+//
+//   "ramoe_checksum": "0123456789abcdef"  XXH64 of the XXH64 of each MiB of the file, in which
+//                                         these 16 digits are taken for zeros
+//   "ramoe_checksum_of": "file"           so that damage to the other key is seen as well
+//
+// A file may come from anywhere, so every claim of its header is held against the file before
+// anything is allocated: a lie is an Error that names file, tensor and what was wrong.
+// Source: the format's description at github.com/huggingface/safetensors.
+// Tests: tests/formats/safetensors_test.cpp
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "support/error.h"
+#include "support/files.h"
+
+namespace ramoe {
+
+/// Rows first: {V, C} is V rows of C elements; {} is a single number.
+using TensorShape = std::vector<std::int64_t>;
+
+/// "(V,C)" with the numbers, for messages.
+std::string shape_text(const TensorShape& shape);
+
+/// A tensor to be saved: its bytes either lie at `data` or are handed to `write` by `produce`.
+/// dtype is one of F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL.
+struct TensorToWrite {
+  std::string name, dtype;
+  TensorShape shape;
+  const void* data = nullptr;
+  std::function<void(const WriteBytes& write)> produce = {};
+};
+
+/// The Error of a tensor that is not among `names`, with the nearest of them.
+[[noreturn]] void no_such_tensor(const std::string& path, const std::string& name,
+                                 const std::vector<std::string>& names);
+
+using SafetensorsMetadata = std::map<std::string, std::string>;
+
+/// The metadata with the two keys of a checksum, which write_safetensors fills in.
+SafetensorsMetadata with_checksum(SafetensorsMetadata metadata);
+/// A header as it stands in a file: filled up with spaces to a multiple of 8 bytes.
+std::string padded_header(std::string text);
+/// Where the digits of the checksum stand in a header; npos: it has none.
+std::size_t digits_of_checksum(std::string_view header);
+
+/// Writes the tensors in the given order: beside the path, flushed, renamed (see write_file).
+/// Error: two of one name, unknown dtype, negative dimension, or another number of bytes produced
+/// than the shape says; the old file is then untouched.
+void write_safetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                       const SafetensorsMetadata& metadata = {});
+
+/// What the header says about one tensor, checked against the file.
+struct TensorInfo {
+  std::string dtype;
+  TensorShape shape;
+  std::uint64_t bytes = 0;
+  std::uint64_t begin = 0;  // from the start of the file
+};
+
+/// A file opened for reading, mapped into memory. The constructor reads and checks the header
+/// alone; data comes from the disk when it is looked at. A file that was cut short since it was
+/// opened is an Error at the next access to a tensor; one that is cut while a tensor is being read
+/// ends the process (SIGBUS), as for every mapped file. One object may be used by several threads.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::string& path);
+  ~SafetensorsFile();
+  SafetensorsFile(const SafetensorsFile&) = delete;
+  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  /// In the order of the data.
+  const std::vector<std::string>& names() const { return names_; }
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+  /// Error for a name that is not there suggests the nearest one.
+  const TensorInfo& info(const std::string& name) const;
+  const SafetensorsMetadata& metadata() const { return metadata_; }
+
+  /// Reads the whole file, on the pool's threads, and compares its checksum. Error: it is damaged.
+  /// False: it has none, as the files of other programs.
+  bool check_whole() const;
+
+  /// info(name). Error: missing, or its shape is another.
+  const TensorInfo& expect(const std::string& name, const TensorShape& expected) const;
+  /// The bytes of a tensor where they are mapped, aligned for nothing. Error: missing, or the file
+  /// was cut short since.
+  const unsigned char* bytes(const std::string& name) const;
+  /// Says that [begin, begin + count) of bytes(name) will not be looked at soon: their pages go
+  /// back to the system, and would be read from the disk again.
+  void release(const std::string& name, std::uint64_t begin, std::uint64_t count) const;
+
+  /// Reads F32, F16 or BF16 as fp32. Error: missing, another dtype, another shape than expected.
+  void read_f32(const std::string& name, const TensorShape& expected, float* out) const;
+  /// Reads any dtype as it stands in the file. Errors as read_f32.
+  void read_raw(const std::string& name, const std::string& dtype, const TensorShape& expected,
+                void* out) const;
+
+ private:
+  void close();
+  void read_header();
+  void check_layout(std::uint64_t data_begin, std::uint64_t data_bytes);
+  std::string path_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0, data_begin_ = 0;
+  const unsigned char* map_ = nullptr;
+  std::vector<std::string> names_;
+  std::map<std::string, TensorInfo> tensors_;
+  SafetensorsMetadata metadata_;
+};
+
+/// checksum() (files.h) of a file as it would be without a checksum of its own: what runs note of
+/// their base model, the same for the same tensors as before files had one.
+std::string checksum_of_tensors(const std::string& path);
+
+/// IEEE half precision and bfloat16, exact, with subnormals, infinities and NaN.
+float f32_from_f16(std::uint16_t half);
+inline float f32_from_bf16(std::uint16_t brain) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
+}
+
+/// The nearest one, of two as near the even one; beyond the largest: infinity.
+std::uint16_t f16_from_f32(float value);
+std::uint16_t bf16_from_f32(float value);
+
+/// How an element of a stored tensor becomes fp32. Bytes may lie anywhere.
+struct StoredF32 {
+  static constexpr std::size_t kBytes = 4;
+  static float read(const unsigned char* from) {
+    float value;
+    std::memcpy(&value, from, kBytes);
+    return value;
+  }
+};
+template <float (*convert)(std::uint16_t)>
+struct StoredHalf {
+  static constexpr std::size_t kBytes = 2;
+  static float read(const unsigned char* from) {
+    std::uint16_t value;
+    std::memcpy(&value, from, kBytes);
+    return convert(value);
+  }
+};
+/// Calls action(StoredF32() or StoredHalf<...>()). Error, with `where` in front: another dtype.
+template <class Action>
+void with_elements(const std::string& dtype, const std::string& where, const Action& action) {
+  if (dtype == "F32") return action(StoredF32());
+  if (dtype == "F16") return action(StoredHalf<f32_from_f16>());
+  if (dtype == "BF16") return action(StoredHalf<f32_from_bf16>());
+  fail(where, ": its dtype is ", dtype, ", but F32, F16 or BF16 was expected.");
+}
+
+}  // namespace ramoe

@@ -1,0 +1,294 @@
+// The charts that are made of rows: stacked bars, heat maps, dots with intervals.
+#include <algorithm>
+#include <cmath>
+
+#include "report/chart_frame.h"
+#include "support/error.h"
+
+namespace ramoe {
+namespace {
+
+constexpr double row_height = 19, heading_height = 21, row_label_size = 11;
+constexpr const char* outline_colour = "var(--outline, #111)";
+
+/// Room at the left for labels, within reason.
+template <class Groups, class Rows>
+double label_room(const Groups& groups, const Rows& rows_of) {
+  double widest = 0;
+  for (const auto& group : groups)
+    for (const auto& row : rows_of(group))
+      widest = std::max(widest, text_width(row.label, row_label_size));
+  return std::clamp(widest + 8, 30.0, 120.0);
+}
+
+void draw_row_label(Svg& svg, double right, double middle, const std::string& label) {
+  svg.text({right - 6, middle + 4}, fitted(label, row_label_size, right - 6),
+           {.size = row_label_size, .anchor = Anchor::end});
+}
+
+/// A value as a tint of one colour: nothing at 0 and below, `darkest` at the largest; grey if it is
+/// not known.
+Style tint(double value, double largest, double darkest) {
+  if (!std::isfinite(value)) return {.fill = "var(--unknown, #ddd)", .stroke = grid_colour};
+  const double share = largest > 0 ? std::clamp(value / largest, 0.0, 1.0) : 0;
+  return {.fill = heat_colour, .stroke = grid_colour, .fill_opacity = darkest * share};
+}
+
+double total_of(const Bar& bar) {
+  double total = 0;
+  for (const double part : bar.parts)
+    if (std::isfinite(part)) total += std::max(0.0, part);
+  return total;
+}
+
+void draw_bar(Svg& svg, const StackedBars& chart, const Bar& bar, const Frame& frame, double y) {
+  const double total = total_of(bar);
+  double x = frame.left;
+  for (std::size_t i = 0; i < bar.parts.size(); ++i) {
+    if (!(bar.parts[i] > 0)) continue;
+    const double width = bar.parts[i] / total * (frame.right - frame.left);
+    const std::string percent = short_number(100 * bar.parts[i] / total, 0);
+    svg.rectangle(x, y + 2, width, row_height - 4, {.fill = chart.part_colours[i], .stroke = paper},
+                  cat(bar.label, ", ", chart.part_names[i], ": ", short_number(bar.parts[i], 0),
+                      " of ", short_number(total, 0)));
+    if (width > 20)
+      svg.text({x + width / 2, y + row_height / 2 + 3.5}, percent,
+               {.size = 10, .anchor = Anchor::middle});
+    x += width;
+  }
+  svg.text({frame.right + 6, y + row_height / 2 + 3.5},
+           total > 0 ? cat("n ", short_number(total, 0)) : std::string("n 0"),
+           {.size = 10, .colour = soft_ink});
+}
+
+}  // namespace
+
+std::string stacked_bars(const StackedBars& chart) {
+  check(chart.part_names.size() == chart.part_colours.size(), chart.text.id, ": ",
+        chart.part_names.size(), " parts and ", chart.part_colours.size(), " colours.");
+  std::vector<Series> legend;
+  for (std::size_t i = 0; i < chart.part_names.size(); ++i)
+    legend.push_back({.label = chart.part_names[i],
+                      .x = {},
+                      .y = {},
+                      .colour = chart.part_colours[i],
+                      .sign = Series::Sign::box});
+  double rows = 0;
+  for (const BarGroup& group : chart.groups) {
+    rows += heading_height + row_height * static_cast<double>(group.bars.size());
+    for (const Bar& bar : group.bars)
+      check(bar.parts.size() == chart.part_names.size(), chart.text.id, ": bar ", bar.label,
+            " has ", bar.parts.size(), " parts; wanted ", chart.part_names.size(), ".");
+  }
+  const double top = 15.0 * legend_rows(legend, 4, chart_width) + 6;
+  Svg svg(chart_width, top + rows + 36, chart.text.id, chart.text.title, chart.text.description);
+  draw_legend(svg, legend, 4, chart_width, 11);
+  const double left = label_room(chart.groups, [](const BarGroup& g) { return g.bars; });
+  Frame frame{left, top, chart_width - 44, top + rows + 2, {0, 100}, {0, 1}};
+  draw_axes(svg, frame, {.x = {0, 25, 50, 75, 100}, .y = {}});
+  svg.text({(frame.left + frame.right) / 2, frame.bottom + 28}, chart.text.x_label,
+           {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  double y = top;
+  for (const BarGroup& group : chart.groups) {
+    svg.text({left, y + 15}, group.label, {.size = row_label_size, .bold = true});
+    y += heading_height;
+    for (const Bar& bar : group.bars) {
+      draw_row_label(svg, left, y + row_height / 2, bar.label);
+      draw_bar(svg, chart, bar, frame, y);
+      y += row_height;
+    }
+  }
+  return svg.str();
+}
+
+std::string heat_map(const HeatMap& chart) {
+  const std::size_t L = chart.values.size(), E = L > 0 ? chart.values[0].size() : 0;
+  check(L > 0 && E > 0, chart.text.id, ": a heat map of ", L, " x ", E, " values.");
+  check(chart.outlined.size() == L, chart.text.id, ": outlines for ", chart.outlined.size(),
+        " rows; wanted ", L, ".");
+  Range seen;
+  for (const auto& row : chart.values) {
+    check(row.size() == E, chart.text.id, ": rows of ", row.size(), " and of ", E, " values.");
+    seen.see(row);
+  }
+  constexpr double darkest = 0.5;  // numbers stay readable on it
+  const double largest = seen.empty() ? 0 : std::max(0.0, seen.high);
+  const double left = 46, top = 22, width = (chart_width - left - 8) / static_cast<double>(E);
+  const double height = std::clamp(width * 0.6, 14.0, 26.0);
+  const double bottom = top + height * static_cast<double>(L);
+  Svg svg(chart_width, bottom + 64, chart.text.id, chart.text.title, chart.text.description);
+  svg.text({2, 12}, chart.text.y_label, {.size = 10.5, .colour = soft_ink});
+  for (std::size_t l = 0; l < L; ++l) {
+    const double y = top + height * static_cast<double>(l);
+    const int layer = static_cast<int>(l);
+    const bool in_band = chart.band_first <= layer && layer <= chart.band_last;
+    if (in_band) svg.rectangle(left - 7, y, 4, height, {.fill = axis_colour}, "alignment zone");
+    svg.text({left - 11, y + height / 2 + 3.5}, cat(l),
+             {.size = 10, .anchor = Anchor::end, .bold = in_band});
+    for (std::size_t e = 0; e < E; ++e) {
+      const double x = left + width * static_cast<double>(e), value = chart.values[l][e];
+      svg.rectangle(x, y, width, height, tint(value, largest, darkest),
+                    cat("layer ", l, ", expert ", e, ": ", fixed_number(value, 3)));
+      if (width >= 30)
+        svg.text({x + width / 2, y + height / 2 + 3.5}, fixed_number(value, 2),
+                 {.size = 9.5, .anchor = Anchor::middle});
+    }
+  }
+  for (std::size_t l = 0; l < L; ++l)  // last, so that no neighbour paints over an outline
+    for (const int e : chart.outlined[l])
+      svg.rectangle(left + width * e + 1, top + height * static_cast<double>(l) + 1, width - 2,
+                    height - 2, {.stroke = ink, .stroke_width = 2});
+  const std::size_t every = std::max<std::size_t>(1, (E + 15) / 16);
+  for (std::size_t e = 0; e < E; e += every)
+    svg.text({left + width * (static_cast<double>(e) + 0.5), bottom + 13}, cat(e),
+             {.size = 10, .anchor = Anchor::middle, .colour = soft_ink});
+  svg.text({left + (chart_width - left) / 2, bottom + 28}, chart.text.x_label,
+           {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  const double scale = left + 80, length = 150;
+  for (int i = 0; i < 15; ++i)
+    svg.rectangle(scale + length / 15 * i, bottom + 38, length / 15, 8,
+                  tint((i + 0.5) / 15, 1, darkest));
+  svg.text({scale - 5, bottom + 46}, "0 or less", {.size = 10, .anchor = Anchor::end});
+  svg.text({scale + length + 5, bottom + 46}, fixed_number(largest, 2), {.size = 10});
+  if (chart.threshold > 0 && chart.threshold < largest) {
+    const double x = scale + length * chart.threshold / largest;
+    svg.line({x, bottom + 35}, {x, bottom + 49}, {.stroke = ink, .stroke_width = 1.5});
+    svg.text({x, bottom + 59}, "\u03c4 = " + fixed_number(chart.threshold, 2),
+             {.size = 10, .anchor = Anchor::middle});
+  }
+  return svg.str();
+}
+
+namespace {
+
+/// One map with its outlines.
+void draw_map(Svg& svg, const MapRow& row, std::size_t column, Point corner, Point cell,
+              double largest, const std::string& heading) {
+  const auto& values = row.maps[column];
+  for (std::size_t l = 0; l < values.size(); ++l)
+    for (std::size_t e = 0; e < values[l].size(); ++e) {
+      Style style = tint(values[l][e], largest, 1);
+      style.stroke_width = 0.5;
+      svg.rectangle(corner.x + cell.x * static_cast<double>(e),
+                    corner.y + cell.y * static_cast<double>(l), cell.x, cell.y, style,
+                    cat(row.label, ", ", heading, ", layer ", l, ", expert ", e, ": ",
+                        short_number(values[l][e], 3)));
+    }
+  for (std::size_t l = 0; l < row.outlined.size(); ++l)
+    for (const int e : row.outlined[l])
+      svg.rectangle(corner.x + cell.x * e + 0.75, corner.y + cell.y * static_cast<double>(l) + 0.75,
+                    cell.x - 1.5, cell.y - 1.5, {.stroke = outline_colour, .stroke_width = 1.5});
+}
+
+/// The darkest value; the sizes of all maps are those of the first.
+double check_maps(const MapTable& chart) {
+  check(!chart.rows.empty() && !chart.headings.empty() && !chart.rows[0].maps.empty() &&
+            !chart.rows[0].maps[0].empty() && !chart.rows[0].maps[0][0].empty(),
+        chart.text.id, ": there is no map to draw.");
+  const std::size_t L = chart.rows[0].maps[0].size(), E = chart.rows[0].maps[0][0].size();
+  std::vector<double> seen;
+  for (const MapRow& row : chart.rows) {
+    check(row.maps.size() == chart.headings.size() && row.outlined.size() == L, chart.text.id, ": ",
+          row.label, " has ", row.maps.size(), " maps and outlines for ", row.outlined.size(),
+          " layers; wanted ", chart.headings.size(), " and ", L, ".");
+    for (const auto& map : row.maps) {
+      check(map.size() == L, chart.text.id, ": maps of ", L, " and of ", map.size(), " layers.");
+      for (const auto& layer : map) {
+        check(layer.size() == E, chart.text.id, ": layers of ", E, " and of ", layer.size(),
+              " experts.");
+        for (const double value : layer)
+          if (std::isfinite(value)) seen.push_back(value);
+      }
+    }
+  }
+  return seen.empty() ? 0 : quantile(seen, 0.98);
+}
+
+}  // namespace
+
+std::string map_table(const MapTable& chart) {
+  const double largest = check_maps(chart);
+  const std::size_t L = chart.rows[0].maps[0].size(), E = chart.rows[0].maps[0][0].size();
+  const double left = 34, gap = 12, columns = static_cast<double>(chart.headings.size());
+  const double width = (chart_width - left - 4 - gap * (columns - 1)) / columns;
+  const Point cell = {width / static_cast<double>(E), 12};
+  const double block = heading_height + cell.y * static_cast<double>(L) + 4;
+  const double bottom = 18 + block * static_cast<double>(chart.rows.size());
+  Svg svg(chart_width, bottom + 50, chart.text.id, chart.text.title, chart.text.description);
+  const auto left_of = [&](std::size_t c) { return left + (width + gap) * static_cast<double>(c); };
+  for (std::size_t c = 0; c < chart.headings.size(); ++c)
+    svg.text({left_of(c) + width / 2, 12}, fitted(chart.headings[c], 10.5, width + gap),
+             {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  for (std::size_t r = 0; r < chart.rows.size(); ++r) {
+    const double top = 18 + block * static_cast<double>(r);
+    svg.text({left, top + 15}, chart.rows[r].label, {.size = row_label_size, .bold = true});
+    for (std::size_t l = 0; l < L; ++l) {
+      const double y = top + heading_height + cell.y * static_cast<double>(l);
+      const bool in_band =
+          chart.band_first <= static_cast<int>(l) && static_cast<int>(l) <= chart.band_last;
+      if (in_band) svg.rectangle(left - 6, y, 4, cell.y, {.fill = axis_colour}, "alignment zone");
+      svg.text({left - 9, y + 9.5}, cat(l), {.size = 9.5, .anchor = Anchor::end, .bold = in_band});
+    }
+    for (std::size_t c = 0; c < chart.headings.size(); ++c)
+      draw_map(svg, chart.rows[r], c, {left_of(c), top + heading_height}, cell, largest,
+               chart.headings[c]);
+  }
+  const std::size_t every = std::max<std::size_t>(1, (E + 7) / 8);
+  for (std::size_t c = 0; c < chart.headings.size(); ++c)
+    for (std::size_t e = 0; e < E; e += every)
+      svg.text({left_of(c) + cell.x * (static_cast<double>(e) + 0.5), bottom + 9}, cat(e),
+               {.size = 9.5, .anchor = Anchor::middle, .colour = soft_ink});
+  svg.text({2, bottom + 26}, chart.text.x_label, {.size = 10.5, .colour = soft_ink});
+  for (int i = 0; i <= 10; ++i) svg.rectangle(left + 20 + 9 * i, bottom + 34, 9, 9, tint(i, 10, 1));
+  svg.text({left + 14, bottom + 42}, "0", {.size = 10, .anchor = Anchor::end});
+  svg.text({left + 125, bottom + 42}, short_number(largest) + " or more, " + chart.text.y_label,
+           {.size = 10});
+  return svg.str();
+}
+
+std::string dot_plot(const DotPlot& chart) {
+  Range x;
+  x.see(0);
+  double rows = 0;
+  for (const DotGroup& group : chart.groups) {
+    rows += heading_height + row_height * static_cast<double>(group.rows.size());
+    for (const DotRow& row : group.rows) {
+      x.see(row.centre);
+      x.see(row.interval.low);
+      x.see(row.interval.high);
+      x.see(row.dots);
+    }
+  }
+  const double left = label_room(chart.groups, [](const DotGroup& g) { return g.rows; });
+  const double top = 2;
+  Svg svg(chart_width, top + rows + 40, chart.text.id, chart.text.title, chart.text.description);
+  const Frame frame{left, top, chart_width - 10, top + rows + 4, x.padded(0.05), {0, 1}};
+  const Ticks ticks = ticks_of(frame, 7, 1);
+  for (const double tick : ticks.x)
+    svg.line({frame.x(tick), frame.top + 6}, {frame.x(tick), frame.bottom},
+             {.stroke = tick == 0 ? ink : grid_colour, .stroke_width = tick == 0 ? 1.5 : 1});
+  draw_axes(svg, frame, {.x = ticks.x, .y = {}});
+  svg.text({(frame.left + frame.right) / 2, frame.bottom + 28}, chart.text.x_label,
+           {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
+  double y = top;
+  for (const DotGroup& group : chart.groups) {
+    svg.text({left, y + 15}, group.label, {.size = row_label_size, .bold = true, .halo = true});
+    y += heading_height;
+    for (const DotRow& row : group.rows) {
+      const double middle = y + row_height / 2;
+      draw_row_label(svg, left, middle, row.label);
+      svg.line({frame.x(row.interval.low), middle}, {frame.x(row.interval.high), middle},
+               {.stroke = soft_ink, .stroke_width = 2.5});
+      for (const double dot : row.dots)
+        svg.circle({frame.x(dot), middle}, 2.6,
+                   {.fill = paper, .stroke = soft_ink, .stroke_width = 1.2});
+      svg.circle({frame.x(row.centre), middle}, 4.5, {.fill = ink},
+                 cat(row.label, ": ", short_number(row.centre), " from ",
+                     short_number(row.interval.low), " to ", short_number(row.interval.high)));
+      y += row_height;
+    }
+  }
+  return svg.str();
+}
+
+}  // namespace ramoe

@@ -1,0 +1,94 @@
+// Report - drawings as text: a small SVG writer
+//
+// A drawing is W x H user units and is shown as wide as its place allows (viewBox, CSS width 100
+// %); one unit is about one pixel on a phone, so 11-unit text stays readable there. Each drawing
+// has role="img" with <title> and <desc> for readers that cannot see it. Text is escaped, bytes
+// that are not UTF-8 are replaced, and numbers that are not finite never reach a coordinate: what
+// has such a number is not drawn. Tests: tests/report/svg_test.cpp
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace ramoe {
+
+/// For text and attribute values of HTML and SVG: & < > " ' become entities; control characters
+/// other than tab and newline are left out; broken UTF-8 becomes U+FFFD.
+std::string escape_markup(const std::string& text);
+
+/// At most `decimals` after the point, no trailing zeros, "-" only before something that is not 0;
+/// "n/a" for NaN and infinity.
+std::string short_number(double value, int decimals = 2);
+/// The same with exactly `decimals`, for columns.
+std::string fixed_number(double value, int decimals);
+
+/// About how wide a sans-serif renders the text: wide for CJK, none for combining marks.
+double text_width(const std::string& text, double size);
+/// Columns of a terminal that the text takes: 2 for CJK, none for combining marks.
+std::size_t terminal_columns(const std::string& text);
+/// The text, or its beginning with an ellipsis that fits.
+std::string fitted(const std::string& text, double size, double width);
+
+struct Point {
+  double x, y;
+};
+
+/// Colours that a page may redefine, for instance in the dark; the value behind the comma is that
+/// of a bright page, and of a drawing that is a file of its own.
+inline constexpr const char *ink = "var(--ink, #222)", *soft_ink = "var(--soft, #555)",
+                            *paper = "var(--paper, #fff)", *axis_colour = "var(--axis, #888)",
+                            *grid_colour = "var(--grid, #e3e3e3)",
+                            *band_colour = "var(--band, #eeeeea)",
+                            *heat_colour = "var(--heat, #33475b)";
+
+enum class Anchor { start, middle, end };
+
+/// What a shape looks like; an empty colour is none.
+struct Style {
+  std::string fill = "", stroke = "";
+  double stroke_width = 1;
+  double opacity = 1;
+  std::string dashes = "";
+  double fill_opacity = 1;  // a tint: the fill mixed with what is behind it
+};
+
+struct TextStyle {
+  double size = 11;
+  Anchor anchor = Anchor::start;
+  std::string colour = ink;
+  bool bold = false;
+  bool halo = false;  // an edge in the colour of the paper, over lines
+  double turned = 0;  // degrees around the anchor
+};
+
+class Svg {
+ public:
+  /// `id` must be unique on the page: letters, digits and '-'.
+  Svg(double width, double height, const std::string& id, const std::string& title,
+      const std::string& description);
+
+  void line(Point from, Point to, const Style& style);
+  /// Joined points; a point that is not finite interrupts the line, one alone becomes a dot.
+  void path(const std::vector<Point>& points, const Style& style);
+  /// `tip`: text shown on hover and read aloud.
+  void rectangle(double x, double y, double width, double height, const Style& style,
+                 const std::string& tip = "");
+  void circle(Point centre, double radius, const Style& style, const std::string& tip = "");
+  void text(Point at, const std::string& text, const TextStyle& style = {});
+
+  double width() const { return width_; }
+  double height() const { return height_; }
+  std::string str() const { return head_ + body_ + "</svg>\n"; }
+
+ private:
+  double width_, height_;
+  std::string head_, body_;
+};
+
+/// A drawing in the colours of a bright page, without variables.
+std::string in_plain_colours(const std::string& drawing);
+/// A drawing as a file of its own: in plain colours, with a font, and white behind it for readers
+/// that are dark.
+std::string standalone_svg(const std::string& drawing);
+
+}  // namespace ramoe

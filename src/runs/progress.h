@@ -1,0 +1,80 @@
+// Runs - progress: how far training is and how long it will still take
+//
+//   pretrain  [=====>      ] 1200/4000  loss 1.23  11,200 tok/s  1m20s left
+//
+// On a terminal one line is rewritten; elsewhere (a file, CI) plain lines come at most every 10 s,
+// and always the first and the last. Tests: tests/runs/progress_test.cpp
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "support/watch.h"
+
+namespace ramoe {
+
+/// Where progress goes. Tests give their own stream and clock.
+struct ProgressOutput {
+  std::ostream* stream;           // must outlive the Progress
+  bool terminal;                  // rewrite one line
+  int width;                      // columns of the terminal
+  std::function<double()> clock;  // seconds, never falling
+};
+
+/// stderr, its width if it is a terminal, and the steady clock.
+ProgressOutput progress_on_stderr();
+
+class Progress {
+ public:
+  /// Steps first..total; first > 0 after a resume. tokens_per_step > 0 shows tokens per second.
+  /// Error: not 0 <= first <= total.
+  Progress(std::string title, std::int64_t total, std::int64_t first = 0,
+           double tokens_per_step = 0, ProgressOutput output = progress_on_stderr());
+  /// Leaves the rewritten line, so that an error message starts on a line of its own.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// `step` steps are done. `note` is a short ASCII text such as "loss 1.23".
+  void update(std::int64_t step, const std::string& note = "");
+  /// The last line: where it ended and how long it took. Later calls do nothing.
+  void finish();
+
+ private:
+  void show(bool last);
+  std::string text_after_bar(double now, bool last) const;
+
+  std::string title_, note_;
+  std::int64_t total_, first_, step_;
+  double tokens_per_step_;
+  ProgressOutput output_;
+  double started_, shown_ = 0;
+  bool any_shown_ = false, finished_ = false;
+};
+
+/// The progress of a stage over all its languages and tasks, in texts. An answer in work counts by
+/// its part, so that the estimate does not wait for a batch of long ones.
+class TextProgress {
+ public:
+  TextProgress(const std::string& title, std::size_t texts,
+               ProgressOutput output = progress_on_stderr())
+      : progress_(title, static_cast<std::int64_t>(texts), 0, 0, std::move(output)) {}
+  /// For what works on the texts; must not outlive this object. Asked from one thread at a time.
+  Watch watch() {
+    return [this](double texts) { progress_.update(static_cast<std::int64_t>(done_ += texts)); };
+  }
+  void finish() { progress_.finish(); }
+
+ private:
+  Progress progress_;
+  double done_ = 1e-6;  // sums of fractions end on the whole number
+};
+
+/// "45s", "1m20s", "2h05m", "3d04h".
+std::string duration_text(double seconds);
+/// 11200 -> "11,200".
+std::string grouped(std::int64_t number);
+
+}  // namespace ramoe
