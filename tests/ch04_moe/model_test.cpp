@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "ch01_tensor/gemm_bf16.h"
 #include "ch04_moe/tiny_model.h"
+#include "fast/gemm_bf16.h"
 #include "support/parallel.h"
 
 namespace ramoe {
