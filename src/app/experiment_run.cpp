@@ -86,7 +86,7 @@ class RunAtWork {
   Json head(const std::string& part, const std::string& variant, const std::string& method) const;
   void add_search(Json& record);
   void add_routing(Json& record);
-  Json accuracy(Split split, const RouterHook* hook = nullptr);
+  Json accuracy(Split split, const RouterHook<float>* hook = nullptr);
   Json steered(Steering form);
 
   GridModel& shared_;
@@ -122,7 +122,7 @@ Json RunAtWork::head(const std::string& part, const std::string& variant,
   return record;
 }
 
-Json RunAtWork::accuracy(Split split, const RouterHook* hook) {
+Json RunAtWork::accuracy(Split split, const RouterHook<float>* hook) {
   const FinetuneInputs& inputs = shared_.inputs();
   EvaluationPlan plan{{run_.lang}, {run_.task}, split, options_.finetune.answers};
   plan.answers.hook = hook;

@@ -92,7 +92,7 @@ std::vector<bool> aligned_examples(AlignedExamples which,
 /// lambda at a step of `steps`: constant, warmup (rises over the first half), decay (falls to 0).
 double lambda_at(const AlignmentConfig& config, int step, int steps);
 
-class AlignmentTerm : public ExtraLoss {
+class AlignmentTerm : public ExtraLoss<float> {
  public:
   /// `model` must be the base model still: its routing of the English sides is computed here and
   /// kept. TrainingSequence::example of a batch is the number of its example.

@@ -18,7 +18,7 @@ void choose_trained(Model<float>& model, const MethodRun& run, const MethodInput
   }
 }
 
-std::unique_ptr<ExtraLoss> extra_loss(Model<float>& model, const MethodRun& run,
+std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model, const MethodRun& run,
                                       const MethodInputs& inputs) {
   AlignmentConfig config = run.alignment;
   if (run.method == Method::sara) {
@@ -36,7 +36,7 @@ std::unique_ptr<ExtraLoss> extra_loss(Model<float>& model, const MethodRun& run,
 }
 
 namespace {
-std::unique_ptr<ExtraLoss> prepared(Model<float>& model, const MethodRun& run,
+std::unique_ptr<ExtraLoss<float>> prepared(Model<float>& model, const MethodRun& run,
                                     const MethodInputs& inputs) {
   choose_trained(model, run, inputs);
   return extra_loss(model, run, inputs);

@@ -58,7 +58,7 @@ struct MethodInputs {
 void choose_trained(Model<float>& model, const MethodRun& run, const MethodInputs& inputs);
 
 /// The loss beside cross-entropy; nullptr for none. `model` still holds the base weights.
-std::unique_ptr<ExtraLoss> extra_loss(Model<float>& model, const MethodRun& run,
+std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model, const MethodRun& run,
                                       const MethodInputs& inputs);
 
 /// Training a model, which holds the base weights, by a method.
@@ -67,14 +67,14 @@ class MethodTraining {
   MethodTraining(Model<float>& model, const MethodRun& run, const MethodInputs& inputs);
 
   /// With it a checkpoint is loaded, before run(), or saved.
-  Trainer& trainer() { return trainer_; }
+  Trainer<float>& trainer() { return trainer_; }
   /// Trains until all steps are done or `after_step` returns false. Returns whether all are done.
   bool run(const std::function<bool(int step, const StepReport&)>& after_step);
 
  private:
   TrainConfig config_;
-  std::unique_ptr<ExtraLoss> extra_;
-  Trainer trainer_;
+  std::unique_ptr<ExtraLoss<float>> extra_;
+  Trainer<float> trainer_;
   FinetuneBatches batches_;
 };
 

@@ -53,7 +53,7 @@ TEST(Method, SftHasNoExtraLossAndRaMoeHasTheAlignment) {
   EXPECT_EQ(extra_loss(s.model, s.run, s.inputs()), nullptr);
   s.run.method = Method::ramoe;
   s.run.alignment.lambda = 4;
-  const std::unique_ptr<ExtraLoss> extra = extra_loss(s.model, s.run, s.inputs());
+  const std::unique_ptr<ExtraLoss<float>> extra = extra_loss(s.model, s.run, s.inputs());
   ASSERT_NE(extra, nullptr);
   const TrainingBatch batch =
       make_training_batch({s.examples[0].target}, small_tokenizer().pad(), small_tokenizer().bos());

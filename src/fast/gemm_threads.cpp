@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "ch01_tensor/gemm_bf16.h"
-#include "ch01_tensor/gemm_fast.h"
 #include "ch01_tensor/vector_ops.h"
+#include "fast/gemm_bf16.h"
+#include "fast/gemm_kernels.h"
 #include "support/parallel.h"
 
 namespace ramoe {
