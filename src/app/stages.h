@@ -10,7 +10,7 @@
 #include "app/base_run.h"
 #include "app/command.h"
 #include "ch06_languages/mixture.h"
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 #include "ch08_taxonomy/taxonomy.h"
 #include "ch09_task_experts/task_experts.h"
 #include "ch11_baselines/method.h"

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 
 namespace ramoe {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "ch08_taxonomy/small_world.h"
+#include "ch07_divergence/small_world.h"
 #include "ch10_alignment/finetune.h"
 #include "support/compare.h"
 
