@@ -125,7 +125,7 @@ void inspect_pack(const std::string& path) {
   std::cout << "language pack " << path << "\n"
             << "language      " << pack.code << ", " << pack.english_name << ", " << pack.own_name
             << "\nweb share     " << pack.web_share << " %\n";
-  for (const Concept kind : all_concepts) {
+  for (const Concept kind : every<Concept>()) {
     const auto names = pack.names.find(kind);
     if (names == pack.names.end() || names->second.empty()) continue;
     std::cout << name_of(kind) << std::string(14 - name_of(kind).size(), ' ')

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "support/choices.h"
 #include "support/config.h"
 #include "support/error.h"
 #include "support/files.h"
@@ -97,12 +98,6 @@ std::string joined(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::string name_of(Concept kind) {
-  constexpr std::array names = {"territories", "subregions", "currencies", "languages",
-                                "emoji",       "numbers",    "operators",  "cues"};
-  return names[static_cast<std::size_t>(kind)];
-}
-
 std::string ListPattern::separator(int i, int count) const {
   const std::string& pattern = count == 2 ? two : i == count - 2 ? end : i == 0 ? start : middle;
   return pattern.substr(3, pattern.size() - 6);  // without {0} and {1}
@@ -174,7 +169,7 @@ LanguagePack load_pack(const std::string& path) {
         ": web_share = ", share.dump(), " should be a percentage above 0", kAdvice);
   pack.web_share = share.get<double>();
   pack.list = read_list(reader, file, path);
-  for (const Concept kind : all_concepts)
+  for (const Concept kind : every<Concept>())
     pack.names[kind] = kind == Concept::numbers ? read_numbers(reader, file, path)
                                                 : reader.texts(file, name_of(kind));
   check_distinct(pack);
@@ -213,7 +208,7 @@ World load_world(const std::string& path) {
 }
 
 void check_names(const LanguagePack& pack, const World& world) {
-  for (const Concept kind : all_concepts)
+  for (const Concept kind : every<Concept>())
     for (const std::string& key : world.keys(kind)) pack.name(kind, key);
 }
 
