@@ -12,8 +12,6 @@
 namespace ramoe {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 /// w after updates with the given gradients, by the fast and by the plain function.
 template <bool plain>
 double updated(double w, const std::vector<double>& gradients, double lr, double decay,
@@ -160,7 +158,7 @@ TEST(AdamW, SpentGradientsCountAsZero) {
 }
 
 TEST(AdamW, ANormThatIsNotFiniteUpdatesNothing) {
-  for (const double bad : {kNan, double(INFINITY), -double(INFINITY)}) {
+  for (const double bad : {double(kNan), double(INFINITY), -double(INFINITY)}) {
     const AdamW::Parameters p = some_parameters();
     AdamW optimiser(p, {});
     p[1]->gradient[0] = 1;

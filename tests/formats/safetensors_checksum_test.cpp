@@ -7,7 +7,8 @@
 #include "ch05_training/trainer.h"
 #include "support/checksum.h"
 #include "support/parallel.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
