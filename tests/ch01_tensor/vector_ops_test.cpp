@@ -11,7 +11,6 @@
 namespace ramoe {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr std::size_t kCounts[] = {0, 1, 15, 17, 64, 1000, 16384, 16385, 40000};
 
 TEST(VectorOps, AddAndAxpyForEveryLength) {

@@ -51,6 +51,12 @@ void stir(Model<T>& model, unsigned seed) {
   }
 }
 
+inline void expect_same(const Model<float>& a, const Model<float>& b) {
+  ASSERT_EQ(a.parameters().size(), b.parameters().size());
+  for (std::size_t i = 0; i < a.parameters().size(); ++i)
+    EXPECT_EQ(a.parameters()[i]->value, b.parameters()[i]->value) << a.parameters()[i]->name;
+}
+
 /// The next token of each row, nothing behind the last one and in the padding.
 inline std::vector<int> next_tokens(const TokenBatch& batch) {
   std::vector<int> target;

@@ -12,8 +12,6 @@
 namespace ramoe {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 /// Updates of n values that all decay, or none.
 template <class T>
 void update(T* w, T* g, T* m, T* v, std::size_t n, double lr, bool decays, int t,
@@ -165,7 +163,7 @@ TEST(AdamW, SpentGradientsCountAsZero) {
 }
 
 TEST(AdamW, ANormThatIsNotFiniteUpdatesNothing) {
-  for (const double bad : {kNan, double(INFINITY), -double(INFINITY)}) {
+  for (const double bad : {double(kNan), double(INFINITY), -double(INFINITY)}) {
     const AdamW<float>::Parameters p = some_parameters();
     AdamW<float> optimiser(p, {});
     p[1]->gradient[0] = 1;

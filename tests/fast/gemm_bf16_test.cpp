@@ -14,7 +14,6 @@ namespace ramoe {
 namespace {
 
 constexpr GemmForm kForms[] = {GemmForm::NN, GemmForm::NT, GemmForm::TN};
-constexpr float kInf = std::numeric_limits<float>::infinity();
 
 struct Version {
   const char* name;
