@@ -5,7 +5,7 @@
 
 #include "ch05_training/small_training.h"
 #include "formats/model_files.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 namespace {
