@@ -85,7 +85,7 @@ void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, 
         for (int c = 0; c < C; ++c)
           gu[std::size_t(j)] += row(x, n, C)[c] * row(gate_up + e * up_size, c, 2 * H)[j];
       }
-      swiglu_forward_plain(act.data(), gu.data(), 1, H);
+      swiglu_forward(act.data(), gu.data(), 1, H);
       for (int c = 0; c < C; ++c)
         for (int h = 0; h < H; ++h)
           out_n[c] += row(gate, n, K)[k] * act[std::size_t(h)] * row(down + e * down_size, h, C)[c];
