@@ -67,8 +67,10 @@ TEST(RouteForward, EqualsPlainForAnyThreads) {
                                 std::array{257, 5, 5}, std::array{90, 33, 3}}) {
     const std::size_t n = std::size_t(N * E), k = std::size_t(N * K);
     auto p = random_values<float>(n, 5);
-    for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t i = 0; i < n; ++i) {
+      p[i] = std::abs(p[i]);
       if (i % 3 == 0) p[i] = std::round(4 * p[i]) / 4;  // ties
+    }
     std::fill_n(p.begin(), E, std::numeric_limits<float>::quiet_NaN());
     for (const bool renormalise : {false, true})
       for (const int threads : {1, 2, 3}) {
@@ -114,7 +116,7 @@ Balance balance(const std::vector<Doubles>& p, const std::vector<std::vector<int
 }
 Balance balance(const Doubles& p, const std::vector<int>& chosen, const Bytes& counts, int E,
                 int K) {
-  return balance(std::vector{p}, std::vector{chosen}, counts, E, K);
+  return balance(std::vector<Doubles>{p}, std::vector<std::vector<int>>{chosen}, counts, E, K);
 }
 
 TEST(BalanceLoss, IsKAtPerfectBalance) {
