@@ -88,8 +88,10 @@ grid-smoke: build     ## a grid of seconds on a tiny base model, collected in ru
 	$(RAMOE) experiment data/grids/smoke.json --run=runs/smoke --overwrite=true $(FLAGS)
 	$(RAMOE) experiment data/grids/smoke.json --run=runs/smoke --collect=runs/smoke
 
-results: build        ## docs/results.md, its figures and report from the grids in docs/results
+results: build        ## docs/results: evidence and report; docs/results.md if there is matplotlib
 	$(RAMOE) results docs/results $(FLAGS)
+	@if python3 -c 'import matplotlib' 2>/dev/null; then python3 docs/make_results.py; \
+	 else echo "docs/results.md and its figures stay as they are; to make them again: sudo apt-get install python3-matplotlib"; fi
 
 docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
 	@{ echo "# Memory of real models, computed"; echo; \

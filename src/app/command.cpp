@@ -31,7 +31,7 @@ const std::vector<Command>& commands() {
       {"memory", "the memory that a model needs, by method", run_memory, false},
       {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect, false},
       {"report", "report.html of a demo, a fine-tuning run or a grid", run_report},
-      {"results", "page, figures and evidence from collected grids: docs/results.md", run_results},
+      {"results", "verdicts, evidence and report from collected grids: docs/results", run_results},
       {"bench", "speed of the kernels and of a training step against the machine's peak",
        run_bench},
   };

@@ -7,6 +7,7 @@
 #include "app/stages.h"
 #include "ch11_baselines/steering.h"
 #include "ch12_experiments/evaluation.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -191,7 +192,7 @@ int run_generate(const Arguments& arguments) {
   keys.options.vocabulary = loaded.tokenizer.vocab_size();
   if (!prompts.format().stop.empty())
     keys.options.has_stopped = [&](const auto& output) { return prompts.has_stopped(output); };
-  CachedMoe cached(*loaded.model);
+  CachedMoe<float> cached(*loaded.model);
   std::vector<int> prompt = prompts.prompt(encoder, keys.prompt);
   if (keys.special) {
     prompt = prompts.text(encoder, "");

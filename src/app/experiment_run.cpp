@@ -86,7 +86,7 @@ class RunAtWork {
   Json head(const std::string& part, const std::string& variant, const std::string& method) const;
   void add_search(Json& record);
   void add_routing(Json& record);
-  Json accuracy(Split split, const RouterHook* hook = nullptr);
+  Json accuracy(Split split, const RouterHook<float>* hook = nullptr);
   Json steered(const std::string& form);
 
   GridModel& shared_;
@@ -107,8 +107,8 @@ bool RunAtWork::train(const std::function<bool()>& stop) {
                               o.language,       [&] { return shared_.usage(run_.task, *model_); }};
   const std::unique_ptr<Method> method = make_method(o.method);
   method->prepare(*model_, context);
-  const std::unique_ptr<ExtraLoss> extra = method->extra_loss(*model_, context);
-  Trainer trainer(*model_, o.train);
+  const std::unique_ptr<ExtraLoss<float>> extra = method->extra_loss(*model_, context);
+  Trainer<float> trainer(*model_, o.train);
   const ModelConfig& config = model_->config();
   FinetuneBatches batches(examples_, o.train.batch, o.train.accumulate, config.pad_token_id,
                           config.bos_token_id, o.seed);
@@ -131,7 +131,7 @@ Json RunAtWork::head(const std::string& part, const std::string& variant,
   return record;
 }
 
-Json RunAtWork::accuracy(Split split, const RouterHook* hook) {
+Json RunAtWork::accuracy(Split split, const RouterHook<float>* hook) {
   const FinetuneInputs& inputs = shared_.inputs();
   EvaluationPlan plan{{run_.lang}, {run_.task}, split, options_.finetune.answers};
   plan.answers.hook = hook;

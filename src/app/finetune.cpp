@@ -194,8 +194,8 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
         return usage_by_language(model, inputs.base.prompts, data, tasks_of(o, data));
       }};
   method->prepare(model, context);
-  const std::unique_ptr<ExtraLoss> extra = method->extra_loss(model, context);
-  Trainer trainer(model, o.train);
+  const std::unique_ptr<ExtraLoss<float>> extra = method->extra_loss(model, context);
+  Trainer<float> trainer(model, o.train);
   TrainingFiles files(folder, trainer, o.train);
   FinetuneBatches batches(examples, o.train.batch, o.train.accumulate, config.pad_token_id,
                           config.bos_token_id, o.seed);

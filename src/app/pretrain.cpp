@@ -74,7 +74,7 @@ void pretrain_stage(PretrainOptions o) {
 
   check_pretrain_batches(o, mixture, tokenizer, config);
   Model<float> model(config, o.seed);
-  Trainer trainer(model, o.train);
+  Trainer<float> trainer(model, o.train);
   TrainingFiles files(folder, trainer, o.train);
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
                          o.seed);

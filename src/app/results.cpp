@@ -1,4 +1,5 @@
-// ramoe results: the page of collected grids with its figures, and the report of a grid's folder.
+// ramoe results: the evidence of collected grids with a verdict on each claim, and their report; and
+// the report of a grid's folder.
 #include <filesystem>
 #include <iostream>
 
@@ -7,7 +8,6 @@
 #include "app/experiment_routing.h"
 #include "app/reports.h"
 #include "ch12_experiments/results_page.h"
-#include "report/svg.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -16,14 +16,13 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ResultsOptions {
-  std::string folder = "docs/results", out, page;
+  std::string folder = "docs/results", out;
 
   void list(FieldList& f) {
     f.add("folder", &folder,
           "collected grids: main.json with .jsonl, and if there ablations, mixture and "
           "main_routing.json; may be given first");
-    f.add("out", &out, "folder of evidence.json, figures and report.html; empty: the same");
-    f.add("page", &page, "the page in Markdown; empty: results.md beside the folder `out`");
+    f.add("out", &out, "folder of evidence.json and report.html; empty: the same");
   }
 };
 
@@ -83,25 +82,15 @@ int run_results(const Arguments& arguments) {
   const ResultsInput input = results_input(
       read_grid_results(main), collected(o.folder + "/ablations"), collected(o.folder + "/mixture"),
       fs::exists(routing) ? read_json(routing) : Json());
-  const Manuscript text = results_manuscript(input);
-  const fs::path out = fs::absolute((o.out.empty() ? o.folder : o.out) + "/.").lexically_normal();
-  const fs::path folder = out.parent_path(), figures = folder / "figures";
-  const fs::path page = o.page.empty() ? folder.parent_path() / "results.md" : fs::absolute(o.page);
-  check_replaceable(page);
-  check_replaceable(folder / "report.html");
-  check_replaceable(folder / "evidence.json", "\"claims\"");
-  for (const TextFigure& figure : text.figures())
-    check_replaceable(figures / (figure.name + ".svg"), "<svg font-family=");
-  make_folder(figures.string());
-  write_json((folder / "evidence.json").string(), results_json(input));
-  for (const TextFigure& figure : text.figures())
-    write_file((figures / (figure.name + ".svg")).string(), standalone_svg(figure.drawing));
-  write_file((folder / "report.html").string(), text.html());
-  write_file(page.string(),
-             text.markdown(figures.lexically_relative(page.parent_path()).generic_string()));
+  const fs::path out = o.out.empty() ? o.folder : o.out;
+  check_replaceable(out / "report.html");
+  check_replaceable(out / "evidence.json", "\"claims\"");
+  make_folder(out.string());
+  write_json((out / "evidence.json").string(), results_json(input));
+  write_file((out / "report.html").string(), results_manuscript(input).html());
   say_verdicts(input);
-  std::cout << page.string() << ", with " << text.figures().size() << " figures in "
-            << figures.string() << "\n";
+  std::cout << "The numbers are " << (out / "evidence.json").string() << ", the report is "
+            << (out / "report.html").string() << "; docs/make_results.py makes a page of them.\n";
   return 0;
 }
 

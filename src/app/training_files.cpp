@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "runs/checkpoint.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -14,7 +15,7 @@ std::string state_of(RunFolder& folder) {
 
 }  // namespace
 
-MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer& trainer,
+MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer<float>& trainer,
                                  const TrainConfig& config) {
   const std::string state = state_of(folder);
   if (!folder.resumed()) return {};
@@ -24,7 +25,7 @@ MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer& trainer,
   }
   CheckpointNotes notes;
   try {
-    notes = trainer.load_checkpoint(state, folder.identity());
+    notes = load_checkpoint(trainer, state, folder.identity());
   } catch (const Error& error) {
     fail(error.what(),
          " Put the run's own checkpoint back and resume again, or begin anew with "
@@ -38,7 +39,7 @@ MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer& trainer,
           config.log_every};
 }
 
-TrainingFiles::TrainingFiles(RunFolder& folder, Trainer& trainer, const TrainConfig& config)
+TrainingFiles::TrainingFiles(RunFolder& folder, Trainer<float>& trainer, const TrainConfig& config)
     : folder_(folder),
       trainer_(trainer),
       config_(config),
@@ -56,7 +57,7 @@ void TrainingFiles::after_step(const Json& line) {
 }
 
 void TrainingFiles::save() const {
-  trainer_.save_checkpoint(state_of(folder_), {folder_.identity(), metrics_.lines()});
+  save_checkpoint(trainer_, state_of(folder_), {folder_.identity(), metrics_.lines()});
 }
 
 void TrainingFiles::remove() const {

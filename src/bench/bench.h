@@ -1,4 +1,4 @@
-// ramoe bench: speed against the machine's own ceilings, measured in the same minute
+// Bench - ramoe bench: speed against the machine's own ceilings, measured in the same minute
 //
 // The parts measure one machine, one configuration and one number of threads; nothing here asserts
 // a time. Numbers of one run belong together; those of two runs are compared through shares.
@@ -82,7 +82,7 @@ class BenchModel {
              const TrainConfig& train = {});
   void step();
   Model<float>& model() { return model_; }
-  const Trainer& trainer() const { return trainer_; }
+  const Trainer<float>& trainer() const { return trainer_; }
   const TrainingBatch& batch() const { return batch_; }
   double flops() const { return step_flops(model_.config(), batch_); }
   double tokens() const { return static_cast<double>(batch_.tokens.token.size()); }
@@ -90,7 +90,7 @@ class BenchModel {
  private:
   Model<float> model_;
   TrainingBatch batch_;
-  Trainer trainer_;
+  Trainer<float> trainer_;
 };
 
 /// printf into a string.

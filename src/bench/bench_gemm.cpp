@@ -3,7 +3,7 @@
 
 #include "bench/bench.h"
 #include "bench/bench_sizes.h"
-#include "ch01_tensor/gemm_bf16.h"
+#include "fast/gemm_bf16.h"
 
 namespace ramoe {
 

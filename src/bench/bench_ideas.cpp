@@ -2,12 +2,12 @@
 #include <cmath>
 
 #include "bench/bench.h"
-#include "ch01_tensor/gemm_bf16.h"
-#include "ch01_tensor/gemm_fast.h"
 #include "ch01_tensor/philox.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/layer_ops.h"
 #include "ch03_transformer/transformer_ops.h"
+#include "fast/gemm_bf16.h"
+#include "fast/gemm_kernels.h"
 
 namespace ramoe {
 namespace {

@@ -11,8 +11,8 @@
 #endif
 
 #include "bench/bench_measure.h"
-#include "ch01_tensor/gemm_bf16.h"
 #include "ch01_tensor/simd.h"
+#include "fast/gemm_bf16.h"
 #include "support/parallel.h"
 
 namespace ramoe {

@@ -50,7 +50,7 @@ double floats_per_token_and_layer(const ModelConfig& config, const BenchOptions&
 
 /// Bytes of value, gradient and both moments, from the containers that hold them.
 double state_bytes(Model<float>& model) {
-  AdamW optimiser(model.parameters(), {});
+  AdamW<float> optimiser(model.parameters(), {});
   std::size_t floats = 0;
   for (std::size_t i = 0; i < model.parameters().size(); ++i) {
     const Parameter<float>& p = *model.parameters()[i];

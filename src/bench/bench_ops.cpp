@@ -235,7 +235,8 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
   const ModelConfig& c = w.config;
   const int N = w.N(), C = w.C(), E = w.E(), K = w.K(), H = c.moe_intermediate_size;
   const double n = N, nc = n * C, ne = n * E, weight = 3.0 * E * C * H, ce = 1.0 * C * E;
-  const unsigned char *counts = w.batch.tokens.counts.data(), *real = w.batch.tokens.real.data();
+  const unsigned char *scored = w.batch.tokens.scored.data(),
+                      *is_token = w.batch.tokens.is_token.data();
   const OpWorld* world = &w;
   using In = OpInputs;
   using TapeF = Tape<float>;
@@ -260,20 +261,20 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
                  {12 * n * K * C * H, floats(3 * nc + 3 * weight + 2 * n * K)},
                  [=](TapeF& t, In in) {
                    const Routing<float> routing = world->with(in[3], {});
-                   return experts(t, in[0], routing, in[1], in[2], real);
+                   return experts(t, in[0], routing, in[1], in[2], is_token);
                  }});
   ops.push_back({"balance_loss",
                  cat("(", N, ",", E, ")"),
                  {{{N, E}}},
                  {0, floats(ne + n * K)},
                  {0, floats(2 * ne)},
-                 [=](TapeF& t, In in) { return balance_loss(t, world->with({}, in[0]), counts); }});
+                 [=](TapeF& t, In in) { return balance_loss(t, world->with({}, in[0]), scored); }});
   ops.push_back({"z_loss",
                  cat("(", N, ",", E, ")"),
                  {{{N, E}}},
                  {0, floats(ne)},
                  {0, floats(2 * ne)},
-                 [=](TapeF& t, In in) { return z_loss(t, world->with({}, in[0]), counts); }});
+                 [=](TapeF& t, In in) { return z_loss(t, world->with({}, in[0]), scored); }});
   ops.push_back({"sigmoid_gate",
                  cat("(", N, ",", C, ")"),
                  {{{N, 1}}, {{N, C}}},
@@ -294,7 +295,7 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
 /// The optimiser over all weights of the configuration: norm of the gradients, then the update.
 Speed measure_adamw(const BenchOptions& o, double& parameters) {
   Model<float> model(o.model, o.seed);
-  AdamW optimiser(model.parameters(), {});
+  AdamW<float> optimiser(model.parameters(), {});
   parameters = static_cast<double>(count_parameters(o.model).total);
   // The norm reads g; the update reads g and reads and writes w, m, v.
   return measure_parts({{0, floats(8 * parameters)}}, o.effort(), [&](double* spent) {

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "bench/bench.h"
+#include "formats/model_files.h"
 
 extern char** environ;
 
@@ -18,7 +19,7 @@ namespace ramoe {
 Json bench_generate(const Bench& bench) {
   const BenchOptions& o = bench.options;
   Model<float> model(o.model, o.seed);
-  CachedMoe cached(model);
+  CachedMoe<float> cached(model);
   GenerateOptions generation;
   constexpr int kPrompt = 8, kNew = 48;
   generation.max_new_tokens = std::min(kNew, o.model.max_position_embeddings - kPrompt);

@@ -1,4 +1,4 @@
-// Chapter 1.5 - matrix multiplication: the plain loop and the fast one
+// Chapter 1.6 - matrix multiplication: the plain loop and the fast one
 //
 //   NN   C (M,N) += A (M,K) B (K,N)          forward of a linear layer, x W
 //   NT   C (M,N) += A (M,K) B(N,K)^T         gradient of its input, dy W^T
@@ -13,9 +13,9 @@
 //   tiles of C in registers, so that each value read is used often     17 times the three loops
 //   vectors of 8 with fused multiply-add instead of 4 (AVX2)           2.8 times that
 //   vectors of 16 (AVX-512); on Zen 4, which halves them, only 1.06    1.9 times AVX2
-//   inputs in bf16, two products an instruction (gemm_bf16.h)          1.9 times the best fp32
+//   inputs in bf16, two products an instruction (fast/gemm_bf16.h)          1.9 times the best fp32
 //
-// Tests: tests/ch01_tensor/gemm_test.cpp
+// Tests: tests/fast/gemm_test.cpp
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ namespace ramoe {
 enum class GemmForm { NN, NT, TN };
 
 /// How the elements of A and B enter a product of floats: as they are, or rounded to bf16
-/// (gemm_bf16.h). Sums are fp32 either way.
+/// (fast/gemm_bf16.h). Sums are fp32 either way.
 enum class Precision { fp32, bf16 };
 
 /// Memory that the caller reads next: a product may fetch it into the caches while it computes.

@@ -1,4 +1,4 @@
-// Chapter 1.2 - where values live: the type of a pointer says it
+// Chapter 1.3 - where values live: the type of a pointer says it
 //
 //   double     host memory; the definitions, one thread: --device=reference
 //   float      host memory; vectors and threads (src/fast): --device=cpu
@@ -17,8 +17,10 @@
 // their GPU forms. Tests: tests/ch01_tensor/storage_test.cpp
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -101,6 +103,9 @@ using Flag = typename Lives<T>::Flag;
 /// Memory that parameters, the optimiser's moments and the key/value cache own.
 template <class T>
 using Storage = typename Lives<T>::template Vector<T>;
+/// A value of another type that lies where the values of T do.
+template <class T, class Value>
+using Beside = std::conditional_t<Lives<T>::on_gpu, Gpu<Value>, Value>;
 
 /// `n` values between the host and where they live.
 template <class Value>
@@ -118,6 +123,16 @@ void copy_out(Value* to, const Value* from, std::size_t n) {
 template <class Value>
 void copy_out(Value* to, const Gpu<Value>* from, std::size_t n) {
   gpu_copy_out(to, from, n * sizeof(Value));
+}
+
+/// `n` zeros.
+template <class Value>
+void clear(Value* at, std::size_t n) {
+  std::fill_n(at, n, Value(0));
+}
+template <class Value>
+void clear(Gpu<Value>* at, std::size_t n) {
+  gpu_clear(at, n * sizeof(Value));
 }
 
 }  // namespace ramoe

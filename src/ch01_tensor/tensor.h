@@ -4,13 +4,13 @@
 // parameters own their memory, value and gradient side by side for the optimiser.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "ch01_tensor/storage.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -72,14 +72,14 @@ struct Parameter {
       : name(std::move(name_)), shape(shape_), value(shape_.count()) {}
   /// The gradient, to add to: zero at first, and again once the optimiser has used it.
   T* want_gradient() {
-    if (gradient_spent) std::fill(gradient.begin(), gradient.end(), T(0));
+    if (gradient_spent) clear(gradient.data(), gradient.size());
     gradient_spent = false;
     gradient.resize(value.size());
     return gradient.data();
   }
   std::string name;
   Shape shape;
-  std::vector<T> value, gradient;
+  Storage<T> value, gradient;
   bool trainable = true;
   /// The optimiser has used the gradient: whatever stands there counts as zero. The tape lets the
   /// first writer overwrite it, so that nobody has to clear it (chapter 2.1).

@@ -3,27 +3,20 @@
 #include <cmath>
 
 #include "ch01_tensor/philox.h"
+#include "ch02_autograd/basic_ops.h"
 
 namespace ramoe {
 namespace {
 
 constexpr double kGradientBefore = 0.25;  // what every gradient holds before backward
 
-/// L = sum_i c[i] f[i] with c uniform in [0.5, 1.5), recorded on the tape.
+/// L = sum_i c[i] f[i] with c uniform in [0.5, 1.5), as a product of a row and a column.
 Tensor<double> weighted(Tape<double>& tape, const Tensor<double>& f, unsigned seed) {
   Random random(seed, 77);
+  const int n = static_cast<int>(f.count());
   double* c = tape.keep<double>(f.count());
-  const Tensor<double> loss = tape.output(Shape{}, f);
-  loss.data[0] = 0;
-  for (std::size_t i = 0; i < f.count(); ++i) {
-    c[i] = 0.5 + random.uniform();
-    loss.data[0] += c[i] * f.data[i];
-  }
-  tape.record(loss, [&tape = tape, loss, f, c] {
-    double* df = tape.grad(f);
-    for (std::size_t i = 0; i < f.count(); ++i) df[i] += c[i] * tape.grad(loss)[0];
-  });
-  return loss;
+  for (int i = 0; i < n; ++i) c[i] = 0.5 + random.uniform();
+  return linear(tape, tape.reshape(f, {1, n}), tape.constant(c, {n, 1}));
 }
 
 }  // namespace

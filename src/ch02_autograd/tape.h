@@ -10,7 +10,7 @@
 //   tape.backward(loss);                        // Parameter::gradient += dloss/dw
 //   tape.reset();                               // everything of this step is gone
 //
-// What it gains and costs: the arena kept from step to step, 1.1 times the speed (chapter 1.1); the
+// What it gains and costs: the arena kept from step to step, 1.1 times the speed (chapter 1.2); the
 // first writer of a gradient overwrites it, a parameter's after the optimiser has used it as well,
 // and a sum hands its gradient on, so that little is left to clear (docs/log.md); a gradient's
 // memory goes to the next one at once.

@@ -9,17 +9,6 @@
 
 namespace ramoe {
 
-KvCache::KvCache(int layers, int B_, int capacity_, int width_)
-    : B(B_), capacity(capacity_), width(width_), length(static_cast<std::size_t>(B_), 0) {
-  k.resize(offset(layers));
-  v.resize(offset(layers));
-}
-
-std::size_t KvCache::offset(int layer) const {
-  return static_cast<std::size_t>(layer) * static_cast<std::size_t>(B) *
-         static_cast<std::size_t>(capacity) * static_cast<std::size_t>(width);
-}
-
 int sample_token(const float* logits, int V, const GenerateOptions& options, double uniform) {
   const int best = static_cast<int>(std::max_element(logits, logits + V) - logits);
   if (options.temperature <= 0) return best;

@@ -9,20 +9,30 @@
 #include <functional>
 #include <vector>
 
+#include "ch01_tensor/storage.h"
+
 namespace ramoe {
 
 /// Keys (after rotation) and values of the tokens seen so far, for every layer.
+template <class T>
 struct KvCache {
-  KvCache(int layers, int B, int capacity, int width);
-  float* keys(int layer) { return k.data() + offset(layer); }
-  float* values(int layer) { return v.data() + offset(layer); }
+  KvCache(int layers, int B_, int capacity_, int width_)
+      : B(B_), capacity(capacity_), width(width_), length(static_cast<std::size_t>(B_), 0) {
+    k.resize(offset(layers));
+    v.resize(offset(layers));
+  }
+  T* keys(int layer) { return k.data() + offset(layer); }
+  T* values(int layer) { return v.data() + offset(layer); }
 
   int B, capacity, width;   // width = NKV*HS; per layer (B, capacity, width)
   std::vector<int> length;  // tokens in the cache, per sequence
-  std::vector<float> k, v;
+  Storage<T> k, v;
 
  private:
-  std::size_t offset(int layer) const;
+  std::size_t offset(int layer) const {
+    return static_cast<std::size_t>(layer) * static_cast<std::size_t>(B) *
+           static_cast<std::size_t>(capacity) * static_cast<std::size_t>(width);
+  }
 };
 
 class CachedModel {

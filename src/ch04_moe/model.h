@@ -1,11 +1,11 @@
-// Chapter 4.4 - the model: embedding, L pre-norm blocks of attention and experts, output layer
+// Chapter 4.5 - the model: embedding, L pre-norm blocks of attention and experts, output layer
 //
 //   x = embed(tokens)
 //   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))  (or a dense SwiGLU)
 //   logits = lm_head(norm(x))
 //
 // Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files
-// hold them as (out,in), the way Hugging Face names and shapes them (chapter 5.5 turns them).
+// hold them as (out,in), the way Hugging Face names and shapes them (src/formats turns them).
 // Tests: tests/ch04_moe/model_test.cpp
 #pragma once
 
@@ -15,32 +15,26 @@
 
 #include "ch03_transformer/generate.h"
 #include "ch04_moe/experts.h"
-#include "ch04_moe/model_config.h"
+#include "ch04_moe/parameter_list.h"
 
 namespace ramoe {
 
 /// B sequences side by side, padded on the right to T tokens; N = B*T rows.
-/// `counts` marks what enters routing statistics and losses: real tokens except BOS.
+/// `scored` marks what enters routing statistics and router losses: tokens except BOS.
 struct TokenBatch {
   int B = 0, T = 0;
   std::vector<int> token, position, length;  // (N), (N), (B)
-  std::vector<unsigned char> real, counts;   // (N): not padding; neither padding nor BOS
+  std::vector<unsigned char> is_token;       // (N): not padding
+  std::vector<unsigned char> scored;         // (N): neither padding nor BOS
 };
 /// Pads the sequences with `pad` (-1, none: with token 0, which nothing reads). `bos` is -1 if
 /// there is none. Error: an empty sequence.
 TokenBatch make_batch(const std::vector<std::vector<int>>& sequences, int pad, int bos);
 
 template <class T>
-struct LayerParameters {
-  Parameter<T>*norm1, *q, *k, *v, *o;
-  Parameter<T>*q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
-  Parameter<T>*q_norm = nullptr, *k_norm = nullptr;
-  Parameter<T>* norm2;
-  Parameter<T>*router = nullptr, *gate_up = nullptr, *down = nullptr;  // of the experts
-  Parameter<T>*shared_gate_up = nullptr, *shared_down = nullptr, *shared_gate = nullptr;
-  Parameter<T>*dense_gate_up = nullptr, *dense_down = nullptr;  // of a layer without experts
-};
+using LayerParameters = LayerOf<Parameter<T>*>;
 
+template <class T>
 struct ForwardOptions {
   /// Rows (of N) whose logits are wanted, in order; nullptr: all N rows.
   const std::vector<int>* logit_rows = nullptr;
@@ -48,9 +42,9 @@ struct ForwardOptions {
   bool routing_only = false;
   /// Reads and extends this cache: the first call fills it, later ones bring one token per
   /// sequence.
-  KvCache* cache = nullptr;
+  KvCache<T>* cache = nullptr;
   /// Changes the router logits; inference alone.
-  const RouterHook* hook = nullptr;
+  const RouterHook<T>* hook = nullptr;
 };
 
 template <class T>
@@ -72,34 +66,33 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   const std::vector<std::unique_ptr<Parameter<T>>>& parameters() const { return parameters_; }
-  const LayerParameters<T>& layer(int l) const { return layers_[static_cast<std::size_t>(l)]; }
-  Parameter<T>* embedding() const { return embedding_; }
-  Parameter<T>* final_norm() const { return final_norm_; }
+  const LayerParameters<T>& layer(int l) const { return all_.layers[static_cast<std::size_t>(l)]; }
+  Parameter<T>* embedding() const { return all_.embedding; }
+  Parameter<T>* final_norm() const { return all_.final_norm; }
   /// nullptr if tied to the embedding.
-  Parameter<T>* lm_head() const { return lm_head_; }
+  Parameter<T>* lm_head() const { return all_.lm_head; }
 
   /// The batch must outlive the tape's step. Error: a token outside the vocabulary, a sequence
   /// longer than max_position_embeddings.
   ForwardResult<T> forward(Tape<T>& tape, const TokenBatch& batch,
-                           const ForwardOptions& options = {});
+                           const ForwardOptions<T>& options = {});
 
-  /// Copies all values from a model of the same configuration.
-  void copy_values(const Model& other);
+  /// Copies all values from a model of the same configuration, of this type or another.
+  template <class From>
+  void copy_values(const Model<From>& other);
 
  private:
   using Seed = std::optional<std::uint64_t>;
   Model(const ModelConfig& config, Seed seed);
-  void add_layer(int l, Seed seed);
   Parameter<T>* add(std::string name, const Shape& shape, double deviation, Seed seed);
   Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
-                            KvCache* cache);
+                            KvCache<T>* cache);
   Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
-                          const RouterHook* hook, std::vector<Routing<T>>& routing);
+                          const RouterHook<T>* hook, std::vector<Routing<T>>& routing);
 
   ModelConfig config_;
   std::vector<std::unique_ptr<Parameter<T>>> parameters_;
-  Parameter<T>*embedding_ = nullptr, *final_norm_ = nullptr, *lm_head_ = nullptr;
-  std::vector<LayerParameters<T>> layers_;
+  ModelOf<Parameter<T>*> all_;
 };
 
 /// Parameters in all, and those that one token uses.
@@ -109,9 +102,10 @@ struct ParameterCount {
 ParameterCount count_parameters(const ModelConfig& config);
 
 /// A model behind the interface of chapter 3.5. Holds an arena and a cache of its own.
+template <class T>
 class CachedMoe : public CachedModel {
  public:
-  explicit CachedMoe(Model<float>& model, const RouterHook* hook = nullptr)
+  explicit CachedMoe(Model<T>& model, const RouterHook<T>* hook = nullptr)
       : model_(model), hook_(hook), tape_(arena_) {}
   int vocabulary() const override { return model_.config().vocab_size; }
   int max_length() const override { return model_.config().max_position_embeddings; }
@@ -121,11 +115,13 @@ class CachedMoe : public CachedModel {
 
  private:
   const float* run(const TokenBatch& batch, const std::vector<int>& rows);
-  Model<float>& model_;
-  const RouterHook* hook_;
+  Model<T>& model_;
+  const RouterHook<T>* hook_;
   Arena arena_;
-  Tape<float> tape_;
-  std::unique_ptr<KvCache> cache_;
+  Tape<T> tape_;
+  std::unique_ptr<KvCache<T>> cache_;
+  std::vector<Number<T>> fetched_;  // the logits, fetched from where they lie
+  std::vector<float> logits_;       // and as floats
 };
 
 }  // namespace ramoe

@@ -189,7 +189,7 @@ void z_loss_backward(T* dz, const T* lse, const T* p, const unsigned char* count
 
 template <class T>
 Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
-                 const RouterHook* hook, int i) {
+                 const RouterHook<T>* hook, int i) {
   Routing<T> r;
   r.N = x.rows();
   r.E = w.columns();
@@ -198,10 +198,8 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
         " experts; num_experts_per_tok must be from 1 to num_experts.");
   r.input = x;
   r.logits.z = linear_fp32(tape, x, w);
-  if constexpr (std::is_same_v<T, float>) {
-    check(!hook || !tape.recording(), "router logits are changed by a hook in inference alone.");
-    if (hook) hook->change(r.logits.z.data, i, r.N, r.E);
-  }
+  check(!hook || !tape.recording(), "router logits are changed by a hook in inference alone.");
+  if (hook) hook->change(r.logits.z.data, i, r.N, r.E);
   const std::size_t N = std::size_t(r.N);
   T* p = tape.template keep<T>(N * std::size_t(r.E));
   int* chosen = tape.template keep<int>(N * std::size_t(K));
@@ -291,7 +289,7 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const unsigned char* counts
   template double z_loss_forward(T*, const T*, const unsigned char*, int, int);                    \
   template void z_loss_backward(T*, const T*, const T*, const unsigned char*, T, int, int);        \
   template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool,               \
-                            const RouterHook*, int);                                               \
+                            const RouterHook<T>*, int);                                            \
   template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const unsigned char*, const T*);    \
   template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const unsigned char*);
 RAMOE_INSTANTIATE(float)

@@ -27,8 +27,9 @@ struct RouterProbabilities {
   const T* p;  // (N,E)
 };
 /// The experts each token visits.
+template <class T>
 struct ChosenExperts {
-  const int* expert;  // (N,K)
+  const Index<T>* expert;  // (N,K)
 };
 
 /// chosen and gate from p. gate = p, or p / sum of the chosen p if renormalise.
@@ -82,24 +83,25 @@ struct Routing {
   Tensor<T> input;  // (N,C) what the router read
   RouterLogits<T> logits;
   RouterProbabilities<T> probabilities{};
-  ChosenExperts chosen{};
+  ChosenExperts<T> chosen{};
   Tensor<T> gate;  // (N,K)
 };
 
 /// Changes router logits before the softmax, for inference alone: how a model is steered without
 /// training it (chapter 11).
+template <class T>
 class RouterHook {
  public:
   virtual ~RouterHook() = default;
   /// z (N,E) of MoE layer `i`, counted from 0.
-  virtual void change(float* z, int i, int N, int E) const = 0;
+  virtual void change(T* z, int i, int N, int E) const = 0;
 };
 
 /// The router of a layer on the tape, in fp32: z = x w, probabilities, choices, gates. `hook` sees
 /// the logits of MoE layer `i` first. Error: a hook on a tape that records.
 template <class T>
 Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
-                 const RouterHook* hook = nullptr, int i = 0);
+                 const RouterHook<T>* hook = nullptr, int i = 0);
 
 /// The losses on the tape, scalars. counts (N) is 1 for tokens that enter statistics: neither
 /// padding nor BOS. All are 0 without such tokens.

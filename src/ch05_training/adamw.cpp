@@ -30,12 +30,14 @@ Factors<T> factors(double lr, double decay, int t, const AdamWConfig& c, double 
 
 /// The largest w, m and v (by their size).
 struct Limits {
-  float w, m, v;
+  double w, m, v;
 };
-constexpr Limits kFinite = {std::numeric_limits<float>::max(), std::numeric_limits<float>::max(),
-                            std::numeric_limits<float>::max()};
+template <class T>
+constexpr double kMax = double(std::numeric_limits<T>::max());
+template <class T>
+constexpr Limits kFinite = {kMax<T>, kMax<T>, kMax<T>};
 /// From within these no update leads out of the finite numbers, see AdamW::step.
-constexpr Limits kSmall = {1e30f, 1e15f, 1e30f};
+constexpr Limits kSmall = {1e30, 1e15, 1e30};
 
 /// Returns whether every new w is small. Only w is watched: one comparison more is not measurable,
 /// three are.
@@ -64,20 +66,31 @@ bool update_block(double* w, const double* g, double* m, double* v, int n,
 }
 
 /// Whether the update would leave all of w, m and v within the limits; nothing is written.
-RAMOE_SIMD bool would_stay_within(const Limits& limits, const float* w, const float* g,
-                                  const float* m, const float* v, int n, const Factors<float>& f) {
+template <class T>
+RAMOE_INLINE bool within_body(const Limits& limits, const T* w, const T* g, const T* m, const T* v,
+                              int n, const Factors<T>& f) {
   int within = 1;
+  const T most_w = T(limits.w), most_m = T(limits.m), most_v = T(limits.v);
   for (int i = 0; i < n; ++i) {
-    const float gi = f.scale * g[i];
-    const float mi = f.beta1 * m[i] + (1 - f.beta1) * gi;
-    const float vi = f.beta2 * v[i] + (1 - f.beta2) * gi * gi;
-    const float wi = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
-    within &= int(std::abs(wi) <= limits.w) & int(std::abs(mi) <= limits.m) & int(vi <= limits.v);
+    const T gi = f.scale * g[i];
+    const T mi = f.beta1 * m[i] + (1 - f.beta1) * gi;
+    const T vi = f.beta2 * v[i] + (1 - f.beta2) * gi * gi;
+    const T wi = w[i] * f.shrink - f.rate * mi / (std::sqrt(vi * f.root) + f.eps);
+    within &= int(std::abs(wi) <= most_w) & int(std::abs(mi) <= most_m) & int(vi <= most_v);
   }
   return within != 0;
 }
+RAMOE_SIMD bool would_stay_within(const Limits& limits, const float* w, const float* g,
+                                  const float* m, const float* v, int n, const Factors<float>& f) {
+  return within_body(limits, w, g, m, v, n, f);
+}
+bool would_stay_within(const Limits& limits, const double* w, const double* g, const double* m,
+                       const double* v, int n, const Factors<double>& f) {
+  return within_body(limits, w, g, m, v, n, f);
+}
 
-bool decays(const Parameter<float>& parameter) {
+template <class T>
+bool decays(const Parameter<T>& parameter) {
   return parameter.shape.rank() > 1 && parameter.name != "embed_tokens";
 }
 
@@ -108,7 +121,8 @@ void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, 
   }
 }
 
-AdamW::AdamW(const Parameters& parameters, const AdamWConfig& config)
+template <class T>
+AdamW<T>::AdamW(const Parameters& parameters, const AdamWConfig& config)
     : parameters_(parameters), config_(config), m_(parameters.size()), v_(parameters.size()) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!parameters[i]->trainable) continue;
@@ -120,8 +134,8 @@ AdamW::AdamW(const Parameters& parameters, const AdamWConfig& config)
 
 namespace {
 /// Calls visit(begin, count) for the stretches of a parameter that are trained.
-template <class Visit>
-void each_trained(const Parameter<float>& p, const Visit& visit) {
+template <class T, class Visit>
+void each_trained(const Parameter<T>& p, const Visit& visit) {
   if (!p.trainable) return;
   if (p.trained_blocks.empty()) return visit(std::size_t(0), p.value.size());
   const std::size_t block = p.value.size() / p.trained_blocks.size();
@@ -130,10 +144,11 @@ void each_trained(const Parameter<float>& p, const Visit& visit) {
 }
 }  // namespace
 
-void AdamW::list_stretches() {
+template <class T>
+void AdamW<T>::list_stretches() {
   stretches_.clear();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    Parameter<float>& p = *parameters_[i];
+    Parameter<T>& p = *parameters_[i];
     each_trained(p, [&](std::size_t begin, std::size_t count) {
       for (std::size_t at = begin; at < begin + count; at += kStretch)
         stretches_.push_back(
@@ -143,7 +158,8 @@ void AdamW::list_stretches() {
   }
 }
 
-AdamWStep AdamW::step(double lr, double clip) {
+template <class T>
+AdamWStep<T> AdamW<T>::step(double lr, double clip) {
   for (const auto& p : parameters_)
     if (p->trainable) p->want_gradient();  // zero where nothing led to it
   // One loop over all parameters, small ones too: a loop for each would leave threads waiting.
@@ -158,14 +174,14 @@ AdamWStep AdamW::step(double lr, double clip) {
   const double norm = std::sqrt(squares);
   if (!std::isfinite(norm)) return {norm, nullptr};
   const double factor = clip > 0 && norm > clip ? clip / norm : 1.0;
-  const Factors<float> without = factors<float>(lr, 0, steps_ + 1, config_, factor);
-  const Factors<float> with = factors<float>(lr, config_.weight_decay, steps_ + 1, config_, factor);
+  const Factors<T> without = factors<T>(lr, 0, steps_ + 1, config_, factor);
+  const Factors<T> with = factors<T>(lr, config_.weight_decay, steps_ + 1, config_, factor);
   // From small m and v and |g| <= norm * factor the new m and v are small again, so that
   // v root <= 1e36, rate m / eps <= 1e37 and w shrink <= 1e36: there is nothing to ask.
-  const bool certain = small_ && norm * factor <= 1e15 && with.root <= 1e6f &&
+  const bool certain = small_ && norm * factor <= 1e15 && with.root <= T(1e6) &&
                        double(with.rate) * 1e15 <= 1e37 * double(with.eps) &&
-                       std::abs(with.shrink) <= 1e6f;
-  const auto first_beyond = [&](const Limits& limits) -> const Parameter<float>* {
+                       std::abs(with.shrink) <= T(1e6);
+  const auto first_beyond = [&](const Limits& limits) -> const Parameter<T>* {
     parallel_for(stretches, 1, [&](int i, int) {
       Stretch& s = stretches_[std::size_t(i)];
       s.small = would_stay_within(limits, s.w, s.g, s.m, s.v, s.count, s.decays ? with : without);
@@ -175,7 +191,7 @@ AdamWStep AdamW::step(double lr, double clip) {
     return nullptr;
   };
   if (!certain) {
-    if (const Parameter<float>* spoilt = first_beyond(kFinite)) return {norm, spoilt};
+    if (const Parameter<T>* spoilt = first_beyond(kFinite<T>)) return {norm, spoilt};
     small_ = !first_beyond(kSmall);
   }
   ++steps_;
@@ -196,6 +212,8 @@ AdamWStep AdamW::step(double lr, double clip) {
                                    const AdamWConfig&);
 RAMOE_INSTANTIATE(float)
 RAMOE_INSTANTIATE(double)
+template class AdamW<float>;
+template class AdamW<double>;
 #undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

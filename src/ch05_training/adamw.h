@@ -38,16 +38,18 @@ void adamw_update_plain(T* w, const T* g, T* m, T* v, std::size_t n, double lr, 
                         const AdamWConfig& config);
 
 /// What a step did.
+template <class T>
 struct AdamWStep {
   double norm = 0;  // of the gradient before clipping, of what is trained
   /// The parameter whose new values, or moments, would not be finite; nullptr: all are.
-  const Parameter<float>* spoilt = nullptr;
+  const Parameter<T>* spoilt = nullptr;
   bool done() const { return std::isfinite(norm) && !spoilt; }
 };
 
+template <class T>
 class AdamW {
  public:
-  using Parameters = std::vector<std::unique_ptr<Parameter<float>>>;
+  using Parameters = std::vector<std::unique_ptr<Parameter<T>>>;
 
   /// Moments start at zero, for trainable parameters alone. The parameters must outlive this.
   AdamW(const Parameters& parameters, const AdamWConfig& config);
@@ -55,7 +57,7 @@ class AdamW {
   /// Scales the gradients down to a global norm of at most `clip` (0: no limit) and updates every
   /// trainable parameter, or those of its blocks that are trained. The gradients are spent then.
   /// Nothing is changed if the norm or a new value is not finite.
-  AdamWStep step(double lr, double clip);
+  AdamWStep<T> step(double lr, double clip);
 
   int steps_done() const { return steps_; }
   /// For a resume, whose moments and weights are read from a file.
@@ -64,15 +66,17 @@ class AdamW {
     small_ = false;
   }
   /// The moments of parameter i, empty if it is not trainable.
-  std::vector<float>& m(std::size_t i) { return m_[i]; }
-  std::vector<float>& v(std::size_t i) { return v_[i]; }
+  Storage<T>& m(std::size_t i) { return m_[i]; }
+  Storage<T>& v(std::size_t i) { return v_[i]; }
+  const Storage<T>& m(std::size_t i) const { return m_[i]; }
+  const Storage<T>& v(std::size_t i) const { return v_[i]; }
 
  private:
   /// What one thread updates at a time.
   struct Stretch {
-    const Parameter<float>* parameter;
-    float *w, *m, *v;
-    const float* g;
+    const Parameter<T>* parameter;
+    T *w, *m, *v;
+    const T* g;
     int count;
     bool decays;
     double squares;  // of g
@@ -82,7 +86,7 @@ class AdamW {
 
   const Parameters& parameters_;
   AdamWConfig config_;
-  std::vector<std::vector<float>> m_, v_;
+  std::vector<Storage<T>> m_, v_;
   std::vector<Stretch> stretches_;  // of the present step
   int steps_ = 0;
   bool small_ = false;  // whether all of w, m and v were small after the last step

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
-#include "runs/run_folder.h"
 #include "support/stop.h"
 
 namespace ramoe {
@@ -68,7 +66,8 @@ TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences
   return batch;
 }
 
-Trainer::Trainer(Model<float>& model, const TrainConfig& config)
+template <class T>
+Trainer<T>::Trainer(Model<T>& model, const TrainConfig& config)
     : model_(model),
       config_(config),
       optimiser_(model.parameters(),
@@ -78,25 +77,26 @@ Trainer::Trainer(Model<float>& model, const TrainConfig& config)
 namespace {
 
 /// The mean of a router loss over the layers, or no data if its weight is 0.
-template <class Loss>
-Tensor<float> mean_over_layers(Tape<float>& tape, const std::vector<Routing<float>>& routing,
-                               double weight, const Loss& loss) {
-  Tensor<float> total;
+template <class T, class Loss>
+Tensor<T> mean_over_layers(Tape<T>& tape, const std::vector<Routing<T>>& routing, double weight,
+                           const Loss& loss) {
+  Tensor<T> total;
   if (weight == 0) return total;
   const double share = 1.0 / static_cast<double>(routing.size());
   for (std::size_t l = 0; l < routing.size(); ++l)
-    total = weighted_sum<float>(tape, {{total, 1.0}, {loss(routing[l], l), share}});
+    total = weighted_sum<T>(tape, {{total, 1.0}, {loss(routing[l], l), share}});
   return total;
 }
 
-double value_of(const Tensor<float>& scalar) {
+template <class T>
+double value_of(const Tensor<T>& scalar) {
   return scalar.data ? double(scalar.data[0]) : 0.0;
 }
 
 double rows_of(const TrainingBatch& batch) {
-  const std::vector<unsigned char>& counts = batch.tokens.counts;
-  return static_cast<double>(counts.size()) -
-         static_cast<double>(std::count(counts.begin(), counts.end(), 0));
+  const std::vector<unsigned char>& scored = batch.tokens.scored;
+  return static_cast<double>(scored.size()) -
+         static_cast<double>(std::count(scored.begin(), scored.end(), 0));
 }
 
 /// The weight of a batch that has `part` of the `whole` that a loss is a mean over.
@@ -106,8 +106,9 @@ double share_of(double part, double whole) {
 
 }  // namespace
 
-Trainer::StepTotals Trainer::totals(const std::vector<TrainingBatch>& batches,
-                                    const ExtraLoss* extra) {
+template <class T>
+typename Trainer<T>::StepTotals Trainer<T>::totals(const std::vector<TrainingBatch>& batches,
+                                                   const ExtraLoss<T>* extra) {
   StepTotals totals;
   for (const TrainingBatch& batch : batches) {
     totals.targets += static_cast<double>(batch.target.size());
@@ -119,61 +120,62 @@ Trainer::StepTotals Trainer::totals(const std::vector<TrainingBatch>& batches,
 }
 
 /// f of the balance loss over all batches, from a pass that computes their routing alone.
-std::vector<std::vector<float>> Trainer::step_shares(const std::vector<TrainingBatch>& batches,
-                                                     double rows) {
-  const Tape<float>::NoGrad no_grad(tape_);
+template <class T>
+std::vector<std::vector<T>> Trainer<T>::step_shares(const std::vector<TrainingBatch>& batches,
+                                                    double rows) {
+  const typename Tape<T>::NoGrad no_grad(tape_);
   const bool pooled = config_.balance_form == "pooled";
   std::vector<std::vector<double>> choices;
   double layers = 0;
   for (const TrainingBatch& batch : batches) {
     tape_.reset();
-    const std::vector<Routing<float>> routing =
+    const std::vector<Routing<T>> routing =
         model_.forward(tape_, batch.tokens, {.routing_only = true}).routing;
     layers = static_cast<double>(routing.size());
     choices.resize(pooled ? 1 : routing.size());
     for (std::size_t l = 0; l < routing.size(); ++l) {
-      const Routing<float>& r = routing[l];
+      const Routing<T>& r = routing[l];
       std::vector<double>& sum = choices[pooled ? 0 : l];
       sum.resize(std::size_t(r.E));
-      add_choices(sum.data(), r.chosen.expert, batch.tokens.counts.data(), r.N, r.K);
+      add_choices(sum.data(), r.chosen.expert, batch.tokens.scored.data(), r.N, r.K);
     }
   }
-  std::vector<std::vector<float>> f;
+  std::vector<std::vector<T>> f;
   for (const std::vector<double>& sum : choices) {
     f.emplace_back();
     for (const double chosen : sum)
-      f.back().push_back(static_cast<float>(share_of(chosen, rows * (pooled ? layers : 1))));
+      f.back().push_back(static_cast<T>(share_of(chosen, rows * (pooled ? layers : 1))));
   }
   return f;
 }
 
-double Trainer::accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss* extra,
-                           StepReport& report) {
+template <class T>
+double Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals,
+                              ExtraLoss<T>* extra, StepReport& report) {
   tape_.reset();
-  const ForwardResult<float> forward =
+  const ForwardResult<T> forward =
       model_.forward(tape_, batch.tokens, {.logit_rows = &batch.logit_rows});
-  const unsigned char* counts = batch.tokens.counts.data();
+  const unsigned char* scored = batch.tokens.scored.data();
   const auto f = [&](std::size_t l) { return totals.f.empty() ? nullptr : totals.f[l].data(); };
-  const Tensor<float> ce = cross_entropy(tape_, forward.logits, batch.target.data());
-  const Tensor<float> balance =
-      config_.balance > 0 && config_.balance_form == "pooled"
-          ? pooled_balance_loss(tape_, forward.routing, counts, f(0))
-          : mean_over_layers(tape_, forward.routing, config_.balance,
-                             [&](const Routing<float>& r, std::size_t l) {
-                               return balance_loss(tape_, r, counts, f(l));
-                             });
-  const Tensor<float> z = mean_over_layers(
+  const Tensor<T> ce = cross_entropy(tape_, forward.logits, batch.target.data());
+  const Tensor<T> balance = config_.balance > 0 && config_.balance_form == "pooled"
+                                ? pooled_balance_loss(tape_, forward.routing, scored, f(0))
+                                : mean_over_layers(tape_, forward.routing, config_.balance,
+                                                   [&](const Routing<T>& r, std::size_t l) {
+                                                     return balance_loss(tape_, r, scored, f(l));
+                                                   });
+  const Tensor<T> z = mean_over_layers(
       tape_, forward.routing, config_.z_loss,
-      [&](const Routing<float>& r, std::size_t) { return ramoe::z_loss(tape_, r, counts); });
-  const Tensor<float> other =
-      extra ? extra->add(tape_, batch, forward, optimiser_.steps_done()) : Tensor<float>{};
+      [&](const Routing<T>& r, std::size_t) { return ramoe::z_loss(tape_, r, scored); });
+  const Tensor<T> other =
+      extra ? extra->add(tape_, batch, forward, optimiser_.steps_done()) : Tensor<T>{};
   const double targets = share_of(static_cast<double>(batch.target.size()), totals.targets);
   const double rows = share_of(rows_of(batch), totals.rows);
   const double examples = extra ? share_of(extra->count(batch), totals.examples) : 0;
-  const Tensor<float> loss = weighted_sum<float>(tape_, {{ce, targets},
-                                                         {balance, config_.balance * rows},
-                                                         {z, config_.z_loss * rows},
-                                                         {other, examples}});
+  const Tensor<T> loss = weighted_sum<T>(tape_, {{ce, targets},
+                                                 {balance, config_.balance * rows},
+                                                 {z, config_.z_loss * rows},
+                                                 {other, examples}});
   report.loss += targets * value_of(ce);
   report.balance += rows * value_of(balance);
   report.z_loss += rows * value_of(z);
@@ -183,7 +185,9 @@ double Trainer::accumulate(const TrainingBatch& batch, const StepTotals& totals,
   return value_of(loss);
 }
 
-StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, ExtraLoss* extra) {
+template <class T>
+StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
+                            ExtraLoss<T>* extra) {
   StepReport report;
   const int step = optimiser_.steps_done();
   report.rate = learning_rate(config_.schedule(), step);
@@ -196,7 +200,7 @@ StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, Ex
   for (std::size_t i = 0; i < batches.size() && finite; ++i)
     finite = std::isfinite(accumulate(batches[i], whole, extra, report));
   if (!finite) give_up("the loss", report);
-  const AdamWStep update = [&] {
+  const AdamWStep<T> update = [&] {
     const StopScope uninterrupted(nullptr);  // the weights are never left half updated
     return optimiser_.step(report.rate, config_.clip);
   }();
@@ -207,8 +211,9 @@ StepReport Trainer::step(const std::function<TrainingBatch(int micro)>& next, Ex
   return report;
 }
 
-void Trainer::give_up(const std::string& what, const StepReport& r) {
-  for (const auto& p : model_.parameters()) std::fill(p->gradient.begin(), p->gradient.end(), 0.f);
+template <class T>
+void Trainer<T>::give_up(const std::string& what, const StepReport& r) {
+  for (const auto& p : model_.parameters()) std::fill(p->gradient.begin(), p->gradient.end(), T(0));
   std::string advice =
       "The weights before this step are kept, and so are files already saved, but the same "
       "settings lead here again: begin another run with a lower learning_rate, clip or weight of "
@@ -222,85 +227,13 @@ void Trainer::give_up(const std::string& what, const StepReport& r) {
        r.gradient_norm, ", learning rate ", r.rate, "). ", advice);
 }
 
-double Trainer::tokens_per_step() const {
+template <class T>
+double Trainer<T>::tokens_per_step() const {
   return steps_done() > 0 ? tokens_ / steps_done() : 0;
 }
 
-void Trainer::save_checkpoint(const std::string& path, const CheckpointNotes& notes) const {
-  const StopScope whole(nullptr);
-  std::vector<const std::vector<float>*> values, m, v;
-  for (std::size_t i = 0; i < model_.parameters().size(); ++i) {
-    values.push_back(&model_.parameters()[i]->value);
-    m.push_back(&optimiser_.m(i));
-    v.push_back(&optimiser_.v(i));
-  }
-  std::vector<TensorToWrite> tensors = tensors_to_write(model_, "", values);
-  for (const auto& [prefix, arrays] : {std::pair{"adamw.m.", &m}, std::pair{"adamw.v.", &v}})
-    for (TensorToWrite& t : tensors_to_write(model_, prefix, *arrays))
-      tensors.push_back(std::move(t));
-  SafetensorsMetadata metadata = {{"step", std::to_string(optimiser_.steps_done())}};
-  if (!std::isnan(tokens_)) metadata["tokens"] = std::to_string(std::llround(tokens_));
-  if (notes.metrics_lines >= 0) metadata["metrics_lines"] = std::to_string(notes.metrics_lines);
-  if (!notes.run.is_null()) metadata["run"] = notes.run.dump();
-  write_safetensors(path, tensors, with_checksum(std::move(metadata)));
-}
-
-namespace {
-
-/// A whole number of at least 0 among the metadata; -1 if there is none.
-std::int64_t whole_number(const SafetensorsMetadata& metadata, const char* key) {
-  const auto found = metadata.find(key);
-  if (found == metadata.end() || found->second.empty() || found->second.size() > 18 ||
-      found->second.find_first_not_of("0123456789") != std::string::npos)
-    return -1;
-  return std::stoll(found->second);
-}
-
-}  // namespace
-
-CheckpointNotes Trainer::load_checkpoint(const std::string& path, const Json& run) {
-  const WeightFiles file(path);
-  CheckpointNotes notes;
-  notes.checked = file.files().front()->check_whole();
-  const SafetensorsMetadata& metadata = file.metadata();
-  const std::int64_t step = whole_number(metadata, "step");
-  check(step >= 0 && step < 1'000'000'000, path,
-        ": the metadata has no whole number \"step\"; this is not a training checkpoint.");
-  if (metadata.contains("run") && !run.is_null()) {
-    notes.run = Json::parse(metadata.at("run"), nullptr, false);
-    check(notes.run.is_object(), path, ": the metadata \"run\" is not a JSON object.");
-    const std::string different = identity_differences(notes.run, run);
-    check(different.empty(), path, " is the checkpoint of another run (", different, ").");
-  }
-  notes.metrics_lines = static_cast<int>(whole_number(metadata, "metrics_lines"));
-  const std::int64_t tokens = whole_number(metadata, "tokens");
-  std::vector<std::vector<float>*> values, m, v;
-  for (std::size_t i = 0; i < model_.parameters().size(); ++i) {
-    values.push_back(&model_.parameters()[i]->value);
-    m.push_back(&optimiser_.m(i));
-    v.push_back(&optimiser_.v(i));
-  }
-  // What is missing is found by reading; what is too much, as of a deeper model, by its name.
-  std::set<std::string> wanted;
-  for (const StoredTensor& t : stored_tensors(model_)) {
-    wanted.insert(t.name);
-    if (m[t.parameter]->empty()) continue;
-    wanted.insert("adamw.m." + t.name);
-    wanted.insert("adamw.v." + t.name);
-  }
-  for (const std::string& name : file.names())
-    check(wanted.contains(name), path, ": the tensor ", name,
-          " belongs to no trained part of this model; is it the checkpoint of another one?");
-  // All is checked before anything is overwritten: a file that does not fit changes nothing.
-  const auto each = [&](const auto& act) {
-    act("", values), act("adamw.m.", m), act("adamw.v.", v);
-  };
-  each(
-      [&](const char* prefix, const auto& arrays) { check_tensors(file, model_, prefix, arrays); });
-  each([&](const char* prefix, const auto& arrays) { read_tensors(file, model_, prefix, arrays); });
-  optimiser_.set_steps_done(static_cast<int>(step));
-  tokens_ = tokens >= 0 ? static_cast<double>(tokens) : std::nan("");
-  return notes;
-}
+#define RAMOE_INSTANTIATE(T) template class Trainer<T>;
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

@@ -1,4 +1,4 @@
-// Chapter 5.10 - the training step and the loop around it
+// Chapter 5.3 - the training step and the loop around it
 //
 //   L = L_CE + balance * L_balance + z * L_z + extra losses
 //
@@ -22,9 +22,9 @@
 #include <functional>
 #include <optional>
 
+#include "ch04_moe/model.h"
 #include "ch05_training/adamw.h"
 #include "ch05_training/schedule.h"
-#include "formats/model_files.h"
 #include "support/config.h"
 
 namespace ramoe {
@@ -68,14 +68,15 @@ struct TrainingSequence {
 TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences, int pad, int bos);
 
 /// A loss beside cross-entropy: a mean over examples.
+template <class T>
 class ExtraLoss {
  public:
   virtual ~ExtraLoss() = default;
   /// How many examples of the batch the loss is a mean over: its share in a step of several.
   virtual int count(const TrainingBatch& batch) const = 0;
   /// A scalar already weighted, or a tensor without data for none.
-  virtual Tensor<float> add(Tape<float>& tape, const TrainingBatch& batch,
-                            const ForwardResult<float>& forward, int step) = 0;
+  virtual Tensor<T> add(Tape<T>& tape, const TrainingBatch& batch, const ForwardResult<T>& forward,
+                        int step) = 0;
 };
 
 /// What one step measured.
@@ -84,35 +85,30 @@ struct StepReport {
   std::size_t tokens = 0;
 };
 
-/// What a checkpoint says beside weights, moments and step.
-struct CheckpointNotes {
-  Json run;                // whose it is (run_identity), or null
-  int metrics_lines = -1;  // of metrics.jsonl when it was saved; -1: not known
-  bool checked = false;    // when read: whether it has a checksum; old ones have none
-};
-
+template <class T>
 class Trainer {
  public:
   /// The model must outlive the trainer. Parameters that are not trainable stay as they are.
-  Trainer(Model<float>& model, const TrainConfig& config);
+  Trainer(Model<T>& model, const TrainConfig& config);
 
   /// One optimiser step from `config.accumulate` batches given by `next(micro)`; those without a
   /// row, as where an epoch ends, are passed over. Error, naming step and part, if a loss, the
   /// gradient norm or the update is not finite; weights and moments are then unchanged, as they
   /// are when it is Interrupted.
-  StepReport step(const std::function<TrainingBatch(int micro)>& next, ExtraLoss* extra = nullptr);
+  StepReport step(const std::function<TrainingBatch(int micro)>& next,
+                  ExtraLoss<T>* extra = nullptr);
 
   int steps_done() const { return optimiser_.steps_done(); }
   /// Mean over all steps so far, those before a resume too; padding counts. NaN after a resume from
   /// an old checkpoint, which does not say.
   double tokens_per_step() const;
 
-  /// Weights, moments, step number and notes in one file with a checksum, so that a kill leaves a
-  /// consistent state.
-  void save_checkpoint(const std::string& path, const CheckpointNotes& notes = {}) const;
-  /// Error: the file is damaged, or belongs to another run than `run` (null: any; what differs is
-  /// named) or to another model (tensor and shapes are named). Nothing has changed then.
-  CheckpointNotes load_checkpoint(const std::string& path, const Json& run = nullptr);
+  Model<T>& model() const { return model_; }
+  /// What a checkpoint holds beside the weights; `tokens` of all steps so far, NaN: not known.
+  AdamW<T>& optimiser() { return optimiser_; }
+  const AdamW<T>& optimiser() const { return optimiser_; }
+  double tokens() const { return tokens_; }
+  void set_tokens(double tokens) { tokens_ = tokens; }
 
   const Arena& arena() const { return arena_; }
 
@@ -120,22 +116,21 @@ class Trainer {
   /// What the losses of a step are means over, and f of its balance loss.
   struct StepTotals {
     double targets = 0, rows = 0, examples = 0;
-    std::vector<std::vector<float>> f;  // (L,E), pooled (1,E); empty: each batch has its own
+    std::vector<std::vector<T>> f;  // (L,E), pooled (1,E); empty: each batch has its own
   };
-  StepTotals totals(const std::vector<TrainingBatch>& batches, const ExtraLoss* extra);
-  std::vector<std::vector<float>> step_shares(const std::vector<TrainingBatch>& batches,
-                                              double rows);
-  double accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss* extra,
+  StepTotals totals(const std::vector<TrainingBatch>& batches, const ExtraLoss<T>* extra);
+  std::vector<std::vector<T>> step_shares(const std::vector<TrainingBatch>& batches, double rows);
+  double accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss<T>* extra,
                     StepReport& report);
   /// Ends a step of which `what` is not finite with an Error; the gradients are cleared.
   [[noreturn]] void give_up(const std::string& what, const StepReport& report);
 
-  Model<float>& model_;
+  Model<T>& model_;
   TrainConfig config_;
-  mutable AdamW optimiser_;
+  AdamW<T> optimiser_;
   double tokens_ = 0;  // of all steps: a whole number
   Arena arena_;
-  Tape<float> tape_;
+  Tape<T> tape_;
 };
 
 }  // namespace ramoe

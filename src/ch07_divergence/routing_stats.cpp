@@ -11,7 +11,7 @@ int mean_routing(std::vector<double>& q, const Routing<float>& routing, const To
   int counted = 0;
   for (int t = std::max(0, span.begin); t < std::min(batch.T, span.end); ++t) {
     const int n = b * batch.T + t;
-    if (!batch.counts[std::size_t(n)]) continue;
+    if (!batch.scored[std::size_t(n)]) continue;
     ++counted;
     for (int e = 0; e < routing.E; ++e)
       q[std::size_t(e)] += double(row(routing.probabilities.p, n, routing.E)[e]);
@@ -27,7 +27,7 @@ void usage(std::vector<double>& u, const Routing<float>& routing, const TokenBat
   u.assign(static_cast<std::size_t>(routing.E), 0.0);
   for (int t = std::max(0, span.begin); t < std::min(batch.T, span.end); ++t) {
     const int n = b * batch.T + t;
-    if (!batch.counts[std::size_t(n)]) continue;
+    if (!batch.scored[std::size_t(n)]) continue;
     for (int k = 0; k < routing.K; ++k)
       u[std::size_t(row(routing.chosen.expert, n, routing.K)[k])] += 1.0 / counted;
   }

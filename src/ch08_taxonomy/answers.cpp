@@ -75,7 +75,7 @@ std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts
           " positions. Shorten it, or lower --max_new_tokens.");
   }
   check_cache(model.config(), inputs, options);
-  CachedMoe cached(model, options.hook);
+  CachedMoe<float> cached(model, options.hook);
   GenerateOptions generation;
   generation.max_new_tokens = options.max_new_tokens;
   generation.batch = options.batch;

@@ -26,8 +26,8 @@ struct AnswerOptions {
   int max_new_tokens;
   int batch = 64;
   int batch_tokens = 8192;
-  std::string stop;                  // for load_base(): ends an answer; empty: as the base run says
-  const RouterHook* hook = nullptr;  // steers the model while it answers (chapter 11.2)
+  std::string stop;  // for load_base(): ends an answer; empty: as the base run says
+  const RouterHook<float>* hook = nullptr;  // steers the model while it answers (chapter 11.2)
   std::string title;  // of the progress shown on stderr when it takes long; empty: none
   Watch watch;        // is told of the questions answered, and then nothing is shown here
 

@@ -31,7 +31,7 @@ struct Part {
 std::vector<int> counted_rows(const TokenBatch& batch, const AlignedSequence& sequence) {
   std::vector<int> rows;
   for (int t = std::max(0, sequence.span.begin); t < std::min(batch.T, sequence.span.end); ++t)
-    if (batch.counts[std::size_t(sequence.b * batch.T + t)])
+    if (batch.scored[std::size_t(sequence.b * batch.T + t)])
       rows.push_back(sequence.b * batch.T + t);
   check(!rows.empty(), "sequence ", sequence.b,
         " of the batch has no token to align in its span; is the question empty?");

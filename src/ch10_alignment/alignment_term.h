@@ -3,7 +3,7 @@
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
 // L_align is the mean over the aligned examples of the whole step, however its rows are cut into
-// batches (chapter 5.10).
+// batches (chapter 5.3).
 //
 // Every choice of the method is one key here, so that an ablation changes one key. The defaults
 // follow the facts: ci examples, the alignment zone, the task experts, the frozen base model's
@@ -64,7 +64,7 @@ std::vector<bool> aligned_examples(const std::string& key,
 /// lambda at a step of `steps`: constant, warmup (rises over the first half), decay (falls to 0).
 double lambda_at(const AlignmentConfig& config, int step, int steps);
 
-class AlignmentTerm : public ExtraLoss {
+class AlignmentTerm : public ExtraLoss<float> {
  public:
   /// `model` must be the base model still: its routing of the English sides is computed here and
   /// kept. TrainingSequence::example of a batch is the number of its example.

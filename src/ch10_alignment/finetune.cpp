@@ -73,8 +73,9 @@ TrainingBatch FinetuneBatches::batch(std::int64_t number) {
                        static_cast<int>(number % accumulate_), pad_, bos_);
 }
 
-void finetune(Trainer& trainer, FinetuneBatches& batches, const TrainConfig& config,
-              ExtraLoss* extra, const std::function<bool(int step, const StepReport&)>& watch) {
+void finetune(Trainer<float>& trainer, FinetuneBatches& batches, const TrainConfig& config,
+              ExtraLoss<float>* extra,
+              const std::function<bool(int step, const StepReport&)>& watch) {
   while (trainer.steps_done() < config.steps) {
     const int step = trainer.steps_done();
     const std::int64_t at = std::int64_t{step} * config.accumulate;

@@ -43,7 +43,8 @@ class FinetuneBatches {
 
 /// Trains until config.steps are done; `extra` may be nullptr (SFT). `watch` is called after each
 /// step and ends the loop by returning false.
-void finetune(Trainer& trainer, FinetuneBatches& batches, const TrainConfig& config,
-              ExtraLoss* extra, const std::function<bool(int step, const StepReport&)>& watch);
+void finetune(Trainer<float>& trainer, FinetuneBatches& batches, const TrainConfig& config,
+              ExtraLoss<float>* extra,
+              const std::function<bool(int step, const StepReport&)>& watch);
 
 }  // namespace ramoe

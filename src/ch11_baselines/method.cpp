@@ -13,8 +13,8 @@ class Sft : public Method {
 class RaMoe : public Method {
  public:
   std::string name() const override { return "ramoe"; }
-  std::unique_ptr<ExtraLoss> extra_loss(Model<float>& model,
-                                        const MethodContext& c) const override {
+  std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model,
+                                               const MethodContext& c) const override {
     return std::make_unique<AlignmentTerm>(model, c.alignment, c.stages, c.examples, c.steps,
                                            c.seed);
   }
@@ -32,8 +32,8 @@ class Rise : public Method {
 class Sara : public Method {
  public:
   std::string name() const override { return "sara"; }
-  std::unique_ptr<ExtraLoss> extra_loss(Model<float>& model,
-                                        const MethodContext& c) const override {
+  std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model,
+                                               const MethodContext& c) const override {
     AlignmentConfig js;
     js.lambda = c.config.sara_weight;
     js.divergence = "js";
@@ -68,7 +68,7 @@ void Method::prepare(Model<float>& model, const MethodContext&) const {
   }
 }
 
-std::unique_ptr<ExtraLoss> Method::extra_loss(Model<float>&, const MethodContext&) const {
+std::unique_ptr<ExtraLoss<float>> Method::extra_loss(Model<float>&, const MethodContext&) const {
   return nullptr;
 }
 

@@ -50,8 +50,8 @@ class Method {
   /// Before the optimiser is made: chooses what is trained. The default trains everything.
   virtual void prepare(Model<float>& model, const MethodContext& context) const;
   /// The loss beside cross-entropy, or nullptr. `model` still holds the base weights.
-  virtual std::unique_ptr<ExtraLoss> extra_loss(Model<float>& model,
-                                                const MethodContext& context) const;
+  virtual std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model,
+                                                       const MethodContext& context) const;
 };
 
 /// Error: unknown name, with the nearest.

@@ -25,7 +25,7 @@ struct SteeringConfig {
   void list(FieldList& fields);
 };
 
-class RoutingSteering : public RouterHook {
+class RoutingSteering : public RouterHook<float> {
  public:
   /// Steers the layers of the zone towards at most K = `most` of their task experts.
   RoutingSteering(const SteeringConfig& config, Zone zone, const TaskExperts& experts, int most);

@@ -376,6 +376,7 @@ Json results_json(const ResultsInput& input) {
                        {"count", part.estimate.count}});
     json["claims"].push_back({{"id", claim.id},
                               {"statement", claim.statement},
+                              {"how", claim.how},
                               {"verdict", verdict_text(claim.verdict())},
                               {"parts", parts}});
   }

@@ -13,42 +13,42 @@
 namespace ramoe {
 namespace {
 
+/// A parameter of the list; none has the number -1.
+struct Listed {
+  int number = -1;
+  Shape shape;
+};
+
 /// Collects the stored tensors of one model, parameter by parameter.
 class Lister {
  public:
-  explicit Lister(const Model<float>& model) {
-    for (std::size_t i = 0; i < model.parameters().size(); ++i)
-      index_[model.parameters()[i].get()] = i;
+  void vector(const Listed& p, const std::string& name) {
+    if (p.number >= 0) list_.push_back({name, {p.shape[0]}, std::size_t(p.number), 0, 0, false});
   }
-
-  void vector(const Parameter<float>* p, const std::string& name) {
-    if (p) list_.push_back({name, {p->shape[0]}, index_.at(p), 0, 0, false});
-  }
-  void rows(const Parameter<float>* p, const std::string& name) {
-    list_.push_back({name, {p->shape[0], p->shape[1]}, index_.at(p), 0, 0, false});
+  void rows(const Listed& p, const std::string& name) {
+    list_.push_back({name, {p.shape[0], p.shape[1]}, std::size_t(p.number), 0, 0, false});
   }
   /// Columns [column, column+out) of block e of a parameter (..,in,width), as (out,in).
-  void matrix(const Parameter<float>* p, const std::string& name, int e, int column, int out) {
-    const int rank = p->shape.rank();
-    const std::size_t in = std::size_t(p->shape[rank - 2]), width = std::size_t(p->shape[rank - 1]);
+  void matrix(const Listed& p, const std::string& name, int e, int column, int out) {
+    const int rank = p.shape.rank();
+    const std::size_t in = std::size_t(p.shape[rank - 2]), width = std::size_t(p.shape[rank - 1]);
     list_.push_back({name,
                      {out, static_cast<std::int64_t>(in)},
-                     index_.at(p),
+                     std::size_t(p.number),
                      std::size_t(e) * in * width + std::size_t(column),
                      width,
                      true});
   }
-  void matrix(const Parameter<float>* p, const std::string& name) {
-    if (p) matrix(p, name, 0, 0, p->shape[p->shape.rank() - 1]);
+  void matrix(const Listed& p, const std::string& name) {
+    if (p.number >= 0) matrix(p, name, 0, 0, p.shape[p.shape.rank() - 1]);
   }
   std::vector<StoredTensor> take() { return std::move(list_); }
 
  private:
-  std::map<const Parameter<float>*, std::size_t> index_;
   std::vector<StoredTensor> list_;
 };
 
-void list_layer(Lister& list, const ModelConfig& c, const LayerParameters<float>& p, int l) {
+void store_layer(Lister& list, const ModelConfig& c, const LayerOf<Listed>& p, int l) {
   const std::string at = "model.layers." + std::to_string(l) + ".";
   const std::string attn = at + "self_attn.", mlp = at + "mlp.";
   const int H = c.moe_intermediate_size;
@@ -63,7 +63,7 @@ void list_layer(Lister& list, const ModelConfig& c, const LayerParameters<float>
   list.vector(p.q_norm, attn + "q_norm.weight");
   list.vector(p.k_norm, attn + "k_norm.weight");
   list.vector(p.norm2, at + "post_attention_layernorm.weight");
-  if (p.dense_gate_up) {
+  if (p.dense_gate_up.number >= 0) {
     const int I = c.intermediate_size;
     list.matrix(p.dense_gate_up, mlp + "gate_proj.weight", 0, 0, I);
     list.matrix(p.dense_gate_up, mlp + "up_proj.weight", 0, I, I);
@@ -77,7 +77,7 @@ void list_layer(Lister& list, const ModelConfig& c, const LayerParameters<float>
     list.matrix(p.gate_up, expert + "up_proj.weight", e, H, H);
     list.matrix(p.down, expert + "down_proj.weight", e, 0, c.hidden_size);
   }
-  if (!p.shared_gate_up) return;
+  if (p.shared_gate_up.number < 0) return;
   const int shared = c.shared_expert_intermediate_size;
   list.matrix(p.shared_gate_up, mlp + "shared_expert.gate_proj.weight", 0, 0, shared);
   list.matrix(p.shared_gate_up, mlp + "shared_expert.up_proj.weight", 0, shared, shared);
@@ -181,21 +181,28 @@ bool is_computed(const std::string& name) {
 
 }  // namespace
 
-std::vector<StoredTensor> stored_tensors(const Model<float>& model) {
-  Lister list(model);
-  const ModelConfig& c = model.config();
-  list.rows(model.embedding(), "model.embed_tokens.weight");
-  for (int l = 0; l < c.num_hidden_layers; ++l) list_layer(list, c, model.layer(l), l);
-  list.vector(model.final_norm(), "model.norm.weight");
-  list.matrix(model.lm_head(), "lm_head.weight");
+std::vector<StoredTensor> stored_tensors(const ModelConfig& config) {
+  ModelConfig c = config;
+  c.resolve_widths();
+  int number = 0;
+  const auto model =
+      list_parameters<Listed>(c, [&](const std::string&, const Shape& shape, double) {
+        return Listed{number++, shape};
+      });
+  Lister list;
+  list.rows(model.embedding, "model.embed_tokens.weight");
+  for (int l = 0; l < c.num_hidden_layers; ++l)
+    store_layer(list, c, model.layers[std::size_t(l)], l);
+  list.vector(model.final_norm, "model.norm.weight");
+  list.matrix(model.lm_head, "lm_head.weight");
   return list.take();
 }
 
-std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std::string& prefix,
+std::vector<TensorToWrite> tensors_to_write(const ModelConfig& config, const std::string& prefix,
                                             const std::vector<const std::vector<float>*>& arrays,
                                             const SavedForm& form) {
   std::vector<TensorToWrite> result;
-  for (const StoredTensor& t : stored_tensors(model)) {
+  for (const StoredTensor& t : stored_tensors(config)) {
     const std::vector<float>* array = arrays[t.parameter];
     if (array->empty()) continue;
     const std::string dtype = form.dtype(t.name);
@@ -208,7 +215,7 @@ std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std
 std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const SavedForm& form) {
   std::vector<const std::vector<float>*> values;
   for (const auto& p : model.parameters()) values.push_back(&p->value);
-  return tensors_to_write(model, "", values, form);
+  return tensors_to_write(model.config(), "", values, form);
 }
 
 namespace {
@@ -252,14 +259,14 @@ void check_tied_head(const WeightFiles& files, const Model<float>& model,
 
 }  // namespace
 
-void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+void check_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                    const std::vector<std::vector<float>*>& arrays) {
-  check_stored(files, stored_tensors(model), prefix, arrays);
+  check_stored(files, stored_tensors(config), prefix, arrays);
 }
 
-void read_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+void read_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                   const std::vector<std::vector<float>*>& arrays) {
-  const std::vector<StoredTensor> tensors = stored_tensors(model);
+  const std::vector<StoredTensor> tensors = stored_tensors(config);
   check_stored(files, tensors, prefix, arrays);
   read_stored(files, tensors, prefix, arrays);
 }
@@ -268,20 +275,20 @@ std::map<std::string, std::string> saved_dtypes(const std::string& choice,
                                                 const std::string& folder,
                                                 const Model<float>& model) {
   std::map<std::string, std::string> dtypes;
-  const std::vector<StoredTensor> tensors = stored_tensors(model);
+  const std::vector<StoredTensor> tensors = stored_tensors(model.config());
   if (choice == "bf16")
     for (const StoredTensor& t : tensors) dtypes[t.name] = "BF16";
   if (choice != "as_loaded") return dtypes;
   const WeightFiles files(folder);
   std::map<std::size_t, std::string> dtype_from_parameter;
-  for (const StoredTensor& t : stored_tensors_in(files, model))
+  for (const StoredTensor& t : stored_tensors_in(files, model.config()))
     dtype_from_parameter[t.parameter] = files.info(t.name).dtype;
   for (const StoredTensor& t : tensors) dtypes[t.name] = dtype_from_parameter.at(t.parameter);
   return dtypes;
 }
 
 void round_values(Model<float>& model, const SavedForm& form) {
-  for (const StoredTensor& t : stored_tensors(model)) {
+  for (const StoredTensor& t : stored_tensors(model.config())) {
     const std::string dtype = form.dtype(t.name);
     if (dtype == "F32") continue;
     std::vector<float>& value = model.parameters()[t.parameter]->value;
@@ -321,7 +328,7 @@ std::unique_ptr<Model<float>> load_model(const std::string& folder, const ModelC
   check(config.tie_word_embeddings || files.has(kHead), files.path(), ": there is no tensor ",
         kHead, ", the output layer. If it is the embedding, set tie_word_embeddings = true in ",
         config_path, "; otherwise fetch the missing file.");
-  const std::vector<StoredTensor> tensors = stored_tensors_in(files, *model);
+  const std::vector<StoredTensor> tensors = stored_tensors_in(files, model->config());
   std::set<std::string> wanted;
   for (const StoredTensor& t : tensors) wanted.insert(t.name);
   if (spare_head) wanted.insert(kHead);

@@ -28,7 +28,7 @@ namespace ramoe {
 struct StoredTensor {
   std::string name;
   TensorShape shape;
-  std::size_t parameter;  // index into Model::parameters()
+  std::size_t parameter;  // number in list_parameters, index into Model::parameters()
   std::size_t begin, stride;
   bool transposed;
   TensorShape whole = {};      // of a part of a tensor of the file: the shape of all of it
@@ -41,10 +41,11 @@ struct StoredTensor {
     return transposed ? begin + i * stride + o : begin + o * in() + i;
   }
 };
-std::vector<StoredTensor> stored_tensors(const Model<float>& model);
+/// All tensors of a model.
+std::vector<StoredTensor> stored_tensors(const ModelConfig& config);
 /// The same under the names and in the layout that these files have. Error: fused experts of
 /// another shape.
-std::vector<StoredTensor> stored_tensors_in(const WeightFiles& files, const Model<float>& model);
+std::vector<StoredTensor> stored_tensors_in(const WeightFiles& files, const ModelConfig& config);
 
 /// How a model is saved: `config` as its config.json, ours if it is empty; and the dtype of each
 /// tensor that is not F32, by name.
@@ -59,7 +60,7 @@ struct SavedForm {
 };
 /// The entries for a safetensors file of any arrays shaped like the parameters (values, moments).
 /// `arrays[p]` belongs to parameter p; empty ones are left out. Must outlive the write.
-std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const std::string& prefix,
+std::vector<TensorToWrite> tensors_to_write(const ModelConfig& config, const std::string& prefix,
                                             const std::vector<const std::vector<float>*>& arrays,
                                             const SavedForm& form = {});
 /// The entries of a model file: the values of all parameters.
@@ -67,10 +68,10 @@ std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const Sav
 /// Reads such entries back, converted to fp32 and turned on the way from the mapped file: beside
 /// the arrays no tensor is held twice. Everything is checked before the first value is written.
 /// Error, named: a missing tensor, another shape or dtype, a value that is not finite.
-void read_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+void read_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                   const std::vector<std::vector<float>*>& arrays);
 /// The check alone. Error: as above, but for the values.
-void check_tensors(const WeightFiles& files, const Model<float>& model, const std::string& prefix,
+void check_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                    const std::vector<std::vector<float>*>& arrays);
 
 /// The dtypes for "fp32", "bf16" or "as_loaded": those that the tensors have in a model's folder.

@@ -83,12 +83,12 @@ Fused find_layout(const WeightFiles& files, const std::string& base, const Model
 
 }  // namespace
 
-std::vector<StoredTensor> stored_tensors_in(const WeightFiles& files, const Model<float>& model) {
+std::vector<StoredTensor> stored_tensors_in(const WeightFiles& files, const ModelConfig& config) {
   std::vector<StoredTensor> result;
   const bool bare = !files.has("model.embed_tokens.weight") && files.has("embed_tokens.weight");
   std::string fused_base;  // of the layer at hand, if its experts are fused
   Fused fused{};
-  for (StoredTensor& t : stored_tensors(model)) {
+  for (StoredTensor& t : stored_tensors(config)) {
     if (bare && t.name.starts_with(kPrefix)) t.name = t.name.substr(kPrefix.size());
     const std::size_t at = t.name.find(kExperts);
     if (at == std::string::npos) {
@@ -104,7 +104,7 @@ std::vector<StoredTensor> stored_tensors_in(const WeightFiles& files, const Mode
       result.push_back(std::move(t));
       continue;
     }
-    if (base != fused_base) fused = find_layout(files, base, model.config());
+    if (base != fused_base) fused = find_layout(files, base, config);
     fused_base = base;
     if (!fused.turned)
       result.push_back(fused.part(t, std::stoi(expert), matrix));

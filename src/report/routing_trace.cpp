@@ -39,7 +39,7 @@ PassageRouting passage_routing(Model<float>& model, const std::vector<int>& sequ
   const ForwardResult<float> forward = model.forward(tape, batch, {.routing_only = true});
   PassageRouting result;
   for (int t = 0; t < batch.T; ++t)
-    if (batch.counts[std::size_t(t)]) result.ids.push_back(sequence[std::size_t(t)]);
+    if (batch.scored[std::size_t(t)]) result.ids.push_back(sequence[std::size_t(t)]);
   for (const Routing<float>& routing : forward.routing) {
     std::vector<double> q;
     check(mean_routing(q, routing, batch, 0, {}) > 0, "a passage has no token besides BOS.");
@@ -47,7 +47,7 @@ PassageRouting passage_routing(Model<float>& model, const std::vector<int>& sequ
     result.chosen.emplace_back();
     for (int t = 0; t < batch.T; ++t) {
       const int* expert = row(routing.chosen.expert, t, routing.K);
-      if (batch.counts[std::size_t(t)])
+      if (batch.scored[std::size_t(t)])
         result.chosen.back().push_back(std::vector<int>(expert, expert + routing.K));
     }
   }

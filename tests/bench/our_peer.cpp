@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "bench/bench.h"
+#include "formats/model_files.h"
 #include "support/parallel.h"
 
 namespace ramoe {
@@ -63,7 +64,7 @@ class Stepper {
  private:
   Model<float> model_;
   TrainingBatch batch_;
-  Trainer trainer_;
+  Trainer<float> trainer_;
 };
 
 class OurPeer {
@@ -118,7 +119,7 @@ class OurPeer {
 
  private:
   Model<float> still_;  // not trained: what generates
-  CachedMoe cached_;
+  CachedMoe<float> cached_;
   Stepper moe_, dense_;
   std::map<std::size_t, std::vector<std::vector<int>>> prompts_;
 };

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "ch01_tensor/gemm_bf16.h"
 #include "ch02_autograd/gradcheck.h"
+#include "fast/gemm_bf16.h"
 #include "support/compare.h"
 
 namespace ramoe {

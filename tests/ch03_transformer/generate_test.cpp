@@ -206,7 +206,7 @@ TEST(SampleToken, FrequenciesAreTheSoftmax) {
 }
 
 TEST(KvCache, LayersLieApart) {
-  KvCache cache(3, 2, 5, 4);
+  KvCache<float> cache(3, 2, 5, 4);
   EXPECT_EQ(cache.k.size(), 120u);
   EXPECT_EQ(cache.keys(2) - cache.keys(0), 80);
   EXPECT_EQ(cache.values(1) - cache.values(0), 40);

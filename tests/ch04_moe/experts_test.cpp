@@ -7,9 +7,9 @@
 #include <limits>
 #include <ostream>
 
-#include "ch01_tensor/gemm_bf16.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch02_autograd/gradcheck.h"
+#include "fast/gemm_bf16.h"
 #include "support/compare.h"
 #include "support/parallel.h"
 

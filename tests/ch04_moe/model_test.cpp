@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "ch01_tensor/gemm_bf16.h"
 #include "ch04_moe/tiny_model.h"
+#include "fast/gemm_bf16.h"
 #include "support/parallel.h"
 
 namespace ramoe {
@@ -24,7 +24,7 @@ std::vector<float> real_logits(Model<float>& model, const TokenBatch& batch) {
   std::vector<float> logits;
   const int V = model.config().vocab_size;
   for (int n = 0; n < batch.B * batch.T; ++n)
-    if (batch.real[std::size_t(n)])
+    if (batch.is_token[std::size_t(n)])
       logits.insert(logits.end(), row(result.logits.data, n, V), row(result.logits.data, n + 1, V));
   EXPECT_EQ(tape.operations(), 0u);
   return logits;
@@ -37,8 +37,8 @@ TEST(MakeBatch, PadsOnTheRightAndMarksWhatCounts) {
   EXPECT_EQ(b.token, (std::vector<int>{0, 5, 2, 2, 0, 7, 0, 2}));
   EXPECT_EQ(b.position, (std::vector<int>{0, 1, 2, 3, 0, 1, 2, 3}));
   EXPECT_EQ(b.length, (std::vector<int>{2, 4}));
-  EXPECT_EQ(b.real, (std::vector<unsigned char>{1, 1, 0, 0, 1, 1, 1, 1}));
-  EXPECT_EQ(b.counts, (std::vector<unsigned char>{0, 1, 0, 0, 0, 1, 0, 1}));
+  EXPECT_EQ(b.is_token, (std::vector<unsigned char>{1, 1, 0, 0, 1, 1, 1, 1}));
+  EXPECT_EQ(b.scored, (std::vector<unsigned char>{0, 1, 0, 0, 0, 1, 0, 1}));
   EXPECT_TRUE(mentions(error_of([] { make_batch({{1}, {}}, 2, 0); }), "sequence 1"));
 }
 
@@ -75,7 +75,7 @@ TEST(Model, PaddingAndNeighboursDoNotChangeASequence) {
     // The same sums over the same values; only how rows fall into blocks may differ.
     EXPECT_EQ(difference(together, alone, 1e-5, 1e-5), "") << family;
     for (std::size_t n = 0; n < batch.token.size(); ++n)
-      if (!batch.real[n]) batch.token[n] = 8;
+      if (!batch.is_token[n]) batch.token[n] = 8;
     EXPECT_EQ(difference(real_logits(model, batch), together, 0, 0), "") << family;
   }
 }
@@ -106,7 +106,7 @@ TEST(Model, CachedDecodingEqualsTheWholeForward) {
   for (const char* family : kFamilyNames) {
     Model<float> model(tiny_config(family, family == kFamilyNames[1]), 3);
     stir(model, 1);
-    CachedMoe cached(model);
+    CachedMoe<float> cached(model);
     const Sequences full = {{0, 3, 4, 5, 9, 1, 7}, {0, 6, 6, 2, 10}, {7, 8, 10, 3, 0, 4}};
     // After the prompts of 3, 1 and 2 tokens come four steps; sequence 1 leaves after two.
     Sequences seen = {{0, 3, 4}, {0}, {7, 8}};
@@ -136,7 +136,7 @@ TEST(Model, CachedDecodingEqualsTheWholeForward) {
 TEST(Model, GenerateInBatchesEqualsOneByOne) {
   Model<float> model(tiny_config("qwen2_moe", false), 3);
   stir(model, 1);
-  CachedMoe cached(model);
+  CachedMoe<float> cached(model);
   const Sequences prompts = {{0, 3, 4}, {0}, {7, 8, 9, 10, 1}, {0, 3, 4}, {5, 5}};
   for (const double temperature : {0.0, 1.0}) {
     GenerateOptions options{.max_new_tokens = 12, .eos = {4}, .batch = 1};
@@ -161,7 +161,7 @@ TEST(Model, BadBatchesAreErrors) {
   EXPECT_TRUE(mentions(attempt({0, 11}), "token 11"));
   EXPECT_EQ(attempt(std::vector<int>(32, 3)), "no error");
   EXPECT_TRUE(mentions(attempt(std::vector<int>(33, 3)), "sequence 1 has 33 tokens"));
-  CachedMoe cached(model);
+  CachedMoe<float> cached(model);
   EXPECT_TRUE(mentions(error_of([&] { cached.step({1}); }), "batch of 0"));
   cached.start({{0, 1}}, 3);
   EXPECT_TRUE(mentions(error_of([&] { cached.step({1, 2}); }), "2 tokens for a batch of 1"));

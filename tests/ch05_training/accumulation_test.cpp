@@ -23,7 +23,7 @@ TrainingBatch uneven_piece(int batch, int micro) {
 }
 
 /// Mean over the examples of (number + 1) times the sum of the final norm's weights.
-class MeanOfExamples : public ExtraLoss {
+class MeanOfExamples : public ExtraLoss<float> {
  public:
   explicit MeanOfExamples(Model<float>& model) : model_(model) {}
   int count(const TrainingBatch& batch) const override {
@@ -63,7 +63,7 @@ struct Cut {
     config.clip = 2;
     config.adam_eps = 1e-3;  // sizes of gradients matter, not their signs alone
     MeanOfExamples extra(model);
-    Trainer trainer(model, config);
+    Trainer<float> trainer(model, config);
     for (int step = 0; step < 3; ++step)
       reports.push_back(
           trainer.step([&](int micro) { return uneven_piece(batch, micro); }, &extra));
@@ -107,7 +107,7 @@ TEST(Accumulation, AStepIsAMeanOverItsTargetsNotOverItsBatches) {
   const auto report_of = [&](const std::vector<TrainingSequence>& chosen, int accumulate) {
     Model<float> model(tiny_config("olmoe", false), 1);
     config.accumulate = accumulate;
-    Trainer trainer(model, config);
+    Trainer<float> trainer(model, config);
     return trainer.step([&](int micro) {
       return make_training_batch(accumulate == 1 ? chosen : std::vector{chosen[std::size_t(micro)]},
                                  kPad, kBos);

@@ -90,8 +90,8 @@ TEST(AdamW, SameBitsOnAnyNumberOfThreads) {
 }
 
 /// A matrix, a vector, the embedding and a block of experts, all 1 with gradient 0.
-AdamW::Parameters some_parameters() {
-  AdamW::Parameters p;
+AdamW<float>::Parameters some_parameters() {
+  AdamW<float>::Parameters p;
   p.push_back(std::make_unique<Parameter<float>>("layers.0.q_proj", Shape{2, 3}));
   p.push_back(std::make_unique<Parameter<float>>("layers.0.q_bias", Shape{3}));
   p.push_back(std::make_unique<Parameter<float>>("embed_tokens", Shape{4, 2}));
@@ -101,8 +101,8 @@ AdamW::Parameters some_parameters() {
 }
 
 TEST(AdamW, OnlyMatricesDecay) {
-  const AdamW::Parameters p = some_parameters();
-  AdamW optimiser(p, {0.9, 0.95, 1e-8, 0.5});
+  const AdamW<float>::Parameters p = some_parameters();
+  AdamW<float> optimiser(p, {0.9, 0.95, 1e-8, 0.5});
   EXPECT_EQ(optimiser.step(0.5, 1).norm, 0);  // no gradient: only decay moves anything
   for (const std::size_t i : {0u, 3u})
     for (const float w : p[i]->value) EXPECT_EQ(w, 0.75f) << p[i]->name;
@@ -117,8 +117,8 @@ TEST(AdamW, ClipsByTheGlobalNorm) {
   };
   // Gradients 3 and 4 in two parameters: norm 5 in all.
   for (const Case c : {Case{0, 1}, {10, 1}, {1, 0.2}}) {
-    const AdamW::Parameters p = some_parameters();
-    AdamW optimiser(p, {0.9, 0.95, 1e-8, 0});
+    const AdamW<float>::Parameters p = some_parameters();
+    AdamW<float> optimiser(p, {0.9, 0.95, 1e-8, 0});
     p[0]->gradient[2] = 3;
     p[1]->gradient[0] = -4;
     EXPECT_NEAR(optimiser.step(0.1, c.clip).norm, 5, 1e-12);
@@ -130,9 +130,9 @@ TEST(AdamW, ClipsByTheGlobalNorm) {
 }
 
 TEST(AdamW, FrozenParametersAreNeitherReadNorWritten) {
-  const AdamW::Parameters p = some_parameters();
+  const AdamW<float>::Parameters p = some_parameters();
   p[0]->trainable = false;
-  AdamW optimiser(p, {});
+  AdamW<float> optimiser(p, {});
   EXPECT_TRUE(optimiser.m(0).empty());
   EXPECT_TRUE(optimiser.v(0).empty());
   p[0]->want_gradient()[0] = float(kNan);  // would spoil the norm
@@ -145,8 +145,8 @@ TEST(AdamW, FrozenParametersAreNeitherReadNorWritten) {
 // What the last step left in a gradient is nobody's: a parameter that the loss does not reach has
 // gradient zero, and one that is frozen meanwhile stays spent.
 TEST(AdamW, SpentGradientsCountAsZero) {
-  const AdamW::Parameters p = some_parameters();
-  AdamW optimiser(p, {0.9, 0.95, 1e-8, 0});
+  const AdamW<float>::Parameters p = some_parameters();
+  AdamW<float> optimiser(p, {0.9, 0.95, 1e-8, 0});
   p[1]->gradient[0] = 3;
   p[3]->gradient[1] = 4;
   EXPECT_EQ(optimiser.step(0.1, 0).norm, 5);
@@ -159,14 +159,14 @@ TEST(AdamW, SpentGradientsCountAsZero) {
 
 TEST(AdamW, ANormThatIsNotFiniteUpdatesNothing) {
   for (const double bad : {double(kNan), double(INFINITY), -double(INFINITY)}) {
-    const AdamW::Parameters p = some_parameters();
-    AdamW optimiser(p, {});
+    const AdamW<float>::Parameters p = some_parameters();
+    AdamW<float> optimiser(p, {});
     p[1]->gradient[0] = 1;
     optimiser.step(0.1, 1);
     const std::vector<float> w = p[1]->value, m = optimiser.m(1), v = optimiser.v(1);
     p[1]->want_gradient()[0] = 1;
     p[3]->want_gradient()[1] = float(bad);
-    const AdamWStep step = optimiser.step(0.1, 1);
+    const AdamWStep<float> step = optimiser.step(0.1, 1);
     EXPECT_FALSE(std::isfinite(step.norm) || step.done());
     EXPECT_EQ(p[1]->value, w);
     EXPECT_EQ(optimiser.m(1), m);
@@ -179,7 +179,8 @@ TEST(AdamW, ANormThatIsNotFiniteUpdatesNothing) {
 struct State {
   std::vector<std::vector<float>> values;
   int steps;
-  State(const AdamW::Parameters& p, AdamW& optimiser) : steps(optimiser.steps_done()) {
+  State(const AdamW<float>::Parameters& p, AdamW<float>& optimiser)
+      : steps(optimiser.steps_done()) {
     for (std::size_t i = 0; i < p.size(); ++i)
       for (const auto* v : {&p[i]->value, &optimiser.m(i), &optimiser.v(i)}) values.push_back(*v);
   }
@@ -188,10 +189,10 @@ struct State {
 /// One good step from some_parameters() with gradients 1; then `spoil`, gradients `g`, and a step
 /// that must not be done because of the parameter `name`.
 void expect_spoilt(const AdamWConfig& config, double lr, float g, const std::string& name,
-                   const std::function<void(AdamW::Parameters&, AdamW&)>& spoil = {},
+                   const std::function<void(AdamW<float>::Parameters&, AdamW<float>&)>& spoil = {},
                    bool one_good_step = true) {
-  AdamW::Parameters p = some_parameters();
-  AdamW optimiser(p, config);
+  AdamW<float>::Parameters p = some_parameters();
+  AdamW<float> optimiser(p, config);
   const auto gradients = [&](float value) {
     for (const auto& parameter : p)
       std::fill_n(parameter->want_gradient(), parameter->value.size(), value);
@@ -203,7 +204,7 @@ void expect_spoilt(const AdamWConfig& config, double lr, float g, const std::str
   if (spoil) spoil(p, optimiser);
   const State before(p, optimiser);
   gradients(g);
-  const AdamWStep step = optimiser.step(lr, 0);
+  const AdamWStep<float> step = optimiser.step(lr, 0);
   EXPECT_FALSE(step.done());
   ASSERT_NE(step.spoilt, nullptr) << name;
   EXPECT_EQ(step.spoilt->name, name);
@@ -226,34 +227,37 @@ TEST(AdamW, AnUpdateThatIsNotFiniteIsNotDone) {
   expect_spoilt(usual, 0.1, 1e20f, "layers.0.q_proj");
   // The decay drives a large weight out: 3e38 (1 - 10 * 1). Vectors do not decay.
   const auto set = [](std::size_t i, float value) {
-    return [=](AdamW::Parameters& p, AdamW&) { p[i]->value.back() = value; };
+    return [=](AdamW<float>::Parameters& p, AdamW<float>&) { p[i]->value.back() = value; };
   };
   expect_spoilt({0.9, 0.95, 1e-8, 1}, 10, 1, "layers.0.experts.down",
-                [&](AdamW::Parameters& p, AdamW& optimiser) {
+                [&](AdamW<float>::Parameters& p, AdamW<float>& optimiser) {
                   set(3, kHuge)(p, optimiser), set(1, kHuge)(p, optimiser);
                   optimiser.set_steps_done(1);
                 });
   // What was loaded is not finite, in the weights or in the moments.
   for (const float bad : {kNanF, INFINITY})
-    expect_spoilt(usual, 0.1, 1, "embed_tokens", [&](AdamW::Parameters& p, AdamW& optimiser) {
-      set(2, bad)(p, optimiser);
-      optimiser.set_steps_done(1);
-    });
-  expect_spoilt(usual, 0.1, 1, "layers.0.q_bias", [&](AdamW::Parameters&, AdamW& optimiser) {
-    optimiser.m(1)[0] = kNanF;
-    optimiser.set_steps_done(1);
-  });
-  expect_spoilt(usual, 0.1, 1, "layers.0.q_bias", [&](AdamW::Parameters&, AdamW& optimiser) {
-    optimiser.v(1)[2] = -5;  // its root is NaN
-    optimiser.set_steps_done(1);
-  });
+    expect_spoilt(usual, 0.1, 1, "embed_tokens",
+                  [&](AdamW<float>::Parameters& p, AdamW<float>& optimiser) {
+                    set(2, bad)(p, optimiser);
+                    optimiser.set_steps_done(1);
+                  });
+  expect_spoilt(usual, 0.1, 1, "layers.0.q_bias",
+                [&](AdamW<float>::Parameters&, AdamW<float>& optimiser) {
+                  optimiser.m(1)[0] = kNanF;
+                  optimiser.set_steps_done(1);
+                });
+  expect_spoilt(usual, 0.1, 1, "layers.0.q_bias",
+                [&](AdamW<float>::Parameters&, AdamW<float>& optimiser) {
+                  optimiser.v(1)[2] = -5;  // its root is NaN
+                  optimiser.set_steps_done(1);
+                });
 }
 
 // A weight that each step makes 9 times as large, with one that stays small beside it: it is done
 // while it is finite, and the last finite value stays.
 TEST(AdamW, WeightsThatRunAwayAreStoppedAtTheLastFiniteOnes) {
-  const AdamW::Parameters p = some_parameters();
-  AdamW optimiser(p, {0.9, 0.95, 1e-8, 1});
+  const AdamW<float>::Parameters p = some_parameters();
+  AdamW<float> optimiser(p, {0.9, 0.95, 1e-8, 1});
   int done = 0;
   while (done < 100 && optimiser.step(10, 1).done()) ++done;
   EXPECT_NEAR(double(p[0]->value[0]), std::pow(-9.0, done), 1e-5 * std::pow(9.0, done));
@@ -262,8 +266,8 @@ TEST(AdamW, WeightsThatRunAwayAreStoppedAtTheLastFiniteOnes) {
 }
 
 TEST(AdamW, TheStepNumberEntersTheCorrection) {
-  const AdamW::Parameters p = some_parameters();
-  AdamW optimiser(p, {0.9, 0.95, 0, 0});
+  const AdamW<float>::Parameters p = some_parameters();
+  AdamW<float> optimiser(p, {0.9, 0.95, 0, 0});
   optimiser.set_steps_done(1);  // as after a resume, with moments that are still zero
   for (const auto& parameter : p) parameter->gradient.assign(parameter->gradient.size(), 1.0f);
   optimiser.step(0.1, 0);

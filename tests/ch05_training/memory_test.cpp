@@ -37,7 +37,7 @@ TEST(Memory, ActivationsOfAStepAreThoseOfTheArena) {
   for (const char* family : kFamilyNames)
     for (const ModelConfig& config : shapes(family)) {
       Model<float> model(config, 1);
-      Trainer trainer(model, {});
+      Trainer<float> trainer(model, {});
       std::vector<TrainingSequence> sequences;
       Random random(1);
       for (int b = 0; b < B; ++b) {
@@ -68,7 +68,7 @@ double need_of(const std::vector<MemoryNeed>& needs, const std::string& what) {
 TEST(Memory, StateIsWhatAModelAndItsOptimiserHold) {
   const ModelConfig config = shapes("qwen2_moe")[3];
   Model<float> model(config, 1);
-  const AdamW adamw(model.parameters(), {});
+  const AdamW<float> adamw(model.parameters(), {});
   double values = 0, state = 0;
   for (std::size_t i = 0; i < model.parameters().size(); ++i) {
     const Parameter<float>& p = *model.parameters()[i];

@@ -3,7 +3,6 @@
 
 #include "ch04_moe/tiny_model.h"
 #include "ch05_training/trainer.h"
-#include "support/scratch.h"
 
 namespace ramoe {
 
@@ -30,8 +29,9 @@ inline TrainingBatch numbered_batch(int number) {
 }
 
 /// Steps until `until` are done; the batches follow the step number.
-inline void train(Trainer& trainer, const TrainConfig& config, int until,
-                  ExtraLoss* extra = nullptr) {
+template <class T>
+void train(Trainer<T>& trainer, const TrainConfig& config, int until,
+           ExtraLoss<T>* extra = nullptr) {
   while (trainer.steps_done() < until) {
     const int step = trainer.steps_done();
     trainer.step([&](int micro) { return numbered_batch(step * config.accumulate + micro); },
@@ -40,10 +40,17 @@ inline void train(Trainer& trainer, const TrainConfig& config, int until,
 }
 
 /// Weights, moments and step number as bytes.
-inline std::string state_of(const Trainer& trainer) {
-  const ScratchFolder folder;
-  trainer.save_checkpoint(folder.file("state"));
-  return read_file(folder.file("state"));
+inline std::string state_of(const Trainer<float>& trainer) {
+  std::string state = std::to_string(trainer.steps_done());
+  const auto add = [&](const std::vector<float>& values) {
+    state.append(reinterpret_cast<const char*>(values.data()), 4 * values.size());
+  };
+  for (std::size_t i = 0; i < trainer.model().parameters().size(); ++i) {
+    add(trainer.model().parameters()[i]->value);
+    add(trainer.optimiser().m(i));
+    add(trainer.optimiser().v(i));
+  }
+  return state;
 }
 
 inline std::vector<std::vector<float>> values_of(const Model<float>& model) {

@@ -63,7 +63,7 @@ inline void teach(Model<float>& model, const std::vector<Example>& examples, int
   TrainConfig config;
   config.steps = steps;
   config.learning_rate = 0.01;
-  Trainer trainer(model, config);
+  Trainer<float> trainer(model, config);
   while (trainer.steps_done() < steps)
     trainer.step([&](int) {
       return make_training_batch(sequences, small_tokenizer().pad(), small_tokenizer().bos());

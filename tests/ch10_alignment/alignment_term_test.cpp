@@ -269,7 +269,7 @@ std::vector<std::vector<float>> trained(const AlignmentConfig* config, double* l
   TrainConfig train;
   train.steps = 25;
   train.learning_rate = 0.01;
-  Trainer trainer(world.model, train);
+  Trainer<float> trainer(world.model, train);
   std::unique_ptr<AlignmentTerm> term;
   if (config)
     term =
@@ -322,7 +322,7 @@ TEST(AlignmentTerm, IsTheMeanOverTheAlignedExamplesOfAStepInAnyCut) {
     EXPECT_EQ(term.count(world.batch_of({2, 3})), 0);
     TrainConfig train;
     train.accumulate = static_cast<int>(cut.size());
-    Trainer trainer(world.model, train);
+    Trainer<float> trainer(world.model, train);
     return trainer.step([&](int micro) { return world.batch_of(cut[std::size_t(micro)]); }, &term);
   };
   const StepReport whole = step({{3, 1, 0, 2}}), first = step({{0}}), second = step({{1}});

@@ -139,7 +139,7 @@ TEST(Finetune, RunsToTheLastStepOrUntilToldToStop) {
   config.steps = 12;
   config.accumulate = 2;
   Model<float> straight(small_model_config(), 1), halted(small_model_config(), 1);
-  Trainer one(straight, config), two(halted, config);
+  Trainer<float> one(straight, config), two(halted, config);
   FinetuneBatches batches(examples, 3, 2, pad, bos, 7), again(examples, 3, 2, pad, bos, 7);
   std::vector<int> steps;
   FinetuneBatches expected(examples, 3, 2, pad, bos, 7);

@@ -60,7 +60,8 @@ TEST(Method, SftHasNoExtraLossAndRaMoeHasTheAlignment) {
   Stage3 s;
   EXPECT_EQ(make_method("sft")->extra_loss(s.model, s.context()), nullptr);
   s.alignment.lambda = 4;
-  const std::unique_ptr<ExtraLoss> extra = make_method("ramoe")->extra_loss(s.model, s.context());
+  const std::unique_ptr<ExtraLoss<float>> extra =
+      make_method("ramoe")->extra_loss(s.model, s.context());
   ASSERT_NE(extra, nullptr);
   const TrainingBatch batch =
       make_training_batch({s.examples[0].target}, small_tokenizer().pad(), small_tokenizer().bos());

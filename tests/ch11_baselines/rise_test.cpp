@@ -64,7 +64,7 @@ TEST(Rise, OnlyTheChosenExpertsChange) {
   train_only_experts(model, {{}, {0, 3}});
   TrainConfig train;
   train.learning_rate = 0.01;
-  Trainer trainer(model, train);
+  Trainer<float> trainer(model, train);
   const std::vector<TrainingSequence> sequences = {{{0, 3, 4, 5, 6}, 1, -1}, {{0, 7, 8, 9}, 1, -1}};
   for (int step = 0; step < 3; ++step)
     trainer.step([&](int) { return make_training_batch(sequences, 2, 0); });

@@ -55,7 +55,7 @@ TEST(Steering, HardPutsTheExpertsAboveAllOthers) {
 }
 
 /// The experts chosen by a model with and without steering.
-std::vector<int> chosen_in(Model<float>& model, const RouterHook* hook, std::size_t layer) {
+std::vector<int> chosen_in(Model<float>& model, const RouterHook<float>* hook, std::size_t layer) {
   Arena arena;
   Tape<float> tape(arena);
   const Tape<float>::NoGrad no_grad(tape);
@@ -92,7 +92,7 @@ TEST(Steering, IsForInferenceAlone) {
 TEST(Steering, CachedDecodingIsSteeredToo) {
   Model<float> model(tiny_config("qwen2_moe", false), 9);
   const RoutingSteering steering({"soft", 3.0, 1}, {0, 1}, experts_of({{1}, {2}}), 2);
-  CachedMoe plain(model), steered(model, &steering);
+  CachedMoe<float> plain(model), steered(model, &steering);
   const std::vector<std::vector<int>> prompts = {{3, 4, 5}, {6}};
   const GenerateOptions options{.max_new_tokens = 6};
   const auto answers = generate(steered, prompts, options);

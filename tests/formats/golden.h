@@ -10,6 +10,7 @@
 
 #include "ch04_moe/tiny_model.h"
 #include "ch05_training/trainer.h"
+#include "formats/model_files.h"
 
 namespace ramoe {
 
@@ -44,7 +45,7 @@ class GoldenModel {
   Losses losses(Tape<float>& tape, const TokenBatch& tokens, const std::vector<int>& target) const {
     const auto result = model_->forward(tape, tokens);
     const auto ce = cross_entropy(tape, result.logits, target.data());
-    const auto balance = pooled_balance_loss(tape, result.routing, tokens.counts.data());
+    const auto balance = pooled_balance_loss(tape, result.routing, tokens.scored.data());
     return {ce, balance,
             weighted_sum<float>(tape, {{ce, 1.0}, {balance, json_["aux_coef"].get<double>()}})};
   }
@@ -89,7 +90,7 @@ class GoldenModel {
     std::vector<std::vector<float>*> arrays;
     for (const auto& p : model_->parameters()) wanted.emplace_back(p->value.size());
     for (std::vector<float>& values : wanted) arrays.push_back(&values);
-    read_tensors(WeightFiles(path), *model_, prefix, arrays);
+    read_tensors(WeightFiles(path), model_->config(), prefix, arrays);
     return wanted;
   }
   std::vector<std::vector<float>> parameters(const std::string& prefix) const {

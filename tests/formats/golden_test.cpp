@@ -21,7 +21,7 @@ class Golden : public testing::TestWithParam<std::string>, public GoldenModel {
   std::string row_difference(const TokenBatch& batch, const float* got,
                              const std::vector<float>& wanted, int width) const {
     for (int n = 0; n < batch.B * batch.T; ++n) {
-      if (!batch.real[std::size_t(n)]) continue;
+      if (!batch.is_token[std::size_t(n)]) continue;
       const std::string error = difference(row(got, n, width), row(wanted.data(), n, width),
                                            std::size_t(width), kLogits, 0);
       if (!error.empty()) return cat("row ", n, ": ", error);
@@ -96,7 +96,7 @@ TEST_P(Golden, ThreeStepsOfAdamWInAnyCut) {
     for (std::size_t i = 0; i < first.size(); ++i) model_->parameters()[i]->value = first[i];
     TrainConfig config = train_config();
     config.accumulate = (int(rows_.size()) + batch - 1) / batch;
-    Trainer trainer(*model_, config);
+    Trainer<float> trainer(*model_, config);
     for (int step = 0; step < 3; ++step) {
       const StepReport report = trainer.step([&](int micro) {
         return training_batch(std::size_t(batch * micro), std::size_t(batch));
@@ -115,7 +115,7 @@ TEST_P(Golden, GreedyGenerations) {
   const auto wanted = json_["generated"].get<std::vector<std::vector<int>>>();
   GenerateOptions options{.max_new_tokens = 8, .eos = model_->config().more_eos};
   options.eos.push_back(model_->config().eos_token_id);
-  CachedMoe cached(*model_);
+  CachedMoe<float> cached(*model_);
   auto together = generate(cached, rows_, options);
   for (std::size_t b = 0; b < rows_.size(); ++b) {
     EXPECT_EQ(together[b], generate(cached, {rows_[b]}, options)[0]) << b;
@@ -132,7 +132,7 @@ TEST_P(Golden, SavedAgainItIsTheSameModel) {
   save_model(*model_, scratch.path());
   const WeightFiles before(folder_), after(scratch.path());
   std::vector<std::string> a, b = after.names();
-  for (const StoredTensor& t : stored_tensors(*model_)) a.push_back(t.name);
+  for (const StoredTensor& t : stored_tensors(model_->config())) a.push_back(t.name);
   std::sort(a.begin(), a.end());
   std::sort(b.begin(), b.end());
   EXPECT_EQ(a, b);
@@ -163,7 +163,7 @@ TEST_P(Golden, AccumulatedStepsOfMaskedPrompts) {
     TrainConfig config = train_config();
     config.balance = 0;
     config.accumulate = int((rows.size() + batch - 1) / batch);
-    Trainer trainer(*model_, config);
+    Trainer<float> trainer(*model_, config);
     for (const Json& step : wanted["steps"]) {
       const StepReport report = trainer.step([&](int micro) {
         const std::size_t at = batch * std::size_t(micro), end = std::min(rows.size(), at + batch);

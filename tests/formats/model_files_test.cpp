@@ -14,7 +14,7 @@ namespace {
 /// "name (shape)" of each tensor, in order.
 std::vector<std::string> listing(const ModelConfig& config) {
   std::vector<std::string> lines;
-  for (const StoredTensor& t : stored_tensors(Model<float>(config, 1)))
+  for (const StoredTensor& t : stored_tensors(config))
     lines.push_back(t.name + " " + shape_text(t.shape));
   return lines;
 }

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "formats/golden.h"
+#include "runs/checkpoint.h"
 #include "support/parallel.h"
 #include "support/scratch.h"
 #include "support/texts.h"
@@ -111,7 +112,7 @@ TEST_P(GoldenBf16, ThreeStepsOfAdamW) {
   TrainConfig config = train_config();
   config.precision = "bf16";
   const Arrays before = values();
-  Trainer trainer(*model_, config);
+  Trainer<float> trainer(*model_, config);
   for (int step = 0; step < 3; ++step) {
     const StepReport report = trainer.step([&](int) { return training_batch(); });
     const Json& wanted = json_["steps"][std::size_t(step)];
@@ -161,14 +162,14 @@ Run train(const std::string& precision, int steps) {
   config.steps = steps;
   config.learning_rate = 0.01;
   config.precision = precision;
-  Trainer trainer(model, config);
+  Trainer<float> trainer(model, config);
   Run run;
   for (int step = 0; step < steps; ++step) {
     const StepReport report = trainer.step([&](int) { return walks(step); });
     if (step >= steps - 20) run.loss += report.loss / 20;
   }
   const ScratchFolder folder;
-  trainer.save_checkpoint(folder.file("state"));
+  save_checkpoint(trainer, folder.file("state"));
   run.state = read_file(folder.file("state"));
   return run;
 }

@@ -5,6 +5,8 @@
 
 #include "ch04_moe/tiny_model.h"
 #include "ch05_training/trainer.h"
+#include "formats/model_files.h"
+#include "runs/checkpoint.h"
 #include "support/checksum.h"
 #include "support/parallel.h"
 #include "support/scratch.h"
@@ -145,10 +147,10 @@ class CheckpointIdentity : public testing::Test {
   }
   std::string loading(const Json& run) {
     Model<float> model(tiny_config("olmoe", false), 9);
-    Trainer trainer(model, {});
+    Trainer<float> trainer(model, {});
     const std::vector<float> before = model.embedding()->value;
     try {
-      trainer.load_checkpoint(path_, run);
+      load_checkpoint(trainer, path_, run);
     } catch (const Error& error) {
       EXPECT_EQ(model.embedding()->value, before);  // nothing was read
       EXPECT_EQ(trainer.steps_done(), 0);
@@ -161,11 +163,11 @@ class CheckpointIdentity : public testing::Test {
   ScratchFolder scratch_;
   std::string path_ = scratch_.file("training.safetensors");
   Model<float> model_{tiny_config("olmoe", false), 1};
-  Trainer saved_{model_, {}};
+  Trainer<float> saved_{model_, {}};
 };
 
 TEST_F(CheckpointIdentity, AnotherRunsCheckpointIsRefused) {
-  saved_.save_checkpoint(path_, {run_with("1"), 0});
+  save_checkpoint(saved_, path_, {run_with("1"), 0});
   EXPECT_EQ(loading(run_with("1")), "");
   expect_contains(loading(run_with("2")), "of another run (seed: \"1\" there, \"2\" here)");
   Json other = run_with("1");
@@ -174,12 +176,12 @@ TEST_F(CheckpointIdentity, AnotherRunsCheckpointIsRefused) {
   other = run_with("1");
   other["command"] = "finetune";
   expect_contains(loading(other), "\"pretrain\" there, \"finetune\" here");
-  saved_.save_checkpoint(path_, {Json::array(), 0});
+  save_checkpoint(saved_, path_, {Json::array(), 0});
   expect_contains(loading(run_with("1")), "\"run\"");
 }
 
 TEST_F(CheckpointIdentity, EveryChangedByteIsFoundBeforeAnythingIsRead) {
-  saved_.save_checkpoint(path_, {run_with("1"), 0});
+  save_checkpoint(saved_, path_, {run_with("1"), 0});
   const std::string good = read_file(path_);
   for (std::size_t at = 0; at < good.size(); at += at < 3000 ? 23 : 811) {
     std::string bad = good;
@@ -190,7 +192,7 @@ TEST_F(CheckpointIdentity, EveryChangedByteIsFoundBeforeAnythingIsRead) {
 }
 
 TEST_F(CheckpointIdentity, OldCheckpointsAreRead) {
-  saved_.save_checkpoint(path_);
+  save_checkpoint(saved_, path_);
   const SafetensorsFile file(path_);
   std::vector<TensorToWrite> tensors;
   for (const std::string& name : file.names())
@@ -198,11 +200,11 @@ TEST_F(CheckpointIdentity, OldCheckpointsAreRead) {
   const std::string old = scratch_.file("old");
   write_safetensors(old, tensors, {{"step", "2"}});
   Model<float> model(tiny_config("olmoe", false), 9);
-  Trainer trainer(model, {});
-  EXPECT_FALSE(trainer.load_checkpoint(old, run_with("1")).checked);
+  Trainer<float> trainer(model, {});
+  EXPECT_FALSE(load_checkpoint(trainer, old, run_with("1")).checked);
   EXPECT_EQ(trainer.steps_done(), 2);
   EXPECT_TRUE(std::isnan(trainer.tokens_per_step()));  // it is not known
-  EXPECT_TRUE(trainer.load_checkpoint(path_, run_with("1")).checked);
+  EXPECT_TRUE(load_checkpoint(trainer, path_, run_with("1")).checked);
   EXPECT_EQ(trainer.tokens_per_step(), 5);
 }
 

@@ -187,7 +187,7 @@ TEST(WeightFiles, TurnedElementByElement) {
   const std::unique_ptr<Model<float>> read = load_model(folder.path());
   expect_same(*read, model);
   const WeightFiles files(folder.path());
-  for (const StoredTensor& t : stored_tensors(model)) {
+  for (const StoredTensor& t : stored_tensors(model.config())) {
     std::vector<float> stored(t.out() * t.in());
     files.file_of(t.name).read_f32(t.name, t.shape, stored.data());
     const std::vector<float>& value = model.parameters()[t.parameter]->value;

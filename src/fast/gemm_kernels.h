@@ -1,9 +1,9 @@
-// Chapter 1.5 - the kernels under the fast matrix product
+// Fast - the kernels under the fast matrix product
 //
 // A kernel table holds, for one instruction set, the register tiles and the copies that feed them.
 // What drives them, gemm.cpp on one thread and gemm_threads.cpp on several, is ordinary code; only
 // what the table points to is compiled for a newer processor.
-// Tests: tests/ch01_tensor/gemm_test.cpp, through gemm().
+// Tests: tests/fast/gemm_test.cpp, through gemm().
 #pragma once
 
 #include <algorithm>

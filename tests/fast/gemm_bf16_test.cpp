@@ -1,4 +1,4 @@
-#include "ch01_tensor/gemm_bf16.h"
+#include "fast/gemm_bf16.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <functional>
 
-#include "ch01_tensor/gemm_case.h"
+#include "fast/gemm_case.h"
 #include "support/compare.h"
 #include "support/parallel.h"
 

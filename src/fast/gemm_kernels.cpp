@@ -1,4 +1,4 @@
-#include "ch01_tensor/gemm_fast.h"
+#include "fast/gemm_kernels.h"
 
 #include <array>
 #include <cstring>

@@ -1,4 +1,4 @@
-// Chapter 1.5 - the matrix product in bf16: inputs rounded to 8 bits of mantissa, sums in fp32
+// Fast - the matrix product in bf16: inputs rounded to 8 bits of mantissa, sums in fp32
 //
 //   C (M,N) += r(A) r(B)      r(x) = x rounded to bf16, to nearest, ties to even
 //
@@ -15,7 +15,7 @@
 // Gained over fp32 on one thread of a Zen 5 core (`ramoe bench --only=bf16`, docs/speed.md): 2.0
 // times the multiply-adds in registers, 1.7 times the products (packing rounds, which costs), 1.3
 // times the training step (attention, norms and AdamW stay as they are).
-// Tests: tests/ch01_tensor/gemm_bf16_test.cpp
+// Tests: tests/fast/gemm_bf16_test.cpp
 #pragma once
 
 #include <cstdint>

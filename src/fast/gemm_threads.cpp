@@ -1,4 +1,4 @@
-// Chapter 1.5 - the matrix product on several threads. Declared in gemm.h.
+// Fast - the matrix product on several threads. Declared in gemm.h.
 //
 // A product is cut into blocks of C, which changes no bits: each element's sum over K stays with
 // one thread. The gradient of a weight is another matter. Its C is small and its K long, all tokens
@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "ch01_tensor/gemm_bf16.h"
-#include "ch01_tensor/gemm_fast.h"
 #include "ch01_tensor/vector_ops.h"
+#include "fast/gemm_bf16.h"
+#include "fast/gemm_kernels.h"
 #include "support/parallel.h"
 
 namespace ramoe {

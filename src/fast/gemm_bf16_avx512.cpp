@@ -1,11 +1,11 @@
-// The bf16 product of gemm_bf16.h with the instructions of AVX512-BF16.
+// Fast - the bf16 product of gemm_bf16.h with the instructions of AVX512-BF16.
 //
 //   A, B (fp32) --round, pair--> packed words --tile--> C (fp32)
 //
 // A word is a pair of k: the even k in its upper half, the odd one (0 behind an odd K) in the lower
 // half, so that vdpbf16ps adds in the order of k. The structure is that of gemm.cpp: blocks of K,
 // groups of columns, rows, panels, register tiles.
-#include "ch01_tensor/gemm_bf16.h"
+#include "fast/gemm_bf16.h"
 #include "support/error.h"
 
 #if defined(__x86_64__)

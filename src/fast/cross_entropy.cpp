@@ -1,4 +1,4 @@
-// Chapter 3.2 - cross-entropy: the loss of every stage. Declared in layer_ops.h.
+// Fast - cross-entropy: the loss of every stage. Declared in layer_ops.h.
 #include <algorithm>
 #include <cmath>
 

@@ -1,9 +1,9 @@
-#include "ch01_tensor/gemm_bf16.h"
+#include "fast/gemm_bf16.h"
 
 #include <algorithm>
 #include <memory>
 
-#include "ch01_tensor/gemm_fast.h"
+#include "fast/gemm_kernels.h"
 
 namespace ramoe {
 namespace {

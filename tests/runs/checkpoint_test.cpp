@@ -1,36 +1,41 @@
 // Going on from checkpoints, and what is none.
+#include "runs/checkpoint.h"
+
 #include <gtest/gtest.h>
 
 #include "ch05_training/small_training.h"
+#include "formats/model_files.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
 
-TEST(Trainer, ResumedEqualsNeverStopped) {
+TEST(Checkpoint, ResumedEqualsNeverStopped) {
   const ScratchFolder folder;
   TrainConfig config = quick();
   config.accumulate = 2;
   Model<float> straight(tiny_config("qwen2_moe", false), 1);
-  Trainer never_stopped(straight, config);
+  Trainer<float> never_stopped(straight, config);
   train(never_stopped, config, 6);
 
   Model<float> before(tiny_config("qwen2_moe", false), 1);
-  Trainer stopped(before, config);
+  Trainer<float> stopped(before, config);
   train(stopped, config, 3);
-  stopped.save_checkpoint(folder.file("checkpoint"));
+  save_checkpoint(stopped, folder.file("checkpoint"));
   Model<float> after(tiny_config("qwen2_moe", false), 99);  // other weights, to be replaced
-  Trainer resumed(after, config);
-  resumed.load_checkpoint(folder.file("checkpoint"));
+  Trainer<float> resumed(after, config);
+  load_checkpoint(resumed, folder.file("checkpoint"));
   EXPECT_EQ(resumed.steps_done(), 3);
   EXPECT_NE(state_of(resumed), state_of(never_stopped));
   train(resumed, config, 6);
   EXPECT_EQ(state_of(resumed), state_of(never_stopped));
 }
 
-TEST(Trainer, TokensPerStepAreTheRunsMeanAlsoAfterResumes) {
+TEST(Checkpoint, TokensPerStepAreTheRunsMeanAlsoAfterResumes) {
   const ScratchFolder folder;
   Model<float> straight(tiny_config("olmoe", false), 1);
-  Trainer never_stopped(straight, quick());
+  Trainer<float> never_stopped(straight, quick());
   EXPECT_EQ(never_stopped.tokens_per_step(), 0);
   double tokens = 0;
   for (int step = 0; step < 6; ++step)
@@ -39,11 +44,11 @@ TEST(Trainer, TokensPerStepAreTheRunsMeanAlsoAfterResumes) {
   EXPECT_NE(tokens, 6 * double(numbered_batch(5).tokens.token.size()));
   for (int stop = 0; stop <= 6; ++stop) {  // at the end, too
     Model<float> model(tiny_config("olmoe", false), 1);
-    Trainer trainer(model, quick());
-    if (stop > 0) trainer.load_checkpoint(folder.file("c"));
+    Trainer<float> trainer(model, quick());
+    if (stop > 0) load_checkpoint(trainer, folder.file("c"));
     EXPECT_EQ(trainer.steps_done(), std::max(0, stop - 1));
     train(trainer, quick(), stop);
-    trainer.save_checkpoint(folder.file("c"));
+    save_checkpoint(trainer, folder.file("c"));
     EXPECT_EQ(trainer.tokens_per_step() == tokens / 6, stop == 6);
   }
 }
@@ -54,16 +59,16 @@ std::string error_of_loading(const ModelConfig& other, bool router_alone = false
   Model<float> saved(other, 1), model(tiny_config("olmoe", false), 2);
   if (router_alone)
     for (const auto& p : saved.parameters()) p->trainable = p.get() == saved.layer(0).router;
-  Trainer(saved, quick()).save_checkpoint(folder.file("c"));
-  Trainer trainer(model, quick());
+  save_checkpoint(Trainer<float>(saved, quick()), folder.file("c"));
+  Trainer<float> trainer(model, quick());
   const std::vector<std::vector<float>> before = values_of(model);
-  const std::string error = error_of([&] { trainer.load_checkpoint(folder.file("c")); });
+  const std::string error = error_of([&] { load_checkpoint(trainer, folder.file("c")); });
   // What does not fit in its last tensor must not have overwritten the first.
   EXPECT_EQ(values_of(model) == before, error != "no error") << error;
   return error;
 }
 
-TEST(Trainer, TheCheckpointOfAnotherModelIsAnError) {
+TEST(Checkpoint, TheCheckpointOfAnotherModelIsAnError) {
   ModelConfig other = tiny_config("olmoe", false);
   EXPECT_EQ(error_of_loading(other), "no error");
   other.moe_intermediate_size = 7;
@@ -81,23 +86,23 @@ TEST(Trainer, TheCheckpointOfAnotherModelIsAnError) {
   EXPECT_TRUE(mentions(error_of_loading(tiny_config("olmoe", false), true), "adamw.m."));
 }
 
-TEST(Trainer, WhatIsNoCheckpointIsAnError) {
+TEST(Checkpoint, WhatIsNoCheckpointIsAnError) {
   const ScratchFolder folder;
   Model<float> model(tiny_config("olmoe", false), 2);
-  Trainer trainer(model, quick());
+  Trainer<float> trainer(model, quick());
   save_model(model, folder.path());
   const std::string no_step =
-      error_of([&] { trainer.load_checkpoint(folder.file("model.safetensors")); });
+      error_of([&] { load_checkpoint(trainer, folder.file("model.safetensors")); });
   EXPECT_TRUE(mentions(no_step, "\"step\"") && mentions(no_step, "model.safetensors")) << no_step;
   for (const char* step : {"", "-1", "3x", "99999999999"}) {
     write_safetensors(folder.file("c"), {}, {{"step", step}});
-    EXPECT_TRUE(mentions(error_of([&] { trainer.load_checkpoint(folder.file("c")); }), "step"));
+    EXPECT_TRUE(mentions(error_of([&] { load_checkpoint(trainer, folder.file("c")); }), "step"));
   }
-  trainer.save_checkpoint(folder.file("c"));
+  save_checkpoint(trainer, folder.file("c"));
   const std::string whole = read_file(folder.file("c"));
   write_file(folder.file("c"), whole.substr(0, whole.size() - 5));
   EXPECT_TRUE(
-      mentions(error_of([&] { trainer.load_checkpoint(folder.file("c")); }), folder.file("c")));
+      mentions(error_of([&] { load_checkpoint(trainer, folder.file("c")); }), folder.file("c")));
 }
 
 }  // namespace

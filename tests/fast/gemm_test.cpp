@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "ch01_tensor/gemm_case.h"
-#include "ch01_tensor/gemm_fast.h"
+#include "fast/gemm_case.h"
+#include "fast/gemm_kernels.h"
 #include "support/error.h"
 #include "support/parallel.h"
 

@@ -1,0 +1,19 @@
+// All operations, one entry each; op_case.h says how an entry is written, op_cases_test.cpp reads it.
+#pragma once
+
+#include "support/op_cases_ch01.h"
+#include "support/op_cases_ch03.h"
+
+namespace ramoe {
+
+inline const std::vector<OpCase>& op_cases() {
+  static const std::vector<OpCase> all = [] {
+    std::vector<OpCase> cases;
+    for (const auto& chapter : {op_cases_ch01, op_cases_ch03})
+      for (OpCase& op : chapter()) cases.push_back(std::move(op));
+    return cases;
+  }();
+  return all;
+}
+
+}  // namespace ramoe

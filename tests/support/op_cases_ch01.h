@@ -1,0 +1,37 @@
+// The operations of chapter 1, as chapter 2 puts them on the tape.
+#pragma once
+
+#include "support/op_case.h"
+
+namespace ramoe {
+
+inline std::vector<OpCase> op_cases_ch01() {
+  return {
+      OpCase("add", [](auto& tape, const auto& in) { return add(tape, in[0], in[1]); })
+          .covers({"add_forward", "copy_values", "axpy"})
+          .size({{3, 17}, {3, 17}})
+          .size({{1}, {1}})
+          .size({{}, {}})
+          .large({{16385}, {16385}})
+          .within(1e-6, "one addition, and one of the gradient"),
+      OpCase("softmax", [](auto& tape, const auto& in) { return softmax(tape, in[0]); })
+          .size({{3, 8}})
+          .size({{1, 1}})
+          .size({{1, 17}})
+          .size({{4, 2}})
+          .size({{2, 33}})
+          .large({{300, 129}})
+          .within(2e-6, "z - top, below 8, is rounded to 5e-7; exp, the sum and products add 3e-7"),
+      OpCase("linear", [](auto& tape, const auto& in) { return linear(tape, in[0], in[1], in[2]); })
+          .covers({"gemm", "add_bias_forward", "add_bias_backward"})
+          .size({{4, 5}, {5, 17}, {17}})
+          .size({{1, 1}, {1, 1}, {1}})
+          .size({{1, 17}, {17, 3}, {3}})
+          .size({{5, 1}, {1, 2}, {2}})
+          .large({{130, 70}, {70, 67}, {67}})
+          .within(2e-5, "sums of up to 130 products of normal values, each sum rounded to 1e-7 of "
+                        "its size, which is about 20"),
+  };
+}
+
+}  // namespace ramoe
