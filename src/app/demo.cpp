@@ -98,9 +98,9 @@ DemoPlan plan(const DemoOptions& o) {
         f.taxonomy_run = p.taxonomy.run.run;
         f.experts_run = p.experts.run.run;
         f.language = lang;
-        f.method = method;
+        f.method = from_name<Method>(method, "method");
         f.seed = static_cast<std::uint64_t>(seed);
-        f.keep_model = f.method == "ramoe" && seed == 1;  // for the routing of a pair
+        f.keep_model = f.method == Method::ramoe && seed == 1;  // for the routing of a pair
         f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : smoke ? 6 : 100;
         f.train.log_every = smoke ? 1 : 10;
         f.train.precision = o.precision;
@@ -128,7 +128,7 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
                       finetune_stage(o, inputs, model, true, interrupt_requested);
                     });
         const std::lock_guard lock(mutex);
-        progress.update(++done, options.language + " " + options.method);
+        progress.update(++done, options.language + " " + name_of(options.method));
       } catch (const Interrupted&) {
         return;
       } catch (...) {

@@ -14,9 +14,7 @@ void DivergenceOptions::list(FieldList& f) {
   run.list(f);
   f.add("base", &base, "run folder of the base model");
   f.also("base", model_aliases());
-  f.add("zone", &zone, "how the alignment zone is found", {.choices = {"curve", "depth"}});
-  f.add("zone_begin", &zone_begin, "with zone=depth: where it begins, share of the depth", {0, 1});
-  f.add("zone_end", &zone_end, "with zone=depth: where it ends, share of the depth", {0, 1});
+  zone.list(f);
   f.add("names", &names, "emoji names per line of the general parallel text", {1, 16});
   answers.list(f);
   f.add("seed", &seed, "kept with the run; divergence draws nothing");
@@ -133,8 +131,7 @@ void divergence_stage(const DivergenceOptions& options) {
     }
   }
   progress.finish();
-  const Zone zone =
-      o.zone == "curve" ? zone_from_curve(mean) : zone_from_depth(L, o.zone_begin, o.zone_end);
+  const Zone zone = find_zone(o.zone, mean);
   std::vector<double> inside, outside;
   for (const std::vector<double>& curve : task_curves) {
     inside.push_back(mean_over(curve, zone, true));
@@ -148,7 +145,7 @@ void divergence_stage(const DivergenceOptions& options) {
                         {"by_task", by_task},
                         {"gaps", gaps},
                         {"zone", {{"first", zone.first}, {"last", zone.last}}},
-                        {"zone_rule", o.zone},
+                        {"zone_rule", name_of(o.zone.rule)},
                         {"u_shaped", is_u_shaped(mean, zone)},
                         {"correlation",
                          {{"zone", number_or_null(correlation(inside, gap_values))},
@@ -161,7 +158,7 @@ void divergence_stage(const DivergenceOptions& options) {
 int run_divergence(const Arguments& arguments) {
   return run_stage<DivergenceOptions>(
       arguments, "divergence", [](const DivergenceOptions& o, const FieldList& fields) {
-        if (o.zone == "curve") note_unused(fields, {"zone_begin", "zone_end"}, "zone=curve");
+        if (o.zone.rule == ZoneRule::curve) note_unused(fields, {"zone_begin", "zone_end"}, "zone=curve");
         note_unused(fields, {"seed"}, "divergence draws nothing");
         divergence_stage(o);
         Arguments next = {"--base=" + o.base, "--run=" + beside(o.run.run, "taxonomy")};

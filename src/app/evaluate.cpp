@@ -15,7 +15,8 @@ namespace {
 
 struct EvaluateOptions {
   RunOptions run{"runs/evaluate"};
-  std::string model, base, split = "test";
+  std::string model, base;
+  Split split = Split::test;
   std::string divergence_run = "runs/divergence", experts_run = "runs/experts";
   std::vector<std::string> on;
   AnswerOptions answers;
@@ -40,10 +41,10 @@ struct EvaluateOptions {
 
 /// Names what was given and cannot matter with the other keys.
 void note_unused_keys(const EvaluateOptions& o, const FieldList& fields) {
-  const std::string because = "steering=" + o.steering.form;
-  if (o.steering.form != "soft") note_unused(fields, {"steering_strength"}, because);
-  if (o.steering.form != "hard") note_unused(fields, {"steering_seed"}, because);
-  if (o.steering.form == "none") note_unused(fields, {"divergence_run", "experts_run"}, because);
+  const std::string because = "steering=" + name_of(o.steering.form);
+  if (o.steering.form != Steering::soft) note_unused(fields, {"steering_strength"}, because);
+  if (o.steering.form != Steering::hard) note_unused(fields, {"steering_seed"}, because);
+  if (o.steering.form == Steering::none) note_unused(fields, {"divergence_run", "experts_run"}, because);
 }
 
 /// What the plan asks, and what English knows of it.
@@ -73,7 +74,7 @@ void write_answers(const std::string& path,
 std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const EvaluationPlan& plan,
                              const std::set<std::string>& known,
                              std::vector<std::pair<Example, Answer>>& answers) {
-  if (o.steering.form == "none")
+  if (o.steering.form == Steering::none)
     return evaluate(*base.model, base.prompts, *base.data, plan, known, &answers);
   check_same_base(base, read_run(o.divergence_run, "divergence"));
   check_same_base(base, read_run(o.experts_run, "experts"));
@@ -110,7 +111,7 @@ int run_evaluate(const Arguments& arguments) {
   BaseRun base = load_base(o.base, o.answers.stop);
   for (std::string& lang : o.on) lang = base.data->language_code(lang);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),
-                      parse_split(o.split), o.answers};
+                      o.split, o.answers};
   RunFolder folder(o.run.run, run_facts("evaluate", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("evaluate", questions_of(*base.data, plan));

@@ -87,7 +87,7 @@ class RunAtWork {
   void add_search(Json& record);
   void add_routing(Json& record);
   Json accuracy(Split split, const RouterHook<float>* hook = nullptr);
-  Json steered(const std::string& form);
+  Json steered(Steering form);
 
   GridModel& shared_;
   const GridRun& run_;
@@ -101,19 +101,10 @@ bool RunAtWork::train(const std::function<bool()>& stop) {
   const FinetuneOptions& o = options_.finetune;
   examples_ = draw_examples(cell_.examples, o.train_pairs, o.seed);
   if (run_.variant == "base") return true;
-  const MethodContext context{o.method_keys,    o.alignment,
-                              shared_.stages(), examples_,
-                              o.train.steps,    o.seed,
-                              o.language,       [&] { return shared_.usage(run_.task, *model_); }};
-  const std::unique_ptr<Method> method = make_method(o.method);
-  method->prepare(*model_, context);
-  const std::unique_ptr<ExtraLoss<float>> extra = method->extra_loss(*model_, context);
-  Trainer<float> trainer(*model_, o.train);
-  const ModelConfig& config = model_->config();
-  FinetuneBatches batches(examples_, o.train.batch, o.train.accumulate, config.pad_token_id,
-                          config.bos_token_id, o.seed);
-  finetune(trainer, batches, o.train, extra.get(), [&](int, const StepReport&) { return !stop(); });
-  return trainer.steps_done() == o.train.steps;
+  MethodTraining training(*model_, o.method_run(), {shared_.stages(), examples_, [&] {
+                                                      return shared_.usage(run_.task, *model_);
+                                                    }});
+  return training.run([&](int, const StepReport&) { return !stop(); });
 }
 
 Json RunAtWork::head(const std::string& part, const std::string& variant,
@@ -149,7 +140,7 @@ Json RunAtWork::accuracy(Split split, const RouterHook<float>* hook) {
 void RunAtWork::add_search(Json& record) {
   record["valid"] = accuracy(Split::adapt_valid);
   for (const double strength : options_.strengths) {
-    const RoutingSteering hook({"soft", strength, 1}, shared_.stages().zone,
+    const RoutingSteering hook({Steering::soft, strength, 1}, shared_.stages().zone,
                                shared_.experts(run_.task), model_->config().num_experts_per_tok);
     record["valid_by_strength"][number_text(strength)] =
         accuracy(Split::adapt_valid, &hook)["accuracy"];
@@ -202,13 +193,14 @@ void RunAtWork::add_routing(Json& record) {
 }
 
 /// A record of Routing Steering on the model as it is.
-Json RunAtWork::steered(const std::string& form) {
+Json RunAtWork::steered(Steering form) {
   const double began = thread_seconds();
   SteeringConfig config{form, options_.strength, 1};
   const RoutingSteering hook(config, shared_.stages().zone, shared_.experts(run_.task),
                              model_->config().num_experts_per_tok);
-  Json record = head("steering", "steer-" + form + "-" + run_.variant, "steer-" + form);
-  if (form == "soft") record["strength"] = options_.strength;
+  Json record = head("steering", "steer-" + name_of(form) + "-" + run_.variant,
+                     "steer-" + name_of(form));
+  if (form == Steering::soft) record["strength"] = options_.strength;
   record["valid"] = accuracy(Split::adapt_valid, &hook);
   record["test"] = accuracy(Split::test, &hook);
   record["seconds"] = thread_seconds() - began;
@@ -218,9 +210,9 @@ Json RunAtWork::steered(const std::string& form) {
 std::vector<Json> RunAtWork::records() {
   std::vector<Json> records;
   if (options_.steer)
-    for (const char* form : {"soft", "hard"}) records.push_back(steered(form));
+    for (const Steering form : {Steering::soft, Steering::hard}) records.push_back(steered(form));
   Json record =
-      head(run_.part, run_.variant, run_.variant == "base" ? "base" : options_.finetune.method);
+      head(run_.part, run_.variant, run_.variant == "base" ? "base" : name_of(options_.finetune.method));
   if (run_.part == "search") {
     add_search(record);
   } else {

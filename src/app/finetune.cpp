@@ -35,7 +35,7 @@ void FinetuneOptions::list(FieldList& f) {
   f.add("experts_run", &experts_run, "run folder of `ramoe experts`: stage 2");
   f.add("language", &language, "target language, by code or name");
   f.also("language", language_aliases());
-  f.add("method", &method, "how to fine-tune", {.choices = method_names()});
+  f.add("method", &method, "how to fine-tune");
   f.add("train_tasks", &train_tasks, "tasks to train and test on; empty: all of the base model's");
   f.add("train_pairs", &train_pairs, "training pairs, drawn by seed; 0: all there are", {0, 1e7});
   f.add("seed", &seed, "seed of the order of examples");
@@ -44,8 +44,7 @@ void FinetuneOptions::list(FieldList& f) {
   f.add(
       "save_dtype", &save_dtype,
       "in what its weights are stored; as_loaded: as the base model's. They are rounded before the "
-      "model is evaluated",
-      {.choices = {"fp32", "bf16", "as_loaded"}});
+      "model is evaluated");
   train.list(f);
   alignment.list(f);
   method_keys.list(f);
@@ -63,10 +62,11 @@ void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOpti
   std::map<PairType, int> count;
   for (const FinetuneExample& example : examples) ++count[example.type];
   std::cerr << examples.size() << " training pairs:";
-  for (const PairType type : all_pair_types)
+  for (const PairType type : every<PairType>())
     std::cerr << " " << count[type] << " " << name_of(type);
   std::cerr << "\n";
-  if (o.method == "ramoe" && o.alignment.examples == "ci" && count[PairType::ci] == 0)
+  if (o.method == Method::ramoe && o.alignment.examples == AlignedExamples::ci &&
+      count[PairType::ci] == 0)
     std::cerr
         << "no pair is of type ci, so the alignment loss is 0 and this is SFT; --examples says "
            "which other pairs may be aligned\n";
@@ -168,7 +168,6 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const ParallelData& data = *inputs.base.data;
   o.language = data.language_code(o.language);
   check(o.language != english, "language = en: the target must be another language than English.");
-  const std::unique_ptr<Method> method = make_method(o.method);
   RunFolder folder(o.run.run, run_facts("finetune", fields_of(o), o.seed, inputs.base.facts()),
                    o.run.existing());
   if (folder.kept()) {
@@ -185,22 +184,17 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   check_finetune_memory(o, examples, model.config());
   const StageResults stages = inputs.stages();
 
-  const ModelConfig& config = model.config();
   SavedForm form;
   if (o.keep_model) form.dtypes = saved_dtypes(o.save_dtype, inputs.base.model_folder, model);
   // Until the first step the model is the base model.
-  const MethodContext context{
-      o.method_keys, o.alignment, stages, examples, o.train.steps, o.seed, o.language, [&] {
-        return usage_by_language(model, inputs.base.prompts, data, tasks_of(o, data));
-      }};
-  method->prepare(model, context);
-  const std::unique_ptr<ExtraLoss<float>> extra = method->extra_loss(model, context);
-  Trainer<float> trainer(model, o.train);
-  TrainingFiles files(folder, trainer, o.train);
-  FinetuneBatches batches(examples, o.train.batch, o.train.accumulate, config.pad_token_id,
-                          config.bos_token_id, o.seed);
+  MethodTraining training(
+      model, o.method_run(), {stages, examples, [&] {
+                                return usage_by_language(model, inputs.base.prompts, data,
+                                                         tasks_of(o, data));
+                              }});
+  TrainingFiles files(folder, training.trainer(), o.train);
   std::optional<Progress> progress;
-  if (!quiet) progress.emplace("finetune", o.train.steps, trainer.steps_done());
+  if (!quiet) progress.emplace("finetune", o.train.steps, training.trainer().steps_done());
   const auto watch = [&](int step, const StepReport& report) {
     char note[32];
     std::snprintf(note, sizeof note, "loss %.3f", report.loss);
@@ -214,11 +208,11 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
     return !stop();
   };
   try {
-    finetune(trainer, batches, o.train, extra.get(), watch);
+    training.run(watch);
   } catch (const Interrupted&) {  // the step that was at work is left out
   }
   files.save();  // after the last step too: a kill while answering costs no training
-  if (trainer.steps_done() < o.train.steps) {
+  if (training.trainer().steps_done() < o.train.steps) {
     folder.close("interrupted");
     return false;
   }
@@ -238,7 +232,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
     write_checksum_list(folder.path());
   }
   Json results = {{"language", o.language},
-                  {"method", o.method},
+                  {"method", name_of(o.method)},
                   {"seed", o.seed},
                   {"examples", examples.size()},
                   {"base", inputs.base_scores}};

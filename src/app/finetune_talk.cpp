@@ -13,7 +13,7 @@ void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneE
   std::size_t longest = 1;
   for (const FinetuneExample& e : examples) longest = std::max(longest, e.target.tokens.size());
   const double all = static_cast<double>(count_parameters(config).total);
-  const double trained = o.method == "rise" ? expert_parameters(config) : all;
+  const double trained = o.method == Method::rise ? expert_parameters(config) : all;
   const double rows = std::min(o.train.batch, static_cast<int>(examples.size()));
   check_memory(training_bytes(config, rows, static_cast<int>(longest), trained),
                cat("training with batches of ", rows, " rows of ", longest, " tokens"),
@@ -21,16 +21,16 @@ void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneE
 }
 
 void note_unused_finetune(const FinetuneOptions& o, const FieldList& fields) {
-  const std::string because = "method=" + o.method;
+  const std::string because = "method=" + name_of(o.method);
   std::vector<std::string> keys = keys_of<AlignmentConfig>();
-  if (o.method != "ramoe") note_unused(fields, keys, because);
-  if (o.method == "ramoe" && o.alignment.divergence != "mass_allocation")
+  if (o.method != Method::ramoe) note_unused(fields, keys, because);
+  if (o.method == Method::ramoe && o.alignment.divergence != AlignmentForm::mass_allocation)
     note_unused(fields, {"mass_weight", "allocation_weight"},
-                "divergence=" + o.alignment.divergence);
+                "divergence=" + name_of(o.alignment.divergence));
   std::erase(keys, "lambda");
-  if (o.method == "ramoe" && o.alignment.lambda == 0) note_unused(fields, keys, "lambda=0 is SFT");
-  if (o.method != "rise") note_unused(fields, {"rise_share"}, because);
-  if (o.method != "sara") note_unused(fields, {"sara_weight"}, because);
+  if (o.method == Method::ramoe && o.alignment.lambda == 0) note_unused(fields, keys, "lambda=0 is SFT");
+  if (o.method != Method::rise) note_unused(fields, {"rise_share"}, because);
+  if (o.method != Method::sara) note_unused(fields, {"sara_weight"}, because);
   if (o.train.balance == 0) note_unused(fields, {"balance_form"}, "balance=0");
 }
 
@@ -38,7 +38,7 @@ Json say_finetuning(const FinetuneOptions& o, const FinetuneInputs& inputs) {
   const ParallelData& data = *inputs.base.data;
   const std::vector<std::string> names = data.names_of(o.language);
   std::cout << "fine-tuning " << (names.empty() ? o.language : names[0] + " (" + o.language + ")")
-            << " by " << o.method << ", base model " << inputs.base.record.path << ", seed "
+            << " by " << name_of(o.method) << ", base model " << inputs.base.record.path << ", seed "
             << o.seed << std::endl;
   std::size_t questions = 0;
   for (const Split split : {Split::adapt_valid, Split::test})

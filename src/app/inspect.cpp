@@ -1,4 +1,4 @@
-// ramoe inspect: what is in a run folder, a model folder or a language pack. ramoe report.
+// ramoe inspect: what is in a run folder, a model folder or a language pack.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -125,7 +125,7 @@ void inspect_pack(const std::string& path) {
   std::cout << "language pack " << path << "\n"
             << "language      " << pack.code << ", " << pack.english_name << ", " << pack.own_name
             << "\nweb share     " << pack.web_share << " %\n";
-  for (const Concept kind : all_concepts) {
+  for (const Concept kind : every<Concept>()) {
     const auto names = pack.names.find(kind);
     if (names == pack.names.end() || names->second.empty()) continue;
     std::cout << name_of(kind) << std::string(14 - name_of(kind).size(), ' ')

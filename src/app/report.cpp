@@ -35,9 +35,9 @@ Json loss_curve(const std::string& folder, const std::vector<std::string>& keys)
 }
 
 Json finetune_curve(const std::string& folder, const FinetuneOptions& o) {
-  Json entry = {{"lang", o.language}, {"method", o.method}, {"seed", o.seed}};
+  Json entry = {{"lang", o.language}, {"method", name_of(o.method)}, {"seed", o.seed}};
   entry.update(loss_curve(folder, {"loss", "alignment"}));
-  if (o.method == "sft") entry["alignment"] = Json::array();
+  if (o.method == Method::sft) entry["alignment"] = Json::array();
   return entry;
 }
 
@@ -50,7 +50,7 @@ Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned, const Fin
     const ExamplePair pair = pair_to_show(
         *base.model, base.prompts, base.data->pairs(o.language, task.task, Split::test), o.answers);
     traces.push_back(trace_pair(*base.model, tuned, pair,
-                                {base.prompts, inputs.zone, task.experts, o.answers, o.method}));
+                                {base.prompts, inputs.zone, task.experts, o.answers, name_of(o.method)}));
   }
   return traces;
 }
@@ -116,7 +116,7 @@ Json results_of_finetune(const RunRecord& record) {
     r["language_names"][lang] = language_name(*base.data, lang);
   if (const auto* corpus = dynamic_cast<const Corpus*>(base.data.get()))
     for (const LanguagePack& pack : corpus->packs()) r["web_share"][pack.code] = pack.web_share;
-  r["title"] = cat(method_label(o.method), " for ", language_name(*base.data, o.language),
+  r["title"] = cat(method_label(name_of(o.method)), " for ", language_name(*base.data, o.language),
                    ", seed ", o.seed);
   r["model"] = model_facts(base.model->config());
   r["divergence"] = read_json(o.divergence_run + "/results.json");
@@ -139,7 +139,7 @@ Json results_of_finetune(const RunRecord& record) {
                                  {"base", score.accuracy},
                                  {"base_given_english", score.given_english},
                                  {"methods",
-                                  {{o.method,
+                                  {{name_of(o.method),
                                     {{"accuracy", {after.at("accuracy")}},
                                      {"given_english", {after.at("given_english")}}}}}}});
   }

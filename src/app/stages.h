@@ -11,7 +11,7 @@
 #include "app/base_run.h"
 #include "app/command.h"
 #include "ch06_languages/mixture.h"
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 #include "ch08_taxonomy/taxonomy.h"
 #include "ch09_task_experts/task_experts.h"
 #include "ch11_baselines/method.h"
@@ -48,8 +48,7 @@ PromptFormat import_format(const ImportOptions& options, const Tokenizer& tokeni
 struct DivergenceOptions {
   RunOptions run{"runs/divergence"};
   std::string base = "runs/base";
-  std::string zone = "curve";
-  double zone_begin = 0.2, zone_end = 0.7;
+  ZoneConfig zone;
   int names = 3;
   AnswerOptions answers;
   std::uint64_t seed = 1;
@@ -70,7 +69,7 @@ void taxonomy_stage(const TaxonomyOptions& options);
 struct ExpertsOptions {
   RunOptions run{"runs/experts"};
   std::string base = "runs/base";
-  ExpertRule rule;
+  ExpertConfig experts;
   int names = 3;
   AnswerOptions answers;
 
@@ -82,19 +81,21 @@ struct FinetuneOptions {
   RunOptions run{"runs/finetune"};
   std::string base = "runs/base", divergence_run = "runs/divergence";
   std::string taxonomy_run = "runs/taxonomy", experts_run = "runs/experts";
-  std::string language = "es", method = "ramoe";
+  std::string language = "es";
+  Method method = Method::ramoe;
   std::vector<std::string> train_tasks;
   int train_pairs = 0;
   std::uint64_t seed = 1;
   AnswerOptions answers;
   bool keep_model = true;
-  std::string save_dtype = "fp32";
+  SaveDtype save_dtype = SaveDtype::fp32;
   TrainConfig train;
   AlignmentConfig alignment;
   MethodConfig method_keys;
 
   FinetuneOptions();
   void list(FieldList& fields);
+  MethodRun method_run() const { return {method, method_keys, alignment, train, seed, language}; }
 };
 
 /// What fine-tuning needs from the stages before, read once and shared by several runs.

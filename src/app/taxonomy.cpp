@@ -38,7 +38,7 @@ void print_types(const Json& table) {
   for (const Json& row : table) {
     std::printf("%-6s %-8s", row["lang"].get<std::string>().c_str(),
                 row["task"].get<std::string>().c_str());
-    for (const PairType type : all_pair_types) std::printf(" %6d", row[name_of(type)].get<int>());
+    for (const PairType type : every<PairType>()) std::printf(" %6d", row[name_of(type)].get<int>());
     std::printf(" %6.1f %%\n", 100 * row["rho_ci"].get<double>());
   }
 }
@@ -62,7 +62,7 @@ void taxonomy_stage(const TaxonomyOptions& options) {
           classifier.classify(base.data->pairs(lang, task, Split::adapt_train));
       const TypeCounts counts = count_types(pairs);
       Json row = {{"lang", lang}, {"task", task}};
-      for (const PairType type : all_pair_types) row[name_of(type)] = counts.of(type);
+      for (const PairType type : every<PairType>()) row[name_of(type)] = counts.of(type);
       row["rho_ci"] = counts.share(PairType::ci);
       table.push_back(std::move(row));
       all.insert(all.end(), pairs.begin(), pairs.end());
@@ -91,11 +91,7 @@ void ExpertsOptions::list(FieldList& f) {
   run.list(f);
   f.add("base", &base, "run folder of the base model");
   f.also("base", model_aliases());
-  f.add("rule", &rule.rule, "how task experts are selected",
-        {.choices = {"usage", "esft", "contrast"}});
-  f.add("tau", &rule.tau, "threshold of usage and contrast", {-1, 1});
-  f.add("cumulative", &rule.cumulative, "esft: share of the selections to be covered", {0, 1});
-  f.add("fallback", &rule.fallback, "experts taken in a layer where none passes", {1, 4096});
+  experts.list(f);
   f.add("names", &names, "emoji names per line of the general English text", {1, 16});
   answers.list(f);
 }
@@ -153,10 +149,10 @@ Arguments finetune_arguments(const std::string& base, const std::string& experts
 
 /// How many texts the rule routes and answers.
 std::size_t texts_of(const ParallelData& data, const ExpertsOptions& o) {
-  const std::size_t general = o.rule.rule == "usage" ? data.english_text(o.names).size() : 0;
+  const std::size_t general = o.experts.rule == ExpertRule::usage ? data.english_text(o.names).size() : 0;
   std::size_t texts = 0;
   for (const std::string& task : data.tasks_by_name())
-    texts += general + (o.rule.rule == "contrast" ? 2 : 1) *
+    texts += general + (o.experts.rule == ExpertRule::contrast ? 2 : 1) *
                            data.examples(english, task, Split::adapt_train).size();
   return texts;
 }
@@ -167,7 +163,7 @@ TaskExperts experts_of_task(BaseRun& base, const std::string& task, const Expert
   const auto as_prompt = [&](const std::string& s) { return base.prompts.prompt(encoder, s); };
   const auto as_text = [&](const std::string& s) { return base.prompts.text(encoder, s); };
   std::vector<std::string> prompts, wrong;
-  if (o.rule.rule == "contrast") {
+  if (o.experts.rule == ExpertRule::contrast) {
     const std::vector<Answer> answers =
         answer_questions(*base.model, base.prompts, examples, o.answers);
     for (std::size_t i = 0; i < examples.size(); ++i)
@@ -182,10 +178,10 @@ TaskExperts experts_of_task(BaseRun& base, const std::string& task, const Expert
   }
   const Watch& watch = o.answers.watch;
   PerLayer reference;
-  if (o.rule.rule == "contrast") reference = mean_usage(base, wrong, as_prompt, watch);
-  if (o.rule.rule == "usage")
+  if (o.experts.rule == ExpertRule::contrast) reference = mean_usage(base, wrong, as_prompt, watch);
+  if (o.experts.rule == ExpertRule::usage)
     reference = mean_usage(base, base.data->english_text(o.names), as_text, watch);
-  return select_experts(task, o.rule, mean_usage(base, prompts, as_prompt, watch), reference);
+  return select_experts(task, o.experts, mean_usage(base, prompts, as_prompt, watch), reference);
 }
 
 }  // namespace
@@ -213,8 +209,8 @@ void experts_stage(const ExpertsOptions& options) {
     }
     std::printf("\n");
     results.push_back(to_json(found));
-    results.back()["rule"] = o.rule.rule;
-    if (o.rule.rule != "esft") results.back()["tau"] = o.rule.tau;
+    results.back()["rule"] = name_of(o.experts.rule);
+    if (o.experts.rule != ExpertRule::esft) results.back()["tau"] = o.experts.tau;
     results.back()["prompts"] = base.data->examples(english, found.task, Split::adapt_train).size();
   }
   write_json(folder.file("experts.json"), results);
@@ -225,11 +221,11 @@ void experts_stage(const ExpertsOptions& options) {
 int run_experts(const Arguments& arguments) {
   return run_stage<ExpertsOptions>(
       arguments, "experts", [](const ExpertsOptions& o, const FieldList& fields) {
-        const std::string because = "rule=" + o.rule.rule;
-        if (o.rule.rule != "esft") note_unused(fields, {"cumulative"}, because);
-        if (o.rule.rule == "esft") note_unused(fields, {"tau"}, because);
-        if (o.rule.rule != "usage") note_unused(fields, {"names"}, because);
-        if (o.rule.rule != "contrast") note_unused(fields, keys_of<AnswerOptions>(), because);
+        const std::string because = "rule=" + name_of(o.experts.rule);
+        if (o.experts.rule != ExpertRule::esft) note_unused(fields, {"cumulative"}, because);
+        if (o.experts.rule == ExpertRule::esft) note_unused(fields, {"tau"}, because);
+        if (o.experts.rule != ExpertRule::usage) note_unused(fields, {"names"}, because);
+        if (o.experts.rule != ExpertRule::contrast) note_unused(fields, keys_of<AnswerOptions>(), because);
         experts_stage(o);
         say_end(cat("The experts of each task are in ", o.run.run, "/experts.json."),
                 command_line("finetune", finetune_arguments(o.base, o.run.run)));

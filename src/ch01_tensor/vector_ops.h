@@ -37,6 +37,17 @@ void softmax_forward_plain(T* p, const T* z, int N, int E);
 template <class T>
 void softmax_backward(T* dz, const T* p, const T* dp, int N, int E);
 
+/// The gradient g of a row of probabilities p = softmax(z), taken to its logits:
+///   dz[j] += scale p[j] (g[j] - sum_k p[k] g[k])
+/// A change of all g by the same amount changes nothing, because the p sum to 1. The softmax, the
+/// router, attention and the alignment loss all end in this. For float: src/fast/simd.h.
+inline void softmax_gradient_row(double* dz, const double* p, const double* g, int E,
+                                 double scale = 1) {
+  double mean = 0;
+  for (int k = 0; k < E; ++k) mean += p[k] * g[k];
+  for (int j = 0; j < E; ++j) dz[j] += scale * p[j] * (g[j] - mean);
+}
+
 /// Sum of squares in double, in blocks of fixed size: same bits for any number of threads.
 template <class T>
 double sum_of_squares(const T* x, std::size_t n);

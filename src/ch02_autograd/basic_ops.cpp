@@ -97,7 +97,7 @@ Tensor<T> linear_transposed(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& 
 template <class T>
 Tensor<T> softmax(Tape<T>& tape, const Tensor<T>& z) {
   check(z.shape.rank() == 2 && z.columns() > 0, "softmax: z has shape ", z.shape,
-        "; wanted (N,E) with E > 0.");
+        "; expected (N,E) with E > 0.");
   const Tensor<T> p = tape.output(z.shape, z);
   softmax_forward(p.data, z.data, z.rows(), z.columns());
   tape.record(p, [&tape = tape, z, p] {
@@ -118,7 +118,7 @@ Tensor<T> weighted_sum(Tape<T>& tape, std::initializer_list<WeightedTerm<T>> ter
   for (const WeightedTerm<T>& term : terms) {
     if (!term.value.data) continue;
     check(term.value.count() == 1, "weighted_sum: a term has shape ", term.value.shape,
-          "; wanted one value.");
+          "; expected one value.");
     total += term.weight * double(term.value.data[0]);
     if (term.value.node >= 0) any_gradient = term.value;
     kept[count++] = term;

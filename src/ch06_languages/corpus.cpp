@@ -31,7 +31,7 @@ void CorpusConfig::list(FieldList& f) {
   f.add("data", &data, "folder with world.json and languages/");
   f.add("languages", &languages, "codes or names of the packs; English must be one");
   f.also("languages", {"language", "lang", "on"});
-  f.add("tasks", &tasks, "tasks of the corpus", {.choices = task_names()});
+  f.add("tasks", &tasks, "tasks of the corpus", {.choices = names_of<Task>()});
   f.add("data_seed", &data_seed, "seed of the splits and of the follow items");
   f.add("mixture_exponent", &mixture_exponent,
         "weight of a language = (web share / English share) ^ this; 0 equal, 1 raw",
@@ -71,7 +71,7 @@ Corpus::Corpus(std::vector<LanguagePack> packs, World world, CorpusConfig config
   check(!config_.tasks.empty(),
         "no task was given; set --tasks=sums,facts,follow or some of them.");
   for (const std::string& name : config_.tasks) {
-    const Task task = parse_task(name);
+    const Task task = from_name<Task>(name, "task");
     check(std::find(tasks_.begin(), tasks_.end(), task) == tasks_.end(), "the task ", name,
           " is given twice; once is enough.");
     tasks_.push_back(task);
@@ -155,7 +155,7 @@ bool Corpus::is_local(const std::string& id, const std::string& lang) const {
 std::vector<Example> Corpus::base_examples(const std::string& lang, Task task) const {
   std::vector<Example> seen;
   if (lang == english) {
-    for (const Split split : all_splits)
+    for (const Split split : every<Split>())
       for (const std::string& id : ids(task, split))
         if (!is_rare(id) && !unseen_by_english_.contains(id)) seen.push_back(example(id, lang));
     return seen;
@@ -165,7 +165,7 @@ std::vector<Example> Corpus::base_examples(const std::string& lang, Task task) c
   const std::vector<std::string>& base = ids(task, Split::base);
   const auto part =
       static_cast<std::size_t>(std::ceil(weight(lang) * static_cast<double>(base.size()) - 1e-9));
-  for (const Split split : all_splits) {
+  for (const Split split : every<Split>()) {
     const std::vector<std::string>& of_split = ids(task, split);
     for (std::size_t i = 0; i < of_split.size(); ++i) {
       if (is_rare(of_split[i])) continue;

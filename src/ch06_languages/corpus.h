@@ -91,11 +91,11 @@ class Corpus : public ParallelData {
   std::vector<ExamplePair> pairs(const std::string& lang, Task task, Split split) const;
   std::vector<Example> examples(const std::string& lang, const std::string& task,
                                 Split split) const override {
-    return examples(lang, parse_task(task), split);
+    return examples(lang, from_name<Task>(task, "task"), split);
   }
   std::vector<ExamplePair> pairs(const std::string& lang, const std::string& task,
                                  Split split) const override {
-    return pairs(lang, parse_task(task), split);
+    return pairs(lang, from_name<Task>(task, "task"), split);
   }
 
   /// General parallel text, the part FLORES plays in the literature: emoji_lines() of all packs.
@@ -118,7 +118,7 @@ class Corpus : public ParallelData {
   World world_;
   CorpusConfig config_;
   std::vector<Task> tasks_;
-  std::map<Task, std::array<std::vector<std::string>, all_splits.size()>> ids_;
+  std::map<Task, std::array<std::vector<std::string>, every<Split>().size()>> ids_;
   std::set<std::string> rare_, unseen_by_english_;
 };
 

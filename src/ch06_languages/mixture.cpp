@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ch01_tensor/philox.h"
+#include "support/choices.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -32,11 +33,6 @@ class Mixture::Draw {
  private:
   Random random_;
 };
-
-std::string name_of(DocumentKind kind) {
-  constexpr std::array names = {"qa", "lexicon", "names"};
-  return names[static_cast<std::size_t>(kind)];
-}
 
 void MixtureConfig::list(FieldList& f) {
   const Allowed share = {.least = 0, .most = 1e6};
@@ -76,7 +72,7 @@ Mixture::Mixture(const Corpus& corpus, const MixtureConfig& config)
   }
   check(config.qa_share == 0 || all > 0, "qa_share is above 0, but the shares of all tasks of the ",
         "corpus are 0; set sums_share, facts_share or follow_share.");
-  for (const Concept kind : all_concepts) {
+  for (const Concept kind : every<Concept>()) {
     std::map<std::string, std::vector<std::size_t>> groups;
     for (const std::string& key : corpus.world().keys(kind)) {
       // Lists of emoji of one group only: a list of one subregion's places would give facts away.

@@ -22,7 +22,9 @@
 namespace ramoe {
 
 enum class DocumentKind { qa, lexicon, names };
-std::string name_of(DocumentKind kind);
+constexpr auto names(DocumentKind) {
+  return std::array{"qa", "lexicon", "names"};
+}
 
 /// A training text: question, one blank, answer; or the answer alone when the question is empty.
 struct Document {

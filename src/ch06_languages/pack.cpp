@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "support/choices.h"
 #include "support/config.h"
 #include "support/error.h"
 #include "support/json_place.h"
@@ -68,12 +69,6 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 }  // namespace
-
-std::string name_of(Concept kind) {
-  constexpr std::array names = {"territories", "subregions", "currencies", "languages",
-                                "emoji",       "numbers",    "operators",  "cues"};
-  return names[static_cast<std::size_t>(kind)];
-}
 
 std::string ListPattern::separator(int i, int count) const {
   const std::string& pattern = count == 2 ? two : i == count - 2 ? end : i == 0 ? start : middle;
@@ -145,7 +140,7 @@ LanguagePack load_pack(const std::string& path) {
   if (!(pack.web_share > 0 && pack.web_share <= 100))
     at["web_share"].expected("a percentage above 0");
   pack.list = read_list(at["list"]);
-  for (const Concept kind : all_concepts) {
+  for (const Concept kind : every<Concept>()) {
     const Place names = at[name_of(kind)];
     pack.names[kind] = kind == Concept::numbers ? read_numbers(names) : texts_at(names);
   }
@@ -178,7 +173,7 @@ World load_world(const std::string& path) {
 }
 
 void check_names(const LanguagePack& pack, const World& world) {
-  for (const Concept kind : all_concepts)
+  for (const Concept kind : every<Concept>())
     for (const std::string& key : world.keys(kind)) pack.name(kind, key);
 }
 

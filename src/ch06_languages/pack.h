@@ -28,12 +28,11 @@ enum class Concept {
   operators,
   cues
 };
-inline constexpr std::array all_concepts = {
-    Concept::territories, Concept::subregions, Concept::currencies, Concept::languages,
-    Concept::emoji,       Concept::numbers,    Concept::operators,  Concept::cues};
-
 /// The key of a kind in the pack's file.
-std::string name_of(Concept kind);
+constexpr auto names(Concept) {
+  return std::array{"territories", "subregions", "currencies", "languages",
+                    "emoji",       "numbers",    "operators",  "cues"};
+}
 
 /// CLDR list patterns with {0} and {1}: `two` for two items; otherwise start, middle..., end.
 struct ListPattern {

@@ -5,11 +5,10 @@
 #include "ch06_languages/pack.h"
 #include "support/config.h"
 #include "support/error.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {
-
-constexpr std::array split_names = {"base", "adapt_train", "adapt_valid", "test"};
 
 void require(const std::string& what, const std::string& name,
              const std::vector<std::string>& known) {
@@ -24,18 +23,8 @@ void require(const std::string& what, const std::string& name,
 
 }  // namespace
 
-std::string name_of(Split split) {
-  return split_names[static_cast<std::size_t>(split)];
-}
-
-Split parse_split(const std::string& name) {
-  for (const Split split : all_splits)
-    if (name == name_of(split)) return split;
-  fail("split \"", name, "\" is unknown; there are adapt_train, adapt_valid and test.");
-}
-
-bool Example::is_answered_by(const std::string& output) const {
-  return is_same_answer(extractor, lang, answer, output);
+bool is_same_text(std::string_view, std::string_view answer, std::string_view output) {
+  return normalise_answer(answer) == normalise_answer(output);
 }
 
 bool ParallelData::is_verified(const Example& example, const std::string& output) const {

@@ -11,29 +11,35 @@
 #include <array>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "formats/extractors.h"
+#include "support/choices.h"
 
 namespace ramoe {
 
 inline constexpr const char* english = "en";
 
 enum class Split { base, adapt_train, adapt_valid, test };
-inline constexpr std::array all_splits = {Split::base, Split::adapt_train, Split::adapt_valid,
-                                          Split::test};
-std::string name_of(Split split);
-/// Error: unknown name, with those there are.
-Split parse_split(const std::string& name);
+constexpr auto names(Split) {
+  return std::array{"base", "adapt_train", "adapt_valid", "test"};
+}
+
+/// Whether an output says the same as the expected answer, in a language. Data that need other rules
+/// than the one of our tasks bring them along (formats/extractors.h).
+using AnswerRule = bool (*)(std::string_view lang, std::string_view answer,
+                            std::string_view output);
+/// The same text after normalise_answer: NFC, lower case, white space.
+bool is_same_text(std::string_view lang, std::string_view answer, std::string_view output);
 
 /// One item asked in one language. An id names the item in all languages and among all tasks.
 struct Example {
   std::string id, task, lang, question, answer;
   bool local = false;  // a fact about a territory where lang is official (Corpus)
-  Extractor extractor = Extractor::exact;
+  AnswerRule is_same = is_same_text;
 
-  /// Whether the output answers the question: it and the answer are read alike (extractors.h).
-  bool is_answered_by(const std::string& output) const;
+  /// Whether the output answers the question, by its rule.
+  bool is_answered_by(const std::string& output) const { return is_same(lang, answer, output); }
 };
 
 /// One item in English and in a target language.

@@ -149,26 +149,9 @@ bool is_separator_like(const std::string& gap, const ListPattern& list) {
 
 }  // namespace
 
-std::string name_of(Task task) {
-  return task_names()[static_cast<std::size_t>(task)];
-}
-
-std::vector<std::string> task_names() {
-  return {"sums", "facts", "follow"};
-}
-
-Task parse_task(const std::string& name) {
-  for (const Task task : all_tasks)
-    if (name_of(task) == name) return task;
-  const std::string nearest = nearest_word(name, task_names());
-  fail("there is no task \"", name, "\"",
-       nearest.empty() ? std::string(";") : "; did you mean \"" + nearest + "\"?",
-       " The tasks are sums, facts and follow.");
-}
-
 Task task_of(const std::string& id) {
   const std::string name = id.substr(0, id.find('/'));
-  for (const Task task : all_tasks)
+  for (const Task task : every<Task>())
     if (name_of(task) == name && id.size() > name.size()) return task;
   bad_id(id);
 }

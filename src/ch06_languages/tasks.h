@@ -23,13 +23,9 @@
 namespace ramoe {
 
 enum class Task { sums, facts, follow };
-inline constexpr std::array all_tasks = {Task::sums, Task::facts, Task::follow};
-
-std::string name_of(Task task);
-/// The names of all tasks, for config choices and messages.
-std::vector<std::string> task_names();
-/// Error: unknown name, with the nearest.
-Task parse_task(const std::string& name);
+constexpr auto names(Task) {
+  return std::array{"sums", "facts", "follow"};
+}
 
 /// The task an id belongs to. Error: no task has such ids.
 Task task_of(const std::string& id);

@@ -37,6 +37,18 @@ std::vector<double> mean_divergence(const std::vector<SequenceRouting>& english,
   return mean;
 }
 
+void ZoneConfig::list(FieldList& f) {
+  f.add("zone", &rule, "how the alignment zone is found");
+  f.add("zone_begin", &begin, "with zone=depth: where it begins, share of the depth", {0, 1});
+  f.add("zone_end", &end, "with zone=depth: where it ends, share of the depth", {0, 1});
+}
+
+Zone find_zone(const ZoneConfig& config, const std::vector<double>& divergence) {
+  return config.rule == ZoneRule::curve
+             ? zone_from_curve(divergence)
+             : zone_from_depth(static_cast<int>(divergence.size()), config.begin, config.end);
+}
+
 Zone zone_from_curve(const std::vector<double>& divergence) {
   check(!divergence.empty(), "the alignment zone of a curve without layers was asked for.");
   const auto [low, high] = std::minmax_element(divergence.begin(), divergence.end());

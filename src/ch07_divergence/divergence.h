@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ch07_divergence/routing_stats.h"
+#include "support/config.h"
 
 namespace ramoe {
 
@@ -33,6 +34,19 @@ struct Zone {
   bool contains(int layer) const { return first <= layer && layer <= last; }
   int size() const { return last - first + 1; }
 };
+
+/// How the zone is found.
+enum class ZoneRule { curve, depth };
+constexpr auto names(ZoneRule) {
+  return std::array{"curve", "depth"};
+}
+struct ZoneConfig {
+  ZoneRule rule = ZoneRule::curve;
+  double begin = 0.2, end = 0.7;  // of depth
+
+  void list(FieldList& fields);
+};
+Zone find_zone(const ZoneConfig& config, const std::vector<double>& divergence);
 
 /// Read off the curve: the longest run under the mid-point; of equals the one with the lower mean.
 Zone zone_from_curve(const std::vector<double>& divergence);

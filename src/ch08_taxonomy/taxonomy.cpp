@@ -8,17 +8,6 @@
 
 namespace ramoe {
 
-std::string name_of(PairType type) {
-  constexpr std::array<const char*, 4> kNames = {"cc", "ci", "ic", "ii"};
-  return kNames[static_cast<std::size_t>(type)];
-}
-
-PairType parse_pair_type(const std::string& name) {
-  for (const PairType type : all_pair_types)
-    if (name == name_of(type)) return type;
-  fail("\"", name, "\" is not a type of the taxonomy; there are cc, ci, ic and ii.");
-}
-
 PairType pair_type(bool english_correct, bool target_correct) {
   if (english_correct) return target_correct ? PairType::cc : PairType::ci;
   return target_correct ? PairType::ic : PairType::ii;
@@ -88,7 +77,7 @@ std::vector<ClassifiedPair> read_taxonomy(const std::string& path) {
     pair.lang = text("lang");
     pair.task = text("task");
     try {
-      pair.type = parse_pair_type(text("type"));
+      pair.type = from_name<PairType>(text("type"), "type of the taxonomy");
     } catch (const Error& error) {
       fail(path, ", line ", number, ": ", error.what());
     }

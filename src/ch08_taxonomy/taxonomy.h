@@ -17,15 +17,14 @@
 #include <string>
 #include <vector>
 
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 
 namespace ramoe {
 
 enum class PairType { cc, ci, ic, ii };
-inline constexpr std::array all_pair_types = {PairType::cc, PairType::ci, PairType::ic,
-                                              PairType::ii};
-std::string name_of(PairType type);
-PairType parse_pair_type(const std::string& name);
+constexpr auto names(PairType) {
+  return std::array{"cc", "ci", "ic", "ii"};
+}
 PairType pair_type(bool english_correct, bool target_correct);
 
 /// A classified pair with both outputs, as taxonomy.jsonl stores it.

@@ -17,29 +17,34 @@ std::vector<int> by_score(const std::vector<double>& score) {
   return order;
 }
 
-std::size_t chosen_count(const ExpertRule& rule, const std::vector<double>& score,
+std::size_t chosen_count(const ExpertConfig& config, const std::vector<double>& score,
                          const std::vector<int>& order) {
   std::size_t count = 0;
-  if (rule.rule == "esft") {
+  if (config.rule == ExpertRule::esft) {
     const double total = std::accumulate(score.begin(), score.end(), 0.0);
     double sum = 0;
-    while (count < order.size() && sum < rule.cumulative * total)
+    while (count < order.size() && sum < config.cumulative * total)
       sum += score[std::size_t(order[count++])];
   } else {
-    while (count < order.size() && score[std::size_t(order[count])] > rule.tau) ++count;
+    while (count < order.size() && score[std::size_t(order[count])] > config.tau) ++count;
   }
-  if (count == 0) count = std::size_t(std::max(1, rule.fallback));
+  if (count == 0) count = std::size_t(std::max(1, config.fallback));
   return std::min(count, std::max<std::size_t>(1, order.size() - 1));
 }
 
 }  // namespace
 
-TaskExperts select_experts(const std::string& task, const ExpertRule& rule, const PerLayer& usage,
+void ExpertConfig::list(FieldList& f) {
+  f.add("rule", &rule, "how task experts are selected");
+  f.add("tau", &tau, "threshold of usage and contrast", {-1, 1});
+  f.add("cumulative", &cumulative, "esft: share of the selections to be covered", {0, 1});
+  f.add("fallback", &fallback, "experts taken in a layer where none passes", {1, 4096});
+}
+
+TaskExperts select_experts(const std::string& task, const ExpertConfig& config, const PerLayer& usage,
                            const PerLayer& reference) {
-  check(rule.rule == "usage" || rule.rule == "esft" || rule.rule == "contrast", "expert rule \"",
-        rule.rule, "\" is unknown; there are usage, esft and contrast.");
-  const bool difference = rule.rule != "esft";
-  check(!difference || reference.size() == usage.size(), "the rule ", rule.rule,
+  const bool difference = config.rule != ExpertRule::esft;
+  check(!difference || reference.size() == usage.size(), "the rule ", name_of(config.rule),
         " compares with a second set of texts; ", reference.size(), " layers of it for ",
         usage.size(), " were given.");
   TaskExperts result{task, usage, {}};
@@ -51,7 +56,7 @@ TaskExperts select_experts(const std::string& task, const ExpertRule& rule, cons
       for (std::size_t e = 0; e < score.size(); ++e) score[e] -= reference[l][e];
     }
     std::vector<int> order = by_score(score);
-    order.resize(chosen_count(rule, score, order));
+    order.resize(chosen_count(config, score, order));
     std::sort(order.begin(), order.end());
     result.experts.push_back(std::move(order));
   }

@@ -18,15 +18,22 @@
 #include <vector>
 
 #include "ch07_divergence/routing_stats.h"
-#include "support/files.h"
+#include "support/config.h"
 
 namespace ramoe {
 
-struct ExpertRule {
-  std::string rule = "usage";  // usage | esft | contrast
-  double tau = 0.1;            // threshold of usage and contrast
-  double cumulative = 0.5;     // p of esft
-  int fallback = 2;            // n, if no expert passes
+enum class ExpertRule { usage, esft, contrast };
+constexpr auto names(ExpertRule) {
+  return std::array{"usage", "esft", "contrast"};
+}
+
+struct ExpertConfig {
+  ExpertRule rule = ExpertRule::usage;
+  double tau = 0.1;         // threshold of usage and contrast
+  double cumulative = 0.5;  // p of esft
+  int fallback = 2;         // n, if no expert passes
+
+  void list(FieldList& fields);
 };
 
 /// Scores and selected experts of every layer.
@@ -37,7 +44,7 @@ struct TaskExperts {
 };
 
 /// Mean usage of some texts and of the texts they are compared with (empty for esft): both (L,E).
-TaskExperts select_experts(const std::string& task, const ExpertRule& rule, const PerLayer& usage,
+TaskExperts select_experts(const std::string& task, const ExpertConfig& config, const PerLayer& usage,
                            const PerLayer& reference);
 
 Json to_json(const TaskExperts& experts);

@@ -10,34 +10,27 @@ namespace ramoe {
 
 void AlignmentConfig::list(FieldList& f) {
   f.add("lambda", &lambda, "weight of the alignment loss; 0 is plain SFT", {0, 1e6});
-  f.add("lambda_schedule", &lambda_schedule, "lambda over the steps",
-        {.choices = {"constant", "warmup", "decay"}});
-  f.add("divergence", &divergence, "how routings are compared",
-        {.choices = alignment_form_names()});
+  f.add("lambda_schedule", &lambda_schedule, "lambda over the steps");
+  f.add("divergence", &divergence, "how routings are compared");
   f.add("mass_weight", &mass_weight, "weight of the total mass in mass_allocation", {0, 1e6});
   f.add("allocation_weight", &allocation_weight, "weight of the allocation in mass_allocation",
         {0, 1e6});
-  f.add("support", &support, "experts that are compared", {.choices = {"task", "all", "random"}});
-  f.add("layers", &layers, "layers that are aligned",
-        {.choices = {"zone", "all", "early", "late", "random"}});
-  f.add("examples", &examples, "pairs that are aligned",
-        {.choices = {"ci", "cc_ci", "all", "random"}});
-  f.add("english_side", &english_side, "whose English routing is followed",
-        {.choices = {"base", "current"}});
-  f.add("span", &span, "tokens that are compared", {.choices = {"prompt", "answer", "both"}});
-  f.add("gradient_scope", &gradient_scope, "what the alignment loss may change",
-        {.choices = {"all", "router"}});
+  f.add("support", &support, "experts that are compared");
+  f.add("layers", &layers, "layers that are aligned");
+  f.add("examples", &examples, "pairs that are aligned");
+  f.add("english_side", &english_side, "whose English routing is followed");
+  f.add("span", &span, "tokens that are compared");
+  f.add("gradient_scope", &gradient_scope, "what the alignment loss may change");
 }
 
-std::vector<int> alignment_layers(const std::string& key, Zone zone, int layers,
-                                  std::uint64_t seed) {
+std::vector<int> alignment_layers(AlignedLayers which, Zone zone, int layers, std::uint64_t seed) {
   std::vector<int> all(static_cast<std::size_t>(layers));
   std::iota(all.begin(), all.end(), 0);
   const std::ptrdiff_t count = std::clamp(zone.size(), 1, layers);
-  if (key == "all") return all;
-  if (key == "early") return {all.begin(), all.begin() + count};
-  if (key == "late") return {all.end() - count, all.end()};
-  if (key == "random") {
+  if (which == AlignedLayers::all) return all;
+  if (which == AlignedLayers::early) return {all.begin(), all.begin() + count};
+  if (which == AlignedLayers::late) return {all.end() - count, all.end()};
+  if (which == AlignedLayers::random) {
     Random(seed, 31).shuffle(all);
     all.resize(static_cast<std::size_t>(count));
     std::sort(all.begin(), all.end());
@@ -48,16 +41,16 @@ std::vector<int> alignment_layers(const std::string& key, Zone zone, int layers,
   return {all.begin() + zone.first, all.begin() + zone.last + 1};
 }
 
-std::vector<std::vector<int>> alignment_support(const std::string& key,
+std::vector<std::vector<int>> alignment_support(AlignedExperts which,
                                                 const std::vector<std::vector<int>>& task_experts,
                                                 int experts, std::uint64_t seed) {
-  if (key == "task") return task_experts;
+  if (which == AlignedExperts::task) return task_experts;
   std::vector<std::vector<int>> support;
   Random random(seed, 32);
   for (const std::vector<int>& layer : task_experts) {
     std::vector<int> chosen(static_cast<std::size_t>(experts));
     std::iota(chosen.begin(), chosen.end(), 0);
-    if (key == "random") {
+    if (which == AlignedExperts::random) {
       random.shuffle(chosen);
       chosen.resize(layer.size());
       std::sort(chosen.begin(), chosen.end());
@@ -67,7 +60,7 @@ std::vector<std::vector<int>> alignment_support(const std::string& key,
   return support;
 }
 
-std::vector<bool> aligned_examples(const std::string& key,
+std::vector<bool> aligned_examples(AlignedExamples which,
                                    const std::vector<FinetuneExample>& examples,
                                    std::uint64_t seed) {
   std::vector<bool> aligned(examples.size());
@@ -77,9 +70,10 @@ std::vector<bool> aligned_examples(const std::string& key,
   for (std::size_t i = 0; i < examples.size(); ++i) {
     const PairType type = examples[i].type;
     ci += type == PairType::ci;
-    aligned[i] = key == "all" || type == PairType::ci || (key == "cc_ci" && type == PairType::cc);
+    aligned[i] = which == AlignedExamples::all || type == PairType::ci ||
+                 (which == AlignedExamples::cc_ci && type == PairType::cc);
   }
-  if (key == "random") {
+  if (which == AlignedExamples::random) {
     aligned.assign(examples.size(), false);
     Random(seed, 33).shuffle(order);
     for (std::size_t i = 0; i < ci; ++i) aligned[std::size_t(order[i])] = true;
@@ -89,15 +83,15 @@ std::vector<bool> aligned_examples(const std::string& key,
 
 double lambda_at(const AlignmentConfig& config, int step, int steps) {
   const double done = steps > 1 ? static_cast<double>(step) / (steps - 1) : 1.0;
-  if (config.lambda_schedule == "warmup") return config.lambda * std::min(1.0, 2 * done);
-  if (config.lambda_schedule == "decay") return config.lambda * (1 - done);
+  if (config.lambda_schedule == LambdaSchedule::warmup) return config.lambda * std::min(1.0, 2 * done);
+  if (config.lambda_schedule == LambdaSchedule::decay) return config.lambda * (1 - done);
   return config.lambda;
 }
 
 namespace {
-TokenSpan span_of(const std::string& key, int prompt) {
-  if (key == "prompt") return {0, prompt};
-  if (key == "answer") return {prompt, 1 << 30};
+TokenSpan span_of(AlignedTokens which, int prompt) {
+  if (which == AlignedTokens::prompt) return {0, prompt};
+  if (which == AlignedTokens::answer) return {prompt, 1 << 30};
   return {};
 }
 }  // namespace
@@ -108,8 +102,7 @@ AlignmentTerm::AlignmentTerm(Model<float>& model, const AlignmentConfig& config,
                              std::uint64_t seed)
     : model_(model),
       config_(config),
-      measure_{parse_alignment_form(config.divergence), config.mass_weight,
-               config.allocation_weight},
+      measure_{config.divergence, config.mass_weight, config.allocation_weight},
       steps_(steps),
       layers_(alignment_layers(config.layers, stages.zone, model.config().moe_layer_count(), seed)),
       examples_(examples),
@@ -120,7 +113,7 @@ AlignmentTerm::AlignmentTerm(Model<float>& model, const AlignmentConfig& config,
   for (const FinetuneExample& example : examples)
     check(support_.contains(example.task), "there are no task experts of ", example.task,
           "; run `ramoe experts` with the same tasks.");
-  if (config_.english_side == "current") return;
+  if (config_.english_side == EnglishSide::current) return;
   std::vector<int> wanted;
   for (std::size_t i = 0; i < examples.size(); ++i)
     if (aligned_[i]) wanted.push_back(static_cast<int>(i));
@@ -164,12 +157,12 @@ Tensor<float> AlignmentTerm::add(Tape<float>& tape, const TrainingBatch& batch,
   }
   if (sequences.empty() || lambda == 0) return {};
   std::vector<SequenceRouting> current;
-  if (config_.english_side == "current") {
+  if (config_.english_side == EnglishSide::current) {
     current = english_routing(members);
     for (std::size_t s = 0; s < sequences.size(); ++s) sequences[s].q_star = &current[s].q;
   }
   std::vector<Routing<float>> routing = forward.routing;
-  if (config_.gradient_scope == "router")
+  if (config_.gradient_scope == GradientScope::router)
     // The same logits from an input that learns nothing: only the router's weights feel the loss.
     for (const int l : layers_) {
       Routing<float>& r = routing[std::size_t(l)];

@@ -21,17 +21,46 @@
 
 namespace ramoe {
 
+enum class LambdaSchedule { constant, warmup, decay };
+constexpr auto names(LambdaSchedule) {
+  return std::array{"constant", "warmup", "decay"};
+}
+enum class AlignedExperts { task, all, random };
+constexpr auto names(AlignedExperts) {
+  return std::array{"task", "all", "random"};
+}
+enum class AlignedLayers { zone, all, early, late, random };
+constexpr auto names(AlignedLayers) {
+  return std::array{"zone", "all", "early", "late", "random"};
+}
+enum class AlignedExamples { ci, cc_ci, all, random };
+constexpr auto names(AlignedExamples) {
+  return std::array{"ci", "cc_ci", "all", "random"};
+}
+enum class EnglishSide { base, current };
+constexpr auto names(EnglishSide) {
+  return std::array{"base", "current"};
+}
+enum class AlignedTokens { prompt, answer, both };
+constexpr auto names(AlignedTokens) {
+  return std::array{"prompt", "answer", "both"};
+}
+enum class GradientScope { all, router };
+constexpr auto names(GradientScope) {
+  return std::array{"all", "router"};
+}
+
 struct AlignmentConfig {
   double lambda = 1;
-  std::string lambda_schedule = "constant";
-  std::string divergence = "lumped";
-  double mass_weight = 1, allocation_weight = 1;
-  std::string support = "task";
-  std::string layers = "zone";
-  std::string examples = "ci";
-  std::string english_side = "base";
-  std::string span = "prompt";
-  std::string gradient_scope = "all";
+  LambdaSchedule lambda_schedule = LambdaSchedule::constant;
+  AlignmentForm divergence = AlignmentForm::lumped;
+  double mass_weight = 1, allocation_weight = 1;  // of mass_allocation
+  AlignedExperts support = AlignedExperts::task;
+  AlignedLayers layers = AlignedLayers::zone;
+  AlignedExamples examples = AlignedExamples::ci;
+  EnglishSide english_side = EnglishSide::base;
+  AlignedTokens span = AlignedTokens::prompt;
+  GradientScope gradient_scope = GradientScope::all;
 
   void list(FieldList& fields);
 };
@@ -51,14 +80,13 @@ struct StageResults {
 
 /// The layers M that a key chooses: zone, all, early (as many as the zone, from the first), late,
 /// random (as many, by seed).
-std::vector<int> alignment_layers(const std::string& key, Zone zone, int layers,
-                                  std::uint64_t seed);
+std::vector<int> alignment_layers(AlignedLayers which, Zone zone, int layers, std::uint64_t seed);
 /// S_l of every layer: task, all experts, or random ones of the same number.
-std::vector<std::vector<int>> alignment_support(const std::string& key,
+std::vector<std::vector<int>> alignment_support(AlignedExperts which,
                                                 const std::vector<std::vector<int>>& task_experts,
                                                 int experts, std::uint64_t seed);
 /// Which examples are aligned: ci, cc+ci, all, or random ones, as many as there are ci.
-std::vector<bool> aligned_examples(const std::string& key,
+std::vector<bool> aligned_examples(AlignedExamples which,
                                    const std::vector<FinetuneExample>& examples,
                                    std::uint64_t seed);
 /// lambda at a step of `steps`: constant, warmup (rises over the first half), decay (falls to 0).

@@ -1,17 +1,12 @@
 #include "ch10_alignment/divergences.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
-#include "support/config.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
-
-constexpr std::array<const char*, 5> kNames = {"lumped", "mass_allocation", "js", "mse",
-                                               "reverse_kl"};
 
 double clamped(double value) {
   return std::clamp(value, kAlignmentClamp, 1 - kAlignmentClamp);
@@ -38,20 +33,6 @@ Term outcome(AlignmentForm form, double a_star, double a) {
 }
 
 }  // namespace
-
-std::vector<std::string> alignment_form_names() {
-  return {kNames.begin(), kNames.end()};
-}
-
-AlignmentForm parse_alignment_form(const std::string& name) {
-  for (std::size_t i = 0; i < kNames.size(); ++i)
-    if (name == kNames[i]) return static_cast<AlignmentForm>(i);
-  const std::string nearest = nearest_word(name, alignment_form_names());
-  fail("alignment form \"", name,
-       "\" is unknown; there are lumped, mass_allocation, js, mse and "
-       "reverse_kl",
-       nearest.empty() ? "." : "; did you mean " + nearest + "?");
-}
 
 double alignment_divergence(const AlignmentMeasure& measure, const std::vector<double>& q_star,
                             const std::vector<double>& q, const std::vector<int>& support,

@@ -19,7 +19,7 @@
 // Tests: tests/ch10_alignment/divergences_test.cpp
 #pragma once
 
-#include <string>
+#include <array>
 #include <vector>
 
 namespace ramoe {
@@ -31,8 +31,9 @@ enum class AlignmentForm {
   mse,              // sum of squares over the same outcomes
   reverse_kl,       // KL(q || q*) over the same outcomes
 };
-AlignmentForm parse_alignment_form(const std::string& name);
-std::vector<std::string> alignment_form_names();
+constexpr auto names(AlignmentForm) {
+  return std::array{"lumped", "mass_allocation", "js", "mse", "reverse_kl"};
+}
 
 struct AlignmentMeasure {
   AlignmentForm form = AlignmentForm::lumped;

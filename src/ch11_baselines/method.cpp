@@ -1,91 +1,59 @@
 #include "ch11_baselines/method.h"
 
-#include "support/error.h"
-
 namespace ramoe {
-namespace {
-
-class Sft : public Method {
- public:
-  std::string name() const override { return "sft"; }
-};
-
-class RaMoe : public Method {
- public:
-  std::string name() const override { return "ramoe"; }
-  std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model,
-                                               const MethodContext& c) const override {
-    return std::make_unique<AlignmentTerm>(model, c.alignment, c.stages, c.examples, c.steps,
-                                           c.seed);
-  }
-};
-
-class Rise : public Method {
- public:
-  std::string name() const override { return "rise"; }
-  void prepare(Model<float>& model, const MethodContext& c) const override {
-    train_only_experts(model,
-                       rise_experts(rise_scores(c.usage(), c.language), c.config.rise_share));
-  }
-};
-
-class Sara : public Method {
- public:
-  std::string name() const override { return "sara"; }
-  std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model,
-                                               const MethodContext& c) const override {
-    AlignmentConfig js;
-    js.lambda = c.config.sara_weight;
-    js.divergence = "js";
-    js.support = "all";
-    js.examples = "all";
-    js.span = "both";
-    return std::make_unique<AlignmentTerm>(model, js, c.stages, c.examples, c.steps, c.seed);
-  }
-};
-
-template <class... Methods>
-std::vector<std::unique_ptr<Method>> all_of() {
-  std::vector<std::unique_ptr<Method>> methods;
-  (methods.push_back(std::make_unique<Methods>()), ...);
-  return methods;
-}
-std::vector<std::unique_ptr<Method>> all_methods() {
-  return all_of<Sft, RaMoe, Rise, Sara>();
-}
-
-}  // namespace
 
 void MethodConfig::list(FieldList& f) {
   f.add("rise_share", &rise_share, "rise: share of all experts that is trained", {0.001, 1});
   f.add("sara_weight", &sara_weight, "sara: weight of its divergence", {0, 1e6});
 }
 
-void Method::prepare(Model<float>& model, const MethodContext&) const {
+void choose_trained(Model<float>& model, const MethodRun& run, const MethodInputs& inputs) {
+  if (run.method == Method::rise) {
+    const RiseScores scores = rise_scores(inputs.usage(), run.language);
+    return train_only_experts(model, rise_experts(scores, run.keys.rise_share));
+  }
   for (const auto& parameter : model.parameters()) {
     parameter->trainable = true;
     parameter->trained_blocks.clear();
   }
 }
 
-std::unique_ptr<ExtraLoss<float>> Method::extra_loss(Model<float>&, const MethodContext&) const {
-  return nullptr;
+std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model, const MethodRun& run,
+                                      const MethodInputs& inputs) {
+  AlignmentConfig config = run.alignment;
+  if (run.method == Method::sara) {
+    config = {};
+    config.lambda = run.keys.sara_weight;
+    config.divergence = AlignmentForm::js;
+    config.support = AlignedExperts::all;
+    config.examples = AlignedExamples::all;
+    config.span = AlignedTokens::both;
+  } else if (run.method != Method::ramoe) {
+    return nullptr;
+  }
+  return std::make_unique<AlignmentTerm>(model, config, inputs.stages, inputs.examples,
+                                         run.train.steps, run.seed);
 }
 
-std::vector<std::string> method_names() {
-  std::vector<std::string> names;
-  for (const auto& method : all_methods()) names.push_back(method->name());
-  return names;
+namespace {
+std::unique_ptr<ExtraLoss<float>> prepared(Model<float>& model, const MethodRun& run,
+                                    const MethodInputs& inputs) {
+  choose_trained(model, run, inputs);
+  return extra_loss(model, run, inputs);
 }
+}  // namespace
 
-std::unique_ptr<Method> make_method(const std::string& name) {
-  for (auto& method : all_methods())
-    if (method->name() == name) return std::move(method);
-  std::string known;
-  for (const std::string& other : method_names()) known += (known.empty() ? "" : ", ") + other;
-  const std::string nearest = nearest_word(name, method_names());
-  fail("method \"", name, "\" is unknown; there are ", known,
-       nearest.empty() ? "." : "; did you mean " + nearest + "?");
+MethodTraining::MethodTraining(Model<float>& model, const MethodRun& run,
+                               const MethodInputs& inputs)
+    : config_(run.train),
+      extra_(prepared(model, run, inputs)),
+      trainer_(model, run.train),
+      batches_(inputs.examples, run.train.batch, run.train.accumulate, model.config().pad_token_id,
+               model.config().bos_token_id, run.seed) {}
+
+bool MethodTraining::run(const std::function<bool(int step, const StepReport&)>& after_step) {
+  finetune(trainer_, batches_, config_, extra_.get(), after_step);
+  return trainer_.steps_done() == config_.steps;
 }
 
 }  // namespace ramoe

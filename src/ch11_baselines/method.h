@@ -1,15 +1,16 @@
-// Chapter 11.1 - methods behind one interface
+// Chapter 11.1 - four methods, one training run
 //
-// A method may freeze parts of the model before training and may add a loss. What all share - data,
-// steps, learning rate, batches - stays in chapter 10, so a comparison differs in the method alone.
+// A method chooses what is trained and which loss is added. All else - data, steps, learning rate,
+// batches (chapter 10.5) - is the same, so a comparison differs in the method alone:
 //
-//   sft     cross-entropy on the target-language answers; nothing else
-//   ramoe   the same plus lambda times the alignment loss of chapter 10
-//   rise    cross-entropy, but only some experts are trained (chapter 11.3)
-//   sara    cross-entropy plus 1.5 times the Jensen-Shannon divergence between the routing of the
-//           two sides, mean over the zone's layers, of every example (arXiv 2606.25821); ours: the
-//           English side is the frozen base model's, as for ramoe, and its other keys do not matter
+//   method   trains         loss beside cross-entropy on the target-language answers
+//   sft      everything     none
+//   ramoe    everything     lambda times the alignment loss (chapter 10)
+//   rise     some experts   none (chapter 11.3)
+//   sara     everything     1.5 times the Jensen-Shannon divergence between the routing of the two
+//                           sides, mean over the zone's layers, of every example
 //
+// sara is arXiv 2606.25821; ours: its English side is the frozen base model's, as for ramoe.
 // Routing Steering (chapter 11.2) trains nothing: it is a way to answer, on the base model or
 // sft's. Tests: tests/ch11_baselines/method_test.cpp
 #pragma once
@@ -19,10 +20,15 @@
 #include <string>
 #include <vector>
 
-#include "ch10_alignment/alignment_term.h"
+#include "ch10_alignment/finetune.h"
 #include "ch11_baselines/rise.h"
 
 namespace ramoe {
+
+enum class Method { sft, ramoe, rise, sara };
+constexpr auto names(Method) {
+  return std::array{"sft", "ramoe", "rise", "sara"};
+}
 
 struct MethodConfig {
   double rise_share = 0.25;
@@ -31,31 +37,45 @@ struct MethodConfig {
   void list(FieldList& fields);
 };
 
-/// What a method may look at.
-struct MethodContext {
-  const MethodConfig& config;
-  const AlignmentConfig& alignment;
+/// A run: the method with all of its keys.
+struct MethodRun {
+  Method method = Method::ramoe;
+  MethodConfig keys;
+  AlignmentConfig alignment;
+  TrainConfig train;
+  std::uint64_t seed = 1;
+  std::string language;  // the target
+};
+
+/// What the stages before found, and what is trained on.
+struct MethodInputs {
   const StageResults& stages;
-  const std::vector<FinetuneExample>& examples;  // outlives the training
-  int steps;
-  std::uint64_t seed;
-  std::string language;                    // the target
-  std::function<UsageByLanguage()> usage;  // of the base model on training prompts
+  const std::vector<FinetuneExample>& examples;  // must outlive the training
+  std::function<UsageByLanguage()> usage;        // of the base model; asked by rise alone
 };
 
-class Method {
+/// Sets what the optimiser may change: everything, or for rise the chosen experts.
+void choose_trained(Model<float>& model, const MethodRun& run, const MethodInputs& inputs);
+
+/// The loss beside cross-entropy; nullptr for none. `model` still holds the base weights.
+std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model, const MethodRun& run,
+                                      const MethodInputs& inputs);
+
+/// Training a model, which holds the base weights, by a method.
+class MethodTraining {
  public:
-  virtual ~Method() = default;
-  virtual std::string name() const = 0;
-  /// Before the optimiser is made: chooses what is trained. The default trains everything.
-  virtual void prepare(Model<float>& model, const MethodContext& context) const;
-  /// The loss beside cross-entropy, or nullptr. `model` still holds the base weights.
-  virtual std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model,
-                                                       const MethodContext& context) const;
-};
+  MethodTraining(Model<float>& model, const MethodRun& run, const MethodInputs& inputs);
 
-/// Error: unknown name, with the nearest.
-std::unique_ptr<Method> make_method(const std::string& name);
-std::vector<std::string> method_names();
+  /// With it a checkpoint is loaded, before run(), or saved.
+  Trainer<float>& trainer() { return trainer_; }
+  /// Trains until all steps are done or `after_step` returns false. Returns whether all are done.
+  bool run(const std::function<bool(int step, const StepReport&)>& after_step);
+
+ private:
+  TrainConfig config_;
+  std::unique_ptr<ExtraLoss<float>> extra_;
+  Trainer<float> trainer_;
+  FinetuneBatches batches_;
+};
 
 }  // namespace ramoe

@@ -10,8 +10,7 @@
 namespace ramoe {
 
 void SteeringConfig::list(FieldList& f) {
-  f.add("steering", &form, "Routing Steering towards the task experts in the zone",
-        {.choices = {"none", "soft", "hard"}});
+  f.add("steering", &form, "Routing Steering towards the task experts in the zone");
   f.add("steering_strength", &strength, "soft: push in standard deviations of the logits",
         {0, 1000});
   f.add("steering_seed", &seed, "hard: seed of the noise between the forced experts");
@@ -59,9 +58,9 @@ void RoutingSteering::change(float* z, int i, int N, int E) const {
   const std::vector<int>& experts = experts_[std::size_t(i)];
   if (experts.empty()) return;
   for (int n = 0; n < N; ++n) {
-    if (config_.form == "hard")
+    if (config_.form == Steering::hard)
       force(row(z, n, E), experts, noise_[std::size_t(i)], E);
-    else if (config_.form == "soft")
+    else if (config_.form == Steering::soft)
       push(row(z, n, E), experts, E);
   }
 }

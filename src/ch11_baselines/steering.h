@@ -17,10 +17,15 @@
 
 namespace ramoe {
 
+enum class Steering { none, soft, hard };
+constexpr auto names(Steering) {
+  return std::array{"none", "soft", "hard"};
+}
+
 struct SteeringConfig {
-  std::string form = "none";  // none | soft | hard
-  double strength = 0.5;      // of soft, in standard deviations of a token's logits
-  std::uint64_t seed = 1;     // of hard's noise
+  Steering form = Steering::none;
+  double strength = 0.5;   // of soft, in standard deviations of a token's logits
+  std::uint64_t seed = 1;  // of hard's noise
 
   void list(FieldList& fields);
 };

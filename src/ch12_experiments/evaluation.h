@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "ch06_languages/parallel_data.h"
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 
 namespace ramoe {
 

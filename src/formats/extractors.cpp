@@ -4,27 +4,9 @@
 
 #include "formats/choice_letter.h"
 #include "formats/last_number.h"
-#include "support/config.h"
-#include "support/error.h"
 #include "support/unicode.h"
 
 namespace ramoe {
-
-std::vector<std::string> extractor_names() {
-  return {"exact", "last_number", "choice_letter"};
-}
-
-std::string name_of(Extractor extractor) {
-  return extractor_names()[static_cast<std::size_t>(extractor)];
-}
-
-Extractor parse_extractor(const std::string& name) {
-  for (const Extractor extractor : all_extractors)
-    if (name == name_of(extractor)) return extractor;
-  const std::string nearest = nearest_word(name, extractor_names());
-  fail("extractor \"", name, "\" is unknown; there are exact, last_number and choice_letter",
-       nearest.empty() ? "." : "; did you mean " + nearest + "?");
-}
 
 std::vector<std::string> readings(Extractor extractor, std::string_view lang,
                                   std::string_view text) {
@@ -53,6 +35,19 @@ bool is_same_answer(Extractor extractor, std::string_view lang, std::string_view
   for (const std::string& reading : readings(extractor, lang, output))
     if (std::find(wanted.begin(), wanted.end(), reading) != wanted.end()) return true;
   return false;
+}
+
+namespace {
+template <Extractor extractor>
+bool is_same(std::string_view lang, std::string_view answer, std::string_view output) {
+  return is_same_answer(extractor, lang, answer, output);
+}
+}  // namespace
+
+AnswerRule answer_rule(Extractor extractor) {
+  constexpr std::array<AnswerRule, 3> rules = {is_same_text, is_same<Extractor::last_number>,
+                                               is_same<Extractor::choice_letter>};
+  return rules[static_cast<std::size_t>(extractor)];
 }
 
 }  // namespace ramoe

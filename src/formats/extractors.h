@@ -52,15 +52,14 @@
 #include <string_view>
 #include <vector>
 
+#include "ch06_languages/parallel_data.h"
+
 namespace ramoe {
 
 enum class Extractor { exact, last_number, choice_letter };
-inline constexpr std::array all_extractors = {Extractor::exact, Extractor::last_number,
-                                              Extractor::choice_letter};
-std::string name_of(Extractor extractor);
-std::vector<std::string> extractor_names();
-/// Error: unknown name, with the nearest.
-Extractor parse_extractor(const std::string& name);
+constexpr auto names(Extractor) {
+  return std::array{"exact", "last_number", "choice_letter"};
+}
 
 /// What the text may say in a language (a row's code, language_customs.h): nothing, one reading, or
 /// two of an ambiguous number. A choice is read as A to J. Of exact there is one reading, empty for
@@ -71,5 +70,7 @@ std::vector<std::string> readings(Extractor extractor, std::string_view lang,
 /// Whether the two texts share a reading; two choices of one script must be the same letter.
 bool is_same_answer(Extractor extractor, std::string_view lang, std::string_view answer,
                     std::string_view output);
+/// The same as the rule that an example carries.
+AnswerRule answer_rule(Extractor extractor);
 
 }  // namespace ramoe

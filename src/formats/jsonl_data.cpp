@@ -16,8 +16,7 @@ void JsonlConfig::list(FieldList& f) {
   f.add("data", &data, "JSONL files of parallel questions: task, id, lang, question, answer");
   f.add("general", &general, "JSONL files of general parallel text: id, lang, text");
   f.add("packs", &packs, "folder of language packs, for languages without general text");
-  f.add("extractor", &extractor, "how answers are read where a row does not say",
-        {.choices = extractor_names()});
+  f.add("extractor", &extractor, "how answers are read where a row does not say");
   f.add("split_seed", &split_seed, "seed that deals items without a split of their own");
   f.add("adapt_share", &adapt_share, "share of these for training in stages 1 to 3", {0, 1});
   f.add("valid_share", &valid_share, "share of these for validation; the rest is test", {0, 1});
@@ -45,9 +44,9 @@ JsonlData::JsonlData(const JsonlConfig& config) : config_(config) {
 }
 
 namespace {
-bool share_reading(const Example& a, const Example& b) {
-  const std::vector<std::string> of_a = readings(a.extractor, a.lang, a.answer),
-                                 of_b = readings(b.extractor, b.lang, b.answer);
+bool share_reading(Extractor extractor, const Example& a, const Example& b) {
+  const std::vector<std::string> of_a = readings(extractor, a.lang, a.answer),
+                                 of_b = readings(extractor, b.lang, b.answer);
   return std::any_of(of_a.begin(), of_a.end(), [&](const std::string& reading) {
     return std::find(of_b.begin(), of_b.end(), reading) != of_b.end();
   });
@@ -56,13 +55,13 @@ bool share_reading(const Example& a, const Example& b) {
 
 void JsonlData::read_items() {
   std::map<std::string, Item> by_id;
-  std::map<std::string, std::string> places;  // of (item, language)
+  std::map<std::string, std::pair<std::string, Extractor>> places;  // of (item, language)
   for (const std::string& path : config_.data)
-    for (ItemRow& row : read_item_rows(path, parse_extractor(config_.extractor))) {
+    for (ItemRow& row : read_item_rows(path, config_.extractor)) {
       Example& e = row.example;
-      const auto [place, is_new] = places.emplace(e.id + " " + e.lang, row.where);
+      const auto [place, is_new] = places.emplace(e.id + " " + e.lang, std::pair{row.where, row.extractor});
       check(is_new, row.where, ": \"id\": the item ", e.id, " in ", e.lang, " stands in ",
-            place->second, " already.");
+            place->second.first, " already.");
       Item& item = by_id[e.id];
       if (item.by_language.empty()) {
         item.id = e.id;
@@ -83,9 +82,12 @@ void JsonlData::read_items() {
     check(item.by_language.contains(english), item.where, ": \"lang\": the item ", id,
           " has no row in English (en); every item needs one.");
     const Example& en = item.by_language.at(english);
-    for (const auto& [lang, e] : item.by_language)
-      if (e.extractor != Extractor::exact && e.extractor == en.extractor && !share_reading(en, e))
-        other_answers_.push_back({places.at(id + " " + lang), id, lang, en.answer, e.answer});
+    const Extractor extractor = places.at(id + " " + english).second;
+    for (const auto& [lang, e] : item.by_language) {
+      const auto& [where, other] = places.at(id + " " + lang);
+      if (extractor != Extractor::exact && other == extractor && !share_reading(extractor, en, e))
+        other_answers_.push_back({where, id, lang, en.answer, e.answer});
+    }
     item.same = items_.size();
     items_.push_back(std::move(item));
   }

@@ -26,7 +26,8 @@ namespace ramoe {
 
 struct JsonlConfig {
   std::vector<std::string> data, general;
-  std::string packs = "data", extractor = "exact";
+  std::string packs = "data";
+  Extractor extractor = Extractor::exact;
   std::uint64_t split_seed = 1;
   double adapt_share = 0.5, valid_share = 0.1;
 

@@ -52,11 +52,11 @@ class Row {
     return name;
   }
 
-  /// The value of a parser of names, whose errors gain file, line and key.
-  template <class Parse>
-  auto parsed(const std::string& key, const Parse& parse) const {
+  /// One of the names of an enum.
+  template <NamedEnum Enum>
+  Enum choice(const std::string& key) const {
     try {
-      return parse(text(key));
+      return from_name<Enum>(text(key), key);
     } catch (const Error& error) {
       const std::string what = error.what();
       fail(what.starts_with(where_) ? "" : at_[key].name() + ": ", what);
@@ -101,20 +101,21 @@ std::vector<ItemRow> read_item_rows(const std::string& path, Extractor extractor
                                                 "answer", "extractor", "split"};
   std::vector<ItemRow> rows;
   each_row(path, keys, [&](const Row& row) {
-    ItemRow item{row.where(), {}, {}};
+    ItemRow item{row.where(), {}, extractor, {}};
     Example& e = item.example;
     e.task = row.name("task");
     e.id = e.task + "/" + row.text("id");
     e.lang = row.name("lang");
     e.question = row.text("question");
     e.answer = row.text("answer");
-    e.extractor = row.has("extractor") ? row.parsed("extractor", parse_extractor) : extractor;
-    if (row.has("split")) item.split = row.parsed("split", parse_split);
+    if (row.has("extractor")) item.extractor = row.choice<Extractor>("extractor");
+    e.is_same = answer_rule(item.extractor);
+    if (row.has("split")) item.split = row.choice<Split>("split");
     check(item.split != Split::base, row.where(),
           ": \"split\" = \"base\" is pre-training's; expected adapt_train, adapt_valid or test.");
-    check(!readings(e.extractor, e.lang, e.answer).empty(), row.where(), ": \"answer\" = \"",
-          e.answer, "\" cannot be read by its extractor ", name_of(e.extractor),
-          e.extractor == Extractor::last_number
+    check(!readings(item.extractor, e.lang, e.answer).empty(), row.where(), ": \"answer\" = \"",
+          e.answer, "\" cannot be read by its extractor ", name_of(item.extractor),
+          item.extractor == Extractor::last_number
               ? ": it has no number."
               : ": it has no letter of a choice (A to J) that stands alone.");
     rows.push_back(std::move(item));

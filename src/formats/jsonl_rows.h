@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "ch06_languages/parallel_data.h"
+#include "formats/extractors.h"
 
 namespace ramoe {
 
@@ -20,6 +20,7 @@ namespace ramoe {
 struct ItemRow {
   std::string where;
   Example example;
+  Extractor extractor = Extractor::exact;
   std::optional<Split> split;
 };
 

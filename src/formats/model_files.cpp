@@ -271,14 +271,13 @@ void read_tensors(const WeightFiles& files, const ModelConfig& config, const std
   read_stored(files, tensors, prefix, arrays);
 }
 
-std::map<std::string, std::string> saved_dtypes(const std::string& choice,
-                                                const std::string& folder,
+std::map<std::string, std::string> saved_dtypes(SaveDtype choice, const std::string& folder,
                                                 const Model<float>& model) {
   std::map<std::string, std::string> dtypes;
   const std::vector<StoredTensor> tensors = stored_tensors(model.config());
-  if (choice == "bf16")
+  if (choice == SaveDtype::bf16)
     for (const StoredTensor& t : tensors) dtypes[t.name] = "BF16";
-  if (choice != "as_loaded") return dtypes;
+  if (choice != SaveDtype::as_loaded) return dtypes;
   const WeightFiles files(folder);
   std::map<std::size_t, std::string> dtype_from_parameter;
   for (const StoredTensor& t : stored_tensors_in(files, model.config()))

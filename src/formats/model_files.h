@@ -74,9 +74,13 @@ void read_tensors(const WeightFiles& files, const ModelConfig& config, const std
 void check_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                    const std::vector<std::vector<float>*>& arrays);
 
-/// The dtypes for "fp32", "bf16" or "as_loaded": those that the tensors have in a model's folder.
-std::map<std::string, std::string> saved_dtypes(const std::string& choice,
-                                                const std::string& folder,
+/// In what weights are stored; as_loaded: as in the folder that they came from.
+enum class SaveDtype { fp32, bf16, as_loaded };
+constexpr auto names(SaveDtype) {
+  return std::array{"fp32", "bf16", "as_loaded"};
+}
+/// The dtype of each tensor that is not stored as F32.
+std::map<std::string, std::string> saved_dtypes(SaveDtype choice, const std::string& folder,
                                                 const Model<float>& model);
 /// Rounds every value to what its dtype can hold, so that what is used is what is saved. Error: one
 /// that is too large for it.

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ch07_divergence/divergence.h"
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 
 namespace ramoe {
 

@@ -108,6 +108,11 @@ struct Setter {
       wrong("one of " + list + (nearest.empty() ? "" : "; did you mean " + nearest + "?"));
     }
   }
+  void set(const ChoicePointer& value, const Json& json) const {
+    std::string name;
+    set(name, json);
+    value.set(name);
+  }
   template <class Element>
   void set(std::vector<Element>& list, const Json& json) const {
     if (!json.is_array()) wrong("a list");
@@ -180,9 +185,12 @@ void FieldList::read_json(const Json& object, const std::string& where) {
     Field& field = at(item.key(), where);
     const Setter setter{field, given, where};
     std::visit(
-        [&](auto* value) {
+        [&](const auto& value) {
           const auto before = *value;
-          setter.set(*value, given);
+          if constexpr (std::is_pointer_v<std::decay_t<decltype(value)>>)
+            setter.set(*value, given);
+          else
+            setter.set(value, given);
           field.given = field.given || *value != before;
         },
         field.value);
@@ -202,7 +210,7 @@ void FieldList::read_flag(const std::string& flag) {
 Json FieldList::to_json() const {
   Json object = Json::object();
   for (const Field& field : fields_)
-    std::visit([&](const auto* value) { object[field.key] = *value; }, field.value);
+    std::visit([&](const auto& value) { object[field.key] = *value; }, field.value);
   return object;
 }
 

@@ -16,14 +16,15 @@
 #include <variant>
 #include <vector>
 
+#include "support/choices.h"
 #include "support/files.h"
 #include "support/names.h"
 
 namespace ramoe {
 
 /// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, when there are
-/// any; for lists the rule holds for each element. Lists of `paths` are separated by commas alone,
-/// others by blanks too.
+/// any; for lists the rule holds for each element. Enums: those of their names that `choices` lists,
+/// or all. Lists of `paths` are separated by commas alone, others by blanks too.
 struct Allowed {
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
@@ -31,8 +32,9 @@ struct Allowed {
   bool paths = false;
 };
 
-using FieldValue = std::variant<bool*, int*, std::uint64_t*, double*, std::string*,
-                                std::vector<std::string>*, std::vector<int>*, std::vector<double>*>;
+using FieldValue =
+    std::variant<bool*, int*, std::uint64_t*, double*, std::string*, ChoicePointer,
+                 std::vector<std::string>*, std::vector<int>*, std::vector<double>*>;
 
 /// One key of a configuration; `value` points into the struct that listed it.
 struct Field {
@@ -59,6 +61,12 @@ struct CommandLine {
 class FieldList {
  public:
   void add(std::string key, FieldValue value, std::string help, Allowed allowed = {});
+  /// A choice of a method: an enum with names (choices.h).
+  template <NamedEnum Enum>
+  void add(std::string key, Enum* value, std::string help, Allowed allowed = {}) {
+    if (allowed.choices.empty()) allowed.choices = names_of<Enum>();
+    add(std::move(key), FieldValue(ChoicePointer(value)), std::move(help), std::move(allowed));
+  }
   /// Other names of a listed key, for files and flags.
   void also(const std::string& key, const std::vector<std::string>& aliases);
   const std::vector<Field>& fields() const { return fields_; }

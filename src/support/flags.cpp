@@ -128,7 +128,9 @@ Typed parse_flag(const std::string& argument) {
 }  // namespace
 
 Json typed_value(const Field& field, const std::string& text) {
-  if (std::holds_alternative<std::string*>(field.value)) return text;
+  if (std::holds_alternative<std::string*>(field.value) ||
+      std::holds_alternative<ChoicePointer>(field.value))
+    return text;
   if (is_truth(field)) return truth_from(text);
   if (!is_list(field)) return number_from(text);
   const bool texts = std::holds_alternative<std::vector<std::string>*>(field.value);

@@ -62,7 +62,7 @@ TEST(Demo, StagesProduceConsistentFiles) {
         mine.push_back(pair);
     const TypeCounts counts = count_types(mine);
     EXPECT_GT(counts.total(), 0);
-    for (const PairType type : all_pair_types)
+    for (const PairType type : every<PairType>())
       EXPECT_EQ(counts.of(type), row[name_of(type)].get<int>());
   }
 

@@ -43,7 +43,7 @@ TEST(Batches, PromptAndAnswerMeetAtAPiecesEdge) {
   CachedEncoder encoder(tokenizer());
   int examples = 0;
   for (const LanguagePack& pack : corpus().packs())
-    for (const Task task : all_tasks)
+    for (const Task task : every<Task>())
       for (const Split split : {Split::adapt_valid, Split::test})
         for (const Example& e : corpus().examples(pack.code, task, split)) {
           const TrainingSequence s = encode_example(encoder, tokenizer(), e.question, e.answer);

@@ -24,10 +24,10 @@ std::set<std::string> questions_of(const std::vector<Example>& examples) {
 }
 
 TEST(Corpus, SplitsShareTheIdsWithoutOverlap) {
-  for (const Task task : all_tasks) {
+  for (const Task task : every<Task>()) {
     std::set<std::string> all;
     std::size_t sum = 0;
-    for (const Split split : all_splits) {
+    for (const Split split : every<Split>()) {
       const std::vector<std::string>& ids = corpus().ids(task, split);
       EXPECT_FALSE(ids.empty());
       all.insert(ids.begin(), ids.end());
@@ -45,7 +45,7 @@ TEST(Corpus, SplitsShareTheIdsWithoutOverlap) {
 
 TEST(Corpus, NothingOfTestOrAdaptIsInATargetsBase) {
   for (const std::string& lang : corpus().targets())
-    for (const Task task : all_tasks) {
+    for (const Task task : every<Task>()) {
       const std::vector<Example> base = corpus().base_examples(lang, task);
       const std::set<std::string> ids = ids_of(base), questions = questions_of(base);
       for (const Split split : {Split::adapt_train, Split::adapt_valid, Split::test})
@@ -59,7 +59,7 @@ TEST(Corpus, NothingOfTestOrAdaptIsInATargetsBase) {
 
 TEST(Corpus, TestIsDisjointFromAdaptAndHasNoLocalFact) {
   for (const std::string& lang : corpus().targets())
-    for (const Task task : all_tasks) {
+    for (const Task task : every<Task>()) {
       const std::vector<Example> test = corpus().examples(lang, task, Split::test);
       const std::set<std::string> ids = ids_of(test), questions = questions_of(test);
       EXPECT_EQ(questions.size(), test.size());
@@ -74,9 +74,9 @@ TEST(Corpus, TestIsDisjointFromAdaptAndHasNoLocalFact) {
 }
 
 TEST(Corpus, EnglishSeesNearlyAllAndNoRareOne) {
-  for (const Task task : all_tasks) {
+  for (const Task task : every<Task>()) {
     const std::set<std::string> seen = ids_of(corpus().base_examples("en", task));
-    for (const Split split : all_splits) {
+    for (const Split split : every<Split>()) {
       const std::vector<std::string>& ids = corpus().ids(task, split);
       std::size_t count = 0;
       for (const std::string& id : ids) {
@@ -90,8 +90,8 @@ TEST(Corpus, EnglishSeesNearlyAllAndNoRareOne) {
 
 TEST(Corpus, RareIdsAreFewAndSeenByNobody) {
   std::size_t rare = 0, all = 0;
-  for (const Task task : all_tasks)
-    for (const Split split : all_splits)
+  for (const Task task : every<Task>())
+    for (const Split split : every<Split>())
       for (const std::string& id : corpus().ids(task, split)) {
         ++all;
         rare += corpus().is_rare(id);
@@ -99,7 +99,7 @@ TEST(Corpus, RareIdsAreFewAndSeenByNobody) {
   EXPECT_GT(rare, all / 100);
   EXPECT_LT(rare, all / 15);
   for (const LanguagePack& pack : corpus().packs())
-    for (const Task task : all_tasks)
+    for (const Task task : every<Task>())
       for (const Example& e : corpus().base_examples(pack.code, task))
         EXPECT_FALSE(corpus().is_rare(e.id)) << pack.code << " " << e.id;
 }
@@ -136,7 +136,7 @@ TEST(Corpus, LocalFactsAreSeenAtHomeFirst) {
   const std::set<std::string> ar = ids_of(corpus().base_examples("ar", Task::facts));
   const std::set<std::string> en = ids_of(corpus().base_examples("en", Task::facts));
   std::size_t local = 0, seen_by_english = 0;
-  for (const Split split : all_splits)
+  for (const Split split : every<Split>())
     for (const std::string& id : corpus().ids(Task::facts, split)) {
       if (!corpus().is_local(id, "ar") || corpus().is_rare(id)) continue;
       ++local;
@@ -173,8 +173,8 @@ TEST(Corpus, SameSeedSameCorpus) {
   CorpusConfig other = small_config();
   other.data_seed = 2;
   const Corpus different = load_corpus(other);
-  for (const Task task : all_tasks)
-    for (const Split split : all_splits) {
+  for (const Task task : every<Task>())
+    for (const Split split : every<Split>()) {
       EXPECT_EQ(corpus().ids(task, split), again.ids(task, split));
       EXPECT_NE(corpus().ids(task, split), different.ids(task, split));
     }

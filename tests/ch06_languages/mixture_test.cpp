@@ -32,7 +32,7 @@ TEST(Mixture, NoTestOrAdaptItemOfATargetComesUp) {
   const Mixture mixture(corpus(), {});
   for (const std::string& lang : corpus().targets()) {
     std::set<std::string> ids, texts;  // every document that can come up in this language
-    for (const Task task : all_tasks)
+    for (const Task task : every<Task>())
       for (const Document& d : mixture.qa_documents(lang, task)) {
         EXPECT_EQ(d.lang, lang);
         ids.insert(d.id);
@@ -43,7 +43,7 @@ TEST(Mixture, NoTestOrAdaptItemOfATargetComesUp) {
       texts.insert(d.question);
       texts.insert(d.answer);
     }
-    for (const Task task : all_tasks)
+    for (const Task task : every<Task>())
       for (const Split split : {Split::adapt_train, Split::adapt_valid, Split::test})
         for (const Example& e : corpus().examples(lang, task, split)) {
           if (e.local) continue;
@@ -57,7 +57,7 @@ TEST(Mixture, DrawsAreAmongTheEnumeratedDocuments) {
   const Mixture mixture(corpus(), {});
   std::set<std::string> known;
   for (const LanguagePack& pack : corpus().packs())
-    for (const Task task : all_tasks)
+    for (const Task task : every<Task>())
       for (const Document& d : mixture.qa_documents(pack.code, task))
         known.insert(d.lang + d.id + d.text());
   for (const Document& d : mixture.lexicon_documents()) known.insert(d.lang + d.id + d.text());
@@ -103,7 +103,7 @@ TEST(Mixture, LexiconHasEveryConceptInEveryPairBothWays) {
   const Mixture mixture(corpus(), {});
   const std::vector<Document> documents = mixture.lexicon_documents();
   std::size_t concepts = 0;
-  for (const Concept kind : all_concepts) concepts += corpus().world().keys(kind).size();
+  for (const Concept kind : every<Concept>()) concepts += corpus().world().keys(kind).size();
   EXPECT_EQ(documents.size(), concepts * 7 * 6);
   std::set<std::string> texts;
   for (const Document& d : documents) texts.insert(d.text());

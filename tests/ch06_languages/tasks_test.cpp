@@ -117,12 +117,12 @@ TEST_F(Tasks, IdsThatAreNoItems) {
 }
 
 TEST_F(Tasks, TaskNames) {
-  EXPECT_EQ(parse_task("facts"), Task::facts);
+  EXPECT_EQ(from_name<Task>("facts", "task"), Task::facts);
   EXPECT_EQ(task_of("follow/first/1f419,1f40d"), Task::follow);
-  const std::string message = error_of([] { parse_task("sumz"); });
-  expect_contains(message, "did you mean \"sums\"?");
-  expect_contains(error_of([] { parse_task("philosophy"); }),
-                  "The tasks are sums, facts and follow");
+  const std::string message = error_of([] { from_name<Task>("sumz", "task"); });
+  expect_contains(message, "did you mean sums?");
+  expect_contains(error_of([] { from_name<Task>("philosophy", "task"); }),
+                  "there are sums, facts and follow");
 }
 
 TEST_F(Tasks, EveryAnswerFollowsItsInstruction) {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ch08_taxonomy/small_world.h"
+#include "ch07_divergence/small_world.h"
 #include "support/compare.h"
 #include "support/scratch.h"
 
@@ -14,10 +14,11 @@ TEST(Taxonomy, TheFourTypes) {
   EXPECT_EQ(pair_type(true, false), PairType::ci);
   EXPECT_EQ(pair_type(false, true), PairType::ic);
   EXPECT_EQ(pair_type(false, false), PairType::ii);
-  for (const PairType type : all_pair_types) EXPECT_EQ(parse_pair_type(name_of(type)), type);
+  for (const PairType type : every<PairType>())
+    EXPECT_EQ(from_name<PairType>(name_of(type), "type"), type);
   EXPECT_EQ(name_of(PairType::ci), "ci");
   for (const char* wrong : {"", "CI", "xx", "cic"})
-    EXPECT_TRUE(mentions(error_of([&] { parse_pair_type(wrong); }), "cc, ci, ic and ii"));
+    EXPECT_TRUE(mentions(error_of([&] { from_name<PairType>(wrong, "type"); }), "cc, ci, ic and ii"));
 }
 
 ClassifiedPair pair_of(PairType type) {

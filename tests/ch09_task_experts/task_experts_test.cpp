@@ -9,8 +9,8 @@ namespace {
 
 using Sets = std::vector<std::vector<int>>;
 
-ExpertRule rule_of(const std::string& rule, double tau, double cumulative, int fallback) {
-  return {rule, tau, cumulative, fallback};
+ExpertConfig rule_of(const std::string& rule, double tau, double cumulative, int fallback) {
+  return {from_name<ExpertRule>(rule, "rule"), tau, cumulative, fallback};
 }
 
 TEST(TaskExperts, UsageDifferenceByHand) {

@@ -63,16 +63,16 @@ std::vector<CheckedInput> logits() {
 
 TEST(AlignmentLoss, GradientOfEveryFormByFiniteDifferences) {
   const Setting s;
-  for (const std::string& name : alignment_form_names())
+  for (const AlignmentForm form : every<AlignmentForm>())
     for (const std::vector<int>& layers :
          {std::vector<int>{1}, std::vector<int>{0, 2}, std::vector<int>{0, 1, 2}}) {
-      const AlignmentMeasure measure{parse_alignment_form(name), 0.6, 1.7};
+      const AlignmentMeasure measure{form, 0.6, 1.7};
       const CheckedFunction loss = [&](Tape<double>& tape, const std::vector<Tensor<double>>& z) {
         std::vector<Routing<double>> routing;
         for (const Tensor<double>& layer : z) routing.push_back(routing_of(tape, layer));
         return alignment_loss(tape, routing, s.batch, s.sequences, layers, measure);
       };
-      EXPECT_EQ(gradient_error(loss, logits()), "") << name;
+      EXPECT_EQ(gradient_error(loss, logits()), "") << name_of(form);
     }
 }
 

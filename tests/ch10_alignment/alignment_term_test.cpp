@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "ch08_taxonomy/small_world.h"
+#include "ch07_divergence/small_world.h"
 #include "ch10_alignment/finetune.h"
 #include "support/compare.h"
 
@@ -16,7 +16,7 @@ using Sets = std::vector<std::vector<int>>;
 TEST(AlignmentOptions, Layers) {
   const Zone zone{2, 4};
   const auto layers = [&](const char* key, std::uint64_t seed = 1) {
-    return alignment_layers(key, zone, 8, seed);
+    return alignment_layers(from_name<AlignedLayers>(key, "layers"), zone, 8, seed);
   };
   EXPECT_EQ(layers("zone"), (std::vector<int>{2, 3, 4}));
   EXPECT_EQ(layers("all"), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
@@ -32,14 +32,14 @@ TEST(AlignmentOptions, Layers) {
     differs = differs || layers("random", seed) != random;
   EXPECT_TRUE(differs);
   for (const Zone bad : {Zone{-1, 2}, Zone{3, 8}, Zone{3, 2}})
-    EXPECT_TRUE(mentions(error_of([&] { alignment_layers("zone", bad, 8, 1); }), "8 layers"));
+    EXPECT_TRUE(mentions(error_of([&] { alignment_layers(AlignedLayers::zone, bad, 8, 1); }), "8 layers"));
 }
 
 TEST(AlignmentOptions, Support) {
   const Sets task = {{1}, {0, 2, 5}, {3, 4}};
-  EXPECT_EQ(alignment_support("task", task, 6, 1), task);
-  EXPECT_EQ(alignment_support("all", task, 6, 1), Sets(3, {0, 1, 2, 3, 4, 5}));
-  const Sets random = alignment_support("random", task, 6, 1);
+  EXPECT_EQ(alignment_support(AlignedExperts::task, task, 6, 1), task);
+  EXPECT_EQ(alignment_support(AlignedExperts::all, task, 6, 1), Sets(3, {0, 1, 2, 3, 4, 5}));
+  const Sets random = alignment_support(AlignedExperts::random, task, 6, 1);
   ASSERT_EQ(random.size(), 3u);
   for (std::size_t l = 0; l < 3; ++l) {
     EXPECT_EQ(random[l].size(), task[l].size());
@@ -47,17 +47,17 @@ TEST(AlignmentOptions, Support) {
     EXPECT_EQ(std::adjacent_find(random[l].begin(), random[l].end()), random[l].end());
     for (const int e : random[l]) EXPECT_TRUE(e >= 0 && e < 6);
   }
-  EXPECT_EQ(alignment_support("random", task, 6, 1), random);
-  EXPECT_NE(alignment_support("random", Sets(20, {0, 1, 2}), 6, 1),
-            alignment_support("random", Sets(20, {0, 1, 2}), 6, 2));
+  EXPECT_EQ(alignment_support(AlignedExperts::random, task, 6, 1), random);
+  EXPECT_NE(alignment_support(AlignedExperts::random, Sets(20, {0, 1, 2}), 6, 1),
+            alignment_support(AlignedExperts::random, Sets(20, {0, 1, 2}), 6, 2));
 }
 
 TEST(AlignmentOptions, Examples) {
   std::vector<FinetuneExample> examples(12);
-  for (std::size_t i = 0; i < 12; ++i) examples[i].type = all_pair_types[i % 4];
+  for (std::size_t i = 0; i < 12; ++i) examples[i].type = every<PairType>()[i % 4];
   const auto aligned = [&](const char* key, std::uint64_t seed = 1) {
     std::vector<int> numbers;
-    const std::vector<bool> is = aligned_examples(key, examples, seed);
+    const std::vector<bool> is = aligned_examples(from_name<AlignedExamples>(key, "examples"), examples, seed);
     for (int i = 0; i < 12; ++i)
       if (is[std::size_t(i)]) numbers.push_back(i);
     return numbers;
@@ -77,12 +77,12 @@ TEST(AlignmentOptions, LambdaOverTheSteps) {
   AlignmentConfig config;
   config.lambda = 2;
   for (const int step : {0, 5, 10}) EXPECT_EQ(lambda_at(config, step, 11), 2);
-  config.lambda_schedule = "warmup";  // to the full value at the middle
+  config.lambda_schedule = LambdaSchedule::warmup;  // to the full value at the middle
   EXPECT_EQ(lambda_at(config, 0, 11), 0);
   EXPECT_NEAR(lambda_at(config, 2, 11), 0.8, 1e-12);
   EXPECT_EQ(lambda_at(config, 5, 11), 2);
   EXPECT_EQ(lambda_at(config, 10, 11), 2);
-  config.lambda_schedule = "decay";
+  config.lambda_schedule = LambdaSchedule::decay;
   EXPECT_EQ(lambda_at(config, 0, 11), 2);
   EXPECT_NEAR(lambda_at(config, 2, 11), 1.6, 1e-12);
   EXPECT_EQ(lambda_at(config, 10, 11), 0);
@@ -108,7 +108,7 @@ struct World3 {
     CachedEncoder encoder(small_tokenizer());
     int i = 0;
     for (const ExamplePair& pair : small_pairs()) {
-      FinetuneExample e{pair.target.id, "sums", all_pair_types[std::size_t(i)], {}, {}};
+      FinetuneExample e{pair.target.id, "sums", every<PairType>()[std::size_t(i)], {}, {}};
       e.target =
           encode_example(encoder, small_tokenizer(), pair.target.question, pair.target.answer);
       e.target.example = i++;
@@ -136,11 +136,11 @@ Tensor<float> add_term(Tape<float>& tape, AlignmentTerm& term, Model<float>& mod
 
 /// Mean D over examples and layers 1 and 2 by its definition, English side from `english`.
 double by_definition(Model<float>& english, World3& world, const std::vector<int>& members,
-                     const std::string& span) {
+                     AlignedTokens span) {
   const auto span_in = [&](const TrainingSequence& s) {
-    return span == "both"     ? TokenSpan{}
-           : span == "prompt" ? TokenSpan{0, s.prompt}
-                              : TokenSpan{s.prompt, static_cast<int>(s.tokens.size())};
+    return span == AlignedTokens::both     ? TokenSpan{}
+           : span == AlignedTokens::prompt ? TokenSpan{0, s.prompt}
+                                           : TokenSpan{s.prompt, int(s.tokens.size())};
   };
   double total = 0;
   for (const int i : members) {
@@ -156,12 +156,12 @@ double by_definition(Model<float>& english, World3& world, const std::vector<int
 }
 
 TEST(AlignmentTerm, IsLambdaTimesTheMeanDivergence) {
-  for (const char* span : {"prompt", "answer", "both"}) {
+  for (const AlignedTokens span : every<AlignedTokens>()) {
     World3 world;
     Model<float> base(small_model_config(), 1);
     AlignmentConfig config;
     config.lambda = 3;
-    config.examples = "cc_ci";
+    config.examples = AlignedExamples::cc_ci;
     config.span = span;
     AlignmentTerm term = world.term(config);
     EXPECT_EQ(term.aligned_count(), 2);
@@ -172,14 +172,14 @@ TEST(AlignmentTerm, IsLambdaTimesTheMeanDivergence) {
     Tape<float> tape(arena);
     const Tensor<float> loss = add_term(tape, term, world.model, world.batch_of({3, 1, 0, 2}));
     const double wanted = by_definition(base, world, {0, 1}, span);
-    EXPECT_NEAR(term.last_value(), wanted, 1e-5) << span;
-    EXPECT_NEAR(loss.data[0], 3 * wanted, 1e-4) << span;
+    EXPECT_NEAR(term.last_value(), wanted, 1e-5) << name_of(span);
+    EXPECT_NEAR(loss.data[0], 3 * wanted, 1e-4) << name_of(span);
 
-    config.english_side = "current";
+    config.english_side = EnglishSide::current;
     AlignmentTerm current = world.term(config);
     add_term(tape, current, world.model, world.batch_of({0, 1}));
     const double present = by_definition(world.model, world, {0, 1}, span);
-    EXPECT_NEAR(current.last_value(), present, 1e-5) << span;
+    EXPECT_NEAR(current.last_value(), present, 1e-5) << name_of(span);
     EXPECT_GT(std::abs(present - wanted), 1e-4) << "the test could not tell them apart";
   }
 }
@@ -201,7 +201,7 @@ TEST(AlignmentTerm, FollowsTheSchedule) {
   World3 world;
   AlignmentConfig config;
   config.lambda = 2;
-  config.lambda_schedule = "decay";
+  config.lambda_schedule = LambdaSchedule::decay;
   AlignmentTerm term = world.term(config, 11);
   Arena arena;
   Tape<float> tape(arena);
@@ -232,20 +232,20 @@ std::vector<std::string> moved_by(World3& world, const AlignmentConfig& config) 
 TEST(AlignmentTerm, GradientScopeRouterReachesOnlyTheRouters) {
   World3 world;
   AlignmentConfig config;
-  config.layers = "early";  // layers 0 and 1
+  config.layers = AlignedLayers::early;  // layers 0 and 1
   EXPECT_GT(moved_by(world, config).size(), 8u);
   const std::vector<float> all = world.model.layer(0).router->gradient;
-  config.gradient_scope = "router";
+  config.gradient_scope = GradientScope::router;
   EXPECT_EQ(moved_by(world, config),
             (std::vector<std::string>{"layers.0.router", "layers.1.router"}));
   // Layer 0's router reads nothing that a later layer's loss goes through; its own part is that of
   // scope all less what reaches it through layer 1.
   EXPECT_NE(world.model.layer(0).router->gradient, all);
-  config.layers = "zone";
+  config.layers = AlignedLayers::zone;
   world.stages.zone = {2, 2};
   moved_by(world, config);
   const std::vector<float> last = world.model.layer(2).router->gradient;
-  config.gradient_scope = "all";
+  config.gradient_scope = GradientScope::all;
   moved_by(world, config);
   EXPECT_EQ(difference(last, world.model.layer(2).router->gradient, 1e-8, 1e-5), "");
 }
@@ -258,8 +258,8 @@ TEST(AlignmentTerm, DenseLayersAreNoneOfTheLayers) {
   config.mlp_only_layers = {0};
   World3 world(config);
   AlignmentConfig alignment;
-  alignment.layers = "early";  // the first two of three
-  alignment.gradient_scope = "router";
+  alignment.layers = AlignedLayers::early;  // the first two of three
+  alignment.gradient_scope = GradientScope::router;
   EXPECT_EQ(moved_by(world, alignment),
             (std::vector<std::string>{"layers.1.router", "layers.2.router"}));
 }
@@ -280,7 +280,7 @@ std::vector<std::vector<float>> trained(const AlignmentConfig* config, double* l
   for (const auto& p : world.model.parameters()) values.push_back(p->value);
   if (last_D) {
     Model<float> base(small_model_config(), 1);
-    *last_D = by_definition(base, world, {1}, "prompt");
+    *last_D = by_definition(base, world, {1}, AlignedTokens::prompt);
   }
   return values;
 }
@@ -296,16 +296,16 @@ TEST(AlignmentTerm, LambdaZeroIsSftToTheLastBit) {
 TEST(AlignmentTerm, TrainingBringsTheRoutingsTogether) {
   World3 world;
   Model<float> base(small_model_config(), 1);
-  const double before = by_definition(base, world, {1}, "prompt");
-  for (const std::string& form : alignment_form_names()) {
+  const double before = by_definition(base, world, {1}, AlignedTokens::prompt);
+  for (const AlignmentForm form : every<AlignmentForm>()) {
     AlignmentConfig config;
     config.divergence = form;
-    config.lambda = form == "mse" ? 100 : 10;  // D of mse is a tenth of the others'
+    config.lambda = form == AlignmentForm::mse ? 100 : 10;  // D of mse is a tenth of the others'
     double with = 0, without = 0;
     trained(&config, &with);
     trained(nullptr, &without);
-    EXPECT_LT(with, 0.2 * before) << form;
-    EXPECT_LT(with, 0.2 * without) << form;
+    EXPECT_LT(with, 0.2 * before) << name_of(form);
+    EXPECT_LT(with, 0.2 * without) << name_of(form);
   }
 }
 
@@ -316,7 +316,7 @@ TEST(AlignmentTerm, IsTheMeanOverTheAlignedExamplesOfAStepInAnyCut) {
     World3 world;
     AlignmentConfig config;
     config.lambda = 3;
-    config.examples = "cc_ci";
+    config.examples = AlignedExamples::cc_ci;
     AlignmentTerm term = world.term(config);
     EXPECT_EQ(term.count(world.batch_of({3, 1, 0, 2})), 2);
     EXPECT_EQ(term.count(world.batch_of({2, 3})), 0);

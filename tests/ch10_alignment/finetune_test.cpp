@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "ch08_taxonomy/small_world.h"
+#include "ch07_divergence/small_world.h"
 #include "support/compare.h"
 
 namespace ramoe {

@@ -5,28 +5,21 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch08_taxonomy/small_world.h"
+#include "ch07_divergence/small_world.h"
 #include "support/compare.h"
 
 namespace ramoe {
 namespace {
 
-TEST(Method, NamesAndErrors) {
-  EXPECT_FALSE(method_names().empty());
-  for (const std::string& name : method_names()) EXPECT_EQ(make_method(name)->name(), name);
-  const std::string error = error_of([] { make_method("ramo"); });
-  EXPECT_TRUE(mentions(error, "\"ramo\"") && mentions(error, "did you mean ramoe?")) << error;
-  for (const std::string& name : method_names()) EXPECT_TRUE(mentions(error, name)) << error;
-  EXPECT_TRUE(mentions(error_of([] { make_method(""); }), "unknown"));
-}
-
 /// One ci example of the small world and stages that fit it.
 struct Stage3 {
   Model<float> model{small_model_config(), 1};
-  AlignmentConfig alignment;
+  MethodRun run{.language = "sw"};
   StageResults stages{{1, 1}, {{"sums", {{0}, {1}, {2}}}}};
   std::vector<FinetuneExample> examples;
-  Stage3() {
+  explicit Stage3(Method method) {
+    run.method = method;
+    run.train.steps = 10;
     CachedEncoder encoder(small_tokenizer());
     const ExamplePair pair = small_pairs()[0];
     FinetuneExample e{pair.target.id, "sums", PairType::ci, {}, {}};
@@ -36,9 +29,8 @@ struct Stage3 {
         encode_example(encoder, small_tokenizer(), pair.english.question, pair.english.answer);
     examples.push_back(e);
   }
-  MethodConfig config;
-  MethodContext context() const {
-    return {config, alignment, stages, examples, 10, 1, "sw", [] {
+  MethodInputs inputs() const {
+    return {stages, examples, [] {
               const PerLayer even(3, {0.5, 0.5, 0.5, 0.5});
               PerLayer uneven = even;
               uneven[0] = {1.0, 0.2, 0.2, 0.6};  // expert 0 is the target's
@@ -48,27 +40,27 @@ struct Stage3 {
 };
 
 TEST(Method, AllButRiseTrainEverything) {
-  for (const char* name : {"sft", "ramoe", "sara"}) {
-    Stage3 s;
+  for (const Method method : {Method::sft, Method::ramoe, Method::sara}) {
+    Stage3 s(method);
     for (const auto& p : s.model.parameters()) p->trainable = false;
-    make_method(name)->prepare(s.model, s.context());
-    for (const auto& p : s.model.parameters()) EXPECT_TRUE(p->trainable) << name << p->name;
+    choose_trained(s.model, s.run, s.inputs());
+    for (const auto& p : s.model.parameters()) EXPECT_TRUE(p->trainable) << name_of(method) << p->name;
   }
 }
 
 TEST(Method, SftHasNoExtraLossAndRaMoeHasTheAlignment) {
-  Stage3 s;
-  EXPECT_EQ(make_method("sft")->extra_loss(s.model, s.context()), nullptr);
-  s.alignment.lambda = 4;
-  const std::unique_ptr<ExtraLoss<float>> extra =
-      make_method("ramoe")->extra_loss(s.model, s.context());
+  Stage3 s(Method::sft);
+  EXPECT_EQ(extra_loss(s.model, s.run, s.inputs()), nullptr);
+  s.run.method = Method::ramoe;
+  s.run.alignment.lambda = 4;
+  const std::unique_ptr<ExtraLoss<float>> extra = extra_loss(s.model, s.run, s.inputs());
   ASSERT_NE(extra, nullptr);
   const TrainingBatch batch =
       make_training_batch({s.examples[0].target}, small_tokenizer().pad(), small_tokenizer().bos());
   Arena arena;
   Tape<float> tape(arena);
   const ForwardResult<float> forward = s.model.forward(tape, batch.tokens);
-  AlignmentTerm term(s.model, s.alignment, s.stages, s.examples, 10, 1);
+  AlignmentTerm term(s.model, s.run.alignment, s.stages, s.examples, 10, 1);
   const float got = extra->add(tape, batch, forward, 0).data[0];
   EXPECT_EQ(got, term.add(tape, batch, forward, 0).data[0]);
   EXPECT_NEAR(got, 4 * term.last_value(), 1e-6);
@@ -76,11 +68,10 @@ TEST(Method, SftHasNoExtraLossAndRaMoeHasTheAlignment) {
 }
 
 TEST(Method, RiseTrainsItsExpertsAlone) {
-  Stage3 s;
-  s.config.rise_share = 0.25;  // 3 of 12: one for each part of the depth
-  const auto rise = make_method("rise");
-  rise->prepare(s.model, s.context());
-  EXPECT_EQ(rise->extra_loss(s.model, s.context()), nullptr);
+  Stage3 s(Method::rise);
+  s.run.keys.rise_share = 0.25;  // 3 of 12: one for each part of the depth
+  choose_trained(s.model, s.run, s.inputs());
+  EXPECT_EQ(extra_loss(s.model, s.run, s.inputs()), nullptr);
   for (const auto& p : s.model.parameters()) {
     const bool experts = p->name.find("experts.") != std::string::npos;
     EXPECT_EQ(p->trainable, experts) << p->name;
@@ -92,9 +83,9 @@ TEST(Method, RiseTrainsItsExpertsAlone) {
 
 // JS of two distributions over all experts, by its definition, of the one example in the one layer.
 TEST(Method, SaraIsTheDivergenceOfWholeRoutings) {
-  Stage3 s;
+  Stage3 s(Method::sara);
   s.examples[0].type = PairType::cc;  // every example counts
-  const auto extra = make_method("sara")->extra_loss(s.model, s.context());
+  const auto extra = extra_loss(s.model, s.run, s.inputs());
   const TrainingBatch batch =
       make_training_batch({s.examples[0].target}, small_tokenizer().pad(), small_tokenizer().bos());
   Arena arena;

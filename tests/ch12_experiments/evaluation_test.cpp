@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ch08_taxonomy/small_world.h"
+#include "ch07_divergence/small_world.h"
 #include "support/compare.h"
 
 namespace ramoe {

@@ -22,9 +22,10 @@ Readings letter(const std::string& text, const std::string& lang = "en") {
 }
 
 TEST(Extractors, Names) {
-  for (const Extractor extractor : all_extractors)
-    EXPECT_EQ(parse_extractor(name_of(extractor)), extractor);
-  expect_contains(error_of([] { parse_extractor("last_numbr"); }), "did you mean last_number");
+  for (const Extractor extractor : every<Extractor>())
+    EXPECT_EQ(from_name<Extractor>(name_of(extractor), "extractor"), extractor);
+  expect_contains(error_of([] { from_name<Extractor>("last_numbr", "extractor"); }),
+                  "did you mean last_number");
 }
 
 TEST(Exact, IsNormalisedEquality) {

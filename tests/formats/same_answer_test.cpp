@@ -327,7 +327,7 @@ TEST(SameChoice, LettersOfOtherAlphabets) {
 
 TEST(SameAnswer, AnExampleIsReadInItsLanguage) {
   Example example{"1", "t", "de", "?", "A"};
-  example.extractor = Extractor::choice_letter;
+  example.is_same = answer_rule(Extractor::choice_letter);
   EXPECT_TRUE(example.is_answered_by("A ist richtig."));
   example.lang = english;
   EXPECT_FALSE(example.is_answered_by("A ist richtig."));

@@ -1,4 +1,4 @@
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 //
 // correct = the output, up to EOS or the stop text, and the expected answer share a reading of the
 // example's extractor (chapter 6.7): for our own tasks the same text after normalisation (NFC,
-// lower case, white space). Tests: tests/ch08_taxonomy/answers_test.cpp
+// lower case, white space). Tests: tests/ch07_divergence/answers_test.cpp
 #pragma once
 
 #include <string>

@@ -1,8 +1,8 @@
-#include "ch08_taxonomy/answers.h"
+#include "ch07_divergence/answers.h"
 
 #include <gtest/gtest.h>
 
-#include "ch08_taxonomy/small_world.h"
+#include "ch07_divergence/small_world.h"
 #include "support/compare.h"
 
 namespace ramoe {
