@@ -1,4 +1,4 @@
-// The command line: ramoe <command> [config.json] [--key=value ...]
+// App - the command line: ramoe <command> [config.json] [--key=value ...]
 //
 // Tests: tests/app/cli_test.cpp, cli_forms_test.cpp
 #pragma once

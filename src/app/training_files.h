@@ -1,5 +1,6 @@
-// What `ramoe pretrain` and `ramoe finetune` keep of a training that goes on: its checkpoint and
-// its metrics, so that a killed run is resumed with the same bits. Tests: tests/app/resume_test.cpp
+// App - the checkpoint and metrics that `ramoe pretrain` and `ramoe finetune` keep
+//
+// A killed run is resumed from them with the same bits. Tests: tests/app/resume_test.cpp
 #pragma once
 
 #include <string>

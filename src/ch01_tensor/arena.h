@@ -1,4 +1,4 @@
-// Chapter 1.1 - memory: an arena for everything that lives for one step
+// Chapter 1.2 - memory: an arena for everything that lives for one step
 //
 // Activations, their gradients and the tape's closures are taken from an arena and given back all
 // at once by reset(). The first step grows it; from the second step of the same shapes on nothing

@@ -1,11 +1,11 @@
-// Chapter 4.4 - the model: embedding, L pre-norm blocks of attention and experts, output layer
+// Chapter 4.5 - the model: embedding, L pre-norm blocks of attention and experts, output layer
 //
 //   x = embed(tokens)
 //   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))  (or a dense SwiGLU)
 //   logits = lm_head(norm(x))
 //
 // Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files
-// hold them as (out,in), the way Hugging Face names and shapes them (chapter 5.5 turns them).
+// hold them as (out,in), the way Hugging Face names and shapes them (src/formats turns them).
 // Tests: tests/ch04_moe/model_test.cpp
 #pragma once
 

@@ -3,7 +3,7 @@
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
 // L_align is the mean over the aligned examples of the whole step, however its rows are cut into
-// batches (chapter 5.10).
+// batches (chapter 5.3).
 //
 // Every choice of the method is one key here, so that an ablation changes one key. The defaults
 // follow the facts: ci examples, the alignment zone, the task experts, the frozen base model's

@@ -1,4 +1,4 @@
-// Cross-entropy for float.
+// Fast - cross-entropy for float.
 #include <cstddef>
 #include <vector>
 

@@ -1,4 +1,4 @@
-// The kernels under the fast matrix product
+// Fast - the kernels under the fast matrix product
 //
 // What makes it fast, in the order of the gain (`ramoe bench --only=ideas`, one thread of a Zen 5
 // core, recorded in docs/speed.md; other trials in docs/log.md):

@@ -1,4 +1,4 @@
-// The matrix product for float on several threads.
+// Fast - the matrix product for float on several threads.
 //
 // A product is cut into blocks of C, which changes no bits: each element's sum over K stays with
 // one thread. The gradient of a weight is another matter. Its C is small and its K long, all tokens

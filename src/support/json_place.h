@@ -1,4 +1,4 @@
-// A place in a JSON file: its errors name file and path.
+// Support - a place in a JSON file: its errors name file and path
 //
 //   "pack.json: numbers[3]: expected text, found 7."
 //

@@ -150,7 +150,7 @@ TEST(BasicOps, ShapesThatDoNotFitAreNamed) {
   float v[12] = {};
   const Tensor<float> a = tape.constant(v, {2, 3}), b = tape.constant(v, {3, 2});
   EXPECT_EQ(error_of([&] { add(tape, a, b); }),
-            "the second operand of add has shape (3,2); wanted (2,3).");
+            "the second operand of add has shape (3,2); expected (2,3).");
   EXPECT_TRUE(mentions(error_of([&] { linear(tape, a, a); }), "x (2,3) times w (2,3)"));
   EXPECT_TRUE(mentions(error_of([&] { linear_transposed(tape, a, b); }), "w (3,2)"));
   EXPECT_TRUE(mentions(error_of([&] { linear(tape, a, b, tape.constant(v, {3})); }), "the bias"));

@@ -12,6 +12,7 @@
 #include "runs/checkpoint.h"
 #include "support/parallel.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

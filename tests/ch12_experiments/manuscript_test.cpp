@@ -105,7 +105,7 @@ TEST(Manuscript, WhatIsEmptyIsLeftOut) {
   expect_contains(error_of([&] {
                     page.table({"Rows", {"a", "b"}, {{"1"}}});
                   }),
-                  "\"Rows\": a row of 1 cells; wanted 2");
+                  "\"Rows\": a row of 1 cells; expected 2");
 }
 
 }  // namespace

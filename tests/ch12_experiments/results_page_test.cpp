@@ -161,7 +161,7 @@ TEST(ResultsPage, WhatIsMissingIsSaid) {
   expect_contains(results_manuscript(own).markdown("f"), "| lambda=3 |");
   expect_contains(
       error_of([] { results_input(made_grid().results(), {}, made_grid().results(), nullptr); }),
-      "a base model is called \"a\"; wanted names of the form exponent=0.3");
+      "a base model is called \"a\"; expected names of the form exponent=0.3");
 }
 
 TEST(ResultsPage, HowItWasMade) {

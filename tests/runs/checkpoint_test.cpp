@@ -6,6 +6,7 @@
 #include "ch05_training/small_training.h"
 #include "formats/model_files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -37,14 +37,14 @@ std::string difference(const Got* got, const Wanted* wanted, std::size_t n, doub
     }
   }
   if (bad == 0) return "";
-  return cat(bad, " of ", n, " differ, the worst at ", worst, ": ", double(got[worst]), ", wanted ",
-             double(wanted[worst]), " within ", atol, " + ", rtol, " |wanted|");
+  return cat(bad, " of ", n, " differ, the worst at ", worst, ": ", double(got[worst]),
+             ", expected ", double(wanted[worst]), " within ", atol, " + ", rtol, " |wanted|");
 }
 
 template <class Got, class Wanted>
 std::string difference(const std::vector<Got>& got, const std::vector<Wanted>& wanted, double atol,
                        double rtol) {
-  if (got.size() != wanted.size()) return cat(got.size(), " values, wanted ", wanted.size());
+  if (got.size() != wanted.size()) return cat(got.size(), " values, expected ", wanted.size());
   return difference(got.data(), wanted.data(), got.size(), atol, rtol);
 }
 
@@ -79,7 +79,7 @@ template <class T, class Wanted>
 std::string difference(const Fenced<T>& got, const std::vector<Wanted>& wanted, double atol,
                        double rtol) {
   if (!got.intact()) return "written outside of the output";
-  if (got.size() != wanted.size()) return cat(got.size(), " values, wanted ", wanted.size());
+  if (got.size() != wanted.size()) return cat(got.size(), " values, expected ", wanted.size());
   return difference(got.data(), wanted.data(), got.size(), atol, rtol);
 }
 
