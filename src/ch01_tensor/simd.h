@@ -106,6 +106,13 @@ RAMOE_INLINE T dot(const T* a, const T* b, int n) {
   return total;
 }
 
+/// softmax_gradient_row of chapter 1.6 for float, its sum in the order of dot.
+RAMOE_INLINE void softmax_gradient_row(float* dz, const float* p, const float* g, int E,
+                                       float scale = 1) {
+  const float mean = dot(p, g, E);
+  for (int j = 0; j < E; ++j) dz[j] += scale * p[j] * (g[j] - mean);
+}
+
 /// Sum of a[i], in the order of dot.
 template <class T>
 RAMOE_INLINE T sum(const T* a, int n) {
