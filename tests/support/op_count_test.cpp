@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 const std::string source_root = RAMOE_SOURCE_DIR;
 
 /// The chapters whose operations are counted.
-const std::vector<std::string> chapters = {"ch01_tensor", "ch02_autograd", "ch03_transformer"};
+const std::vector<std::string> chapters = {"ch01_tensor", "ch02_autograd", "ch03_transformer",
+                                           "ch04_moe", "ch05_training"};
 
 /// Operations without an entry in op_cases.h, and why.
 const std::map<std::string, std::string> without_case = {
@@ -51,7 +52,7 @@ std::set<std::string> declared(const std::string& headers) {
 
 /// Names of the specialisations for a type.
 std::set<std::string> defined(const std::string& sources, const std::string& type) {
-  static const std::regex pattern("template <>\\n[a-z]+ (\\w+)\\(([^{]*)\\) \\{");
+  static const std::regex pattern("template <>\\n[a-z]+ (\\w+)((?:<\\w+>)?\\([^{]*)\\) \\{");
   std::set<std::string> names;
   for (std::sregex_iterator at(sources.begin(), sources.end(), pattern), end; at != end; ++at)
     if (mentions((*at)[2], type + "*") || mentions((*at)[2], "<" + type + ">"))
