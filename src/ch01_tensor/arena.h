@@ -75,6 +75,11 @@ class GpuArena {
     return static_cast<Value*>(take_bytes(count * sizeof(Value)));
   }
   void reset();
+  struct Mark {
+    std::size_t used;
+  };
+  Mark mark() const;
+  void release(Mark mark);
   std::size_t most_bytes() const;
   int allocations() const;
 

@@ -19,11 +19,6 @@ void copy_values(double* y, const double* x, std::size_t n) {
 }
 
 template <>
-void fill_values(double* y, double a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = a;
-}
-
-template <>
 void add_value(double* y, double a, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) y[i] += a;
 }

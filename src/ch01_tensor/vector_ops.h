@@ -19,10 +19,6 @@ void add_forward(T* out, const T* a, const T* b, std::size_t n);
 template <class T>
 void copy_values(T* y, const T* x, std::size_t n);
 
-/// y[i] = a
-template <class T>
-void fill_values(T* y, double a, std::size_t n);
-
 /// y[i] += a
 template <class T>
 void add_value(T* y, double a, std::size_t n);

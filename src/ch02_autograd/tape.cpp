@@ -59,7 +59,7 @@ T* Tape<T>::grad(const Tensor<T>& tensor) {
   if (tensor.node < 0) return nullptr;
   bool fresh;
   T* gradient = grad(tensor, fresh);
-  if (fresh) fill_values(gradient, 0, tensor.count());
+  if (fresh) clear(gradient, tensor.count());
   return gradient;
 }
 

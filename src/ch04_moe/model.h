@@ -155,7 +155,7 @@ class CachedMoe : public CachedModel {
   const float* run(const TokenBatch& batch, const std::vector<int>& rows);
   Model<T>& model_;
   const RouterHook<T>* hook_;
-  Arena arena_;
+  ArenaOf<T> arena_;
   Tape<T> tape_;
   std::unique_ptr<KvCache<T>> cache_;
   std::vector<Number<T>> fetched_;  // the logits, fetched from where they lie

@@ -150,7 +150,8 @@ void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals
     return totals.f.empty() ? nullptr
                             : totals.f.data() + l * std::size_t(model_.config().num_experts);
   };
-  const Tensor<T> ce = cross_entropy(tape_, forward.logits, place(tape_, batch.target));
+  const Tensor<T> ce = cross_entropy(tape_, forward.logits, place(tape_, batch.target),
+                                     static_cast<int>(batch.target.size()));
   const Tensor<T> balance =
       config_.balance > 0 && config_.balance_form == "pooled"
           ? pooled_balance_loss(tape_, forward.routing, scored, rows, f(0))

@@ -110,7 +110,7 @@ class Trainer {
   double tokens() const { return tokens_; }
   void set_tokens(double tokens) { tokens_ = tokens; }
 
-  const Arena& arena() const { return arena_; }
+  const ArenaOf<T>& arena() const { return arena_; }
 
  private:
   /// What the losses of a step are means over, and f of its balance loss.
@@ -136,7 +136,7 @@ class Trainer {
   TrainConfig config_;
   AdamW<T> optimiser_;
   double tokens_ = 0;  // of all steps: a whole number
-  Arena arena_;
+  ArenaOf<T> arena_;
   Tape<T> tape_;
   static constexpr std::size_t kLosses = 5;  // cross-entropy, balance, z, extra, their sum
   Storage<T> losses_;                        // of the step, batch by batch

@@ -67,11 +67,6 @@ void copy_values(float* y, const float* x, std::size_t n) {
 }
 
 template <>
-void fill_values(float* y, double a, std::size_t n) {
-  std::fill_n(y, n, static_cast<float>(a));
-}
-
-template <>
 void add_value(float* y, double a, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) y[i] += static_cast<float>(a);
 }

@@ -10,7 +10,7 @@
 
 #include "ch01_tensor/gemm.h"
 #include "ch01_tensor/philox.h"
-#include "support/error.h"
+#include "support/compare.h"
 #include "support/compare.h"
 
 namespace ramoe {
