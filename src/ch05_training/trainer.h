@@ -3,8 +3,8 @@
 //   L = L_CE + balance * L_balance + z * L_z + extra losses
 //
 //   L_CE       sum of -log p over the targets of the step / number of its targets
-//   L_z        sum over the rows of the step that count / their number, mean over the layers
-//   L_balance  E sum_e f[e] P[e], f and P over the rows of the step that count (chapter 4.1)
+//   L_z        sum over the scored rows of the step / their number, mean over the layers
+//   L_balance  E sum_e f[e] P[e], f and P over the scored rows of the step (chapter 4.1)
 //   extra      mean over the examples of the step that the loss looks at
 //
 // A step's rows may be cut into batches (`accumulate`): every cut gives the same loss, gradient and

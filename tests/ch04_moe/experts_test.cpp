@@ -239,6 +239,26 @@ TEST(Experts, ABusyExpertsGradientIsSummedInPartsWithTheSameBits) {
   }
 }
 
+// One slot more than two sums take: three sums, two of them in the scratch.
+TEST(Experts, BackwardKeepsToItsScratch) {
+  const ExpertDims d{1025, 1, 1, 5, 3};
+  const std::size_t N = 1025;
+  const auto x = random_values<float>(N * 5, 1), w = random_values<float>(5 * 6, 2);
+  const std::vector<float> gate(N, 1.0f);
+  const std::vector<int> chosen(N, 0);
+  const Bytes is_token(N, 1);
+  std::vector<int> offset(2), token(N), choice(N), slot(N);
+  const DispatchPlan<float> plan{offset.data(), token.data(), choice.data(), slot.data()};
+  plan_dispatch(plan, chosen.data(), is_token.data(), 1025, 1, 1);
+  std::vector<float> y(N * 5), gu(N * 6), dxs(N * 5), dup(5 * 6), ddown(3 * 5);
+  experts_forward(y.data(), gu.data(), x.data(), w.data(), w.data(), plan, d);
+  Fenced<float> scratch(experts_scratch<float>(d));
+  experts_backward<float>(dxs.data(), nullptr, {dup.data(), ddown.data()}, scratch.data(),
+                          {x.data(), w.data(), w.data(), gate.data()}, gu.data(), x.data(), plan,
+                          d);
+  EXPECT_TRUE(scratch.intact());
+}
+
 // One token, one expert, one channel: all six products by hand, each input rounded.
 TEST(Experts, EveryProductIsInThePrecisionOfTheTape) {
   for (const Precision precision : {Precision::fp32, Precision::bf16}) {
