@@ -75,7 +75,7 @@ std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const Eval
                              const std::set<std::string>& known,
                              std::vector<std::pair<Example, Answer>>& answers) {
   if (o.steering.form == Steering::none)
-    return evaluate(*base.model, base.prompts, *base.data, plan, known, &answers);
+    return evaluate(*base.model, base.prompts, *base.data, plan, known, {}, &answers);
   check_same_base(base, read_run(o.divergence_run, "divergence"));
   check_same_base(base, read_run(o.experts_run, "experts"));
   const ModelConfig& config = base.model->config();
@@ -86,12 +86,12 @@ std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const Eval
                                     [&](const TaskExperts& e) { return e.task == task; });
     check(found != experts.end(), o.experts_run, " has no experts of ", task,
           "; run `ramoe experts` again.");
-    const RoutingSteering hook(o.steering, read_zone(o.divergence_run), *found,
+    const RoutingSteering<float> hook(o.steering, read_zone(o.divergence_run), *found,
                                config.num_experts_per_tok);
     EvaluationPlan part = plan;
     part.tasks = {task};
-    part.answers.hook = &hook;
-    for (Score& score : evaluate(*base.model, base.prompts, *base.data, part, known, &answers))
+    for (Score& score :
+         evaluate(*base.model, base.prompts, *base.data, part, known, &hook, &answers))
       scores.push_back(std::move(score));
   }
   return scores;

@@ -101,7 +101,7 @@ bool RunAtWork::train(const std::function<bool()>& stop) {
   const FinetuneOptions& o = options_.finetune;
   examples_ = draw_examples(cell_.examples, o.train_pairs, o.seed);
   if (run_.variant == "base") return true;
-  MethodTraining training(*model_, o.method_run(), {shared_.stages(), examples_, [&] {
+  MethodTraining<float> training(*model_, o.method_run(), {shared_.stages(), examples_, [&] {
                                                       return shared_.usage(run_.task, *model_);
                                                     }});
   return training.run([&](int, const StepReport&) { return !stop(); });
@@ -125,9 +125,8 @@ Json RunAtWork::head(const std::string& part, const std::string& variant,
 Json RunAtWork::accuracy(Split split, const RouterHook<float>* hook) {
   const FinetuneInputs& inputs = shared_.inputs();
   EvaluationPlan plan{{run_.lang}, {run_.task}, split, options_.finetune.answers};
-  plan.answers.hook = hook;
   const Score score =
-      evaluate(*model_, inputs.base.prompts, *inputs.base.data, plan, inputs.english_correct)
+      evaluate(*model_, inputs.base.prompts, *inputs.base.data, plan, inputs.english_correct, hook)
           .front();
   Json json = {{"n", score.n}, {"accuracy", score.accuracy}};
   if (split != Split::test) return json;
@@ -140,7 +139,7 @@ Json RunAtWork::accuracy(Split split, const RouterHook<float>* hook) {
 void RunAtWork::add_search(Json& record) {
   record["valid"] = accuracy(Split::adapt_valid);
   for (const double strength : options_.strengths) {
-    const RoutingSteering hook({Steering::soft, strength, 1}, shared_.stages().zone,
+    const RoutingSteering<float> hook({Steering::soft, strength, 1}, shared_.stages().zone,
                                shared_.experts(run_.task), model_->config().num_experts_per_tok);
     record["valid_by_strength"][number_text(strength)] =
         accuracy(Split::adapt_valid, &hook)["accuracy"];
@@ -162,16 +161,6 @@ Json rounded(const PerLayer& values) {
   return json;
 }
 
-/// Routing mass of the task experts by layer: mean over sequences of sum_{e in S_l} q_l[e].
-std::vector<double> mass_of(const PerLayer& q, const TaskExperts& experts) {
-  std::vector<double> mass;
-  for (std::size_t l = 0; l < q.size(); ++l) {
-    mass.push_back(0);
-    for (const int e : experts.experts[l]) mass.back() += q[l][std::size_t(e)];
-  }
-  return mass;
-}
-
 void RunAtWork::add_routing(Json& record) {
   const std::vector<SequenceRouting> target = sequence_routing(*model_, cell_.target_prompts);
   const PerLayer q = mean_of(target, &SequenceRouting::q);
@@ -180,15 +169,15 @@ void RunAtWork::add_routing(Json& record) {
   if (run_.part == "base") {
     const PerLayer q_english = mean_of(cell_.english_routing, &SequenceRouting::q);
     record["divergence_self"] = record["divergence"];
-    record["mass"] = mass_of(q, experts);
-    record["mass_english"] = mass_of(q_english, experts);
+    record["mass"] = mass_of(q, experts.experts);
+    record["mass_english"] = mass_of(q_english, experts.experts);
     record["q_english"] = rounded(q_english);
     record["q"] = rounded(q);
     return;
   }
   record["divergence_self"] =
       mean_divergence(sequence_routing(*model_, cell_.english_prompts), target);
-  record["mass"] = mass_of(q, experts);
+  record["mass"] = mass_of(q, experts.experts);
   if (run_.seed == 1) record["q"] = rounded(q);
 }
 
@@ -196,7 +185,7 @@ void RunAtWork::add_routing(Json& record) {
 Json RunAtWork::steered(Steering form) {
   const double began = thread_seconds();
   SteeringConfig config{form, options_.strength, 1};
-  const RoutingSteering hook(config, shared_.stages().zone, shared_.experts(run_.task),
+  const RoutingSteering<float> hook(config, shared_.stages().zone, shared_.experts(run_.task),
                              model_->config().num_experts_per_tok);
   Json record = head("steering", "steer-" + name_of(form) + "-" + run_.variant,
                      "steer-" + name_of(form));

@@ -78,27 +78,16 @@ Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInpu
                Split split, bool quiet) {
   const BaseRun& base = inputs.base;
   EvaluationPlan plan{{o.language}, tasks_of(o, *base.data), split, o.answers};
-  if (!quiet) plan.answers.title = name_of(split);
+  std::size_t questions = 0;
+  for (const std::string& task : plan.tasks)
+    questions += base.data->examples(o.language, task, split).size();
+  LateProgress progress(name_of(split), questions);
+  if (!quiet) plan.answers.watch = progress.watch();
   Json scores = Json::array();
   for (const Score& score : evaluate(model, base.prompts, *base.data, plan, inputs.english_correct))
     scores.push_back(to_json(score));
+  progress.finish();
   return scores;
-}
-
-UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
-                                  const ParallelData& data, const std::vector<std::string>& tasks) {
-  CachedEncoder encoder(prompts.tokenizer());
-  UsageByLanguage usage;
-  std::vector<std::string> languages = data.targets();
-  languages.push_back(english);
-  for (const std::string& lang : languages) {
-    std::vector<std::vector<int>> questions;
-    for (const std::string& task : tasks)
-      for (const Example& example : data.examples(lang, task, Split::adapt_train))
-        questions.push_back(prompts.prompt(encoder, example.question));
-    usage[lang] = mean_of(sequence_routing(model, questions), &SequenceRouting::u);
-  }
-  return usage;
 }
 
 void check_same_base(const BaseRun& base, const RunRecord& record) {
@@ -187,7 +176,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   SavedForm form;
   if (o.keep_model) form.dtypes = saved_dtypes(o.save_dtype, inputs.base.model_folder, model);
   // Until the first step the model is the base model.
-  MethodTraining training(
+  MethodTraining<float> training(
       model, o.method_run(), {stages, examples, [&] {
                                 return usage_by_language(model, inputs.base.prompts, data,
                                                          tasks_of(o, data));

@@ -102,7 +102,6 @@ Json results_of_finetune(const RunRecord& record) {
         ".");
   const Json scores = read_json(require_file(record.path, "results.json", "finetune"));
   require_file(record.path, "model/model.safetensors", "finetune --keep_model=true");
-  o.answers.title = "report, base model in English";
   FinetuneInputs inputs = load_finetune_inputs(o);
   const BaseRun& base = inputs.base;
   const auto tuned = load_model(find_model_folder(record.path));

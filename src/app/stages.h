@@ -117,15 +117,11 @@ std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
                                            const ModelConfig& config);
 /// The tasks to train and test on. Error: one that the data lack.
 std::vector<std::string> tasks_of(const FinetuneOptions& options, const ParallelData& data);
-/// Accuracies of a model on a split of the language. `quiet`: no progress of its own.
+/// Accuracies of a model on a split of the language. `quiet`: no progress of its own, but that of
+/// options.answers.watch.
 Json scores_of(Model<float>& model, const FinetuneOptions& options, const FinetuneInputs& inputs,
                Split split, bool quiet);
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
-
-/// How often the training prompts of each language visit each expert of the base model, which
-/// `model` still is.
-UsageByLanguage usage_by_language(Model<float>& model, const Prompts& prompts,
-                                  const ParallelData& data, const std::vector<std::string>& tasks);
 
 /// One fine-tuning run with its evaluation on test. Trains `model`, which holds the base model's
 /// values: the base model itself, if nothing needs it afterwards, or a copy of it. `quiet`: no

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "app/stages.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -19,19 +19,6 @@ void TaxonomyOptions::list(FieldList& f) {
 }
 
 namespace {
-
-/// Every question that the classifier asks: in English each item once.
-std::size_t questions_of(const ParallelData& data) {
-  std::set<std::string> items;
-  std::size_t targets = 0;
-  for (const std::string& lang : data.targets())
-    for (const std::string& task : data.tasks_by_name())
-      for (const ExamplePair& pair : data.pairs(lang, task, Split::adapt_train)) {
-        items.insert(pair.english.id);
-        ++targets;
-      }
-  return items.size() + targets;
-}
 
 void print_types(const Json& table) {
   std::printf("%-6s %-8s %6s %6s %6s %6s %8s\n", "lang", "task", "cc", "ci", "ic", "ii", "ci");
@@ -51,23 +38,20 @@ void taxonomy_stage(const TaxonomyOptions& options) {
   BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("taxonomy", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
-  TextProgress progress("taxonomy", questions_of(*base.data));
+  TextProgress progress("taxonomy", questions_to_classify(*base.data));
   o.answers.watch = progress.watch();
-  Classifier classifier(*base.model, base.prompts, o.answers);
-  std::vector<ClassifiedPair> all;
+  const std::vector<ClassifiedPair> all =
+      classify_training_pairs(*base.model, base.prompts, *base.data, o.answers);
+  progress.finish();
   Json table = Json::array();
   for (const std::string& lang : base.data->targets())
     for (const std::string& task : base.data->tasks_by_name()) {
-      const std::vector<ClassifiedPair> pairs =
-          classifier.classify(base.data->pairs(lang, task, Split::adapt_train));
-      const TypeCounts counts = count_types(pairs);
+      const TypeCounts counts = count_types(all, lang, task);
       Json row = {{"lang", lang}, {"task", task}};
       for (const PairType type : every<PairType>()) row[name_of(type)] = counts.of(type);
       row["rho_ci"] = counts.share(PairType::ci);
       table.push_back(std::move(row));
-      all.insert(all.end(), pairs.begin(), pairs.end());
     }
-  progress.finish();
   print_types(table);
   write_taxonomy(folder.file("taxonomy.jsonl"), all);
   folder.write_results(table);
@@ -97,15 +81,6 @@ void ExpertsOptions::list(FieldList& f) {
 }
 
 namespace {
-
-/// Mean usage over texts, each encoded as a prompt or as plain text.
-template <class Encode>
-PerLayer mean_usage(BaseRun& base, const std::vector<std::string>& texts, const Encode& encode,
-                    const Watch& watch) {
-  std::vector<std::vector<int>> sequences;
-  for (const std::string& text : texts) sequences.push_back(encode(text));
-  return mean_of(sequence_routing(*base.model, sequences, {}, watch), &SequenceRouting::u);
-}
 
 /// The target with the largest share of ci examples, where alignment has most to do, if the run of
 /// stage 1 says so; else the first one of the base model.
@@ -147,43 +122,6 @@ Arguments finetune_arguments(const std::string& base, const std::string& experts
   return arguments;
 }
 
-/// How many texts the rule routes and answers.
-std::size_t texts_of(const ParallelData& data, const ExpertsOptions& o) {
-  const std::size_t general = o.experts.rule == ExpertRule::usage ? data.english_text(o.names).size() : 0;
-  std::size_t texts = 0;
-  for (const std::string& task : data.tasks_by_name())
-    texts += general + (o.experts.rule == ExpertRule::contrast ? 2 : 1) *
-                           data.examples(english, task, Split::adapt_train).size();
-  return texts;
-}
-
-TaskExperts experts_of_task(BaseRun& base, const std::string& task, const ExpertsOptions& o) {
-  const std::vector<Example> examples = base.data->examples(english, task, Split::adapt_train);
-  CachedEncoder encoder(*base.tokenizer);
-  const auto as_prompt = [&](const std::string& s) { return base.prompts.prompt(encoder, s); };
-  const auto as_text = [&](const std::string& s) { return base.prompts.text(encoder, s); };
-  std::vector<std::string> prompts, wrong;
-  if (o.experts.rule == ExpertRule::contrast) {
-    const std::vector<Answer> answers =
-        answer_questions(*base.model, base.prompts, examples, o.answers);
-    for (std::size_t i = 0; i < examples.size(); ++i)
-      (answers[i].correct ? prompts : wrong).push_back(examples[i].question);
-    check(!prompts.empty() && !wrong.empty(),
-          "the rule contrast needs English prompts that are "
-          "answered correctly and wrongly; of ",
-          task, " there are ", prompts.size(), " and ", wrong.size(),
-          ". Use rule=usage or rule=esft.");
-  } else {
-    for (const Example& example : examples) prompts.push_back(example.question);
-  }
-  const Watch& watch = o.answers.watch;
-  PerLayer reference;
-  if (o.experts.rule == ExpertRule::contrast) reference = mean_usage(base, wrong, as_prompt, watch);
-  if (o.experts.rule == ExpertRule::usage)
-    reference = mean_usage(base, base.data->english_text(o.names), as_text, watch);
-  return select_experts(task, o.experts, mean_usage(base, prompts, as_prompt, watch), reference);
-}
-
 }  // namespace
 
 void experts_stage(const ExpertsOptions& options) {
@@ -192,11 +130,12 @@ void experts_stage(const ExpertsOptions& options) {
   BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("experts", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
-  TextProgress progress("experts", texts_of(*base.data, o));
+  TextProgress progress("experts", texts_to_select(*base.data, o.experts, o.names));
   o.answers.watch = progress.watch();
   std::vector<TaskExperts> tasks;
   for (const std::string& task : base.data->tasks_by_name())
-    tasks.push_back(experts_of_task(base, task, o));
+    tasks.push_back(find_task_experts(*base.model, base.prompts, *base.data, task, o.experts,
+                                      o.names, o.answers));
   progress.finish();
   Json results = Json::array();
   for (const TaskExperts& found : tasks) {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "ch01_tensor/philox.h"
 #include "ch01_tensor/tensor.h"
 #include "support/error.h"
+#include "support/order.h"
 
 namespace ramoe {
 
@@ -23,9 +23,8 @@ int sample_token(const float* logits, int V, const GenerateOptions& options, dou
   const int best = static_cast<int>(std::max_element(logits, logits + V) - logits);
   if (options.temperature <= 0) return best;
   // Candidates by falling logit, ties to the lower token.
-  std::vector<int> order(static_cast<std::size_t>(V));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[a] > logits[b]; });
+  std::vector<int> order =
+      order_by(static_cast<std::size_t>(V), [&](int token) { return -logits[token]; });
   if (options.top_k > 0 && options.top_k < V) order.resize(static_cast<std::size_t>(options.top_k));
   std::vector<double> weight;
   double total = 0;
@@ -89,20 +88,6 @@ void generate_batch(CachedModel& model, const std::vector<std::vector<int>>& pro
   }
 }
 
-/// Where the batch that begins at a place of the order ends. Lengths rise along the order, so the
-/// last prompt of a batch decides how long its rows are.
-std::size_t batch_end(const std::vector<std::vector<int>>& prompts, const std::vector<int>& order,
-                      std::size_t begin, const GenerateOptions& options) {
-  std::size_t end = begin + 1;
-  for (; end < order.size() && end - begin < std::size_t(options.batch); ++end) {
-    const std::size_t row =
-        prompts[std::size_t(order[end])].size() + std::size_t(options.max_new_tokens);
-    if (options.batch_tokens > 0 && (end - begin + 1) * row > std::size_t(options.batch_tokens))
-      break;
-  }
-  return end;
-}
-
 }  // namespace
 
 std::vector<std::vector<int>> generate(CachedModel& model,
@@ -117,19 +102,19 @@ std::vector<std::vector<int>> generate(CachedModel& model,
           " new ones it exceeds the model's maximum of ", model.max_length(),
           " positions. Shorten the prompt or ask for fewer tokens.");
   }
-  // Prompts of similar length together; equal lengths in the order given.
-  std::vector<int> order(prompts.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return prompts[std::size_t(a)].size() < prompts[std::size_t(b)].size();
-  });
   std::vector<std::vector<int>> results(prompts.size());
   if (options.max_new_tokens <= 0) return results;
-  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    end = batch_end(prompts, order, begin, options);
-    const auto at = [&](std::size_t i) { return order.begin() + static_cast<std::ptrdiff_t>(i); };
-    generate_batch(model, prompts, {at(begin), at(end)}, begin, options, results);
-    if (options.watch) options.watch(end * std::size_t(options.max_new_tokens));
+  const auto length = [&](int i) { return prompts[std::size_t(i)].size(); };
+  const auto fits = [&](std::size_t rows, std::size_t longest) {
+    const std::size_t tokens = rows * (longest + std::size_t(options.max_new_tokens));
+    return rows <= std::size_t(options.batch) &&
+           (options.batch_tokens <= 0 || tokens <= std::size_t(options.batch_tokens));
+  };
+  std::size_t done = 0;
+  for (const std::vector<int>& batch : batches_by_length(prompts.size(), length, fits)) {
+    generate_batch(model, prompts, batch, done, options, results);
+    done += batch.size();
+    if (options.watch) options.watch(done * std::size_t(options.max_new_tokens));
   }
   return results;
 }

@@ -3,18 +3,19 @@
 #include <algorithm>
 
 #include "ch01_tensor/philox.h"
+#include "support/order.h"
 #include "support/stop.h"
 
 namespace ramoe {
 
 std::vector<std::vector<TrainingSequence>> bucket_by_length(std::vector<TrainingSequence> sequences,
                                                             std::size_t batch, std::uint64_t seed) {
-  std::stable_sort(sequences.begin(), sequences.end(),
-                   [](const auto& a, const auto& b) { return a.tokens.size() < b.tokens.size(); });
+  const auto length = [&](int i) { return sequences[std::size_t(i)].tokens.size(); };
+  const auto fits = [&](std::size_t rows, std::size_t) { return rows <= batch; };
   std::vector<std::vector<TrainingSequence>> batches;
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    if (i % batch == 0) batches.emplace_back();
-    batches.back().push_back(std::move(sequences[i]));
+  for (const std::vector<int>& members : batches_by_length(sequences.size(), length, fits)) {
+    batches.emplace_back();
+    for (const int i : members) batches.back().push_back(std::move(sequences[std::size_t(i)]));
   }
   Random(seed, seed_for(seed, "batch order")).shuffle(batches);
   return batches;

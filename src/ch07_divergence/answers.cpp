@@ -2,39 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "ch05_training/memory.h"
-#include "runs/progress.h"
 
 namespace ramoe {
 namespace {
-
-/// A progress that appears only once the work has taken some seconds.
-class LateProgress {
- public:
-  LateProgress(const std::string& title, std::size_t total)
-      : title_(title), total_(static_cast<std::int64_t>(total)), output_(progress_on_stderr()) {
-    began_ = output_.clock();
-  }
-  void update(std::size_t done) {
-    constexpr double kSeconds = 5;
-    const auto step = static_cast<std::int64_t>(done);
-    if (title_.empty() || (!progress_ && output_.clock() - began_ < kSeconds)) return;
-    if (!progress_) progress_.emplace(title_ + " (tokens at most)", total_, step);
-    progress_->update(step);
-  }
-  void finish() {
-    if (progress_) progress_->finish();
-  }
-
- private:
-  std::string title_;
-  std::int64_t total_;
-  ProgressOutput output_;
-  double began_;
-  std::optional<Progress> progress_;
-};
 
 /// Error if the keys and values of one batch of questions cannot fit.
 void check_cache(const ModelConfig& config, const std::vector<std::vector<int>>& inputs,
@@ -61,9 +33,10 @@ void AnswerOptions::list(FieldList& f) {
         "says");
 }
 
-std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts,
+template <class T>
+std::vector<Answer> answer_questions(Model<T>& model, const Prompts& prompts,
                                      const std::vector<Example>& examples,
-                                     const AnswerOptions& options) {
+                                     const AnswerOptions& options, const RouterHook<T>* hook) {
   CachedEncoder encoder(prompts.tokenizer());
   const int room = model.config().max_position_embeddings - options.max_new_tokens;
   std::vector<std::vector<int>> inputs;
@@ -75,7 +48,7 @@ std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts
           " positions. Shorten it, or lower --max_new_tokens.");
   }
   check_cache(model.config(), inputs, options);
-  CachedMoe<float> cached(model, options.hook);
+  CachedMoe<T> cached(model, hook);
   GenerateOptions generation;
   generation.max_new_tokens = options.max_new_tokens;
   generation.batch = options.batch;
@@ -84,18 +57,14 @@ std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts
   generation.vocabulary = prompts.tokenizer().vocab_size();
   if (!prompts.format().stop.empty())
     generation.has_stopped = [&](const auto& output) { return prompts.has_stopped(output); };
-  LateProgress progress(options.watch ? "" : options.title,
-                        inputs.size() * std::size_t(options.max_new_tokens));
   double told = 0;
   generation.watch = [&](std::size_t done) {
-    progress.update(done);
     if (!options.watch) return;
     const double questions = static_cast<double>(done) / options.max_new_tokens;
     options.watch(questions - told);
     told = questions;
   };
   const std::vector<std::vector<int>> outputs = generate(cached, inputs, generation);
-  progress.finish();
   std::vector<Answer> answers;
   for (std::size_t i = 0; i < examples.size(); ++i) {
     Answer answer{examples[i].id, prompts.answer_text(outputs[i]), false};
@@ -104,6 +73,13 @@ std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts
   }
   return answers;
 }
+
+#define RAMOE_INSTANTIATE(T)                                                                      \
+  template std::vector<Answer> answer_questions(Model<T>&, const Prompts&,                        \
+                                                const std::vector<Example>&, const AnswerOptions&, \
+                                                const RouterHook<T>*);
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 double accuracy(const std::vector<Answer>& answers) {
   std::size_t correct = 0;

@@ -1,8 +1,9 @@
-// Chapter 8.1 - asking a model questions: greedy answers, and which of them are correct
+// Chapter 7.3 - asking a model questions: greedy answers, and which of them are correct
 //
-// correct = the output, up to EOS or the stop text, and the expected answer share a reading of the
-// example's extractor (chapter 6.7): for our own tasks the same text after normalisation (NFC,
-// lower case, white space). Tests: tests/ch07_divergence/answers_test.cpp
+// correct = the output, up to EOS or the stop text, is the expected answer by the example's rule
+// (chapter 6.8): for our own tasks the same text after normalisation (NFC, lower case, white
+// space). Ours: answers are greedy and compared exactly.
+// Tests: tests/ch07_divergence/answers_test.cpp
 #pragma once
 
 #include <string>
@@ -27,18 +28,18 @@ struct AnswerOptions {
   int batch = 64;
   int batch_tokens = 8192;
   std::string stop;  // for load_base(): ends an answer; empty: as the base run says
-  const RouterHook<float>* hook = nullptr;  // steers the model while it answers (chapter 11.2)
-  std::string title;  // of the progress shown on stderr when it takes long; empty: none
-  Watch watch;        // is told of the questions answered, and then nothing is shown here
+  Watch watch;       // is told of the questions answered
 
   void list(FieldList& fields);
 };
 
-/// Greedy answers to all examples, in their order. Error: a prompt that leaves no room for
-/// max_new_tokens, with its id.
-std::vector<Answer> answer_questions(Model<float>& model, const Prompts& prompts,
+/// Greedy answers to all examples, in their order; `hook` steers the model (chapter 11.2). Error: a
+/// prompt that leaves no room for max_new_tokens, with its id.
+template <class T>
+std::vector<Answer> answer_questions(Model<T>& model, const Prompts& prompts,
                                      const std::vector<Example>& examples,
-                                     const AnswerOptions& options = {});
+                                     const AnswerOptions& options = {},
+                                     const RouterHook<T>* hook = nullptr);
 
 /// Share of correct answers; 0 of none.
 double accuracy(const std::vector<Answer>& answers);

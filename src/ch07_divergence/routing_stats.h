@@ -1,9 +1,11 @@
-// Chapter 7.1 - what a model's routers do with a text: q and u per layer
+// Chapter 7.1 - what a model's routers do with a text: q and u of each layer
 //
-//   q_l(x)[e] = 1/T sum_t p_l[t,e]         routing: mean router probability over the tokens of x
-//   u_l(x)[e] = share of the tokens of x whose top-K contains e        usage
+//   q_l(x)[e] = 1/T sum_t p_l[t,e]                     routing: mean router probability over x
+//   u_l(x)[e] = share of the tokens of x whose top-K contains e                        usage
 //
-// Padding and BOS never enter. Tests: tests/ch07_divergence/routing_stats_test.cpp
+// T counts the scored tokens of x: neither padding nor BOS. q sums to 1 over the experts, u to K.
+// Both are doubles on the host, whatever the type of the model.
+// Tests: tests/ch07_divergence/routing_stats_test.cpp
 #pragma once
 
 #include <vector>
@@ -13,12 +15,11 @@
 
 namespace ramoe {
 
-/// One vector of E values per layer.
+/// One vector of E values per MoE layer: (L,E).
 using PerLayer = std::vector<std::vector<double>>;
 
 struct SequenceRouting {
-  PerLayer q;  // (L,E) sums to 1 over E
-  PerLayer u;  // (L,E) sums to K over E
+  PerLayer q, u;  // (L,E)
 };
 
 /// Which tokens of a sequence are looked at: [begin, end); BOS is left out in any case.
@@ -26,19 +27,30 @@ struct TokenSpan {
   int begin = 0, end = 1 << 30;
 };
 
-/// q of one row b of a batch from a layer's probabilities over the counted tokens in the span.
-/// Returns how many tokens that were; with none q is left zero.
-int mean_routing(std::vector<double>& q, const Routing<float>& routing, const TokenBatch& batch,
+/// What a layer's router decided, on the host.
+template <class T>
+struct FetchedRouting {
+  explicit FetchedRouting(const Routing<T>& routing);
+  int E, K;
+  std::vector<Number<T>> p;  // (N,E)
+  std::vector<int> chosen;   // (N,K)
+};
+
+/// q of row b of a batch over the scored tokens in the span. Returns how many tokens that were;
+/// with none q is left zero.
+template <class T>
+int mean_routing(std::vector<double>& q, const FetchedRouting<T>& routing, const TokenBatch& batch,
                  int b, TokenSpan span);
 
 /// The routing of each sequence (BOS + text), in order. `spans`: one per sequence, or empty for
-/// all. `watch` is told of the sequences done. Error: a sequence without any counted token.
-std::vector<SequenceRouting> sequence_routing(Model<float>& model,
+/// all. `watch` is told of the sequences done. Error: a sequence without any scored token.
+template <class T>
+std::vector<SequenceRouting> sequence_routing(Model<T>& model,
                                               const std::vector<std::vector<int>>& sequences,
                                               const std::vector<TokenSpan>& spans = {},
                                               const Watch& watch = {});
 
-/// The mean over sequences of q (or u).
+/// The mean over sequences of q (or u). Error: no sequence.
 PerLayer mean_of(const std::vector<SequenceRouting>& routings, PerLayer SequenceRouting::*which);
 
 }  // namespace ramoe

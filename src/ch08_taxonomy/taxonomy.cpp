@@ -13,7 +13,8 @@ PairType pair_type(bool english_correct, bool target_correct) {
   return target_correct ? PairType::ic : PairType::ii;
 }
 
-std::vector<ClassifiedPair> Classifier::classify(const std::vector<ExamplePair>& pairs) {
+template <class T>
+std::vector<ClassifiedPair> Classifier<T>::classify(const std::vector<ExamplePair>& pairs) {
   std::vector<Example> new_english, targets;
   std::set<std::string> asked;
   for (const ExamplePair& pair : pairs) {
@@ -37,11 +38,46 @@ std::vector<ClassifiedPair> Classifier::classify(const std::vector<ExamplePair>&
   return result;
 }
 
-TypeCounts count_types(const std::vector<ClassifiedPair>& pairs) {
+TypeCounts count_types(const std::vector<ClassifiedPair>& pairs, const std::string& lang,
+                       const std::string& task) {
   TypeCounts counts;
-  for (const ClassifiedPair& pair : pairs) ++counts.count[static_cast<std::size_t>(pair.type)];
+  for (const ClassifiedPair& pair : pairs)
+    if ((lang.empty() || pair.lang == lang) && (task.empty() || pair.task == task))
+      ++counts.count[static_cast<std::size_t>(pair.type)];
   return counts;
 }
+
+template <class T>
+std::vector<ClassifiedPair> classify_training_pairs(Model<T>& model, const Prompts& prompts,
+                                                    const ParallelData& data,
+                                                    const AnswerOptions& options) {
+  Classifier<T> classifier(model, prompts, options);
+  std::vector<ClassifiedPair> all;
+  for (const std::string& lang : data.targets())
+    for (const std::string& task : data.tasks_by_name())
+      for (ClassifiedPair& pair : classifier.classify(data.pairs(lang, task, Split::adapt_train)))
+        all.push_back(std::move(pair));
+  return all;
+}
+
+std::size_t questions_to_classify(const ParallelData& data) {
+  std::set<std::string> items;
+  std::size_t targets = 0;
+  for (const std::string& lang : data.targets())
+    for (const std::string& task : data.tasks_by_name())
+      for (const ExamplePair& pair : data.pairs(lang, task, Split::adapt_train)) {
+        items.insert(pair.english.id);
+        ++targets;
+      }
+  return items.size() + targets;
+}
+
+#define RAMOE_INSTANTIATE(T)                                                                    \
+  template class Classifier<T>;                                                                 \
+  template std::vector<ClassifiedPair> classify_training_pairs(                                 \
+      Model<T>&, const Prompts&, const ParallelData&, const AnswerOptions&);
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 void write_taxonomy(const std::string& path, const std::vector<ClassifiedPair>& pairs) {
   std::string lines;

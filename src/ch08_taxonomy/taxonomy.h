@@ -1,4 +1,4 @@
-// Chapter 8.2 - stage 1: cc / ci / ic / ii                                        [paper fact 2]
+// Chapter 8.1 - stage 1: cc / ci / ic / ii                                        [paper fact 2]
 //
 // Each training pair is answered in English and in the target language by the frozen base model:
 //
@@ -6,10 +6,10 @@
 //     English correct        cc                ci      what English knows and the target does not
 //     English wrong          ic                ii
 //
-//   rho_ci = N_ci / N
+//   rho_ci = N_ci / N        over the N training pairs of a language and task
 //
-// The four types are the paper's; greedy decoding and exact match after normalisation are our
-// choice. Tests: tests/ch08_taxonomy/taxonomy_test.cpp
+// Fact: the four types. Ours: how an answer is decoded and compared (chapter 7.3).
+// Tests: tests/ch08_taxonomy/taxonomy_test.cpp
 #pragma once
 
 #include <array>
@@ -35,16 +35,17 @@ struct ClassifiedPair {
   bool local = false;
 };
 
-/// Classifies pairs. English questions that occur for several languages are answered once: pass the
-/// same cache for all.
+/// Classifies pairs with the frozen base model. English questions that occur for several languages
+/// are answered once.
+template <class T>
 class Classifier {
  public:
-  Classifier(Model<float>& model, const Prompts& prompts, const AnswerOptions& options)
+  Classifier(Model<T>& model, const Prompts& prompts, const AnswerOptions& options)
       : model_(model), prompts_(prompts), options_(options) {}
   std::vector<ClassifiedPair> classify(const std::vector<ExamplePair>& pairs);
 
  private:
-  Model<float>& model_;
+  Model<T>& model_;
   Prompts prompts_;
   AnswerOptions options_;
   std::map<std::string, Answer> english_;  // by id
@@ -58,7 +59,17 @@ struct TypeCounts {
   /// rho of a type; 0 of none.
   double share(PairType type) const { return total() ? double(of(type)) / total() : 0.0; }
 };
-TypeCounts count_types(const std::vector<ClassifiedPair>& pairs);
+/// Of the pairs of a language and task; empty: of any.
+TypeCounts count_types(const std::vector<ClassifiedPair>& pairs, const std::string& lang = "",
+                       const std::string& task = "");
+
+/// Stage 1 on all training pairs, by language and then by task.
+template <class T>
+std::vector<ClassifiedPair> classify_training_pairs(Model<T>& model, const Prompts& prompts,
+                                                    const ParallelData& data,
+                                                    const AnswerOptions& options);
+/// How many questions that asks: in English each item once.
+std::size_t questions_to_classify(const ParallelData& data);
 
 /// taxonomy.jsonl: one pair per line.
 void write_taxonomy(const std::string& path, const std::vector<ClassifiedPair>& pairs);

@@ -1,6 +1,6 @@
-// Chapter 9 - stage 2: the task experts of each layer                             [paper fact 3]
+// Chapter 9.1 - stage 2: the task experts S_l of each layer                       [paper fact 3]
 //
-// That task-relevant experts are identified in the middle layers is the paper's; the rules are:
+// Fact: task-relevant experts are identified in the middle layers. Ours: by which of these rules
 //
 //   usage      Delta_l[e] = mean over English task prompts of u_l[e]
 //                         - mean over general English text of u_l[e]
@@ -9,14 +9,15 @@
 //              of the layer            (Wang et al., ESFT, arXiv 2407.01906; normalised per layer)
 //   contrast   the rule of `usage` on prompts answered correctly minus prompts answered wrongly
 //
-// If a rule gives no expert in a layer, the n with the largest score are taken (our choice); it
-// never gives all experts: the E-1 largest at most, since a set of all experts has no mass to
-// compare. Tests: tests/ch09_task_experts/task_experts_test.cpp
+// and that a layer where none passes gets the n with the largest score, and none all E experts: a
+// set of all experts has no mass to compare.
+// Tests: tests/ch09_task_experts/task_experts_test.cpp
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "ch07_divergence/answers.h"
 #include "ch07_divergence/routing_stats.h"
 #include "support/config.h"
 
@@ -43,9 +44,22 @@ struct TaskExperts {
   std::vector<std::vector<int>> experts;  // S_l, ascending
 };
 
-/// Mean usage of some texts and of the texts they are compared with (empty for esft): both (L,E).
-TaskExperts select_experts(const std::string& task, const ExpertConfig& config, const PerLayer& usage,
-                           const PerLayer& reference);
+/// The rule on the mean usage of some texts and of those that they are compared with (none for
+/// esft): both (L,E).
+TaskExperts select_experts(const std::string& task, const ExpertConfig& config,
+                           const PerLayer& usage, const PerLayer& reference);
+
+/// Stage 2 of one task on its English training prompts. `names`: emoji names per line of general
+/// English text. Error: contrast, and all prompts are answered correctly or all wrongly.
+template <class T>
+TaskExperts find_task_experts(Model<T>& model, const Prompts& prompts, const ParallelData& data,
+                              const std::string& task, const ExpertConfig& config, int names,
+                              const AnswerOptions& options);
+/// How many texts that routes and answers for all tasks.
+std::size_t texts_to_select(const ParallelData& data, const ExpertConfig& config, int names);
+
+/// Routing mass of the task experts by layer: sum of q_l[e] over e in S_l. (L)
+std::vector<double> mass_of(const PerLayer& q, const std::vector<std::vector<int>>& experts);
 
 Json to_json(const TaskExperts& experts);
 /// Error naming the source and what is missing or does not fit (layers, experts out of range).

@@ -3,101 +3,114 @@
 #include <algorithm>
 
 namespace ramoe {
+namespace {
 
-template <class T>
-void alignment_backward(T* dz, const T* p, const T* g, const int* rows, int count, T scale, int E) {
-  for (int i = 0; i < count; ++i) {
-    const T* p_t = row(p, rows[i], E);
-    T* dz_t = row(dz, rows[i], E);
-    T mean = 0;  // sum_k p[t,k] g[k]
-    for (int e = 0; e < E; ++e) mean += p_t[e] * g[e];
-    for (int e = 0; e < E; ++e) dz_t[e] += scale / T(count) * p_t[e] * (g[e] - mean);
+/// The aligned sequences as arrays of the host.
+struct Layout {
+  std::vector<int> rows, begin = {0};  // (rows of all), (S+1)
+  std::vector<double> q_star;          // (M,S,E)
+  std::vector<unsigned char> in_support;
+};
+
+/// The rows of a sequence that are scored within its span.
+void add_rows(Layout& layout, const TokenBatch& batch, const AlignedSequence& sequence) {
+  for (int t = std::max(0, sequence.span.begin); t < std::min(batch.T, sequence.span.end); ++t)
+    if (const int n = sequence.b * batch.T + t; batch.scored[std::size_t(n)])
+      layout.rows.push_back(n);
+  check(static_cast<int>(layout.rows.size()) > layout.begin.back(), "sequence ", sequence.b,
+        " of the batch has no token to align in its span; is the question empty?");
+  layout.begin.push_back(static_cast<int>(layout.rows.size()));
+}
+
+/// q* and the support of a sequence in one layer.
+void add_english_side(Layout& layout, const std::vector<double>& q_star,
+                      const std::vector<int>& support, int E) {
+  check(static_cast<int>(q_star.size()) == E && !support.empty(), "alignment of ", E,
+        " experts with ", q_star.size(), " over a support of ", support.size(),
+        "; expected equal numbers and a support.");
+  layout.q_star.insert(layout.q_star.end(), q_star.begin(), q_star.end());
+  layout.in_support.resize(layout.q_star.size(), 0);
+  for (const int k : support) {
+    check(k >= 0 && k < E, "support expert ", k, " is not one of ", E, ".");
+    *(layout.in_support.end() - E + k) = 1;
   }
 }
 
-namespace {
-
-/// One (sequence, layer) of the loss, as backward needs it.
 template <class T>
-struct Part {
-  Tensor<T> z;
-  const T* p;
-  const T* g;       // (E)
-  const int* rows;  // (count) rows of the batch
-  int count, E;
-};
-
-/// The rows of a sequence that count within its span.
-std::vector<int> counted_rows(const TokenBatch& batch, const AlignedSequence& sequence) {
-  std::vector<int> rows;
-  for (int t = std::max(0, sequence.span.begin); t < std::min(batch.T, sequence.span.end); ++t)
-    if (batch.scored[std::size_t(sequence.b * batch.T + t)])
-      rows.push_back(sequence.b * batch.T + t);
-  check(!rows.empty(), "sequence ", sequence.b,
-        " of the batch has no token to align in its span; is the question empty?");
-  return rows;
+Layout layout_of(const std::vector<Routing<T>>& routing, const TokenBatch& batch,
+                 const std::vector<AlignedSequence>& sequences, const std::vector<int>& layers) {
+  check(!layers.empty(), "alignment over no layer at all was asked for.");
+  Layout layout;
+  for (const AlignedSequence& sequence : sequences) {
+    add_rows(layout, batch, sequence);
+    check(sequence.support->size() == routing.size(), "alignment with support for ",
+          sequence.support->size(), " of ", routing.size(), " layers.");
+  }
+  for (const int l : layers)
+    for (const AlignedSequence& sequence : sequences)
+      add_english_side(layout, (*sequence.q_star)[std::size_t(l)],
+                       (*sequence.support)[std::size_t(l)], routing[std::size_t(l)].E);
+  return layout;
 }
 
-template <class T>
-std::vector<double> mean_probabilities(const T* p, const int* rows, int count, int E) {
-  std::vector<double> q(static_cast<std::size_t>(E), 0.0);
-  for (int i = 0; i < count; ++i)
-    for (int e = 0; e < E; ++e) q[std::size_t(e)] += double(row(p, rows[i], E)[e]) / count;
-  return q;
+/// A copy beside the tape's values.
+template <class T, class Value>
+const Beside<T, Value>* kept(Tape<T>& tape, const std::vector<Value>& values) {
+  Beside<T, Value>* there = tape.template keep<Beside<T, Value>>(values.size());
+  copy_in(there, values.data(), values.size());
+  return there;
 }
 
 }  // namespace
+
+/// What backward needs of one layer.
+template <class T>
+struct AlignedLayer {
+  Tensor<T> z;
+  const T* p;
+  T* g;  // (S,E)
+};
 
 template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
                          const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
                          const std::vector<int>& layers, const AlignmentMeasure& measure) {
   if (sequences.empty()) return {};
-  check(!layers.empty(), "alignment over no layer at all was asked for.");
-  const int parts = static_cast<int>(sequences.size() * layers.size());
-  Part<T>* part = tape.template keep<Part<T>>(std::size_t(parts));
-  int made = 0;
-  double total = 0;
+  const Layout layout = layout_of(routing, batch, sequences, layers);
+  const int S = static_cast<int>(sequences.size()), M = static_cast<int>(layers.size());
+  const int E = routing[std::size_t(layers[0])].E;
+  const std::size_t all = std::size_t(S) * std::size_t(E);
+  const auto *rows = kept(tape, layout.rows), *begin = kept(tape, layout.begin);
+  const auto* q_star = kept(tape, layout.q_star);
+  const auto* in_support = kept(tape, layout.in_support);
+  auto* q = tape.template keep<Beside<T, double>>(all);
+  auto* D = tape.template keep<Beside<T, double>>(std::size_t(M) * std::size_t(S));
+  auto* aligned = tape.template keep<AlignedLayer<T>>(std::size_t(M));
   Tensor<T> any;
-  std::vector<double> g;
-  for (const AlignedSequence& sequence : sequences) {
-    const std::vector<int> found = counted_rows(batch, sequence);
-    const int count = static_cast<int>(found.size());
-    check(sequence.support->size() == routing.size(), "alignment with support for ",
-          sequence.support->size(), " of ", routing.size(), " layers.");
-    int* rows = tape.template keep<int>(found.size());
-    std::copy(found.begin(), found.end(), rows);
-    for (const int l : layers) {
-      const Routing<T>& r = routing[std::size_t(l)];
-      const T* p = r.probabilities.p;
-      total += alignment_divergence(measure, (*sequence.q_star)[std::size_t(l)],
-                                    mean_probabilities(p, rows, count, r.E),
-                                    (*sequence.support)[std::size_t(l)], g);
-      T* kept = tape.template keep<T>(g.size());
-      std::transform(g.begin(), g.end(), kept, [](double value) { return static_cast<T>(value); });
-      part[made++] = {r.logits.z, p, kept, rows, count, r.E};
-      if (r.logits.z.node >= 0) any = r.logits.z;
-    }
+  for (int m = 0; m < M; ++m) {
+    const Routing<T>& r = routing[std::size_t(layers[std::size_t(m)])];
+    aligned[m] = {r.logits.z, r.probabilities.p, tape.template keep<T>(all)};
+    sequence_mean_forward(q, aligned[m].p, rows, begin, S, E);
+    alignment_divergence_forward(D + m * S, aligned[m].g, q_star + std::size_t(m) * all, q,
+                                 in_support + std::size_t(m) * all, measure, S, E);
+    if (r.logits.z.node >= 0) any = r.logits.z;
   }
   const Tensor<T> loss = tape.output(Shape{}, any);
-  loss.data[0] = static_cast<T>(total / parts);
-  tape.record(loss, [&tape = tape, part, parts, loss] {
-    // loss = mean over parts of D, q = mean over rows of p, p = softmax(z)
-    const T scale = tape.grad(loss)[0] / static_cast<T>(parts);
-    for (int i = 0; i < parts; ++i)
-      if (T* dz = tape.grad(part[i].z))
-        alignment_backward(dz, part[i].p, part[i].g, part[i].rows, part[i].count, scale, part[i].E);
+  alignment_mean_forward(loss.data, D, M, S);
+  tape.record(loss, [&tape = tape, aligned, rows, begin, loss, M, S, E] {
+    const T* dloss = tape.grad(loss);
+    for (int m = 0; m < M; ++m)
+      if (T* dz = tape.grad(aligned[m].z))
+        sequence_mean_backward(dz, aligned[m].p, aligned[m].g, rows, begin, dloss, M * S, S, E);
   });
   return loss;
 }
 
 #define RAMOE_INSTANTIATE(T)                                                                      \
-  template void alignment_backward(T*, const T*, const T*, const int*, int, T, int);              \
   template Tensor<T> alignment_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&,  \
                                     const std::vector<AlignedSequence>&, const std::vector<int>&, \
                                     const AlignmentMeasure&);
-RAMOE_INSTANTIATE(float)
-RAMOE_INSTANTIATE(double)
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

@@ -1,9 +1,12 @@
-// Chapter 10.2 - the alignment loss on the tape: forward and backward by hand
+// Chapter 10.2 - the alignment loss on the tape
 //
-//   L_align = 1/|B_ci| sum_{i in B_ci} 1/|M| sum_{l in M} D_l(q*_il, q_il)
+//   L_align = 1/S sum_s 1/M sum_l D( q*_sl, q_sl )         S aligned sequences, M aligned layers
 //
-// Forward computes D and g = dD/dq for each example and layer; backward turns g into dz through the
-// softmax. Nothing of this is left to automatic differentiation.
+//   for each layer l:  q (S,E)          = mean of p_l over the rows of each sequence
+//                      D (S), g (S,E)   = divergence of q from q*, and dD/dq
+//   backward:          dz_l (N,E)      += g taken through the mean and the softmax
+//
+// The operations are those of chapter 10.1; here the batch is laid out for them.
 // Tests: tests/ch10_alignment/alignment_loss_test.cpp
 #pragma once
 
@@ -14,21 +17,20 @@
 
 namespace ramoe {
 
-/// dz[t,j] += scale/T p[t,j] (g[j] - sum_k p[t,k] g[k]) over the rows listed (T of them).
-template <class T>
-void alignment_backward(T* dz, const T* p, const T* g, const int* rows, int count, T scale, int E);
+/// The experts S_l of every layer, ascending.
+using ExpertSets = std::vector<std::vector<int>>;
 
 /// One row of the batch to be aligned.
 struct AlignedSequence {
-  int b = 0;                                               // row of the batch
-  TokenSpan span;                                          // its tokens that are compared
-  const PerLayer* q_star = nullptr;                        // (L,E) the English side
-  const std::vector<std::vector<int>>* support = nullptr;  // S_l of its task, for every layer
+  int b = 0;                           // row of the batch
+  TokenSpan span;                      // its tokens that are compared
+  const PerLayer* q_star = nullptr;    // (L,E) the English side
+  const ExpertSets* support = nullptr;  // of its task, for every layer
 };
 
-/// L_align for the sequences; a tensor without data if there are none. `layers` is M; of the batch
-/// only tokens that count are looked at (neither padding nor BOS).
-/// Error: a sequence without any counted token in its span.
+/// L_align for the sequences; a tensor without data if there are none. `layers` are the M aligned
+/// ones. Only scored tokens are looked at: neither padding nor BOS. Error: no layer; a sequence
+/// without a scored token in its span; an empty support, or one with an expert that is none.
 template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
                          const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,

@@ -3,20 +3,48 @@
 #include <algorithm>
 #include <cmath>
 
-#include "support/error.h"
+#include "ch01_tensor/tensor.h"
 
 namespace ramoe {
+
+template <>
+void sequence_mean_forward(double* q, const double* p, const int* rows, const int* begin, int S,
+                           int E) {
+  for (int s = 0; s < S; ++s) {
+    double* q_s = row(q, s, E);
+    const double T = begin[s + 1] - begin[s];
+    std::fill(q_s, q_s + E, 0.0);
+    for (int i = begin[s]; i < begin[s + 1]; ++i)
+      for (int e = 0; e < E; ++e) q_s[e] += row(p, rows[i], E)[e] / T;
+  }
+}
+template <>
+void sequence_mean_backward(double* dz, const double* p, const double* g, const int* rows,
+                            const int* begin, const double* dloss, int parts, int S, int E) {
+  for (int s = 0; s < S; ++s) {
+    // q_s[e] += p_t[e] / T, and D of the sequence is one of `parts` that the loss is the mean of
+    const double scale = *dloss / parts / (begin[s + 1] - begin[s]);
+    const double* g_s = row(g, s, E);
+    for (int i = begin[s]; i < begin[s + 1]; ++i) {
+      const double* p_t = row(p, rows[i], E);
+      double mean = 0;  // sum_k p[t,k] g[k]
+      for (int k = 0; k < E; ++k) mean += p_t[k] * g_s[k];
+      for (int j = 0; j < E; ++j) row(dz, rows[i], E)[j] += scale * p_t[j] * (g_s[j] - mean);
+    }
+  }
+}
+
 namespace {
 
 double clamped(double value) {
   return std::clamp(value, kAlignmentClamp, 1 - kAlignmentClamp);
 }
 
-/// What one outcome adds to D, and the derivative of that by a, for target a_star.
-struct Term {
+/// What one outcome of probability a adds to D, and the derivative of that by a. English: a_star.
+struct Outcome {
   double value, derivative;
 };
-Term outcome(AlignmentForm form, double a_star, double a) {
+Outcome outcome(AlignmentForm form, double a_star, double a) {
   switch (form) {
     case AlignmentForm::mse:
       return {(a - a_star) * (a - a_star), 2 * (a - a_star)};
@@ -27,53 +55,84 @@ Term outcome(AlignmentForm form, double a_star, double a) {
       return {(a_star * std::log(a_star / middle) + a * std::log(a / middle)) / 2,
               std::log(a / middle) / 2};
     }
-    default:  // one outcome of KL(a* || a)
+    default:  // lumped: one outcome of KL(a* || a)
       return {a_star * std::log(a_star / a), -a_star / a};
   }
 }
 
-}  // namespace
-
-double alignment_divergence(const AlignmentMeasure& measure, const std::vector<double>& q_star,
-                            const std::vector<double>& q, const std::vector<int>& support,
-                            std::vector<double>& g) {
-  check(q.size() == q_star.size() && !support.empty(), "alignment of ", q.size(), " experts with ",
-        q_star.size(), " over a support of ", support.size(),
-        "; expected equal numbers and a support.");
+/// m, m*, and whether there is any expert outside of the support.
+struct Mass {
   double m = 0, m_star = 0;
-  for (const int k : support) {
-    check(k >= 0 && k < static_cast<int>(q.size()), "support expert ", k, " is not one of ",
-          q.size(), ".");
-    m += q[std::size_t(k)];
-    m_star += q_star[std::size_t(k)];
+  bool others = false;
+};
+Mass mass_of_support(const double* q_star, const double* q, const unsigned char* in_support,
+                     int E) {
+  Mass mass;
+  for (int e = 0; e < E; ++e) {
+    if (in_support[e]) mass.m += q[e], mass.m_star += q_star[e];
+    mass.others = mass.others || !in_support[e];
   }
-  m = clamped(m);
-  m_star = clamped(m_star);
-  const bool others = support.size() < q.size();
-  double D = 0;
-  if (measure.form == AlignmentForm::mass_allocation) {
-    // w_m KL_Bernoulli(m*||m) + w_a sum q* (log(q*/m*) - log(q/m)); d/dm is spread over S.
-    const double w_m = others ? measure.mass_weight : 0.0, w_a = measure.allocation_weight;
-    D = w_m * (m_star * std::log(m_star / m) + (1 - m_star) * std::log((1 - m_star) / (1 - m)));
-    const double by_mass = w_m * ((1 - m_star) / (1 - m) - m_star / m) + w_a * m_star / m;
-    g.assign(q.size(), 0.0);
-    for (const int k : support) {
-      const double a = clamped(q[std::size_t(k)]), a_star = clamped(q_star[std::size_t(k)]);
-      D += w_a * a_star * (std::log(a_star / m_star) - std::log(a / m));
-      g[std::size_t(k)] = by_mass - w_a * a_star / a;
-    }
-    return D;
-  }
-  const Term rest = others ? outcome(measure.form, 1 - m_star, 1 - m) : Term{0, 0};
-  D = rest.value;
-  g.assign(q.size(), rest.derivative);
-  for (const int k : support) {
-    const Term term =
-        outcome(measure.form, clamped(q_star[std::size_t(k)]), clamped(q[std::size_t(k)]));
-    D += term.value;
-    g[std::size_t(k)] = term.derivative;
+  return {clamped(mass.m), clamped(mass.m_star), mass.others};
+}
+
+/// The sum over the experts of the support, and any other as one outcome more.
+double over_outcomes(double* g, const double* q_star, const double* q,
+                     const unsigned char* in_support, AlignmentForm form, int E) {
+  const Mass mass = mass_of_support(q_star, q, in_support, E);
+  const Outcome other =
+      mass.others ? outcome(form, 1 - mass.m_star, 1 - mass.m) : Outcome{0, 0};
+  double D = other.value;
+  for (int e = 0; e < E; ++e) {
+    g[e] = other.derivative;
+    if (!in_support[e]) continue;
+    const Outcome own = outcome(form, clamped(q_star[e]), clamped(q[e]));
+    D += own.value;
+    g[e] = own.derivative;
   }
   return D;
+}
+
+/// w_m KL_Bernoulli(m*||m) + w_a sum_{k in support} q*[k] ( log(q*[k]/m*) - log(q[k]/m) )
+double mass_and_allocation(double* g, const double* q_star, const double* q,
+                           const unsigned char* in_support, const AlignmentMeasure& measure,
+                           int E) {
+  const auto [m, m_star, others] = mass_of_support(q_star, q, in_support, E);
+  const double w_m = others ? measure.mass_weight : 0.0, w_a = measure.allocation_weight;
+  double D =
+      w_m * (m_star * std::log(m_star / m) + (1 - m_star) * std::log((1 - m_star) / (1 - m)));
+  const double by_m = w_m * ((1 - m_star) / (1 - m) - m_star / m) + w_a * m_star / m;  // dD/dm
+  for (int e = 0; e < E; ++e) {
+    g[e] = 0;
+    if (!in_support[e]) continue;
+    const double a = clamped(q[e]), a_star = clamped(q_star[e]);
+    D += w_a * a_star * (std::log(a_star / m_star) - std::log(a / m));
+    g[e] = by_m - w_a * a_star / a;
+  }
+  return D;
+}
+
+}  // namespace
+
+template <>
+void alignment_divergence_forward(double* D, double* g, const double* q_star, const double* q,
+                                  const unsigned char* in_support, const AlignmentMeasure& measure,
+                                  int S, int E) {
+  for (int s = 0; s < S; ++s) {
+    double* g_s = row(g, s, E);
+    const double *q_star_s = row(q_star, s, E), *q_s = row(q, s, E);
+    const unsigned char* in_support_s = row(in_support, s, E);
+    D[s] = measure.form == AlignmentForm::mass_allocation
+               ? mass_and_allocation(g_s, q_star_s, q_s, in_support_s, measure, E)
+               : over_outcomes(g_s, q_star_s, q_s, in_support_s, measure.form, E);
+  }
+}
+
+template <>
+void alignment_mean_forward(double* loss, const double* D, int M, int S) {
+  double sum = 0;
+  for (int s = 0; s < S; ++s)
+    for (int m = 0; m < M; ++m) sum += row(D, m, S)[s];
+  *loss = sum / (M * S);
 }
 
 }  // namespace ramoe

@@ -73,8 +73,9 @@ TrainingBatch FinetuneBatches::batch(std::int64_t number) {
                        static_cast<int>(number % accumulate_), pad_, bos_);
 }
 
-void finetune(Trainer<float>& trainer, FinetuneBatches& batches, const TrainConfig& config,
-              ExtraLoss<float>* extra,
+template <class T>
+void finetune(Trainer<T>& trainer, FinetuneBatches& batches, const TrainConfig& config,
+              ExtraLoss<T>* extra,
               const std::function<bool(int step, const StepReport&)>& watch) {
   while (trainer.steps_done() < config.steps) {
     const int step = trainer.steps_done();
@@ -84,5 +85,11 @@ void finetune(Trainer<float>& trainer, FinetuneBatches& batches, const TrainConf
     if (!watch(step + 1, report)) return;
   }
 }
+
+#define RAMOE_INSTANTIATE(T)                                                                \
+  template void finetune(Trainer<T>&, FinetuneBatches&, const TrainConfig&, ExtraLoss<T>*,  \
+                         const std::function<bool(int step, const StepReport&)>&);
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

@@ -1,4 +1,4 @@
-// Chapter 10.4 - fine-tuning: the same loop for SFT and RA-MoE
+// Chapter 10.5 - fine-tuning: the same loop for SFT and RA-MoE
 //
 // Batches of similar length from the training pairs, a new order each epoch; the target-language
 // answer is the target of cross-entropy. The rows of a step are a pure function of (seed, step).
@@ -9,7 +9,7 @@
 
 #include "ch06_languages/batches.h"
 #include "ch06_languages/prompts.h"
-#include "ch10_alignment/alignment_term.h"
+#include "ch10_alignment/alignment_choices.h"
 
 namespace ramoe {
 
@@ -43,8 +43,9 @@ class FinetuneBatches {
 
 /// Trains until config.steps are done; `extra` may be nullptr (SFT). `watch` is called after each
 /// step and ends the loop by returning false.
-void finetune(Trainer<float>& trainer, FinetuneBatches& batches, const TrainConfig& config,
-              ExtraLoss<float>* extra,
+template <class T>
+void finetune(Trainer<T>& trainer, FinetuneBatches& batches, const TrainConfig& config,
+              ExtraLoss<T>* extra,
               const std::function<bool(int step, const StepReport&)>& watch);
 
 }  // namespace ramoe

@@ -7,7 +7,8 @@ void MethodConfig::list(FieldList& f) {
   f.add("sara_weight", &sara_weight, "sara: weight of its divergence", {0, 1e6});
 }
 
-void choose_trained(Model<float>& model, const MethodRun& run, const MethodInputs& inputs) {
+template <class T>
+void choose_trained(Model<T>& model, const MethodRun& run, const MethodInputs& inputs) {
   if (run.method == Method::rise) {
     const RiseScores scores = rise_scores(inputs.usage(), run.language);
     return train_only_experts(model, rise_experts(scores, run.keys.rise_share));
@@ -18,7 +19,8 @@ void choose_trained(Model<float>& model, const MethodRun& run, const MethodInput
   }
 }
 
-std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model, const MethodRun& run,
+template <class T>
+std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>& model, const MethodRun& run,
                                       const MethodInputs& inputs) {
   AlignmentConfig config = run.alignment;
   if (run.method == Method::sara) {
@@ -31,29 +33,40 @@ std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model, const MethodRu
   } else if (run.method != Method::ramoe) {
     return nullptr;
   }
-  return std::make_unique<AlignmentTerm>(model, config, inputs.stages, inputs.examples,
-                                         run.train.steps, run.seed);
+  return std::make_unique<AlignmentTerm<T>>(model, config, inputs.stages, inputs.examples,
+                                            run.train.steps, run.seed);
 }
 
 namespace {
-std::unique_ptr<ExtraLoss<float>> prepared(Model<float>& model, const MethodRun& run,
+template <class T>
+std::unique_ptr<ExtraLoss<T>> prepared(Model<T>& model, const MethodRun& run,
                                     const MethodInputs& inputs) {
   choose_trained(model, run, inputs);
   return extra_loss(model, run, inputs);
 }
 }  // namespace
 
-MethodTraining::MethodTraining(Model<float>& model, const MethodRun& run,
-                               const MethodInputs& inputs)
+template <class T>
+MethodTraining<T>::MethodTraining(Model<T>& model, const MethodRun& run,
+                                  const MethodInputs& inputs)
     : config_(run.train),
       extra_(prepared(model, run, inputs)),
       trainer_(model, run.train),
       batches_(inputs.examples, run.train.batch, run.train.accumulate, model.config().pad_token_id,
                model.config().bos_token_id, run.seed) {}
 
-bool MethodTraining::run(const std::function<bool(int step, const StepReport&)>& after_step) {
+template <class T>
+bool MethodTraining<T>::run(const std::function<bool(int step, const StepReport&)>& after_step) {
   finetune(trainer_, batches_, config_, extra_.get(), after_step);
   return trainer_.steps_done() == config_.steps;
 }
+
+#define RAMOE_INSTANTIATE(T)                                                                \
+  template void choose_trained(Model<T>&, const MethodRun&, const MethodInputs&);           \
+  template std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>&, const MethodRun&,            \
+                                                    const MethodInputs&);                   \
+  template class MethodTraining<T>;
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

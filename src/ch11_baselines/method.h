@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "ch10_alignment/alignment_term.h"
 #include "ch10_alignment/finetune.h"
 #include "ch11_baselines/rise.h"
 
@@ -55,26 +56,29 @@ struct MethodInputs {
 };
 
 /// Sets what the optimiser may change: everything, or for rise the chosen experts.
-void choose_trained(Model<float>& model, const MethodRun& run, const MethodInputs& inputs);
+template <class T>
+void choose_trained(Model<T>& model, const MethodRun& run, const MethodInputs& inputs);
 
 /// The loss beside cross-entropy; nullptr for none. `model` still holds the base weights.
-std::unique_ptr<ExtraLoss<float>> extra_loss(Model<float>& model, const MethodRun& run,
+template <class T>
+std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>& model, const MethodRun& run,
                                       const MethodInputs& inputs);
 
 /// Training a model, which holds the base weights, by a method.
+template <class T>
 class MethodTraining {
  public:
-  MethodTraining(Model<float>& model, const MethodRun& run, const MethodInputs& inputs);
+  MethodTraining(Model<T>& model, const MethodRun& run, const MethodInputs& inputs);
 
   /// With it a checkpoint is loaded, before run(), or saved.
-  Trainer<float>& trainer() { return trainer_; }
+  Trainer<T>& trainer() { return trainer_; }
   /// Trains until all steps are done or `after_step` returns false. Returns whether all are done.
   bool run(const std::function<bool(int step, const StepReport&)>& after_step);
 
  private:
   TrainConfig config_;
-  std::unique_ptr<ExtraLoss<float>> extra_;
-  Trainer<float> trainer_;
+  std::unique_ptr<ExtraLoss<T>> extra_;
+  Trainer<T> trainer_;
   FinetuneBatches batches_;
 };
 

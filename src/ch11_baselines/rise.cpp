@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "support/error.h"
+#include "support/order.h"
 
 namespace ramoe {
 
@@ -34,46 +35,68 @@ std::vector<std::vector<int>> rise_experts(const RiseScores& scores, double shar
   const std::array<Part, 3> parts{{{0.375, 0.35, scores.specific},
                                    {0.625, 0.25, scores.overlapping},
                                    {1.0, 0.40, scores.specific}}};
-  struct Candidate {
-    double score;
-    std::size_t layer;
-    int expert;
-  };
   const std::size_t L = scores.specific.size();
   check(L > 0 && share > 0 && share <= 1, "RISE was asked for a share of ", share,
         " of the experts of ", L, " layers; expected more than 0 and at most 1.");
-  const double total = std::round(share * double(L) * double(scores.specific[0].size()));
+  const std::size_t E = scores.specific[0].size();
+  const double total = std::round(share * double(L) * double(E));
   std::vector<std::vector<int>> chosen(L);
   std::size_t layer = 0;
   for (const Part& part : parts) {
-    std::vector<Candidate> candidates;
+    std::vector<double> score;  // of all experts of the part, layer by layer
+    const std::size_t first = layer;
     for (; layer < L && (double(layer) + 0.5) / double(L) < part.end; ++layer)
-      for (std::size_t e = 0; e < part.score[layer].size(); ++e)
-        candidates.push_back({part.score[layer][e], layer, static_cast<int>(e)});
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+      score.insert(score.end(), part.score[layer].begin(), part.score[layer].end());
+    std::vector<int> order =
+        order_by(score.size(), [&](int i) { return -score[std::size_t(i)]; });
     const auto wanted = static_cast<std::size_t>(std::max(1.0, std::round(part.budget * total)));
-    candidates.resize(std::min(wanted, candidates.size()));
-    for (const Candidate& c : candidates) chosen[c.layer].push_back(c.expert);
+    order.resize(std::min(wanted, order.size()));
+    for (const int i : order)
+      chosen[first + std::size_t(i) / E].push_back(static_cast<int>(std::size_t(i) % E));
   }
   for (std::vector<int>& experts : chosen) std::sort(experts.begin(), experts.end());
   return chosen;
 }
 
-void train_only_experts(Model<float>& model, const std::vector<std::vector<int>>& experts) {
+template <class T>
+UsageByLanguage usage_by_language(Model<T>& model, const Prompts& prompts, const ParallelData& data,
+                                  const std::vector<std::string>& tasks) {
+  CachedEncoder encoder(prompts.tokenizer());
+  UsageByLanguage usage;
+  std::vector<std::string> languages = data.targets();
+  languages.push_back(english);
+  for (const std::string& lang : languages) {
+    std::vector<std::vector<int>> questions;
+    for (const std::string& task : tasks)
+      for (const Example& example : data.examples(lang, task, Split::adapt_train))
+        questions.push_back(prompts.prompt(encoder, example.question));
+    usage[lang] = mean_of(sequence_routing(model, questions), &SequenceRouting::u);
+  }
+  return usage;
+}
+
+template <class T>
+void train_only_experts(Model<T>& model, const std::vector<std::vector<int>>& experts) {
   const std::vector<int> layers = model.config().moe_layers();
   check(experts.size() == layers.size(), "experts of ", experts.size(), " layers were given for ",
         layers.size(), " layers with experts.");
   for (const auto& parameter : model.parameters()) parameter->trainable = false;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     if (experts[i].empty()) continue;
-    const LayerParameters<float>& layer = model.layer(layers[i]);
-    for (Parameter<float>* p : {layer.gate_up, layer.down}) {
+    const LayerParameters<T>& layer = model.layer(layers[i]);
+    for (Parameter<T>* p : {layer.gate_up, layer.down}) {
       p->trainable = true;
       p->trained_blocks.assign(std::size_t(model.config().num_experts), 0);
       for (const int e : experts[i]) p->trained_blocks[std::size_t(e)] = 1;
     }
   }
 }
+
+#define RAMOE_INSTANTIATE(T)                                                              \
+  template void train_only_experts(Model<T>&, const std::vector<std::vector<int>>&);      \
+  template UsageByLanguage usage_by_language(Model<T>&, const Prompts&, const ParallelData&, \
+                                             const std::vector<std::string>&);
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

@@ -21,6 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "ch06_languages/parallel_data.h"
+#include "ch06_languages/prompts.h"
 #include "ch07_divergence/routing_stats.h"
 
 namespace ramoe {
@@ -39,6 +41,12 @@ RiseScores rise_scores(const UsageByLanguage& usage, const std::string& target);
 std::vector<std::vector<int>> rise_experts(const RiseScores& scores, double share);
 
 /// Freezes everything but the experts chosen, one list for each MoE layer.
-void train_only_experts(Model<float>& model, const std::vector<std::vector<int>>& experts);
+template <class T>
+void train_only_experts(Model<T>& model, const std::vector<std::vector<int>>& experts);
+
+/// a of English and of every target language on the training prompts of some tasks.
+template <class T>
+UsageByLanguage usage_by_language(Model<T>& model, const Prompts& prompts, const ParallelData& data,
+                                  const std::vector<std::string>& tasks);
 
 }  // namespace ramoe

@@ -5,9 +5,9 @@
 //   soft   z'[e] = z[e] + strength * std(z)      for the task experts e of the layer
 //   hard   z'[e] = max(z) + 1e-6 noise[e]        so that they are chosen whatever z says
 //
-// The noise orders the forced experts; it is drawn once per layer and expert, so that an answer
-// does not depend on what else is in its batch (our choice). At most K experts of a layer are
-// steered: those with the largest score of stage 2. Tests: tests/ch11_baselines/steering_test.cpp
+// The noise orders the forced experts. At most K experts of a layer are steered, those with the
+// largest score of stage 2. Ours: the noise is drawn once per layer and expert, so that an answer
+// does not depend on what else is in its batch. Tests: tests/ch11_baselines/steering_test.cpp
 #pragma once
 
 #include <string>
@@ -30,21 +30,29 @@ struct SteeringConfig {
   void list(FieldList& fields);
 };
 
-class RoutingSteering : public RouterHook<float> {
+/// z[n,e] += strength * std(z[n,:]) for each of the `count` experts.
+template <class T>
+void steer_soft(T* z, const Index<T>* experts, int count, double strength, int N, int E);
+/// z[n,e] = max(z[n,:]) + 1e-6 noise[j] for expert number j, and always above the maximum: where a
+/// float cannot hold the small difference, the next number above it.
+template <class T>
+void steer_hard(T* z, const Index<T>* experts, const T* noise, int count, int N, int E);
+
+template <class T>
+class RoutingSteering : public RouterHook<T> {
  public:
   /// Steers the layers of the zone towards at most K = `most` of their task experts.
   RoutingSteering(const SteeringConfig& config, Zone zone, const TaskExperts& experts, int most);
-  void change(float* z, int i, int N, int E) const override;
+  void change(T* z, int i, int N, int E) const override;
   /// The experts that are steered to, by MoE layer; none outside of the zone.
   const std::vector<std::vector<int>>& experts() const { return experts_; }
 
  private:
-  void push(float* z, const std::vector<int>& experts, int E) const;
-  void force(float* z, const std::vector<int>& experts, const std::vector<float>& noise,
-             int E) const;
   SteeringConfig config_;
   std::vector<std::vector<int>> experts_;
-  std::vector<std::vector<float>> noise_;  // of each expert in experts_
+  // The same beside the logits, with the noise of each expert.
+  std::vector<typename Lives<T>::template Vector<Index<T>>> placed_;
+  std::vector<Storage<T>> noise_;
 };
 
 }  // namespace ramoe

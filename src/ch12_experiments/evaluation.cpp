@@ -12,15 +12,17 @@ double share(int part, int whole) {
 
 }  // namespace
 
-std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const ParallelData& data,
+template <class T>
+std::vector<Score> evaluate(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                             const EvaluationPlan& plan,
-                            const std::set<std::string>& english_correct,
+                            const std::set<std::string>& english_correct, const RouterHook<T>* hook,
                             std::vector<std::pair<Example, Answer>>* answers) {
   std::vector<Score> scores;
   for (const std::string& lang : plan.languages)
     for (const std::string& task : plan.tasks) {
       const std::vector<Example> examples = data.examples(lang, task, plan.split);
-      const std::vector<Answer> given = answer_questions(model, prompts, examples, plan.answers);
+      const std::vector<Answer> given =
+          answer_questions(model, prompts, examples, plan.answers, hook);
       Score score{lang, task};
       int correct = 0, correct_english = 0, verified = 0;
       for (std::size_t i = 0; i < given.size(); ++i) {
@@ -40,7 +42,8 @@ std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const P
   return scores;
 }
 
-std::set<std::string> correct_in_english(Model<float>& model, const Prompts& prompts,
+template <class T>
+std::set<std::string> correct_in_english(Model<T>& model, const Prompts& prompts,
                                          const ParallelData& data, const EvaluationPlan& plan) {
   std::set<std::string> ids;
   for (const std::string& task : plan.tasks)
@@ -49,6 +52,16 @@ std::set<std::string> correct_in_english(Model<float>& model, const Prompts& pro
       if (answer.correct) ids.insert(answer.id);
   return ids;
 }
+
+#define RAMOE_INSTANTIATE(T)                                                                    \
+  template std::vector<Score> evaluate(Model<T>&, const Prompts&, const ParallelData&,          \
+                                       const EvaluationPlan&, const std::set<std::string>&,     \
+                                       const RouterHook<T>*,                                    \
+                                       std::vector<std::pair<Example, Answer>>*);               \
+  template std::set<std::string> correct_in_english(Model<T>&, const Prompts&,                  \
+                                                    const ParallelData&, const EvaluationPlan&);
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 Json to_json(const Score& s) {
   return {{"lang", s.lang},

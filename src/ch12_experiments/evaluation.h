@@ -1,6 +1,6 @@
 // Chapter 12.1 - evaluation: accuracy on the test split, and on what English knows
 //
-// Accuracy is that of chapter 8.1 on test, which no target language has seen at any stage.
+// Accuracy is that of chapter 7.3 on test, which no target language has seen at any stage.
 // `given_english` is the accuracy on the test items that the base model answers correctly in
 // English: the transfer that alignment claims to help.
 // Tests: tests/ch12_experiments/evaluation_test.cpp
@@ -34,13 +34,17 @@ struct EvaluationPlan {
 };
 
 /// Scores of a model on a split. `english_correct` holds the ids that count for given_english.
-std::vector<Score> evaluate(Model<float>& model, const Prompts& prompts, const ParallelData& data,
+/// `hook` steers the model (chapter 11.2), `answers` receives what was answered.
+template <class T>
+std::vector<Score> evaluate(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                             const EvaluationPlan& plan,
                             const std::set<std::string>& english_correct,
+                            const RouterHook<T>* hook = nullptr,
                             std::vector<std::pair<Example, Answer>>* answers = nullptr);
 
 /// The ids of the split that the model answers correctly in English, in the plan's tasks.
-std::set<std::string> correct_in_english(Model<float>& model, const Prompts& prompts,
+template <class T>
+std::set<std::string> correct_in_english(Model<T>& model, const Prompts& prompts,
                                          const ParallelData& data, const EvaluationPlan& plan);
 
 /// A share of no item is null.

@@ -9,6 +9,7 @@
 #include "ch01_tensor/philox.h"
 #include "ch07_divergence/divergence.h"
 #include "support/error.h"
+#include "support/order.h"
 #include "support/stop.h"
 
 namespace ramoe {
@@ -212,16 +213,15 @@ double sign_flip_p_value(const std::vector<double>& differences, std::uint64_t s
 }
 
 std::vector<double> holm_adjusted(const std::vector<double>& p) {
-  std::vector<std::size_t> order(p.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p[a] < p[b]; });
+  const std::vector<int> order = order_by(p.size(), [&](int i) { return p[std::size_t(i)]; });
   std::vector<double> adjusted(p.size());
   double largest = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
-    const double value = p[order[i]];
+    const std::size_t at = std::size_t(order[i]);
+    const double value = p[at];
     check(value >= 0 && value <= 1, "p = ", value, " is no probability.");
     largest = std::max(largest, std::min(1.0, value * double(order.size() - i)));
-    adjusted[order[i]] = largest;
+    adjusted[at] = largest;
   }
   return adjusted;
 }

@@ -2,18 +2,12 @@
 
 #include <cstdio>
 
+#include "ch09_task_experts/task_experts.h"
 #include "support/error.h"
 #include "support/unicode.h"
 
 namespace ramoe {
 namespace {
-
-std::vector<double> mass_of(const PerLayer& q, const std::vector<std::vector<int>>& experts) {
-  std::vector<double> mass(q.size(), 0.0);
-  for (std::size_t l = 0; l < q.size(); ++l)
-    for (const int e : experts[l]) mass[l] += q[l][std::size_t(e)];
-  return mass;
-}
 
 std::vector<double> divergence_of(const PerLayer& english, const PerLayer& target) {
   std::vector<double> divergence;
@@ -42,7 +36,7 @@ PassageRouting passage_routing(Model<float>& model, const std::vector<int>& sequ
     if (batch.scored[std::size_t(t)]) result.ids.push_back(sequence[std::size_t(t)]);
   for (const Routing<float>& routing : forward.routing) {
     std::vector<double> q;
-    check(mean_routing(q, routing, batch, 0, {}) > 0, "a passage has no token besides BOS.");
+    check(mean_routing(q, FetchedRouting(routing), batch, 0, {}) > 0, "a passage has no token besides BOS.");
     result.q.push_back(q);
     result.chosen.emplace_back();
     for (int t = 0; t < batch.T; ++t) {

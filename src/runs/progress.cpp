@@ -105,6 +105,22 @@ void Progress::show(bool last) {
   any_shown_ = true;
 }
 
+Watch LateProgress::watch() {
+  return [this](double texts) {
+    constexpr double kSeconds = 5;
+    const auto step = static_cast<std::int64_t>(done_ += texts);
+    if (!progress_ && output_.clock() - began_ < kSeconds) return;
+    if (!progress_)
+      progress_ = std::make_unique<Progress>(title_, static_cast<std::int64_t>(texts_), step, 0,
+                                             output_);
+    progress_->update(step);
+  };
+}
+
+void LateProgress::finish() {
+  if (progress_) progress_->finish();
+}
+
 std::string duration_text(double seconds) {
   const double most = 1e9;  // 30 years: also what an estimate from nearly nothing may say
   const auto s = static_cast<std::int64_t>(std::ceil(std::clamp(seconds, 0.0, most)));

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <ostream>
 #include <string>
 
@@ -70,6 +71,24 @@ class TextProgress {
  private:
   Progress progress_;
   double done_ = 1e-6;  // sums of fractions end on the whole number
+};
+
+/// The same where most runs take a moment: shown only once the work has taken some seconds.
+class LateProgress {
+ public:
+  LateProgress(const std::string& title, std::size_t texts,
+               const ProgressOutput& output = progress_on_stderr())
+      : title_(title), texts_(texts), output_(output), began_(output.clock()) {}
+  /// As TextProgress::watch().
+  Watch watch();
+  void finish();
+
+ private:
+  std::string title_;
+  std::size_t texts_;
+  ProgressOutput output_;
+  double began_, done_ = 1e-6;
+  std::unique_ptr<Progress> progress_;
 };
 
 /// "45s", "1m20s", "2h05m", "3d04h".

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ch07_divergence/small_world.h"
+#include "formats/extractors.h"
 #include "support/compare.h"
 
 namespace ramoe {
@@ -59,8 +60,8 @@ TEST(Answers, EndAtTheStopTextAndAreReadByTheExtractor) {
   taught[0].answer = "3";
   taught[1].answer = "(B)";
   EXPECT_EQ(accuracy(answer_questions(model, prompts, taught)), 0);
-  taught[0].extractor = Extractor::last_number;
-  taught[1].extractor = Extractor::choice_letter;
+  taught[0].is_same = answer_rule(Extractor::last_number);
+  taught[1].is_same = answer_rule(Extractor::choice_letter);
   const std::vector<Answer> answers = answer_questions(model, prompts, taught);
   EXPECT_EQ(answers[0].output, " two 3");
   EXPECT_EQ(answers[1].output, " three B 7");

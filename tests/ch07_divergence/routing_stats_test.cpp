@@ -99,11 +99,14 @@ TEST(SequenceRouting, MeanRoutingByHand) {
   const TokenBatch batch = make_batch({{0, 5, 6}, {0, 7}}, kPad, kBos);
   const std::vector<float> p = {0.9f, 0.1f, 0.5f,  0.5f,  0.25f, 0.75f,
                                 0.1f, 0.9f, 0.75f, 0.25f, 0.0f,  1.0f};
-  Routing<float> routing;
-  routing.N = 6;
-  routing.E = 2;
-  routing.K = 1;
-  routing.probabilities.p = p.data();
+  const std::vector<int> chosen(6);
+  Routing<float> decided;
+  decided.N = 6;
+  decided.E = 2;
+  decided.K = 1;
+  decided.probabilities.p = p.data();
+  decided.chosen.expert = chosen.data();
+  const FetchedRouting routing(decided);
   std::vector<double> q;
   EXPECT_EQ(mean_routing(q, routing, batch, 0, {}), 2);
   EXPECT_EQ(q, (std::vector<double>{0.375, 0.625}));

@@ -100,7 +100,7 @@ TEST(Classifier, FindsWhatTheModelWasTaught) {
   pairs[1].target.local = true;
   Model<float> model(small_model_config(), 1);
   teach(model, {pairs[0].english, pairs[1].english, pairs[0].target, pairs[2].target});
-  Classifier classifier(model, small_tokenizer(), 8);
+  Classifier<float> classifier(model, small_tokenizer(), 8);
   const std::vector<ClassifiedPair> found = classifier.classify(pairs);
   ASSERT_EQ(found.size(), 4u);
   const std::vector<PairType> wanted = {PairType::cc, PairType::ci, PairType::ic, PairType::ii};
@@ -122,7 +122,7 @@ TEST(Classifier, AsksEnglishOnce) {
   const std::vector<ExamplePair> pairs = small_pairs();
   Model<float> model(small_model_config(), 1);
   teach(model, {pairs[0].english});
-  Classifier classifier(model, small_tokenizer(), 8);
+  Classifier<float> classifier(model, small_tokenizer(), 8);
   EXPECT_EQ(classifier.classify({pairs[0], pairs[0]})[1].type, PairType::ci);
   // A second language: the English answer is remembered even if the model has forgotten it.
   Model<float> empty(small_model_config(), 5);

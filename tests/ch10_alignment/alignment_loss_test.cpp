@@ -6,6 +6,7 @@
 
 #include "ch02_autograd/gradcheck.h"
 #include "ch04_moe/tiny_model.h"
+#include "ch10_alignment/measured.h"
 
 namespace ramoe {
 namespace {
@@ -133,9 +134,10 @@ TEST(AlignmentLoss, BackwardByHand) {
   // p = (1/2, 1/2) and (1/4, 3/4), g = (2, -2), two rows, scale 3:
   // sum p g = 0 and -1; dz = 3/2 * 1/2 * (2, -2) and 3/2 * (1/4 * 3, 3/4 * -1).
   const std::vector<double> p = {9, 9, 0.5, 0.5, 0.25, 0.75}, g = {2, -2};
-  const int rows[] = {1, 2};
+  const int rows[] = {1, 2}, begin[] = {0, 2};
+  const double dloss = 12;  // of four parts
   std::vector<double> dz(6, 10.0);
-  alignment_backward(dz.data(), p.data(), g.data(), rows, 2, 3.0, 2);
+  sequence_mean_backward(dz.data(), p.data(), g.data(), rows, begin, &dloss, 4, 1, 2);
   EXPECT_EQ(difference(dz, std::vector<double>{10, 10, 11.5, 8.5, 11.125, 8.875}, 1e-12, 0), "");
 }
 
@@ -175,6 +177,17 @@ TEST(AlignmentLoss, NothingToAlignAndErrors) {
   s.sequences[0].span = {};
   s.support[0].pop_back();
   EXPECT_TRUE(mentions(error({0}), "2 of 3 layers"));
+  const auto refused = [&](const std::vector<int>& support) {
+    s = {};
+    s.support[0][0] = support;
+    return error({0});
+  };
+  EXPECT_TRUE(mentions(refused({}), "a support of 0"));
+  EXPECT_TRUE(mentions(refused({5}), "support expert 5"));
+  EXPECT_TRUE(mentions(refused({-1}), "support expert -1"));
+  s = {};
+  s.q_star[0][0].pop_back();
+  EXPECT_TRUE(mentions(error({0}), "5 experts with 4"));
 }
 
 /// Cross-entropy + 0.7 alignment of a whole model; also which experts were chosen.

@@ -6,98 +6,11 @@
 
 #include "ch07_divergence/small_world.h"
 #include "ch10_alignment/finetune.h"
+#include "ch10_alignment/measured.h"
 #include "support/compare.h"
 
 namespace ramoe {
 namespace {
-
-using Sets = std::vector<std::vector<int>>;
-
-TEST(AlignmentOptions, Layers) {
-  const Zone zone{2, 4};
-  const auto layers = [&](const char* key, std::uint64_t seed = 1) {
-    return alignment_layers(from_name<AlignedLayers>(key, "layers"), zone, 8, seed);
-  };
-  EXPECT_EQ(layers("zone"), (std::vector<int>{2, 3, 4}));
-  EXPECT_EQ(layers("all"), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
-  EXPECT_EQ(layers("early"), (std::vector<int>{0, 1, 2}));
-  EXPECT_EQ(layers("late"), (std::vector<int>{5, 6, 7}));
-  const std::vector<int> random = layers("random");
-  EXPECT_EQ(random.size(), 3u);
-  EXPECT_TRUE(std::is_sorted(random.begin(), random.end()));
-  EXPECT_EQ(std::adjacent_find(random.begin(), random.end()), random.end());
-  EXPECT_EQ(layers("random"), random);
-  bool differs = false;
-  for (std::uint64_t seed = 2; seed < 6; ++seed)
-    differs = differs || layers("random", seed) != random;
-  EXPECT_TRUE(differs);
-  for (const Zone bad : {Zone{-1, 2}, Zone{3, 8}, Zone{3, 2}})
-    EXPECT_TRUE(mentions(error_of([&] { alignment_layers(AlignedLayers::zone, bad, 8, 1); }), "8 layers"));
-}
-
-TEST(AlignmentOptions, Support) {
-  const Sets task = {{1}, {0, 2, 5}, {3, 4}};
-  EXPECT_EQ(alignment_support(AlignedExperts::task, task, 6, 1), task);
-  EXPECT_EQ(alignment_support(AlignedExperts::all, task, 6, 1), Sets(3, {0, 1, 2, 3, 4, 5}));
-  const Sets random = alignment_support(AlignedExperts::random, task, 6, 1);
-  ASSERT_EQ(random.size(), 3u);
-  for (std::size_t l = 0; l < 3; ++l) {
-    EXPECT_EQ(random[l].size(), task[l].size());
-    EXPECT_TRUE(std::is_sorted(random[l].begin(), random[l].end()));
-    EXPECT_EQ(std::adjacent_find(random[l].begin(), random[l].end()), random[l].end());
-    for (const int e : random[l]) EXPECT_TRUE(e >= 0 && e < 6);
-  }
-  EXPECT_EQ(alignment_support(AlignedExperts::random, task, 6, 1), random);
-  EXPECT_NE(alignment_support(AlignedExperts::random, Sets(20, {0, 1, 2}), 6, 1),
-            alignment_support(AlignedExperts::random, Sets(20, {0, 1, 2}), 6, 2));
-}
-
-TEST(AlignmentOptions, Examples) {
-  std::vector<FinetuneExample> examples(12);
-  for (std::size_t i = 0; i < 12; ++i) examples[i].type = every<PairType>()[i % 4];
-  const auto aligned = [&](const char* key, std::uint64_t seed = 1) {
-    std::vector<int> numbers;
-    const std::vector<bool> is = aligned_examples(from_name<AlignedExamples>(key, "examples"), examples, seed);
-    for (int i = 0; i < 12; ++i)
-      if (is[std::size_t(i)]) numbers.push_back(i);
-    return numbers;
-  };
-  EXPECT_EQ(aligned("ci"), (std::vector<int>{1, 5, 9}));
-  EXPECT_EQ(aligned("cc_ci"), (std::vector<int>{0, 1, 4, 5, 8, 9}));
-  EXPECT_EQ(aligned("all").size(), 12u);
-  EXPECT_EQ(aligned("random").size(), 3u);  // as many as there are ci
-  EXPECT_EQ(aligned("random"), aligned("random"));
-  bool other = false;
-  for (std::uint64_t seed = 1; seed < 6; ++seed)
-    other = other || aligned("random", seed) != aligned("ci");
-  EXPECT_TRUE(other);
-}
-
-TEST(AlignmentOptions, LambdaOverTheSteps) {
-  AlignmentConfig config;
-  config.lambda = 2;
-  for (const int step : {0, 5, 10}) EXPECT_EQ(lambda_at(config, step, 11), 2);
-  config.lambda_schedule = LambdaSchedule::warmup;  // to the full value at the middle
-  EXPECT_EQ(lambda_at(config, 0, 11), 0);
-  EXPECT_NEAR(lambda_at(config, 2, 11), 0.8, 1e-12);
-  EXPECT_EQ(lambda_at(config, 5, 11), 2);
-  EXPECT_EQ(lambda_at(config, 10, 11), 2);
-  config.lambda_schedule = LambdaSchedule::decay;
-  EXPECT_EQ(lambda_at(config, 0, 11), 2);
-  EXPECT_NEAR(lambda_at(config, 2, 11), 1.6, 1e-12);
-  EXPECT_EQ(lambda_at(config, 10, 11), 0);
-}
-
-TEST(AlignmentOptions, UnknownChoicesAreRefused) {
-  for (const char* key : {"lambda_schedule", "divergence", "support", "layers", "examples",
-                          "english_side", "span", "gradient_scope"}) {
-    AlignmentConfig config;
-    EXPECT_TRUE(mentions(error_of([&] {
-                           fields_of(config).read_json(Json{{key, "nonsense"}}, "x");
-                         }),
-                         key));
-  }
-}
 
 /// Four examples cc, ci, ic, ii of the small world with a base model and stages 1 and 2.
 struct World3 {
@@ -122,13 +35,13 @@ struct World3 {
     for (const int i : members) sequences.push_back(examples[std::size_t(i)].target);
     return make_training_batch(sequences, small_tokenizer().pad(), small_tokenizer().bos());
   }
-  AlignmentTerm term(const AlignmentConfig& config, int steps = 10) {
+  AlignmentTerm<float> term(const AlignmentConfig& config, int steps = 10) {
     return {model, config, stages, examples, steps, 1};
   }
 };
 
 /// The weighted loss of a batch under the term; with backward if `tape` records.
-Tensor<float> add_term(Tape<float>& tape, AlignmentTerm& term, Model<float>& model,
+Tensor<float> add_term(Tape<float>& tape, AlignmentTerm<float>& term, Model<float>& model,
                        const TrainingBatch& batch, int step = 0) {
   tape.reset();
   return term.add(tape, batch, model.forward(tape, batch.tokens), step);
@@ -163,7 +76,7 @@ TEST(AlignmentTerm, IsLambdaTimesTheMeanDivergence) {
     config.lambda = 3;
     config.examples = AlignedExamples::cc_ci;
     config.span = span;
-    AlignmentTerm term = world.term(config);
+    AlignmentTerm<float> term = world.term(config);
     EXPECT_EQ(term.aligned_count(), 2);
     EXPECT_EQ(term.layers(), (std::vector<int>{1, 2}));
     for (const auto& p : world.model.parameters())  // the model moves on; its base side stays
@@ -172,27 +85,27 @@ TEST(AlignmentTerm, IsLambdaTimesTheMeanDivergence) {
     Tape<float> tape(arena);
     const Tensor<float> loss = add_term(tape, term, world.model, world.batch_of({3, 1, 0, 2}));
     const double wanted = by_definition(base, world, {0, 1}, span);
-    EXPECT_NEAR(term.last_value(), wanted, 1e-5) << name_of(span);
+    EXPECT_NEAR(term.last().data[0], wanted, 1e-5) << name_of(span);
     EXPECT_NEAR(loss.data[0], 3 * wanted, 1e-4) << name_of(span);
 
     config.english_side = EnglishSide::current;
-    AlignmentTerm current = world.term(config);
+    AlignmentTerm<float> current = world.term(config);
     add_term(tape, current, world.model, world.batch_of({0, 1}));
     const double present = by_definition(world.model, world, {0, 1}, span);
-    EXPECT_NEAR(current.last_value(), present, 1e-5) << name_of(span);
+    EXPECT_NEAR(current.last().data[0], present, 1e-5) << name_of(span);
     EXPECT_GT(std::abs(present - wanted), 1e-4) << "the test could not tell them apart";
   }
 }
 
 TEST(AlignmentTerm, WithoutAlignedExamplesThereIsNone) {
   World3 world;
-  AlignmentTerm term = world.term({});
+  AlignmentTerm<float> term = world.term({});
   Arena arena;
   Tape<float> tape(arena);
   EXPECT_NE(add_term(tape, term, world.model, world.batch_of({0, 1})).data, nullptr);
-  EXPECT_GT(term.last_value(), 0);
+  EXPECT_GT(term.last().data[0], 0);
   EXPECT_EQ(add_term(tape, term, world.model, world.batch_of({0, 2, 3})).data, nullptr);
-  EXPECT_EQ(term.last_value(), 0);
+  EXPECT_EQ(term.last().data, nullptr);
   world.examples[1].target.example = -1;  // a sequence that is nobody's example
   EXPECT_EQ(add_term(tape, term, world.model, world.batch_of({1})).data, nullptr);
 }
@@ -202,13 +115,13 @@ TEST(AlignmentTerm, FollowsTheSchedule) {
   AlignmentConfig config;
   config.lambda = 2;
   config.lambda_schedule = LambdaSchedule::decay;
-  AlignmentTerm term = world.term(config, 11);
+  AlignmentTerm<float> term = world.term(config, 11);
   Arena arena;
   Tape<float> tape(arena);
   const auto weighted = [&](int step) {
     return add_term(tape, term, world.model, world.batch_of({1}), step);
   };
-  const double first = weighted(0).data[0], D = term.last_value();
+  const double first = weighted(0).data[0], D = term.last().data[0];
   EXPECT_NEAR(first, 2 * D, 1e-6);
   EXPECT_NEAR(weighted(5).data[0], D, 1e-6);
   EXPECT_EQ(weighted(10).data, nullptr);
@@ -216,7 +129,7 @@ TEST(AlignmentTerm, FollowsTheSchedule) {
 
 /// Names of the parameters with a gradient after the term alone.
 std::vector<std::string> moved_by(World3& world, const AlignmentConfig& config) {
-  AlignmentTerm term = world.term(config);
+  AlignmentTerm<float> term = world.term(config);
   Arena arena;
   Tape<float> tape(arena);
   for (const auto& p : world.model.parameters())
@@ -270,10 +183,10 @@ std::vector<std::vector<float>> trained(const AlignmentConfig* config, double* l
   train.steps = 25;
   train.learning_rate = 0.01;
   Trainer<float> trainer(world.model, train);
-  std::unique_ptr<AlignmentTerm> term;
+  std::unique_ptr<AlignmentTerm<float>> term;
   if (config)
     term =
-        std::make_unique<AlignmentTerm>(world.model, *config, world.stages, world.examples, 25, 1);
+        std::make_unique<AlignmentTerm<float>>(world.model, *config, world.stages, world.examples, 25, 1);
   while (trainer.steps_done() < 25)
     trainer.step([&](int) { return world.batch_of({0, 1, 2, 3}); }, term.get());
   std::vector<std::vector<float>> values;
@@ -317,7 +230,7 @@ TEST(AlignmentTerm, IsTheMeanOverTheAlignedExamplesOfAStepInAnyCut) {
     AlignmentConfig config;
     config.lambda = 3;
     config.examples = AlignedExamples::cc_ci;
-    AlignmentTerm term = world.term(config);
+    AlignmentTerm<float> term = world.term(config);
     EXPECT_EQ(term.count(world.batch_of({3, 1, 0, 2})), 2);
     EXPECT_EQ(term.count(world.batch_of({2, 3})), 0);
     TrainConfig train;

@@ -140,10 +140,11 @@ TEST(Finetune, RunsToTheLastStepOrUntilToldToStop) {
   config.accumulate = 2;
   Model<float> straight(small_model_config(), 1), halted(small_model_config(), 1);
   Trainer<float> one(straight, config), two(halted, config);
+  ExtraLoss<float>* const none = nullptr;
   FinetuneBatches batches(examples, 3, 2, pad, bos, 7), again(examples, 3, 2, pad, bos, 7);
   std::vector<int> steps;
   FinetuneBatches expected(examples, 3, 2, pad, bos, 7);
-  finetune(one, batches, config, nullptr, [&](int step, const StepReport& report) {
+  finetune(one, batches, config, none, [&](int step, const StepReport& report) {
     EXPECT_EQ(report.extra, 0);
     // Both pieces of a step, of three rows and of one, none of them twice.
     EXPECT_EQ(report.tokens, expected.batch(2 * step - 2).tokens.token.size() +
@@ -152,9 +153,9 @@ TEST(Finetune, RunsToTheLastStepOrUntilToldToStop) {
     return true;
   });
   EXPECT_EQ(steps, (std::vector<int>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
-  finetune(two, again, config, nullptr, [](int step, const StepReport&) { return step < 5; });
+  finetune(two, again, config, none, [](int step, const StepReport&) { return step < 5; });
   EXPECT_EQ(two.steps_done(), 5);
-  finetune(two, again, config, nullptr, [](int, const StepReport&) { return true; });
+  finetune(two, again, config, none, [](int, const StepReport&) { return true; });
   for (std::size_t i = 0; i < straight.parameters().size(); ++i)
     EXPECT_EQ(straight.parameters()[i]->value, halted.parameters()[i]->value);
 }

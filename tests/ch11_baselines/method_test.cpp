@@ -60,10 +60,10 @@ TEST(Method, SftHasNoExtraLossAndRaMoeHasTheAlignment) {
   Arena arena;
   Tape<float> tape(arena);
   const ForwardResult<float> forward = s.model.forward(tape, batch.tokens);
-  AlignmentTerm term(s.model, s.run.alignment, s.stages, s.examples, 10, 1);
+  AlignmentTerm<float> term(s.model, s.run.alignment, s.stages, s.examples, 10, 1);
   const float got = extra->add(tape, batch, forward, 0).data[0];
   EXPECT_EQ(got, term.add(tape, batch, forward, 0).data[0]);
-  EXPECT_NEAR(got, 4 * term.last_value(), 1e-6);
+  EXPECT_NEAR(got, 4 * term.last().data[0], 1e-6);
   EXPECT_GT(got, 0);
 }
 

@@ -53,7 +53,8 @@ TEST(Evaluation, CountsByHand) {
   std::vector<std::pair<Example, Answer>> answers;
   const std::vector<Score> scores =
       evaluate(model, small_tokenizer(), corpus(),
-               {{"sw", "en"}, corpus().tasks_by_name(), Split::test, kTokens}, known, &answers);
+               {{"sw", "en"}, corpus().tasks_by_name(), Split::test, kTokens}, known, {},
+               &answers);
   ASSERT_EQ(scores.size(), 4u);  // by language, then by task
   EXPECT_EQ(scores[0].lang + scores[0].task, "swsums");
   EXPECT_EQ(scores[1].lang + scores[1].task, "swfollow");
@@ -93,7 +94,7 @@ TEST(Evaluation, FollowIsAlsoVerified) {
   std::vector<std::pair<Example, Answer>> answers;
   const Score score =
       evaluate(model, small_tokenizer(), corpus(),
-               {{"en"}, corpus().tasks_by_name(), Split::test, 100}, {}, &answers)[1];
+               {{"en"}, corpus().tasks_by_name(), Split::test, 100}, {}, {}, &answers)[1];
   int verified = 0, correct = 0;
   for (const auto& [example, answer] : answers) {
     if (example.task != "follow") continue;

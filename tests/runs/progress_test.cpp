@@ -130,5 +130,21 @@ TEST(ProgressText, Groups) {
   EXPECT_EQ(grouped(-1000), "-1,000");
 }
 
+TEST_F(ProgressTest, LateProgressAppearsOnlyAfterSeconds) {
+  LateProgress quick("test", 4, plain()), slow("test", 4, plain());
+  const Watch watch_quick = quick.watch(), watch = slow.watch();
+  now_ += 4;
+  watch_quick(4);
+  quick.finish();
+  watch(1.5);
+  EXPECT_EQ(taken(), "");
+  now_ += 2;
+  watch(0.5);
+  EXPECT_EQ(taken(), "test  2/4\n");
+  watch(2);
+  slow.finish();
+  EXPECT_TRUE(taken().starts_with("test  4/4"));
+}
+
 }  // namespace
 }  // namespace ramoe
