@@ -39,15 +39,15 @@ TEST_F(JsonlRows, ItemsAreRead) {
   EXPECT_EQ(rows[0].example.lang, "sw");
   EXPECT_EQ(rows[0].example.question, "Ngapi?");
   EXPECT_EQ(rows[0].example.answer, "18");
-  EXPECT_EQ(rows[0].example.extractor, Extractor::exact);
+  EXPECT_EQ(rows[0].extractor, Extractor::exact);
   EXPECT_FALSE(rows[0].split.has_value());
   EXPECT_TRUE(rows[0].where.ends_with("a.jsonl, line 1")) << rows[0].where;
   EXPECT_EQ(rows[1].example.id, "mmlu/a/b");
   EXPECT_EQ(rows[1].example.question, "q \"x\" \u00e9");
-  EXPECT_EQ(rows[1].example.extractor, Extractor::last_number);
+  EXPECT_EQ(rows[1].extractor, Extractor::last_number);
   EXPECT_EQ(rows[1].split, Split::adapt_valid);
   EXPECT_TRUE(rows[1].where.ends_with("line 3")) << rows[1].where;
-  EXPECT_EQ(read_item_rows(scratch_.file("a.jsonl"), Extractor::last_number)[0].example.extractor,
+  EXPECT_EQ(read_item_rows(scratch_.file("a.jsonl"), Extractor::last_number)[0].extractor,
             Extractor::last_number);
 }
 
