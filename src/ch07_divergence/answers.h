@@ -1,4 +1,4 @@
-// Chapter 8.1 - asking a model questions: greedy answers, and which of them are correct
+// Chapter 7.3 - asking a model questions: greedy answers, and which of them are correct
 //
 // correct = the output, up to EOS or the stop text, and the expected answer share a reading of the
 // example's extractor (chapter 6.7): for our own tasks the same text after normalisation (NFC,

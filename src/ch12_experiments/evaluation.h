@@ -1,6 +1,6 @@
 // Chapter 12.1 - evaluation: accuracy on the test split, and on what English knows
 //
-// Accuracy is that of chapter 8.1 on test, which no target language has seen at any stage.
+// Accuracy is that of chapter 7.3 on test, which no target language has seen at any stage.
 // `given_english` is the accuracy on the test items that the base model answers correctly in
 // English: the transfer that alignment claims to help.
 // Tests: tests/ch12_experiments/evaluation_test.cpp
