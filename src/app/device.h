@@ -1,4 +1,4 @@
-// The device that a command computes on: chosen once, by the type of its values (chapter 1.3)
+// App - the device of a command: chosen once, by the type of its values (chapter 1.3)
 //
 //   with_device(options.device, [&]<class T>() { stage<T>(options); });
 //

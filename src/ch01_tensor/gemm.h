@@ -1,4 +1,4 @@
-// Chapter 1.6 - matrix multiplication: the definition
+// Chapter 1.5 - matrix multiplication: the definition
 //
 //   NN   C (M,N) += A (M,K) B (K,N)          forward of a linear layer, x W
 //   NT   C (M,N) += A (M,K) B(N,K)^T         gradient of its input, dy W^T

@@ -1,4 +1,4 @@
-// Chapter 1.5 - the matrix product made fast, one idea after the other
+// Chapter 1.7 - the matrix product made fast, one idea after the other
 //
 //   rung       its one idea                                       share of the FMA peak, one thread
 //   formula    C(i,j) = sum_k A(i,k) B(k,j), as it is written

@@ -1,4 +1,4 @@
-// Chapter 1.7 - elementwise operations, softmax and reductions
+// Chapter 1.6 - elementwise operations, softmax and reductions
 //
 // op_forward(outputs, inputs, dims), op_backward(input gradients, ..., output gradient, dims).
 // Every gradient accumulates (+=). The definitions are the loops of vector_ops.cpp, for double;

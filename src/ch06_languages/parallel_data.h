@@ -25,8 +25,8 @@ constexpr auto names(Split) {
   return std::array{"base", "adapt_train", "adapt_valid", "test"};
 }
 
-/// Whether an output says the same as the expected answer, in a language. Data that need other
-/// rules than the one of our tasks bring them along (formats/extractors.h).
+/// Whether an output says the same as the expected answer, in a language. Data that need another
+/// rule than our tasks bring it along (formats/extractors.h).
 using AnswerRule = bool (*)(std::string_view lang, std::string_view answer,
                             std::string_view output);
 /// The same text after normalise_answer: NFC, lower case, white space.

@@ -1,4 +1,4 @@
-// Chapter 8.1 - stage 1: cc / ci / ic / ii                                        [paper fact 2]
+// Chapter 8 - stage 1: cc / ci / ic / ii                                        [paper fact 2]
 //
 // Each training pair is answered in English and in the target language by the frozen base model:
 //

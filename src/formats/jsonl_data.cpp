@@ -59,7 +59,8 @@ void JsonlData::read_items() {
   for (const std::string& path : config_.data)
     for (ItemRow& row : read_item_rows(path, config_.extractor)) {
       Example& e = row.example;
-      const auto [place, is_new] = places.emplace(e.id + " " + e.lang, std::pair{row.where, row.extractor});
+      const auto [place, is_new] =
+          places.emplace(e.id + " " + e.lang, std::pair{row.where, row.extractor});
       check(is_new, row.where, ": \"id\": the item ", e.id, " in ", e.lang, " stands in ",
             place->second.first, " already.");
       Item& item = by_id[e.id];

@@ -49,7 +49,7 @@ std::string taxonomy_section(const Results& results) {
              "how many pairs.",
              cat(paper_tag, "the four types. ", choice_tag,
                  "greedy answers of the frozen base model and exact match after normalisation; "
-                 "chapter 8.1.")) +
+                 "chapter 8.")) +
          folded("The numbers",
                 html_table("Pairs by type", {"Language", "Task", "cc", "ci", "ic", "ii", "ci %"},
                            rows, 2)) +

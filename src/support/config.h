@@ -23,8 +23,8 @@
 namespace ramoe {
 
 /// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, when there are
-/// any; for lists the rule holds for each element. Enums: those of their names in `choices`, or all.
-/// Lists of `paths` are separated by commas alone, others by blanks too.
+/// any; for lists the rule holds for each element. Enums: those of their names that `choices`
+/// lists, or all. Lists of `paths` are separated by commas alone, others by blanks too.
 struct Allowed {
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();

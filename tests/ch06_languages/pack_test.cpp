@@ -32,7 +32,7 @@ class BadPack : public testing::Test {
   }
 
   const ScratchFolder scratch_;
-  const std::string path_ = scratch_.file("languages.sw.json");
+  const std::string path_ = scratch_.file("languages/sw.json");
 };
 
 TEST(Pack, SevenLanguagesNameTheWholeWorld) {

@@ -172,7 +172,7 @@ TEST_F(TokenizerJson, MissingKeysAndWrongTypesAreNamed) {
     EXPECT_NAMES(error_after([&](Json& json) { json["model"].erase(key); }),
                  std::string("model.") + key + " is missing");
     EXPECT_NAMES(error_after([&](Json& json) { json["model"][key] = 3; }),
-                 std::string("model.") + key + " is 3");
+                 cat("model.", key, key == std::string("type") ? " is 3" : ": expected "));
   }
   EXPECT_NAMES(error_after([](Json& json) { json["added_tokens"][1].erase("content"); }),
                "added_tokens[1].content is missing");

@@ -169,7 +169,8 @@ std::string tree_offences(const std::string& root) {
   for (const char* top : {"", "src/"})
     for (const auto& entry : fs::directory_iterator(root + "/" + top)) {
       const std::string name = entry.path().filename().string();
-      if (entry.is_directory() && name[0] != '.' && name != "build" && name != "runs")
+      if (entry.is_directory() && name[0] != '.' &&
+          (*top != 0 || (name != "build" && name != "runs")))
         there.insert(top + name);
     }
   std::string offences;
