@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "bench/bench.h"
+#include "ch01_tensor/gemm_ladder.h"
 #include "ch01_tensor/philox.h"
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/layer_ops.h"
@@ -16,6 +17,7 @@ namespace {
 struct Version {
   std::string idea;
   std::function<void()> run;
+  double flops = 0;  // where the share of the FMA peak is wanted
 };
 
 /// Calls that take some milliseconds together, so that a fast version is not timed on what a slow
@@ -32,14 +34,15 @@ Json run_versions(const std::string& name, const std::string& size,
                   const std::vector<Version>& versions, const BenchOptions& o, std::string& text) {
   std::vector<int> calls;
   for (const Version& version : versions) calls.push_back(calls_of(version));
-  const auto speeds =
-      measure_parts(std::vector<Work>(versions.size()), o.effort(0.5), [&](double* spent) {
-        for (std::size_t i = 0; i < versions.size(); ++i) {
-          const double start = now_seconds();
-          for (int c = 0; c < calls[i]; ++c) versions[i].run();
-          spent[i] += (now_seconds() - start) / calls[i];
-        }
-      });
+  std::vector<Work> work;
+  for (const Version& version : versions) work.push_back({version.flops, 0});
+  const auto speeds = measure_parts(work, o.effort(0.5), [&](double* spent) {
+    for (std::size_t i = 0; i < versions.size(); ++i) {
+      const double start = now_seconds();
+      for (int c = 0; c < calls[i]; ++c) versions[i].run();
+      spent[i] += (now_seconds() - start) / calls[i];
+    }
+  });
   Json table = Json::array();
   text += "  " + name + ", " + size + "\n";
   for (std::size_t i = 0; i < versions.size(); ++i) {
@@ -51,6 +54,7 @@ Json run_versions(const std::string& name, const std::string& size,
                      {"seconds", seconds},
                      {"over_plain", plain},
                      {"over_last", last}});
+    if (versions[i].flops > 0) table.back()["fma_share"] = speeds[i].fma_share;
   }
   return {{"name", name}, {"size", size}, {"versions", table}};
 }
@@ -67,14 +71,18 @@ Json gemm_ideas(const BenchOptions& o, std::string& text) {
   const std::vector<float> a = random_values(n * n, 1), b = random_values(n * n, 2);
   std::vector<float> c(n * n);
   const Gemm<float> g{GemmForm::NN, n, n, n, a.data(), n, b.data(), n, c.data(), n, false};
-  std::vector<Version> versions{{"three loops", [&] { gemm_plain(g); }}};
+  constexpr double flops = 2.0 * n * n * n;
+  std::vector<Version> versions;
+  for (const GemmRung& rung : gemm_ladder())  // the last is the best of the tables below
+    if (&rung != &gemm_ladder().back())
+      versions.push_back({rung.idea, [&rung, &g] { rung.multiply(g); }, flops});
   const std::vector<Kernels>& tables = gemm_kernels();
   for (std::size_t i = tables.size(); i-- > 0;) {  // the baseline is the last
     const Kernels& table = tables[i];
     const std::string idea = i + 1 == tables.size()
-                                 ? cat("tiles of C in registers, vectors of ", table.lanes)
+                                 ? cat("tiles of vectors of ", table.lanes)
                                  : cat("vectors of ", table.lanes, " (", table.name, ")");
-    versions.push_back({idea, [&table, &g] { gemm_with(table, g); }});
+    versions.push_back({idea, [&table, &g] { gemm_with(table, g); }, flops});
   }
   Gemm<float> rounded = g;
   rounded.precision = Precision::bf16;

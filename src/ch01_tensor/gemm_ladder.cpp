@@ -84,7 +84,7 @@ constexpr int kBlockOfK = 256;
 /// block of K of it stays in the first cache.
 void multiply_packed(const Gemm<float>& g) {
   const Operand<float> A = operand_a(g), B = operand_b(g);
-  float panel[kBlockOfK * kTileColumns], rows_of_a[kTileRows * kBlockOfK];
+  float panel[kBlockOfK * kTileColumns];
   if (g.K == 0) return multiply_formula(g);
   for (int k0 = 0; k0 < g.K; k0 += kBlockOfK) {
     const int K = std::min(kBlockOfK, g.K - k0);
@@ -97,9 +97,7 @@ void multiply_packed(const Gemm<float>& g) {
       for (int i = 0; i < g.M; i += kTileRows) {
         const int rows = std::min(kTileRows, g.M - i);
         float* C = g.C + Stride{i} * g.ldc + j;
-        for (int k = 0; k < K; ++k)
-          for (int r = 0; r < rows; ++r) rows_of_a[k * kTileRows + r] = A(i + r, k0 + k);
-        const Operand<float> a{rows_of_a, 1, kTileRows}, b{panel, kTileColumns, 1};
+        const Operand<float> a = at(A, i, k0), b{panel, kTileColumns, 1};
         if (rows == kTileRows && columns == kTileColumns)
           whole_tile(a, b, K, C, g.ldc, add);
         else
