@@ -41,7 +41,7 @@ def mgsm(lang, path):
     for problem, (number, line) in enumerate(lines(path), 1):
         fields = line.split("\t")
         if len(fields) != 2 or not all(field.strip() for field in fields):
-            sys.exit(f"{path}, line {number}: wanted question, tab, answer, both not empty")
+            sys.exit(f"{path}, line {number}: expected question, tab, answer, both not empty")
         gap = number if number != last + 1 else 0
         last = number
         yield gap, {"task": "mgsm", "id": str(problem), "lang": lang, "question": fields[0], "answer": fields[1],
@@ -54,13 +54,13 @@ def mmlu(lang, path):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            sys.exit(f"{path}, line {number}, column {error.colno}: no JSON ({error.msg}); wanted one object a line")
+            sys.exit(f"{path}, line {number}, column {error.colno}: no JSON ({error.msg}); expected one object a line")
         if not isinstance(row, dict):
-            sys.exit(f"{path}, line {number}: wanted a JSON object, such as {{\"sample_id\": ...}}")
+            sys.exit(f"{path}, line {number}: expected a JSON object, such as {{\"sample_id\": ...}}")
         if missing := {key for key in wanted if row.get(key) is None}:
             sys.exit(f"{path}, line {number}: without {', '.join(sorted(missing))}")
         if row["answer"] not in ("A", "B", "C", "D"):
-            sys.exit(f"{path}, line {number}: answer is {json.dumps(row['answer'])}; wanted A, B, C or D")
+            sys.exit(f"{path}, line {number}: answer is {json.dumps(row['answer'])}; expected A, B, C or D")
         options = "\n".join(f"{letter}. {row['option_' + letter.lower()]}" for letter in "ABCD")
         yield 0, {"task": "mmlu", "id": str(row["sample_id"]), "lang": lang, "question": f"{row['question']}\n{options}",
                   "answer": row["answer"], "extractor": "choice_letter"}

@@ -213,7 +213,7 @@ def number_words(rules, lang, given):
         raise Fault(f'number words: CLDR has no spell-out rules; --number-words FILE with "{lang}": [101 words]')
     theirs = [clean(word) for word in given.get(lang, [])]
     if lang in given and len(theirs) != 101:
-        raise Fault(f'number words: {len(theirs)} words for "{lang}" in the file of --number-words; 101 wanted')
+        raise Fault(f'number words: {len(theirs)} words for "{lang}" in the file of --number-words; 101 expected')
     if rules is None:
         return theirs
     try:

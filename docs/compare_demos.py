@@ -22,7 +22,7 @@ def read(run, precision):
     folder = pathlib.Path(run)
     config = json.loads((folder / "run.json").read_text(encoding="utf-8"))["config"]
     if config["precision"] != precision:
-        sys.exit(f"{run} was made with --precision={config['precision']}; wanted {precision} here.")
+        sys.exit(f"{run} was made with --precision={config['precision']}; expected {precision} here.")
     return json.loads((folder / "results.json").read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-// A base model as the later stages read it: model, tokenizer, prompts and the data they work on.
+// App - a base model as the later stages read it: model, tokenizer, prompts and data
 #pragma once
 
 #include <memory>

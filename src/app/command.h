@@ -1,4 +1,4 @@
-// The command line: ramoe <command> [config.json] [--key=value ...]
+// App - the command line: ramoe <command> [config.json] [--key=value ...]
 //
 // Tests: tests/app/cli_test.cpp, cli_forms_test.cpp
 #pragma once
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/device.h"
 #include "runs/run_folder.h"
 #include "support/config.h"
 #include "support/parallel.h"
@@ -48,6 +49,7 @@ int run_bench(const Arguments&);
 struct RunOptions {
   std::string run;
   int threads = 0;
+  Device device = Device::cpu;
   bool resume = false, overwrite = false;
 
   void list(FieldList& fields);

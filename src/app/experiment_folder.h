@@ -1,4 +1,4 @@
-// The folder of an experiment: its facts and one small file for each record.
+// App - the folder of an experiment: its facts and one small file for each record.
 //
 //   experiment.json          plan, code, build, data, base models; what was chosen, cost, finished
 //   results/<id>.json        one record

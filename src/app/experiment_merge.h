@@ -1,5 +1,6 @@
-// ramoe experiment merge: the results of shards that had folders of their own, or of collected
-// files, in one folder. Tests: tests/app/experiment_test.cpp
+// App - ramoe experiment merge: the results of several folders or files, in one folder
+//
+// Tests: tests/app/experiment_test.cpp
 #pragma once
 
 #include "app/command.h"

@@ -1,6 +1,7 @@
-// The routing of one pair of each task before and after RA-MoE, for the report of a grid. A grid
-// keeps no models, and needs none: the model that is looked at is trained again in a second, with
-// the same bits. Tests: tests/app/results_test.cpp
+// App - the routing of one pair of each task before and after RA-MoE, for the report of a grid
+//
+// A grid keeps no models, and needs none: this one is trained again in a second, with the same
+// bits. Tests: tests/app/results_test.cpp
 #pragma once
 
 #include "app/stages.h"

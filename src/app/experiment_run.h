@@ -1,6 +1,7 @@
-// One run of an experiment: train on one task and language with one seed, evaluate, look at the
-// routing. All that computes a result of the grid is here and below; the checksum of these sources
-// is kept with the results (cmake/code_checksum.cmake). Tests: tests/app/experiment_test.cpp
+// App - one run of an experiment: train one task, language and seed, evaluate, measure routing
+//
+// All that computes a result of the grid is here and below; the checksum of these sources is kept
+// with the results (cmake/code_checksum.cmake). Tests: tests/app/experiment_test.cpp
 #pragma once
 
 #include <mutex>

@@ -1,4 +1,4 @@
-// What `ramoe finetune` says before and after it trains, and what it refuses.
+// App - what `ramoe finetune` says before and after it trains, and what it refuses.
 #pragma once
 
 #include "app/stages.h"

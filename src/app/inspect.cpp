@@ -1,4 +1,4 @@
-// ramoe inspect: what is in a run folder, a model folder or a language pack. ramoe report.
+// ramoe inspect: what is in a run folder, a model folder or a language pack.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>

@@ -6,6 +6,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/device.h"
 #include "app/model_folder.h"
 #include "support/error.h"
 
@@ -15,6 +16,7 @@ namespace {
 struct LogitsKeys {
   std::string folder, ids, out;
   int threads = 0;
+  Device device = Device::cpu;
 
   void list(FieldList& f) {
     f.add("folder", &folder,
@@ -25,6 +27,7 @@ struct LogitsKeys {
           "[[1, 1], [1, 0]]}");
     f.add("out", &out, "safetensors file: logits (B,T,V), router_logits.<layer> (B,T,E)");
     f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
+    f.add("device", &device, device_help);
   }
 };
 
@@ -90,54 +93,59 @@ Given read_given(const std::string& path, int vocabulary) {
 
 /// Computes one row at a time, so that memory holds the logits of one; what routers said is small
 /// and kept for all rows.
+template <class T>
 class LogitsWriter {
  public:
-  LogitsWriter(Model<float>& model, const Given& given)
+  LogitsWriter(Model<T>& model, const Given& given)
       : model_(model), given_(given), tape_(arena_), router_(model.config().moe_layers().size()) {}
 
   void write(const std::string& path) {
     const ModelConfig& c = model_.config();
     const auto B = static_cast<std::int64_t>(given_.token.size());
-    const std::int64_t T = given_.T;
-    std::vector<std::int64_t> mask(static_cast<std::size_t>(B * T), 0);
+    const std::int64_t tokens = given_.T;
+    std::vector<std::int64_t> mask(static_cast<std::size_t>(B * tokens), 0);
     for (std::size_t b = 0; b < given_.token.size(); ++b)
-      std::fill_n(mask.begin() + std::ptrdiff_t(b) * T + given_.begin[b], given_.count[b], 1);
+      std::fill_n(mask.begin() + std::ptrdiff_t(b) * tokens + given_.begin[b], given_.count[b], 1);
     std::vector<TensorToWrite> tensors;
-    tensors.push_back({"logits", "F32", {B, T, c.vocab_size}, nullptr, [&](const WriteBytes& out) {
-                         for (std::size_t b = 0; b < given_.token.size(); ++b) write_row(b, out);
-                       }});
+    tensors.push_back(
+        {"logits", "F32", {B, tokens, c.vocab_size}, nullptr, [&](const WriteBytes& out) {
+           for (std::size_t b = 0; b < given_.token.size(); ++b) write_row(b, out);
+         }});
     const std::vector<int> layers = c.moe_layers();
     for (std::size_t i = 0; i < layers.size(); ++i)
       tensors.push_back({cat("router_logits.", layers[i]),
                          "F32",
-                         {B, T, c.num_experts},
+                         {B, tokens, c.num_experts},
                          nullptr,
                          [this, i](const WriteBytes& out) {
                            out(router_[i].data(), router_[i].size() * sizeof(float));
                          }});
-    tensors.push_back({"attention_mask", "I64", {B, T}, mask.data()});
+    tensors.push_back({"attention_mask", "I64", {B, tokens}, mask.data()});
     write_safetensors(path, tensors, {{"format", "pt"}});
   }
 
  private:
   /// Appends values (count,width) with zeros before and after, so that they stand where the tokens
   /// do. Error: one is not finite.
-  void place(std::vector<float>& to, const float* from, std::size_t b, int width) const {
+  void place(std::vector<float>& to, const T* values, std::size_t b, int width) const {
     const std::size_t at = to.size(), w = std::size_t(width);
     const std::size_t count = std::size_t(given_.count[b]) * w;
+    std::vector<Number<T>> from(count);
+    copy_out(from.data(), values, count);
     for (std::size_t i = 0; i < count; ++i)
       check(std::isfinite(from[i]), "row ", b, ", token ", i / w,
             ": the model computes a value that is not finite; its weights are damaged.");
     to.resize(at + std::size_t(given_.T) * w, 0.0f);
-    std::copy_n(from, count, to.begin() + std::ptrdiff_t(at + std::size_t(given_.begin[b]) * w));
+    for (std::size_t i = 0; i < count; ++i)
+      to[at + std::size_t(given_.begin[b]) * w + i] = static_cast<float>(from[i]);
   }
 
   void write_row(std::size_t b, const WriteBytes& out) {
     const auto first = given_.token[b].begin() + given_.begin[b];
     const TokenBatch batch = make_batch({{first, first + given_.count[b]}}, -1, -1);
     tape_.reset();
-    const Tape<float>::NoGrad no_grad(tape_);
-    const ForwardResult<float> result = model_.forward(tape_, batch);
+    const typename Tape<T>::NoGrad no_grad(tape_);
+    const ForwardResult<T> result = model_.forward(tape_, batch);
     for (std::size_t i = 0; i < router_.size(); ++i)
       place(router_[i], result.routing[i].logits.z.data, b, model_.config().num_experts);
     row_.clear();
@@ -145,10 +153,10 @@ class LogitsWriter {
     out(row_.data(), row_.size() * sizeof(float));
   }
 
-  Model<float>& model_;
+  Model<T>& model_;
   const Given& given_;
-  Arena arena_;
-  Tape<float> tape_;
+  ArenaOf<T> arena_;
+  Tape<T> tape_;
   std::vector<float> row_;
   std::vector<std::vector<float>> router_;  // by MoE layer, all rows
 };
@@ -167,8 +175,10 @@ int run_logits(const Arguments& arguments) {
   const std::string folder = find_model_folder(keys.folder);
   const ModelConfig config = load_model_config(folder);
   const Given given = read_given(keys.ids, config.vocab_size);  // before the weights are read
-  const std::unique_ptr<Model<float>> model = load_model(folder, config);
-  LogitsWriter(*model, given).write(keys.out);
+  with_device(keys.device, [&]<class T>() {
+    const std::unique_ptr<Model<T>> model = on_device<T>(load_model(folder, config));
+    LogitsWriter<T>(*model, given).write(keys.out);
+  });
   std::cout << keys.out << ": logits (" << given.token.size() << "," << given.T << ","
             << config.vocab_size << "), router logits of " << config.moe_layers().size()
             << " layers (" << given.token.size() << "," << given.T << "," << config.num_experts

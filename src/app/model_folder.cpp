@@ -25,7 +25,7 @@ int choose_bos(const std::string& folder, const std::string& bos, const Tokenize
   if (bos == "always") {
     check(config.bos_token_id >= 0 && (named < 0 || named == config.bos_token_id),
           "bos = always: config.json says bos_token_id = ", config.bos_token_id,
-          " and the tokenizer ", named, " (-1: none); wanted one that both can agree on.");
+          " and the tokenizer ", named, " (-1: none); expected one that both can agree on.");
     return config.bos_token_id;
   }
   const std::string path = folder + "/tokenizer_config.json";

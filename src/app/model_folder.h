@@ -1,4 +1,4 @@
-// A folder of Hugging Face's form: how its model is prompted, and how it is saved after training.
+// App - a folder of Hugging Face's form: how its model is prompted and saved after training
 #pragma once
 
 #include <string>

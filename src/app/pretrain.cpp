@@ -45,9 +45,8 @@ Json metrics_line(int step, const StepReport& report) {
           {"tokens", report.tokens}};
 }
 
-}  // namespace
-
-void pretrain_stage(PretrainOptions o) {
+template <class T>
+void pretrain_on(PretrainOptions o) {
   const Workers workers(o.run.threads);
   const Corpus corpus = load_corpus(o.corpus);
   const Mixture mixture(corpus, o.mixture);
@@ -73,9 +72,9 @@ void pretrain_stage(PretrainOptions o) {
   config.pad_token_id = tokenizer.pad();
 
   check_pretrain_batches(o, mixture, tokenizer, config);
-  Model<float> model(config, o.seed);
-  Trainer<float> trainer(model, o.train);
-  TrainingFiles files(folder, trainer, o.train);
+  Model<T> model(config, o.seed);
+  Trainer<T> trainer(model, o.train);
+  TrainingFiles<T> files(folder, trainer, o.train);
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
                          o.seed);
   Progress progress("pretrain", o.train.steps, trainer.steps_done());
@@ -99,7 +98,7 @@ void pretrain_stage(PretrainOptions o) {
                           "; everything is saved. Go on with: ", resuming("pretrain", o.run.run)));
   }
   progress.finish();
-  save_model(model, model_folder);
+  as_floats(model, [&](const Model<float>& floats) { save_model(floats, model_folder); });
   folder.file(checksum_list_name);
   write_checksum_list(folder.path());
   const ParameterCount count = count_parameters(config);
@@ -108,6 +107,12 @@ void pretrain_stage(PretrainOptions o) {
                         {"active_parameters", count.active},
                         {"tokens_per_step", number_or_null(trainer.tokens_per_step())}});
   folder.close();
+}
+
+}  // namespace
+
+void pretrain_stage(PretrainOptions o) {
+  with_device(o.run.device, [&]<class T>() { pretrain_on<T>(std::move(o)); });
 }
 
 int run_pretrain(const Arguments& arguments) {

@@ -1,4 +1,4 @@
-// What `ramoe pretrain` refuses before it begins, and what it says of keys that do nothing.
+// App - what `ramoe pretrain` refuses before it begins, and what it says of keys that do nothing.
 #pragma once
 
 #include "app/stages.h"

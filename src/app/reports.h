@@ -1,4 +1,4 @@
-// What reports show of runs: used by `ramoe demo`, `report` and `results`.
+// App - what reports show of runs: used by `ramoe demo`, `report` and `results`.
 #pragma once
 
 #include <filesystem>

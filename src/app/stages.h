@@ -1,5 +1,6 @@
-// The stages as functions: each reads what the one before wrote and fills one run folder. The
-// commands parse their keys and call these; `demo` calls them one after another.
+// App - the stages as functions: each reads what the one before wrote and fills one run folder
+//
+// The commands parse their keys and call these; `demo` calls them one after another.
 #pragma once
 
 #include <filesystem>

@@ -15,8 +15,9 @@ std::string state_of(RunFolder& folder) {
 
 }  // namespace
 
-MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer<float>& trainer,
-                                 const TrainConfig& config) {
+template <class T>
+MetricsFrom TrainingFiles<T>::go_on(RunFolder& folder, Trainer<T>& trainer,
+                                    const TrainConfig& config) {
   const std::string state = state_of(folder);
   if (!folder.resumed()) return {};
   if (!std::filesystem::exists(state)) {
@@ -39,7 +40,8 @@ MetricsFrom TrainingFiles::go_on(RunFolder& folder, Trainer<float>& trainer,
           config.log_every};
 }
 
-TrainingFiles::TrainingFiles(RunFolder& folder, Trainer<float>& trainer, const TrainConfig& config)
+template <class T>
+TrainingFiles<T>::TrainingFiles(RunFolder& folder, Trainer<T>& trainer, const TrainConfig& config)
     : folder_(folder),
       trainer_(trainer),
       config_(config),
@@ -50,19 +52,26 @@ TrainingFiles::TrainingFiles(RunFolder& folder, Trainer<float>& trainer, const T
                      " are missing or broken; the run goes on, and \"missing\" marks the gap\n");
 }
 
-void TrainingFiles::after_step(const Json& line) {
+template <class T>
+void TrainingFiles<T>::after_step(const Json& line) {
   const int step = trainer_.steps_done();
   if (step % config_.log_every == 0 || step == config_.steps) metrics_.append(line);
   if (step % config_.save_every == 0 && step < config_.steps) save();
 }
 
-void TrainingFiles::save() const {
+template <class T>
+void TrainingFiles<T>::save() const {
   save_checkpoint(trainer_, state_of(folder_), {folder_.identity(), metrics_.lines()});
 }
 
-void TrainingFiles::remove() const {
+template <class T>
+void TrainingFiles<T>::remove() const {
   std::error_code ignored;
   std::filesystem::remove(state_of(folder_), ignored);
 }
+
+#define RAMOE_TRAINING_FILES(T) template class TrainingFiles<T>;
+RAMOE_FOR_EACH_TYPE(RAMOE_TRAINING_FILES)
+#undef RAMOE_TRAINING_FILES
 
 }  // namespace ramoe

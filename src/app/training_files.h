@@ -1,5 +1,6 @@
-// What `ramoe pretrain` and `ramoe finetune` keep of a training that goes on: its checkpoint and
-// its metrics, so that a killed run is resumed with the same bits. Tests: tests/app/resume_test.cpp
+// App - the checkpoint and metrics that `ramoe pretrain` and `ramoe finetune` keep
+//
+// A killed run is resumed from them with the same bits. Tests: tests/app/resume_test.cpp
 #pragma once
 
 #include <string>
@@ -10,12 +11,13 @@
 
 namespace ramoe {
 
+template <class T>
 class TrainingFiles {
  public:
   /// Loads the checkpoint of a run that is resumed, if there is one, into the trainer, and opens
   /// metrics.jsonl behind it. Says on stderr what is not as it should be. Error: the checkpoint is
   /// damaged, of another run or of another model.
-  TrainingFiles(RunFolder& folder, Trainer<float>& trainer, const TrainConfig& config);
+  TrainingFiles(RunFolder& folder, Trainer<T>& trainer, const TrainConfig& config);
 
   /// After a step: a line of metrics every log_every steps and at the end, a checkpoint every
   /// save_every steps.
@@ -25,10 +27,10 @@ class TrainingFiles {
   void remove() const;
 
  private:
-  static MetricsFrom go_on(RunFolder& folder, Trainer<float>& trainer, const TrainConfig& config);
+  static MetricsFrom go_on(RunFolder& folder, Trainer<T>& trainer, const TrainConfig& config);
 
   RunFolder& folder_;
-  Trainer<float>& trainer_;
+  Trainer<T>& trainer_;
   const TrainConfig& config_;
   MetricsFile metrics_;
 };

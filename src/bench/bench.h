@@ -1,4 +1,4 @@
-// ramoe bench: speed against the machine's own ceilings, measured in the same minute
+// Bench - ramoe bench: speed against the machine's own ceilings, measured in the same minute
 //
 // The parts measure one machine, one configuration and one number of threads; nothing here asserts
 // a time. Numbers of one run belong together; those of two runs are compared through shares.

@@ -102,13 +102,24 @@ Json experts_ideas(const BenchOptions& o, std::string& text) {
   }
   std::vector<int> offset(std::size_t(E) + 1), token(size(N, K)), choice(size(N, K)),
       slot(size(N, K));
-  DispatchPlan plan{0, offset.data(), token.data(), choice.data(), slot.data()};
+  const DispatchPlan<float> plan{offset.data(), token.data(), choice.data(), slot.data()};
   std::vector<float> out(size(N, C)), xs(size(N, K, C)), gu(size(N, K, 2 * H)), act(size(N, K, H)),
       y(size(N, K, C));
 
+  // The definition, in double.
+  const auto doubles = [](const std::vector<float>& v) {
+    return std::vector<double>(v.begin(), v.end());
+  };
+  const std::vector<double> x_plain = doubles(x), up_plain = doubles(up),
+                            down_plain = doubles(down), gate_plain = doubles(gate);
+  std::vector<double> out_plain(size(N, C)), gu_plain(size(N, K, 2 * H)), y_plain(size(N, K, C));
+  const DispatchPlan<double> plan_plain{offset.data(), token.data(), choice.data(), slot.data()};
   const auto plain = [&] {
-    experts_forward_plain(out.data(), x.data(), up.data(), down.data(), gate.data(), chosen.data(),
-                          real.data(), N, K, C, H);
+    plan_dispatch(plan_plain, chosen.data(), real.data(), N, E, K);
+    experts_forward(y_plain.data(), gu_plain.data(), x_plain.data(), up_plain.data(),
+                    down_plain.data(), plan_plain, {N, E, K, C, H});
+    combine<double>(out_plain.data(), y_plain.data(), gate_plain.data(),
+                    plan_plain.slot_from_choice, N, K, C);
   };
   // One product per expert: (its slots, in) (in, out).
   const auto products = [&](float* to, const float* from, const std::vector<float>& w, int in,
@@ -122,19 +133,19 @@ Json experts_ideas(const BenchOptions& o, std::string& text) {
   };
   const auto sorted = [&] {
     plan_dispatch(plan, chosen.data(), real.data(), N, E, K);
-    gather_rows_forward(xs.data(), x.data(), plan.token_from_slot, plan.slots, C);
+    gather_rows_forward(xs.data(), x.data(), plan.token_from_slot, offset[std::size_t(E)], C);
     products(gu.data(), xs.data(), up, C, 2 * H);
-    swiglu_forward(act.data(), gu.data(), plan.slots, H);
+    swiglu_forward(act.data(), gu.data(), offset[std::size_t(E)], H);
     products(y.data(), act.data(), down, H, C);
-    combine(out.data(), y.data(), gate.data(), plan.slot_from_choice, N, K, C);
+    combine<float>(out.data(), y.data(), gate.data(), plan.slot_from_choice, N, K, C);
   };
   const auto blocks = [&] {
     plan_dispatch(plan, chosen.data(), real.data(), N, E, K);
     experts_forward(y.data(), gu.data(), x.data(), up.data(), down.data(), plan, {N, E, K, C, H});
-    combine(out.data(), y.data(), gate.data(), plan.slot_from_choice, N, K, C);
+    combine<float>(out.data(), y.data(), gate.data(), plan.slot_from_choice, N, K, C);
   };
   return run_versions("experts, forward", text_of("N=%d C=%d E=%d K=%d H=%d", N, C, E, K, H),
-                      {{"token by token", plain},
+                      {{"token by token, in double", plain},
                        {"sorted by expert, fast products", sorted},
                        {"in blocks of rows that stay in the cache", blocks}},
                       o, text);
@@ -164,14 +175,22 @@ Json arena_ideas(const BenchOptions& o, std::string& text) {
 
 Json adamw_ideas(const BenchOptions& o, std::string& text) {
   constexpr std::size_t n = 1 << 18;
-  std::vector<float> w(n, 0.1f), g(n, 1e-3f), m(n), v(n);
-  return run_versions(
-      "AdamW", cat(n, " values"),
-      {{"the formula for each value",
-        [&] { adamw_update_plain(w.data(), g.data(), m.data(), v.data(), n, 1e-4, 0.1, 10, {}); }},
-       {"factors made once, vectors, clipping on the way",
-        [&] { adamw_update(w.data(), g.data(), m.data(), v.data(), n, 1e-4, 0.1, 10, {}); }}},
-      o, text);
+  const auto step = [&]<class T>(std::vector<T>& values) {
+    std::vector<AdamWChunk<T>> chunks;
+    for (std::size_t at = 0; at < n; at += 1 << 14) {
+      T* const w = values.data() + at;
+      chunks.push_back({w, w + n, w + 2 * n, w + 3 * n, 1 << 14, true});
+    }
+    AdamWOutcome outcome{.small = true};
+    adamw_step<T>(&outcome, chunks.data(), static_cast<int>(chunks.size()), {1e-4, 0, 10, {}},
+                  nullptr, 0);
+  };
+  std::vector<double> plain(4 * n, 1e-3);
+  std::vector<float> fast(4 * n, 1e-3f);
+  return run_versions("AdamW", cat(n, " values"),
+                      {{"the formula for each value, in double", [&] { step(plain); }},
+                       {"factors made once, vectors, clipping on the way", [&] { step(fast); }}},
+                      o, text);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// How fast work runs, measured between samples of what the machine can do in the same moment
+// Bench - how fast work runs, beside what the machine can do in the same moment
 //
 // Times on a shared machine drift, so every measurement runs in short rounds between samples of the
 // machine's ceilings, and a share of a ceiling is the median over the rounds. Two ceilings:

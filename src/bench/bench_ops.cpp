@@ -237,6 +237,7 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
   const double n = N, nc = n * C, ne = n * E, weight = 3.0 * E * C * H, ce = 1.0 * C * E;
   const unsigned char *scored = w.batch.tokens.scored.data(),
                       *is_token = w.batch.tokens.is_token.data();
+  const int rows = w.batch.tokens.scored_rows();
   const OpWorld* world = &w;
   using In = OpInputs;
   using TapeF = Tape<float>;
@@ -263,18 +264,19 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
                    const Routing<float> routing = world->with(in[3], {});
                    return experts(t, in[0], routing, in[1], in[2], is_token);
                  }});
-  ops.push_back({"balance_loss",
-                 cat("(", N, ",", E, ")"),
-                 {{{N, E}}},
-                 {0, floats(ne + n * K)},
-                 {0, floats(2 * ne)},
-                 [=](TapeF& t, In in) { return balance_loss(t, world->with({}, in[0]), scored); }});
+  ops.push_back(
+      {"balance_loss",
+       cat("(", N, ",", E, ")"),
+       {{{N, E}}},
+       {0, floats(ne + n * K)},
+       {0, floats(2 * ne)},
+       [=](TapeF& t, In in) { return balance_loss(t, world->with({}, in[0]), scored, rows); }});
   ops.push_back({"z_loss",
                  cat("(", N, ",", E, ")"),
                  {{{N, E}}},
                  {0, floats(ne)},
                  {0, floats(2 * ne)},
-                 [=](TapeF& t, In in) { return z_loss(t, world->with({}, in[0]), scored); }});
+                 [=](TapeF& t, In in) { return z_loss(t, world->with({}, in[0]), scored, rows); }});
   ops.push_back({"sigmoid_gate",
                  cat("(", N, ",", C, ")"),
                  {{{N, 1}}, {{N, C}}},

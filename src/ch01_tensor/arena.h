@@ -1,4 +1,4 @@
-// Chapter 1.1 - memory: an arena for everything that lives for one step
+// Chapter 1.2 - memory: an arena for everything that lives for one step
 //
 // Activations, their gradients and the tape's closures are taken from an arena and given back all
 // at once by reset(). The first step grows it; from the second step of the same shapes on nothing
@@ -14,6 +14,9 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
+
+#include "ch01_tensor/storage.h"
 
 namespace ramoe {
 
@@ -59,5 +62,28 @@ class Arena {
   bool first_step_ = true;
   int allocations_ = 0;
 };
+
+/// The same in the memory of a GPU; defined in cuda/.
+class GpuArena {
+ public:
+  GpuArena();
+  ~GpuArena();
+  GpuArena(const GpuArena&) = delete;
+  GpuArena& operator=(const GpuArena&) = delete;
+  template <class Value>
+  Value* take(std::size_t count) {
+    return static_cast<Value*>(take_bytes(count * sizeof(Value)));
+  }
+  void reset();
+  std::size_t most_bytes() const;
+  int allocations() const;
+
+ private:
+  void* take_bytes(std::size_t bytes);
+};
+
+/// The arena of values of type T.
+template <class T>
+using ArenaOf = std::conditional_t<Lives<T>::on_gpu, GpuArena, Arena>;
 
 }  // namespace ramoe

@@ -1,4 +1,4 @@
-// Chapter 1.5 - matrix multiplication: the plain loop and the fast one
+// Chapter 1.6 - matrix multiplication: the definition
 //
 //   NN   C (M,N) += A (M,K) B (K,N)          forward of a linear layer, x W
 //   NT   C (M,N) += A (M,K) B(N,K)^T         gradient of its input, dy W^T
@@ -7,15 +7,9 @@
 // All matrices are row-major with a leading dimension >= the row length. This is the one file
 // family in which M, N, K have the meaning that they have in BLAS.
 //
-// What makes the fast one fast, in the order of the gain (`ramoe bench --only=ideas`, one thread of
-// a Zen 5 core, recorded in docs/speed.md; other trials in docs/log.md):
-//
-//   tiles of C in registers, so that each value read is used often     17 times the three loops
-//   vectors of 8 with fused multiply-add instead of 4 (AVX2)           2.8 times that
-//   vectors of 16 (AVX-512); on Zen 4, which halves them, only 1.06    1.9 times AVX2
-//   inputs in bf16, two products an instruction (fast/gemm_bf16.h)          1.9 times the best fp32
-//
-// Tests: tests/fast/gemm_test.cpp
+// For double the product is three loops (gemm.cpp). How it becomes fast, idea by idea, stands in
+// gemm_ladder.h; the fast one, for float, in src/fast/gemm.cpp.
+// Tests: tests/fast/gemm_test.cpp, tests/ch01_tensor/gemm_ladder_test.cpp
 #pragma once
 
 #include <cstddef>
@@ -25,7 +19,7 @@ namespace ramoe {
 enum class GemmForm { NN, NT, TN };
 
 /// How the elements of A and B enter a product of floats: as they are, or rounded to bf16
-/// (fast/gemm_bf16.h). Sums are fp32 either way.
+/// (src/fast/gemm_bf16.h). Sums are fp32 either way.
 enum class Precision { fp32, bf16 };
 
 /// Memory that the caller reads next: a product may fetch it into the caches while it computes.
@@ -50,6 +44,25 @@ struct Gemm {
   Soon soon{};                            // never changes a result
 };
 
+/// An operand whose transpose costs nothing: X(i,j) = from[i * row + j * column].
+template <class T>
+struct Operand {
+  const T* from;
+  std::ptrdiff_t row, column;
+  const T& operator()(std::ptrdiff_t i, std::ptrdiff_t j) const {
+    return from[i * row + j * column];
+  }
+};
+/// A (M,K) and B (K,N) of a product, whatever its form.
+template <class T>
+Operand<T> operand_a(const Gemm<T>& g) {
+  return g.form == GemmForm::TN ? Operand<T>{g.A, 1, g.lda} : Operand<T>{g.A, g.lda, 1};
+}
+template <class T>
+Operand<T> operand_b(const Gemm<T>& g) {
+  return g.form == GemmForm::NT ? Operand<T>{g.B, 1, g.ldb} : Operand<T>{g.B, g.ldb, 1};
+}
+
 /// What causal attention needs of a product: half of the work can be left out. In steps of kStep,
 /// the block of a row or column x being [x / kStep * kStep, + kStep):
 ///   lower_c  of C only what stands on or below the diagonal is wanted: C(i,j) with j beyond the
@@ -59,36 +72,29 @@ struct Gemm {
 enum class Triangle { none, lower_c, lower_a, upper_a };
 constexpr int kStep = 16;
 
-/// Three nested loops; the definition of the product in full precision, and the version for double.
-/// Of a triangle it reads and writes what it must, without regard to blocks.
+/// The definition, three nested loops, for float and double. Of a triangle it reads and writes what
+/// it must, without regard to blocks.
 template <class T>
 void gemm_plain(const Gemm<T>& g, Triangle triangle = Triangle::none);
 
-/// The fast version, on the calling thread's pool. Chooses AVX-512, AVX2 or baseline at run time.
-/// The order of the additions within an element depends on K alone: same bits for any thread count.
-void gemm(const Gemm<float>& g);
-inline void gemm(const Gemm<double>& g) {
-  gemm_plain(g);
-}
+/// The product. For float: on the calling thread's pool, with AVX-512, AVX2 or neither, chosen at
+/// run time; the order of the additions within an element depends on K alone, so any number of
+/// threads gives the same bits. Error: sizes or leading dimensions that make no sense.
+template <class T>
+void gemm(const Gemm<T>& g);
 
-/// The fast version without threads, for callers that are themselves inside a parallel loop.
+/// The same without threads, for callers that are themselves inside a parallel loop.
 /// Those know triangles, in fp32.
-void gemm_serial(const Gemm<float>& g, Triangle triangle = Triangle::none);
-inline void gemm_serial(const Gemm<double>& g, Triangle triangle = Triangle::none) {
-  gemm_plain(g, triangle);
-}
+template <class T>
+void gemm_serial(const Gemm<T>& g, Triangle triangle = Triangle::none);
 
 /// `count` independent products of any sizes, as one parallel loop: the experts of an MoE layer.
 /// Large products are cut into blocks of C, so that a few busy experts keep all threads at work.
 /// M = 0 does nothing; K = 0 without accumulate makes C zero, as everywhere.
 template <class T>
 void gemm_grouped(const Gemm<T>* products, int count);
-template <>
-void gemm_grouped<float>(const Gemm<float>* products, int count);
-template <>
-void gemm_grouped<double>(const Gemm<double>* products, int count);
 
-/// What the fast version runs as on this machine: "avx512", "avx2" or "baseline".
+/// What products of floats run as on this machine: "avx512", "avx2" or "baseline".
 const char* gemm_isa();
 
 }  // namespace ramoe

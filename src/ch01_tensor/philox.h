@@ -1,4 +1,4 @@
-// Chapter 1.3 - random numbers by counter: Philox 4x32-10
+// Chapter 1.4 - random numbers by counter: Philox 4x32-10
 //
 // A draw is a pure function of (seed, stream, position): nothing is stored, any draw can be made
 // again, and threads need no order. Source: Salmon et al., "Parallel random numbers: as easy as

@@ -1,4 +1,4 @@
-// Chapter 1.4 - one source, three machines: lanes, exp, and functions cloned per instruction set
+// Chapter 1.5 - one source, three machines: lanes, exp, and functions cloned per instruction set
 //
 // A kernel is written once as an always-inlined body over T. RAMOE_SIMD compiles the function that
 // holds it for AVX-512 (x86-64-v4), AVX2 (x86-64-v3) and the baseline, and the loader picks one at
@@ -104,6 +104,13 @@ RAMOE_INLINE T dot(const T* a, const T* b, int n) {
   T total = i > 0 ? sum_of_lanes<T>(sum) : T(0);
   for (; i < n; ++i) total += a[i] * b[i];
   return total;
+}
+
+/// softmax_gradient_row of chapter 1.6 for float, its sum in the order of dot.
+RAMOE_INLINE void softmax_gradient_row(float* dz, const float* p, const float* g, int E,
+                                       float scale = 1) {
+  const float mean = dot(p, g, E);
+  for (int j = 0; j < E; ++j) dz[j] += scale * p[j] * (g[j] - mean);
 }
 
 /// Sum of a[i], in the order of dot.

@@ -91,7 +91,7 @@ struct Parameter {
 /// Error unless the tensor has the shape; `what` names it in the message.
 template <class T>
 void expect_shape(const Tensor<T>& tensor, const Shape& wanted, const char* what) {
-  check(tensor.shape == wanted, what, " has shape ", tensor.shape, "; wanted ", wanted, ".");
+  check(tensor.shape == wanted, what, " has shape ", tensor.shape, "; expected ", wanted, ".");
 }
 
 }  // namespace ramoe

@@ -1,10 +1,12 @@
-// Chapter 1.6 - elementwise operations, softmax and reductions
+// Chapter 1.7 - elementwise operations, softmax and reductions
 //
 // op_forward(outputs, inputs, dims), op_backward(input gradients, ..., output gradient, dims).
-// Every gradient accumulates (+=). T is float or double. The plain twins are the textbook loops;
-// the others are blocked over threads and vectorised. Tests: tests/ch01_tensor/vector_ops_test.cpp
+// Every gradient accumulates (+=). The definitions are the loops of vector_ops.cpp, for double;
+// the fast ones, for float, stand in src/fast/vector_ops.cpp.
+// Tests: tests/ch01_tensor/vector_ops_test.cpp, tests/support/op_cases_ch01.h
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 
 namespace ramoe {
@@ -17,9 +19,17 @@ void add_forward(T* out, const T* a, const T* b, std::size_t n);
 template <class T>
 void copy_values(T* y, const T* x, std::size_t n);
 
-/// y[i] += a * x[i]; the backward of every sum.
+/// y[i] = a
 template <class T>
-void axpy(T* y, T a, const T* x, std::size_t n);
+void fill_values(T* y, double a, std::size_t n);
+
+/// y[i] += a
+template <class T>
+void add_value(T* y, double a, std::size_t n);
+
+/// y[i] += a * x[i], a rounded to T; the backward of every sum.
+template <class T>
+void axpy(T* y, double a, const T* x, std::size_t n);
 
 /// y[n,j] += bias[j]
 template <class T>
@@ -31,18 +41,31 @@ void add_bias_backward(T* dbias, const T* dy, int N, int C);
 /// p[n,:] = softmax(z[n,:]) over E columns, with the row maximum taken out first.
 template <class T>
 void softmax_forward(T* p, const T* z, int N, int E);
-template <class T>
-void softmax_forward_plain(T* p, const T* z, int N, int E);
-/// dz[n,j] += p[n,j] * (dp[n,j] - sum_k p[n,k] dp[n,k])
+/// dz[n,j] += p[n,j] (dp[n,j] - sum_k p[n,k] dp[n,k])
 template <class T>
 void softmax_backward(T* dz, const T* p, const T* dp, int N, int E);
+
+/// The gradient g of a row of probabilities p = softmax(z), taken to its logits:
+///   dz[j] += scale p[j] (g[j] - sum_k p[k] g[k])
+/// A change of all g by the same amount changes nothing, because the p sum to 1. The softmax, the
+/// router, attention and the alignment loss all end in this. For float: src/fast/simd.h.
+inline void softmax_gradient_row(double* dz, const double* p, const double* g, int E,
+                                 double scale = 1) {
+  double mean = 0;
+  for (int k = 0; k < E; ++k) mean += p[k] * g[k];
+  for (int j = 0; j < E; ++j) dz[j] += scale * p[j] * (g[j] - mean);
+}
 
 /// Sum of squares in double, in blocks of fixed size: same bits for any number of threads.
 template <class T>
 double sum_of_squares(const T* x, std::size_t n);
 
-/// True if every value is finite.
+/// True if every value is finite. Of the host's values.
 template <class T>
-bool all_finite(const T* x, std::size_t n);
+bool all_finite(const T* x, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i)
+    if (!std::isfinite(x[i])) return false;
+  return true;
+}
 
 }  // namespace ramoe

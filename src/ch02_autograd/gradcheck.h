@@ -1,4 +1,4 @@
-// Chapter 2.3 - is the derivative right? Finite differences in double precision
+// Chapter 2.4 - is the derivative right? Finite differences in double precision
 //
 //   dL/dx[i]  ~  ( L(x + h e_i) - L(x - h e_i) ) / 2h,    h = 1e-5 * max(1, |x[i]|)
 //

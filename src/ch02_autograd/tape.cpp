@@ -1,7 +1,8 @@
 #include "ch02_autograd/tape.h"
 
-#include <algorithm>
 #include <utility>
+
+#include "ch01_tensor/vector_ops.h"
 
 namespace ramoe {
 
@@ -48,7 +49,7 @@ T* Tape<T>::take_gradient(std::size_t count) {
     memory = free_[best].memory;
     free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(best));
   } else {
-    memory = arena_.take<T>(count);
+    memory = arena_.template take<T>(count);
   }
   return memory;
 }
@@ -58,7 +59,7 @@ T* Tape<T>::grad(const Tensor<T>& tensor) {
   if (tensor.node < 0) return nullptr;
   bool fresh;
   T* gradient = grad(tensor, fresh);
-  if (fresh) std::fill_n(gradient, tensor.count(), T(0));
+  if (fresh) fill_values(gradient, 0, tensor.count());
   return gradient;
 }
 
@@ -93,7 +94,7 @@ void Tape<T>::backward(const Tensor<T>& loss) {
   check(loss.node >= 0,
         "the loss does not depend on any trainable parameter, or was computed in "
         "no-grad mode; there is nothing to differentiate.");
-  grad(loss)[0] += T(1);
+  add_value(grad(loss), 1, 1);
   for (std::size_t s = steps_.size(); s-- > 0;) {
     const Step& step = steps_[s];
     Node& out = nodes_[static_cast<std::size_t>(step.out)];
@@ -113,9 +114,11 @@ void Tape<T>::reset() {
   steps_.clear();
   free_.clear();
   arena_.reset();
+  host_.reset();
 }
 
-template class Tape<float>;
-template class Tape<double>;
+#define RAMOE_TAPE(T) template class Tape<T>;
+RAMOE_FOR_EACH_TYPE(RAMOE_TAPE)
+#undef RAMOE_TAPE
 
 }  // namespace ramoe

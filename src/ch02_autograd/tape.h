@@ -1,22 +1,30 @@
-// Chapter 2.1 - reverse-mode differentiation with a tape
+// Chapter 2.2 - the tape
 //
-// Every operation computes its output at once and records how to undo itself: a small closure that
-// adds to the gradients of its inputs, given the gradient of its output. backward() plays the
-// closures in reverse order. By the time an operation's closure runs, all its readers have run, so
-// the gradient of its output is complete, is used once, and its memory goes back to a free list.
+// The idea is that of tape_idea.h: every operation computes its output at once and records a closure
+// that undoes it, which adds to the gradients of its inputs, given the gradient of its output.
+// backward() plays the closures in reverse order.
 //
 //   Tape<float> tape(arena);
 //   Tensor<float> y = linear(tape, x, w);       // forward, recorded
 //   tape.backward(loss);                        // Parameter::gradient += dloss/dw
 //   tape.reset();                               // everything of this step is gone
 //
-// What it gains and costs: the arena kept from step to step, 1.1 times the speed (chapter 1.1); the
-// first writer of a gradient overwrites it, a parameter's after the optimiser has used it as well,
-// and a sum hands its gradient on, so that little is left to clear (docs/log.md); a gradient's
-// memory goes to the next one at once.
-// Recording and playing take less than a ten-thousandth of a training step (`ramoe bench
-// --only=memory`, docs/speed.md).
+// A tensor on the tape has a node, where its gradient is found; a tensor that leads to no trainable
+// parameter has none, and nothing is recorded for it.
 //
+// What makes it lean. An operation may do without any of this and use grad() and output() alone:
+//
+//   arena        Values and gradients lie in an arena that is kept from step to step: 1.1 times the
+//                speed (chapter 1.1). Closures lie in an arena of the host, also for a GPU's tape.
+//   free list    A gradient is complete and used once when its operation's closure runs. Its memory
+//                then goes to the next gradient, which finds it in the cache.
+//   fresh        The first writer of a gradient overwrites it, so that nothing is cleared first.
+//   spent        So it does with a parameter's gradient that the optimiser has used.
+//   hand_over    The gradient of a sum becomes that of its summand, without a copy.
+//   output_over  An output takes the memory of an input whose values nobody reads any more.
+//
+// Recording and playing take less than a ten-thousandth of a training step (`ramoe bench
+// --only=memory`, docs/speed.md); trials that gained nothing stand in docs/log.md.
 // Tests: tests/ch02_autograd/tape_test.cpp
 #pragma once
 
@@ -33,7 +41,7 @@ template <class T>
 class Tape {
  public:
   /// The arena must outlive the tape and be used by it alone between resets.
-  explicit Tape(Arena& arena, Precision precision = Precision::fp32)
+  explicit Tape(ArenaOf<T>& arena, Precision precision = Precision::fp32)
       : arena_(arena), precision_(precision) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
@@ -50,7 +58,7 @@ class Tape {
   Tensor<T> leaf(T* data, T* gradient, const Shape& shape);
   /// An input without gradient.
   Tensor<T> constant(T* data, const Shape& shape) const { return {data, shape, -1}; }
-  /// The same values without a gradient: what is behind it learns nothing from what is after it.
+  /// The same values without a gradient: no gradient flows back through x.
   Tensor<T> detach(const Tensor<T>& x) const { return {x.data, x.shape, -1}; }
   /// The same values and gradient under another shape of equal count.
   Tensor<T> reshape(const Tensor<T>& x, const Shape& shape) const;
@@ -59,20 +67,18 @@ class Tape {
   template <class... Inputs>
   Tensor<T> output(const Shape& shape, const Inputs&... inputs) {
     const bool wanted = recording_ && ((inputs.node >= 0) || ...);
-    return {arena_.take<T>(shape.count()), shape, wanted ? add_node(shape.count()) : -1};
+    return {arena_.template take<T>(shape.count()), shape, wanted ? add_node(shape.count()) : -1};
   }
 
-  /// An output in the memory of `x`, whose values are lost: only where no closure reads them.
-  template <class... Inputs>
-  Tensor<T> output_over(const Tensor<T>& x, const Inputs&... inputs) {
-    const bool wanted = recording_ && ((inputs.node >= 0) || ...);
-    return {x.data, x.shape, wanted ? add_node(x.count()) : -1};
-  }
-
-  /// Memory for values that backward needs; lives until reset().
+  /// Memory for values that backward needs, beside the tape's values; lives until reset().
   template <class Value>
   Value* keep(std::size_t count) {
-    return arena_.take<Value>(count);
+    return arena_.template take<Value>(count);
+  }
+  /// The same on the host, for what describes them.
+  template <class Value>
+  Value* keep_host(std::size_t count) {
+    return host_.take<Value>(count);
   }
 
   /// Records how to undo the operation that made `out`. `backward()` reads grad(out) and adds to
@@ -82,7 +88,7 @@ class Tape {
     static_assert(std::is_trivially_copyable_v<Backward> &&
                   std::is_trivially_destructible_v<Backward>);
     if (out.node < 0) return;
-    Backward* closure = new (arena_.take<Backward>(1)) Backward(backward);
+    Backward* closure = new (host_.take<Backward>(1)) Backward(backward);
     steps_.push_back(
         {[](const void* c) { (*static_cast<const Backward*>(c))(); }, closure, out.node});
   }
@@ -90,12 +96,6 @@ class Tape {
   /// The gradient of a tensor, all zero at first touch; nullptr if none is wanted. Always add to
   /// it.
   T* grad(const Tensor<T>& tensor);
-  /// The same for an operation that writes the whole gradient: if `fresh`, what the memory holds
-  /// must be overwritten, which spares zeroing it and reading it back; otherwise add to it.
-  T* grad(const Tensor<T>& tensor, bool& fresh);
-  /// Gives the gradient of `out`, which its closure has done with, to `to` if that has none yet.
-  /// False: nothing happened, add to grad(to) instead. For tensors of equal count.
-  bool hand_over(const Tensor<T>& out, const Tensor<T>& to);
 
   /// Adds d loss / d x to the gradient of every leaf. Error if loss is not one recorded value.
   void backward(const Tensor<T>& loss);
@@ -103,8 +103,23 @@ class Tape {
   /// Forgets everything and resets the arena.
   void reset();
 
+  // ---- What makes it lean -----------------------------------------------------------------------
+
+  /// grad() for an operation that writes the whole gradient: if `fresh`, what the memory holds must
+  /// be overwritten, which spares zeroing it and reading it back; otherwise add to it.
+  T* grad(const Tensor<T>& tensor, bool& fresh);
+  /// Gives the gradient of `out`, which its closure has done with, to `to` if that has none yet.
+  /// False: nothing happened, add to grad(to) instead. For tensors of equal count.
+  bool hand_over(const Tensor<T>& out, const Tensor<T>& to);
+  /// An output in the memory of `x`, whose values are lost: only where no closure reads them.
+  template <class... Inputs>
+  Tensor<T> output_over(const Tensor<T>& x, const Inputs&... inputs) {
+    const bool wanted = recording_ && ((inputs.node >= 0) || ...);
+    return {x.data, x.shape, wanted ? add_node(x.count()) : -1};
+  }
+
   std::size_t operations() const { return steps_.size(); }
-  Arena& arena() { return arena_; }
+  ArenaOf<T>& arena() { return arena_; }
 
   /// While it lives, nothing is recorded.
   class NoGrad {
@@ -153,7 +168,8 @@ class Tape {
   int add_node(std::size_t count);
   T* take_gradient(std::size_t count);
 
-  Arena& arena_;
+  ArenaOf<T>& arena_;
+  Arena host_;  // closures, and what keep_host gave
   Precision precision_;
   bool recording_ = true;
   std::vector<Node> nodes_;

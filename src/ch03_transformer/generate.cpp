@@ -4,10 +4,20 @@
 #include <cmath>
 
 #include "ch01_tensor/philox.h"
+#include "ch01_tensor/tensor.h"
 #include "support/error.h"
 #include "support/order.h"
 
 namespace ramoe {
+
+template <>
+void append_rows(double* cache, const double* rows, const int* cached, const int* length, int B,
+                 int T, int capacity, int width) {
+  for (int b = 0; b < B; ++b)
+    for (int t = 0; t < length[b]; ++t)
+      std::copy_n(row(rows, b * T + t, width), width,
+                  row(cache, b * capacity + cached[b] + t, width));
+}
 
 int sample_token(const float* logits, int V, const GenerateOptions& options, double uniform) {
   const int best = static_cast<int>(std::max_element(logits, logits + V) - logits);

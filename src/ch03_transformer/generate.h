@@ -35,6 +35,12 @@ struct KvCache {
   }
 };
 
+/// Appends new rows to the keys or values of a layer, (B,capacity,width):
+///   cache[b, cached[b] + t, :] = rows[b*T + t, :]  for t < length[b]
+template <class T_>
+void append_rows(T_* cache, const T_* rows, const Index<T_>* cached, const Index<T_>* length, int B,
+                 int T, int capacity, int width);
+
 class CachedModel {
  public:
   virtual ~CachedModel() = default;

@@ -1,6 +1,7 @@
 // Chapter 4.5 - decoding with the cache, and counting parameters. Declared in model.h.
 #include <algorithm>
 
+#include "ch01_tensor/vector_ops.h"
 #include "ch04_moe/model.h"
 
 namespace ramoe {
@@ -62,8 +63,8 @@ void CachedMoe<T>::keep(const std::vector<int>& sequences) {
     kept->length[b] = old.length[from];
     const std::size_t used = std::size_t(old.length[from]) * std::size_t(old.width);
     for (int l = 0; l < layers; ++l) {
-      std::copy_n(old.keys(l) + from * block, used, kept->keys(l) + b * block);
-      std::copy_n(old.values(l) + from * block, used, kept->values(l) + b * block);
+      copy_values(kept->keys(l) + b * block, old.keys(l) + from * block, used);
+      copy_values(kept->values(l) + b * block, old.values(l) + from * block, used);
     }
   }
   cache_ = std::move(kept);

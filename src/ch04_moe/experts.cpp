@@ -4,26 +4,24 @@
 #include <cmath>
 #include <vector>
 
-#include "ch01_tensor/simd.h"
 #include "ch03_transformer/layer_ops.h"
-#include "support/parallel.h"
 
 namespace ramoe {
 
-void plan_dispatch(DispatchPlan& plan, const int* chosen, const unsigned char* real, int N, int E,
-                   int K) {
+template <>
+void plan_dispatch(const DispatchPlan<double>& plan, const int* chosen,
+                   const unsigned char* is_token, int N, int E, int K) {
   std::fill_n(plan.offset, E + 1, 0);
   for (int n = 0; n < N; ++n)
     for (int k = 0; k < K; ++k)
-      if (real[n]) ++plan.offset[row(chosen, n, K)[k] + 1];
+      if (is_token[n]) ++plan.offset[row(chosen, n, K)[k] + 1];
   for (int e = 0; e < E; ++e) plan.offset[e + 1] += plan.offset[e];
-  plan.slots = plan.offset[E];
   // offset[e] serves as the next free slot of e while filling, and is shifted back afterwards.
   for (int n = 0; n < N; ++n)
     for (int k = 0; k < K; ++k) {
       int& slot = row(plan.slot_from_choice, n, K)[k];
       slot = -1;
-      if (!real[n]) continue;
+      if (!is_token[n]) continue;
       slot = plan.offset[row(chosen, n, K)[k]]++;
       plan.token_from_slot[slot] = n;
       plan.choice_from_slot[slot] = n * K + k;
@@ -32,63 +30,118 @@ void plan_dispatch(DispatchPlan& plan, const int* chosen, const unsigned char* r
   plan.offset[0] = 0;
 }
 
-namespace {
-
-template <class T>
-RAMOE_INLINE void combine_body(T* out, const T* y, const T* gate, const int* slot, int rows, int K,
-                               int C, bool add) {
-  for (int n = 0; n < rows; ++n, out += C, slot += K) {
-    if (!add)
-      for (int c = 0; c < C; ++c) out[c] = 0;
+template <>
+void combine(double* out, const double* y, const double* gate, const int* slot_from_choice, int N,
+             int K, int C, bool accumulate) {
+  for (int n = 0; n < N; ++n) {
+    double* out_n = row(out, n, C);
+    if (!accumulate) std::fill_n(out_n, C, 0.0);
     for (int k = 0; k < K; ++k) {
-      if (slot[k] < 0) continue;
-      const T* y_k = y + std::size_t(slot[k]) * std::size_t(C);
-      const T weight = gate ? gate[n * K + k] : T(1);
-      for (int c = 0; c < C; ++c) out[c] += weight * y_k[c];
+      const int choice = n * K + k, slot = slot_from_choice[choice];
+      if (slot < 0) continue;
+      for (int c = 0; c < C; ++c) out_n[c] += (gate ? gate[choice] : 1.0) * row(y, slot, C)[c];
     }
   }
 }
-RAMOE_SIMD void combine_rows(float* out, const float* y, const float* gate, const int* slot,
-                             int rows, int K, int C, bool add) {
-  combine_body(out, y, gate, slot, rows, K, C, add);
+
+namespace {
+
+/// Matrix e of a row of matrices, each (rows, columns).
+template <class T>
+T* matrix(T* all, int e, int rows, int columns) {
+  return all + std::size_t(e) * std::size_t(rows) * std::size_t(columns);
 }
-void combine_rows(double* out, const double* y, const double* gate, const int* slot, int rows,
-                  int K, int C, bool add) {
-  combine_body(out, y, gate, slot, rows, K, C, add);
+
+double silu(double a) {
+  return a / (1 + std::exp(-a));
 }
 
 }  // namespace
 
-template <class T>
-void combine(T* out, const T* y, const T* gate, const int* slot_from_choice, int N, int K, int C,
-             bool accumulate) {
-  parallel_for(N, rows_per_block(C), [&](int begin, int end) {
-    combine_rows(row(out, begin, C), y, gate ? row(gate, begin, K) : nullptr,
-                 row(slot_from_choice, begin, K), end - begin, K, C, accumulate);
-  });
+template <>
+void experts_forward(double* y, double* gu, const double* x, const double* gate_up,
+                     const double* down, const DispatchPlan<double>& plan, const ExpertDims& d) {
+  const int C = d.C, H = d.H;
+  for (int e = 0; e < d.E; ++e) {
+    const double* up_e = matrix(gate_up, e, C, 2 * H);
+    const double* down_e = matrix(down, e, H, C);
+    for (int slot = plan.offset[e]; slot < plan.offset[e + 1]; ++slot) {
+      const double* x_n = row(x, plan.token_from_slot[slot], C);
+      double *gu_s = row(gu, slot, 2 * H), *y_s = row(y, slot, C);
+      std::fill_n(gu_s, 2 * H, 0.0);
+      std::fill_n(y_s, C, 0.0);
+      for (int c = 0; c < C; ++c)
+        for (int j = 0; j < 2 * H; ++j) gu_s[j] += x_n[c] * row(up_e, c, 2 * H)[j];
+      for (int h = 0; h < H; ++h) {
+        const double act = silu(gu_s[h]) * gu_s[H + h];
+        for (int c = 0; c < C; ++c) y_s[c] += act * row(down_e, h, C)[c];
+      }
+    }
+  }
 }
 
-template <class T>
-void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, const T* gate,
-                           const int* chosen, const unsigned char* real, int N, int K, int C,
-                           int H) {
-  std::vector<T> gu(2 * std::size_t(H)), act(static_cast<std::size_t>(H));
-  const std::size_t up_size = std::size_t(C) * 2 * std::size_t(H);
-  const std::size_t down_size = std::size_t(H) * std::size_t(C);
-  for (int n = 0; n < N; ++n) {
-    T* out_n = row(out, n, C);
-    std::fill_n(out_n, C, T(0));
-    for (int k = 0; real[n] && k < K; ++k) {
-      const std::size_t e = std::size_t(row(chosen, n, K)[k]);
-      for (int j = 0; j < 2 * H; ++j) {
-        gu[std::size_t(j)] = 0;
-        for (int c = 0; c < C; ++c)
-          gu[std::size_t(j)] += row(x, n, C)[c] * row(gate_up + e * up_size, c, 2 * H)[j];
+template <>
+void experts_backward(double* dxs, double* dgate, const ExpertsGradient<double>& dw, double*,
+                      const ExpertsInput<double>& in, const double* gu, const double* dout,
+                      const DispatchPlan<double>& plan, const ExpertDims& d) {
+  const int C = d.C, H = d.H;
+  const std::size_t weights = std::size_t(d.E) * std::size_t(C) * std::size_t(H);
+  if (dw.gate_up && dw.gate_up_fresh) std::fill_n(dw.gate_up, 2 * weights, 0.0);
+  if (dw.down && dw.down_fresh) std::fill_n(dw.down, weights, 0.0);
+  std::vector<double> dgu(2 * static_cast<std::size_t>(H));
+  for (int e = 0; e < d.E; ++e) {
+    for (int slot = plan.offset[e]; slot < plan.offset[e + 1]; ++slot) {
+      const int n = plan.token_from_slot[slot], choice = plan.choice_from_slot[slot];
+      const double *x_n = row(in.x, n, C), *gu_s = row(gu, slot, 2 * H), *dout_n = row(dout, n, C);
+      for (int h = 0; h < H; ++h) {
+        // out[n] += gate y,  y += act[h] down[h]:  dgate += y . dout,  ddown += gate act dout
+        const double* down_h = row(matrix(in.down, e, H, C), h, C);
+        const double g = gu_s[h], up = gu_s[H + h], act = silu(g) * up;
+        double dact = 0;
+        for (int c = 0; c < C; ++c) dact += dout_n[c] * down_h[c];
+        if (dgate) dgate[choice] += act * dact;
+        dact *= in.gate[choice];
+        for (int c = 0; dw.down && c < C; ++c)
+          row(matrix(dw.down, e, H, C), h, C)[c] += in.gate[choice] * act * dout_n[c];
+        // act = silu(g) up,  silu(g) = g s:  dg += dact up s (1 + g (1 - s)),  dup += dact silu
+        const double s = 1 / (1 + std::exp(-g));
+        dgu[std::size_t(h)] = dact * up * s * (1 + g * (1 - s));
+        dgu[std::size_t(H + h)] = dact * silu(g);
       }
-      swiglu_forward_plain(act.data(), gu.data(), 1, H);
-      for (int c = 0; c < C; ++c)
-        for (int h = 0; h < H; ++h)
-          out_n[c] += row(gate, n, K)[k] * act[std::size_t(h)] * row(down + e * down_size, h, C)[c];
+      // gu = x gate_up:  dx += dgu gate_up^T,  dgate_up += x^T dgu
+      for (int c = 0; c < C; ++c) {
+        const double* up_c = row(matrix(in.gate_up, e, C, 2 * H), c, 2 * H);
+        double dx = 0;
+        for (int j = 0; j < 2 * H; ++j) dx += dgu[std::size_t(j)] * up_c[j];
+        if (dxs) row(dxs, slot, C)[c] = dx;
+        for (int j = 0; dw.gate_up && j < 2 * H; ++j)
+          row(matrix(dw.gate_up, e, C, 2 * H), c, 2 * H)[j] += x_n[c] * dgu[std::size_t(j)];
+      }
+    }
+  }
+}
+
+template <>
+std::size_t experts_scratch<double>(const ExpertDims&) {
+  return 0;
+}
+
+template <>
+void sigmoid_gate_forward(double* out, const double* s, const double* y, int N, int C) {
+  for (int n = 0; n < N; ++n)
+    for (int c = 0; c < C; ++c) row(out, n, C)[c] = row(y, n, C)[c] / (1 + std::exp(-s[n]));
+}
+
+template <>
+void sigmoid_gate_backward(double* ds, double* dy, const double* s, const double* y,
+                           const double* dout, int N, int C) {
+  // out = g y,  g = sigmoid(s)
+  for (int n = 0; n < N; ++n) {
+    const double g = 1 / (1 + std::exp(-s[n]));
+    for (int c = 0; c < C; ++c) {
+      const double dout_nc = row(dout, n, C)[c];
+      if (dy) row(dy, n, C)[c] += g * dout_nc;
+      if (ds) ds[n] += g * (1 - g) * dout_nc * row(y, n, C)[c];
     }
   }
 }
@@ -97,26 +150,25 @@ void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, 
 
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
-                  const Tensor<T>& gate_up, const Tensor<T>& down, const unsigned char* real) {
+                  const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token) {
   const ExpertDims d{x.rows(), routing.E, routing.K, x.columns(), down.shape[1], tape.precision()};
   expect_shape(gate_up, Shape{d.E, d.C, 2 * d.H}, "gate_up of the experts");
   expect_shape(down, Shape{d.E, d.H, d.C}, "down of the experts");
   check(routing.N == d.N, "experts: ", routing.N, " routed rows for ", d.N, " rows of x.");
-  const std::size_t choices = std::size_t(d.N) * std::size_t(d.K);
-  DispatchPlan plan;
-  plan.offset = tape.template keep<int>(static_cast<std::size_t>(d.E) + 1);
-  plan.token_from_slot = tape.template keep<int>(choices);
-  plan.choice_from_slot = tape.template keep<int>(choices);
-  plan.slot_from_choice = tape.template keep<int>(choices);
-  plan_dispatch(plan, routing.chosen.expert, real, d.N, d.E, d.K);
-  const std::size_t slots = std::size_t(plan.slots), slots_c = slots * std::size_t(d.C);
+  const std::size_t slots = std::size_t(d.N) * std::size_t(d.K), slots_c = slots * std::size_t(d.C);
+  DispatchPlan<T> plan;
+  plan.offset = tape.template keep<Index<T>>(static_cast<std::size_t>(d.E) + 1);
+  plan.token_from_slot = tape.template keep<Index<T>>(slots);
+  plan.choice_from_slot = tape.template keep<Index<T>>(slots);
+  plan.slot_from_choice = tape.template keep<Index<T>>(slots);
+  plan_dispatch(plan, routing.chosen.expert, is_token, d.N, d.E, d.K);
   const Tensor<T> gate = routing.gate, out = tape.output({d.N, d.C}, x, gate, gate_up, down);
   T* gu = tape.template keep<T>(slots * 2 * std::size_t(d.H));
 
-  const typename Arena::Mark mark = tape.arena().mark();
+  const auto mark = tape.arena().mark();
   T* y = tape.template keep<T>(slots_c);
   experts_forward(y, gu, x.data, gate_up.data, down.data, plan, d);
-  combine(out.data, y, gate.data, plan.slot_from_choice, d.N, d.K, d.C);
+  combine<T>(out.data, y, gate.data, plan.slot_from_choice, d.N, d.K, d.C);
   tape.arena().release(mark);
 
   tape.record(out, [&tape = tape, plan, gu, d, x, gate, gate_up, down, out, slots_c] {
@@ -126,12 +178,11 @@ Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
     ExpertsGradient<T> dw{};
     dw.gate_up = tape.grad(gate_up, dw.gate_up_fresh);
     dw.down = tape.grad(down, dw.down_fresh);
-    const typename Arena::Mark before = tape.arena().mark();
+    const auto before = tape.arena().mark();
     T* dxs = dx ? tape.template keep<T>(slots_c) : nullptr;
-    const std::size_t weights = 3 * std::size_t(d.C) * std::size_t(d.H);
-    T* partials = tape.template keep<T>(std::size_t(partial_sums(plan, d)) * weights);
-    experts_backward(dxs, dgate, dw, partials, {x.data, gate_up.data, down.data, gate.data}, gu,
-                     dout, plan, d);
+    T* scratch = tape.template keep<T>(experts_scratch<T>(d));
+    experts_backward<T>(dxs, dgate, dw, scratch, {x.data, gate_up.data, down.data, gate.data}, gu,
+                        dout, plan, d);
     // xs = rows of x:  dx[n] += sum_k dxs[slot of (n,k)]
     if (dx) combine<T>(dx, dxs, nullptr, plan.slot_from_choice, d.N, d.K, d.C, !dx_fresh);
     tape.arena().release(before);
@@ -144,33 +195,18 @@ Tensor<T> sigmoid_gate(Tape<T>& tape, const Tensor<T>& s, const Tensor<T>& y) {
   const int N = y.rows(), C = y.columns();
   expect_shape(s, Shape{N, 1}, "the gate of the shared expert");
   const Tensor<T> out = tape.output(y.shape, s, y);
-  for (int n = 0; n < N; ++n)
-    for (int c = 0; c < C; ++c) row(out.data, n, C)[c] = sigmoid(s.data[n]) * row(y.data, n, C)[c];
+  sigmoid_gate_forward(out.data, s.data, y.data, N, C);
   tape.record(out, [&tape = tape, s, y, out, N, C] {
-    // out = g y, g = sigmoid(s):  dy += g dout,  ds += g (1 - g) dout . y
-    T *ds = tape.grad(s), *dy = tape.grad(y);
-    for (int n = 0; n < N; ++n) {
-      const T g = sigmoid(s.data[n]), *dout_n = row(tape.grad(out), n, C);
-      T product = 0;
-      for (int c = 0; c < C; ++c) {
-        product += dout_n[c] * row(y.data, n, C)[c];
-        if (dy) row(dy, n, C)[c] += g * dout_n[c];
-      }
-      if (ds) ds[n] += g * (T(1) - g) * product;
-    }
+    sigmoid_gate_backward(tape.grad(s), tape.grad(y), s.data, y.data, tape.grad(out), N, C);
   });
   return out;
 }
 
 #define RAMOE_INSTANTIATE(T)                                                                  \
-  template void combine(T*, const T*, const T*, const int*, int, int, int, bool);             \
-  template void experts_forward_plain(T*, const T*, const T*, const T*, const T*, const int*, \
-                                      const unsigned char*, int, int, int, int);              \
   template Tensor<T> experts(Tape<T>&, const Tensor<T>&, const Routing<T>&, const Tensor<T>&, \
-                             const Tensor<T>&, const unsigned char*);                         \
+                             const Tensor<T>&, const Flag<T>*);                               \
   template Tensor<T> sigmoid_gate(Tape<T>&, const Tensor<T>&, const Tensor<T>&);
-RAMOE_INSTANTIATE(float)
-RAMOE_INSTANTIATE(double)
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

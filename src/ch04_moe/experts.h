@@ -19,33 +19,35 @@
 
 namespace ramoe {
 
-/// Who goes where. Rows with real[n] == 0 (padding) visit no expert: their choices have slot -1.
+/// Who goes where. Rows with is_token[n] == 0 (padding) visit no expert: their choices have slot
+/// -1. There is room for N*K slots whatever the routing; offset[E] of them are taken.
+template <class T>
 struct DispatchPlan {
-  int slots = 0;                    // number of dispatched (token, choice) pairs
-  int* offset = nullptr;            // (E+1)  slots of expert e are [offset[e], offset[e+1])
-  int* token_from_slot = nullptr;   // (slots)
-  int* choice_from_slot = nullptr;  // (slots)  n * K + k
-  int* slot_from_choice = nullptr;  // (N,K)
+  Index<T>* offset = nullptr;            // (E+1)  slots of expert e are [offset[e], offset[e+1])
+  Index<T>* token_from_slot = nullptr;   // (N*K)
+  Index<T>* choice_from_slot = nullptr;  // (N*K)  n * K + k
+  Index<T>* slot_from_choice = nullptr;  // (N,K)
 };
 
-/// Fills a plan whose arrays hold E+1 and three times N*K values, by a counting sort.
-void plan_dispatch(DispatchPlan& plan, const int* chosen, const unsigned char* real, int N, int E,
-                   int K);
+/// Fills the arrays of a plan, by a counting sort.
+template <class T>
+void plan_dispatch(const DispatchPlan<T>& plan, const Index<T>* chosen, const Flag<T>* is_token,
+                   int N, int E, int K);
 
 /// out (N,C) = or += sum over the chosen of gate * y[slot], in the order of k. gate null: all 1.
 template <class T>
-void combine(T* out, const T* y, const T* gate, const int* slot_from_choice, int N, int K, int C,
-             bool accumulate = false);
+void combine(T* out, const T* y, const T* gate, const Index<T>* slot_from_choice, int N, int K,
+             int C, bool accumulate = false);
 
 struct ExpertDims {
   int N, E, K, C, H;
   Precision precision = Precision::fp32;  // of the products
 };
 
-/// y (slots,C): every slot's row of x (N,C) through its expert. gu (slots,2H) is kept for backward.
+/// y (N*K,C): every slot's row of x (N,C) through its expert. gu (N*K,2H) is kept for backward.
 template <class T>
 void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
-                     const DispatchPlan& plan, const ExpertDims& d);
+                     const DispatchPlan<T>& plan, const ExpertDims& d);
 
 /// What backward reads of the mixture's inputs; gate (N,K).
 template <class T>
@@ -59,27 +61,28 @@ struct ExpertsGradient {
   bool gate_up_fresh = false, down_fresh = false;
 };
 /// For out = combine(experts_forward(x), gate), given dout (N,C):
-///   dxs (slots,C) = the gradient of each slot's row of x, by itself;  dgate += ;  dw as it says
-/// Null gradients are skipped. `partials` holds partial_sums(plan, d) times the 3 C H weights of an
-/// expert: the shares of a busy expert's later slots, added in their order, whoever computed them.
+///   dxs (N*K,C) = the gradient of each slot's row of x, by itself;  dgate += ;  dw as it says
+/// Null gradients are skipped. `scratch` holds experts_scratch<T>(d) values.
 template <class T>
-void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& dw, T* partials,
+void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& dw, T* scratch,
                       const ExpertsInput<T>& in, const T* gu, const T* dout,
-                      const DispatchPlan& plan, const ExpertDims& d);
-int partial_sums(const DispatchPlan& plan, const ExpertDims& d);
-
-/// The mixture by its definition, token by token: out[n] = sum_k gate[n,k]
-/// expert_{chosen[n,k]}(x[n]).
+                      const DispatchPlan<T>& plan, const ExpertDims& d);
+/// Values that experts_backward wants beside its results, whatever the routing.
 template <class T>
-void experts_forward_plain(T* out, const T* x, const T* gate_up, const T* down, const T* gate,
-                           const int* chosen, const unsigned char* real, int N, int K, int C,
-                           int H);
+std::size_t experts_scratch(const ExpertDims& d);
+
+/// out[n,:] = sigmoid(s[n]) y[n,:], for s (N), y (N,C).
+template <class T>
+void sigmoid_gate_forward(T* out, const T* s, const T* y, int N, int C);
+/// dy += g dout,  ds += g (1 - g) dout . y,  g = sigmoid(s)
+template <class T>
+void sigmoid_gate_backward(T* ds, T* dy, const T* s, const T* y, const T* dout, int N, int C);
 
 /// The mixture on the tape: x (N,C) through the experts of `routing` -> (N,C); 0 for padding.
 /// Multiplies in tape.precision().
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
-                  const Tensor<T>& gate_up, const Tensor<T>& down, const unsigned char* real);
+                  const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token);
 
 /// s (N,1) gate logits, y (N,C): out = sigmoid(s) * y, the gate of qwen2_moe's shared expert.
 template <class T>

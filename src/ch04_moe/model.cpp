@@ -32,6 +32,28 @@ TokenBatch make_batch(const std::vector<std::vector<int>>& sequences, int pad, i
   return batch;
 }
 
+template <class Value>
+PlacedBatch<Value> place(Tape<Value>& tape, const TokenBatch& batch, int V) {
+  PlacedBatch<Value> placed;
+  placed.B = batch.B;
+  placed.T = batch.T;
+  placed.N = batch.B * batch.T;
+  for (std::size_t n = 0; n < batch.token.size(); ++n)
+    check(batch.token[n] >= 0 && batch.token[n] < V, "token ", batch.token[n], " at place ", n,
+          " is outside the vocabulary of ", V,
+          "; was the text encoded with this model's tokenizer?");
+  for (std::size_t b = 0; b < batch.length.size(); ++b)
+    check(batch.length[b] >= 0 && batch.length[b] <= batch.T, "sequence ", b, " has length ",
+          batch.length[b], " in rows of ", batch.T, " tokens.");
+  placed.scored_rows = batch.scored_rows();
+  placed.token = place(tape, batch.token);
+  placed.position = place(tape, batch.position);
+  placed.length = place(tape, batch.length);
+  placed.is_token = place(tape, batch.is_token);
+  placed.scored = place(tape, batch.scored);
+  return placed;
+}
+
 template <class T>
 Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviation, Seed seed) {
   parameters_.push_back(std::make_unique<Parameter<T>>(std::move(name), shape));
@@ -65,8 +87,17 @@ Model<T>::Model(const ModelConfig& config, Seed seed) : config_(config) {
 }
 
 template <class T>
+typename Model<T>::Decoding Model<T>::extend(Tape<T>& tape, KvCache<T>& cache,
+                                             const TokenBatch& batch,
+                                             std::vector<int>& before) const {
+  before = cache.length;
+  for (std::size_t b = 0; b < before.size(); ++b) cache.length[b] += batch.length[b];
+  return {&cache, place(tape, before), place(tape, cache.length)};
+}
+
+template <class T>
 Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
-                                    const TokenBatch& batch, KvCache<T>* cache) {
+                                    const PlacedBatch<T>& batch, const Decoding& decoding) {
   const LayerParameters<T>& p = all_.layers[std::size_t(l)];
   const int HS = config_.head_size();
   const double eps = config_.rms_norm_eps;
@@ -84,35 +115,29 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
   }
   if (config_.clip_qkv > 0)
     for (Tensor<T>* clipped : {&q, &k, &v}) *clipped = clip(tape, *clipped, config_.clip_qkv);
-  q = rope_over(tape, q, batch.position.data(), HS, config_.rope_theta);
-  k = rope_over(tape, k, batch.position.data(), HS, config_.rope_theta);
+  q = rope_over(tape, q, batch.position, HS, config_.rope_theta);
+  k = rope_over(tape, k, batch.position, HS, config_.rope_theta);
   const AttentionDims dims{batch.B, batch.T, config_.num_attention_heads,
                            config_.num_key_value_heads, HS};
   Tensor<T> mixed;
-  if (cache) {
-    for (int b = 0; b < batch.B; ++b) {  // append the new rows to the cache
-      const std::size_t old = static_cast<std::size_t>(cache->length[std::size_t(b)]);
-      const std::size_t width = std::size_t(cache->width);
-      const std::size_t to = (std::size_t(b) * std::size_t(cache->capacity) + old) * width;
-      const std::size_t count = std::size_t(batch.length[std::size_t(b)]) * width;
-      std::copy_n(row(k.data, b * batch.T, cache->width), count, cache->keys(l) + to);
-      std::copy_n(row(v.data, b * batch.T, cache->width), count, cache->values(l) + to);
-    }
-    if (batch.T == 1 && cache->length[0] > 0) {
-      std::vector<int> length(cache->length);
-      for (int& n : length) ++n;
+  if (KvCache<T>* cache = decoding.cache) {
+    for (const auto& [to, from] : {std::pair{cache->keys(l), k}, {cache->values(l), v}})
+      append_rows<T>(to, from.data, decoding.before, batch.length, batch.B, batch.T,
+                     cache->capacity, cache->width);
+    if (batch.T == 1 && cache->length[0] > 1) {
       mixed = tape.output(q.shape);
-      attention_cached(mixed.data, q.data, cache->keys(l), cache->values(l), length.data(),
-                       cache->capacity, dims);
+      attention_cached<T>(mixed.data, q.data, cache->keys(l), cache->values(l), decoding.after,
+                          cache->capacity, dims);
     }
   }
-  if (!mixed.data) mixed = attention(tape, q, k, v, batch.length.data(), dims);
+  if (!mixed.data) mixed = attention(tape, q, k, v, batch.length, dims);
   return add_over(tape, x, linear(tape, mixed, tape.leaf(*p.o)));
 }
 
 template <class T>
-Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
-                                  const RouterHook<T>* hook, std::vector<Routing<T>>& routing) {
+Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
+                                  const PlacedBatch<T>& batch, const RouterHook<T>* hook,
+                                  std::vector<Routing<T>>& routing) {
   const LayerParameters<T>& p = all_.layers[std::size_t(l)];
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm2), config_.rms_norm_eps);
   const auto dense = [&](Parameter<T>& gate_up, Parameter<T>& down) {
@@ -122,8 +147,8 @@ Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, cons
   routing.push_back(route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok,
                           config_.norm_topk_prob, hook, static_cast<int>(routing.size())));
   routing.back().layer = l;
-  Tensor<T> y = experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down),
-                        batch.is_token.data());
+  Tensor<T> y =
+      experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down), batch.is_token);
   if (p.shared_gate) {
     const Tensor<T> shared = dense(*p.shared_gate_up, *p.shared_down);
     y = add_over(tape, y,
@@ -141,21 +166,26 @@ ForwardResult<T> Model<T>::forward(Tape<T>& tape, const TokenBatch& batch,
           " has ", before + batch.length[std::size_t(b)], " tokens; this model reads at most ",
           config_.max_position_embeddings, " (max_position_embeddings).");
   }
-  const int N = batch.B * batch.T;
   ForwardResult<T> result;
+  result.batch = place(tape, batch, config_.vocab_size);
   result.routing.reserve(all_.layers.size());
-  Tensor<T> x = ramoe::embedding(tape, tape.leaf(*all_.embedding), batch.token.data(), N);
+  std::vector<int> before;
+  const Decoding decoding =
+      options.cache ? extend(tape, *options.cache, batch, before) : Decoding{};
+  Tensor<T> x =
+      ramoe::embedding(tape, tape.leaf(*all_.embedding), result.batch.token, result.batch.N);
   for (int l = 0; l < config_.num_hidden_layers; ++l) {
-    x = attention_block(tape, x, l, batch, options.cache);
-    x = mixture_block(tape, x, l, batch, options.hook, result.routing);
+    x = attention_block(tape, x, l, result.batch, decoding);
+    x = mixture_block(tape, x, l, result.batch, options.hook, result.routing);
   }
-  if (options.cache)
-    for (int b = 0; b < batch.B; ++b)
-      options.cache->length[std::size_t(b)] += batch.length[std::size_t(b)];
   if (options.routing_only) return result;
-  if (options.logit_rows)
-    x = gather_rows(tape, x, options.logit_rows->data(),
+  if (options.logit_rows) {
+    for (const int n : *options.logit_rows)
+      check(n >= 0 && n < result.batch.N, "the logits of row ", n, " of ", result.batch.N,
+            " were asked for.");
+    x = gather_rows(tape, x, place(tape, *options.logit_rows),
                     static_cast<int>(options.logit_rows->size()));
+  }
   x = rmsnorm(tape, x, tape.leaf(*all_.final_norm), config_.rms_norm_eps);
   result.logits = all_.lm_head ? linear(tape, x, tape.leaf(*all_.lm_head))
                                : linear_transposed(tape, x, tape.leaf(*all_.embedding));
@@ -178,8 +208,9 @@ void Model<T>::copy_values(const Model<From>& other) {
   }
 }
 
-#define RAMOE_INSTANTIATE(T) \
-  template class Model<T>;   \
+#define RAMOE_INSTANTIATE(T)                                       \
+  template PlacedBatch<T> place(Tape<T>&, const TokenBatch&, int); \
+  template class Model<T>;                                         \
   template void Model<T>::copy_values(const Model<float>&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

@@ -1,14 +1,15 @@
-// Chapter 4.4 - the model: embedding, L pre-norm blocks of attention and experts, output layer
+// Chapter 4.5 - the model: embedding, L pre-norm blocks of attention and experts, output layer
 //
 //   x = embed(tokens)
 //   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))  (or a dense SwiGLU)
 //   logits = lm_head(norm(x))
 //
 // Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files
-// hold them as (out,in), the way Hugging Face names and shapes them (chapter 5.5 turns them).
+// hold them as (out,in), the way Hugging Face names and shapes them (src/formats turns them).
 // Tests: tests/ch04_moe/model_test.cpp
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -26,10 +27,39 @@ struct TokenBatch {
   std::vector<int> token, position, length;  // (N), (N), (B)
   std::vector<unsigned char> is_token;       // (N): not padding
   std::vector<unsigned char> scored;         // (N): neither padding nor BOS
+  int scored_rows() const {
+    return static_cast<int>(
+        std::count_if(scored.begin(), scored.end(), [](auto s) { return s != 0; }));
+  }
 };
 /// Pads the sequences with `pad` (-1, none: with token 0, which nothing reads). `bos` is -1 if
 /// there is none. Error: an empty sequence.
 TokenBatch make_batch(const std::vector<std::vector<int>>& sequences, int pad, int bos);
+
+/// The vector where the values of T live, until the tape's reset; of the host it is the vector
+/// itself, which must live as long.
+template <class T, class Value>
+const Beside<T, Value>* place(Tape<T>& tape, const std::vector<Value>& host) {
+  if constexpr (Lives<T>::on_gpu) {
+    Beside<T, Value>* there = tape.template keep<Beside<T, Value>>(host.size());
+    copy_in(there, host.data(), host.size());
+    return there;
+  } else {
+    return host.data();
+  }
+}
+
+/// A batch where the values of `Value` live.
+template <class Value>
+struct PlacedBatch {
+  int B = 0, T = 0, N = 0, scored_rows = 0;
+  const Index<Value>*token = nullptr, *position = nullptr;  // (N)
+  const Index<Value>* length = nullptr;                     // (B)
+  const Flag<Value>*is_token = nullptr, *scored = nullptr;  // (N)
+};
+/// Error: a token outside [0, V), a length outside [0, T].
+template <class Value>
+PlacedBatch<Value> place(Tape<Value>& tape, const TokenBatch& batch, int V);
 
 template <class T>
 using LayerParameters = LayerOf<Parameter<T>*>;
@@ -51,6 +81,7 @@ template <class T>
 struct ForwardResult {
   Tensor<T> logits;                 // (R,V); no data if routing_only
   std::vector<Routing<T>> routing;  // one per MoE layer, in order
+  PlacedBatch<T> batch;
 };
 
 template <class T>
@@ -85,9 +116,16 @@ class Model {
   using Seed = std::optional<std::uint64_t>;
   Model(const ModelConfig& config, Seed seed);
   Parameter<T>* add(std::string name, const Shape& shape, double deviation, Seed seed);
-  Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
-                            KvCache<T>* cache);
-  Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const TokenBatch& batch,
+  /// A cache with the tokens of each sequence before and after this batch.
+  struct Decoding {
+    KvCache<T>* cache = nullptr;
+    const Index<T>*before = nullptr, *after = nullptr;  // (B)
+  };
+  Decoding extend(Tape<T>& tape, KvCache<T>& cache, const TokenBatch& batch,
+                  std::vector<int>& before) const;
+  Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,
+                            const Decoding& decoding);
+  Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,
                           const RouterHook<T>* hook, std::vector<Routing<T>>& routing);
 
   ModelConfig config_;

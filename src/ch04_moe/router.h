@@ -34,47 +34,50 @@ struct ChosenExperts {
 
 /// chosen and gate from p. gate = p, or p / sum of the chosen p if renormalise.
 template <class T>
-void route_forward(int* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K);
-/// The definition: K times the largest that is left.
-template <class T>
-void route_forward_plain(int* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K);
+void route_forward(Index<T>* chosen, T* gate, const T* p, bool renormalise, int N, int E, int K);
 /// dz[n,:] += d/dz of gate, for gate = softmax then selection, then renormalisation if any.
 template <class T>
-void route_backward(T* dz, const T* p, const int* chosen, const T* gate, const T* dgate,
+void route_backward(T* dz, const T* p, const Index<T>* chosen, const T* gate, const T* dgate,
                     bool renormalise, int N, int E, int K);
 
-/// Balance loss of one layer over the rows with counts[n] != 0 (M of them):
+/// The balance loss is made of four operations. For one layer, over the M scored rows:
 ///   L = E * sum_e f[e] P[e],   f[e] = share of (token, choice) pairs on e times K,  P[e] = mean
 ///   p[n,e]
 /// f sums to K, as in Hugging Face's implementation, so L = K at perfect balance (f = K/E, P =
-/// 1/E). f (E) is kept for backward, where it counts as constant (choices have no derivative).
-template <class T>
-double balance_forward(T* f, const T* p, const int* chosen, const unsigned char* counts, int N,
-                       int E, int K);
-/// dp[n,e] = scale E f[e] / M, taken through the softmax to dz.
-template <class T>
-void balance_backward(T* dz, const T* p, const T* f, const unsigned char* counts, T scale, int N,
-                      int E);
-
-/// The same with f and P taken over the rows of all L layers at once, as Hugging Face's
+/// 1/E). f counts as constant (choices have no derivative).
+///
+/// Pooled, f and P are taken over the rows of all L layers at once, as Hugging Face's
 /// load_balancing_loss_func does: f = mean of the layers' f, P = mean of their P. One layer that
-/// favours an expert may so be offset by another that avoids it. p and chosen are (L) pointers.
+/// favours an expert may so be offset by another that avoids it.
+///
+/// choices[e] += how many scored rows chose e.
 template <class T>
-double pooled_balance_forward(T* f, const T* const* p, const int* const* chosen,
-                              const unsigned char* counts, int L, int N, int E, int K);
+void add_choices(Index<T>* choices, const Index<T>* chosen, const Flag<T>* scored, int N, int K);
+/// f[e] = choices[e] / rows, 0 if there are none: of a batch, or of the batches of a step.
+template <class T>
+void choice_shares(T* f, const Index<T>* choices, double rows, int E);
+/// total[e] += sum of p[n,e] over the scored rows, in the order of the rows.
+template <class T>
+void add_probabilities(Beside<T, double>* total, const T* p, const Flag<T>* scored, int N, int E);
+/// loss = E sum_e f[e] total[e] / rows / layers: the share of one of `layers` layers, whose rows
+/// all of total is over.
+template <class T>
+void balance_forward(T* loss, const T* f, const Beside<T, double>* total, double rows, int layers,
+                     int E);
+/// dp[n,e] = dloss E f[e] / M / layers, taken through the softmax to dz.
+template <class T>
+void balance_backward(T* dz, const T* p, const T* f, const Flag<T>* scored, const T* dloss,
+                      int scored_rows, int layers, int N, int E);
 
-/// choices[e] += how many rows that count chose e. Added up over the batches of a step and divided
-/// by their rows (pooled: times L) it is f of the whole step.
-void add_choices(double* choices, const int* chosen, const unsigned char* counts, int N, int K);
-
-/// z-loss (Zoph et al., arXiv 2202.08906) over the rows that count: mean of logsumexp_e(z[n,e])^2.
+/// z-loss (Zoph et al., arXiv 2202.08906), mean over the scored rows of logsumexp_e(z[n,e])^2.
 /// lse (N) is kept for backward.
 template <class T>
-double z_loss_forward(T* lse, const T* z, const unsigned char* counts, int N, int E);
-/// dz[n,e] += scale 2 lse[n] p[n,e] / M
+void z_loss_forward(T* loss, T* lse, const T* z, const Flag<T>* scored, int scored_rows, int N,
+                    int E);
+/// dz[n,e] += dloss 2 lse[n] p[n,e] / M
 template <class T>
-void z_loss_backward(T* dz, const T* lse, const T* p, const unsigned char* counts, T scale, int N,
-                     int E);
+void z_loss_backward(T* dz, const T* lse, const T* p, const Flag<T>* scored, const T* dloss,
+                     int scored_rows, int N, int E);
 
 /// Everything a layer's router decided in one forward pass.
 template <class T>
@@ -103,18 +106,18 @@ template <class T>
 Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
                  const RouterHook<T>* hook = nullptr, int i = 0);
 
-/// The losses on the tape, scalars. counts (N) is 1 for tokens that enter statistics: neither
-/// padding nor BOS. All are 0 without such tokens.
+/// The losses on the tape, scalars. scored (N) is 1 for tokens that enter statistics, neither
+/// padding nor BOS, and scored_rows is their number. Without such tokens the losses are 0.
 /// `step_f` (E) is f where this batch is one of several in a step: f of all of them, nullptr for f
-/// of this batch alone. Then the mean of the batches' losses, weighted by their rows that count, is
+/// of this batch alone. Then the mean of the batches' losses, weighted by their scored rows, is
 /// the loss of the step, and so for the gradients: L is linear in P once f is that of the step.
 template <class T>
-Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& routing, const unsigned char* counts,
-                       const T* step_f = nullptr);
+Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& routing, const Flag<T>* scored,
+                       int scored_rows, const T* step_f = nullptr);
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
-                              const unsigned char* counts, const T* step_f = nullptr);
+                              const Flag<T>* scored, int scored_rows, const T* step_f = nullptr);
 template <class T>
-Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& routing, const unsigned char* counts);
+Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& routing, const Flag<T>* scored, int scored_rows);
 
 }  // namespace ramoe

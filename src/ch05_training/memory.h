@@ -1,4 +1,4 @@
-// Chapter 5.11 - how much memory a model needs, from its shapes alone
+// Chapter 5.4 - how much memory a model needs, from its shapes alone
 //
 //   weights       4 bytes a parameter (fp32)
 //   training      4 more for its gradient and 8 for AdamW's two moments, where a parameter is

@@ -88,17 +88,6 @@ Tensor<T> mean_over_layers(Tape<T>& tape, const std::vector<Routing<T>>& routing
   return total;
 }
 
-template <class T>
-double value_of(const Tensor<T>& scalar) {
-  return scalar.data ? double(scalar.data[0]) : 0.0;
-}
-
-double rows_of(const TrainingBatch& batch) {
-  const std::vector<unsigned char>& scored = batch.tokens.scored;
-  return static_cast<double>(scored.size()) -
-         static_cast<double>(std::count(scored.begin(), scored.end(), 0));
-}
-
 /// The weight of a batch that has `part` of the `whole` that a loss is a mean over.
 double share_of(double part, double whole) {
   return whole > 0 ? part / whole : 0;
@@ -112,77 +101,81 @@ typename Trainer<T>::StepTotals Trainer<T>::totals(const std::vector<TrainingBat
   StepTotals totals;
   for (const TrainingBatch& batch : batches) {
     totals.targets += static_cast<double>(batch.target.size());
-    totals.rows += rows_of(batch);
+    totals.rows += batch.tokens.scored_rows();
     if (extra) totals.examples += extra->count(batch);
   }
-  if (batches.size() > 1 && config_.balance > 0) totals.f = step_shares(batches, totals.rows);
+  if (batches.size() > 1 && config_.balance > 0) step_shares(batches, totals);
   return totals;
 }
 
 /// f of the balance loss over all batches, from a pass that computes their routing alone.
 template <class T>
-std::vector<std::vector<T>> Trainer<T>::step_shares(const std::vector<TrainingBatch>& batches,
-                                                    double rows) {
+void Trainer<T>::step_shares(const std::vector<TrainingBatch>& batches, StepTotals& totals) {
   const typename Tape<T>::NoGrad no_grad(tape_);
   const bool pooled = config_.balance_form == "pooled";
-  std::vector<std::vector<double>> choices;
-  double layers = 0;
+  const std::size_t E = std::size_t(model_.config().num_experts);
+  const std::size_t L = std::size_t(model_.config().moe_layer_count());
+  typename Lives<T>::template Vector<Index<T>> choices((pooled ? 1 : L) * E);
   for (const TrainingBatch& batch : batches) {
     tape_.reset();
-    const std::vector<Routing<T>> routing =
-        model_.forward(tape_, batch.tokens, {.routing_only = true}).routing;
-    layers = static_cast<double>(routing.size());
-    choices.resize(pooled ? 1 : routing.size());
-    for (std::size_t l = 0; l < routing.size(); ++l) {
-      const Routing<T>& r = routing[l];
-      std::vector<double>& sum = choices[pooled ? 0 : l];
-      sum.resize(std::size_t(r.E));
-      add_choices(sum.data(), r.chosen.expert, batch.tokens.scored.data(), r.N, r.K);
+    const ForwardResult<T> forward = model_.forward(tape_, batch.tokens, {.routing_only = true});
+    for (std::size_t l = 0; l < L; ++l) {
+      const Routing<T>& r = forward.routing[l];
+      add_choices<T>(choices.data() + (pooled ? 0 : l) * E, r.chosen.expert, forward.batch.scored,
+                     r.N, r.K);
     }
   }
-  std::vector<std::vector<T>> f;
-  for (const std::vector<double>& sum : choices) {
-    f.emplace_back();
-    for (const double chosen : sum)
-      f.back().push_back(static_cast<T>(share_of(chosen, rows * (pooled ? layers : 1))));
-  }
-  return f;
+  totals.f.resize(choices.size());
+  const double rows = totals.rows * (pooled ? double(L) : 1);
+  choice_shares(totals.f.data(), choices.data(), rows, static_cast<int>(choices.size()));
 }
 
 template <class T>
-double Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals,
-                              ExtraLoss<T>* extra, StepReport& report) {
+typename Trainer<T>::Shares Trainer<T>::shares(const TrainingBatch& batch, const StepTotals& totals,
+                                               const ExtraLoss<T>* extra) const {
+  return {share_of(static_cast<double>(batch.target.size()), totals.targets),
+          share_of(batch.tokens.scored_rows(), totals.rows),
+          extra ? share_of(extra->count(batch), totals.examples) : 0};
+}
+
+template <class T>
+void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals,
+                            ExtraLoss<T>* extra, T* losses) {
   tape_.reset();
   const ForwardResult<T> forward =
       model_.forward(tape_, batch.tokens, {.logit_rows = &batch.logit_rows});
-  const unsigned char* scored = batch.tokens.scored.data();
-  const auto f = [&](std::size_t l) { return totals.f.empty() ? nullptr : totals.f[l].data(); };
-  const Tensor<T> ce = cross_entropy(tape_, forward.logits, batch.target.data());
-  const Tensor<T> balance = config_.balance > 0 && config_.balance_form == "pooled"
-                                ? pooled_balance_loss(tape_, forward.routing, scored, f(0))
-                                : mean_over_layers(tape_, forward.routing, config_.balance,
-                                                   [&](const Routing<T>& r, std::size_t l) {
-                                                     return balance_loss(tape_, r, scored, f(l));
-                                                   });
+  const Flag<T>* scored = forward.batch.scored;
+  const int rows = forward.batch.scored_rows;
+  const auto f = [&](std::size_t l) {
+    return totals.f.empty() ? nullptr
+                            : totals.f.data() + l * std::size_t(model_.config().num_experts);
+  };
+  const Tensor<T> ce = cross_entropy(tape_, forward.logits, place(tape_, batch.target));
+  const Tensor<T> balance =
+      config_.balance > 0 && config_.balance_form == "pooled"
+          ? pooled_balance_loss(tape_, forward.routing, scored, rows, f(0))
+          : mean_over_layers(tape_, forward.routing, config_.balance,
+                             [&](const Routing<T>& r, std::size_t l) {
+                               return balance_loss(tape_, r, scored, rows, f(l));
+                             });
   const Tensor<T> z = mean_over_layers(
       tape_, forward.routing, config_.z_loss,
-      [&](const Routing<T>& r, std::size_t) { return ramoe::z_loss(tape_, r, scored); });
+      [&](const Routing<T>& r, std::size_t) { return ramoe::z_loss(tape_, r, scored, rows); });
   const Tensor<T> other =
       extra ? extra->add(tape_, batch, forward, optimiser_.steps_done()) : Tensor<T>{};
-  const double targets = share_of(static_cast<double>(batch.target.size()), totals.targets);
-  const double rows = share_of(rows_of(batch), totals.rows);
-  const double examples = extra ? share_of(extra->count(batch), totals.examples) : 0;
-  const Tensor<T> loss = weighted_sum<T>(tape_, {{ce, targets},
-                                                 {balance, config_.balance * rows},
-                                                 {z, config_.z_loss * rows},
-                                                 {other, examples}});
-  report.loss += targets * value_of(ce);
-  report.balance += rows * value_of(balance);
-  report.z_loss += rows * value_of(z);
-  report.extra += examples * value_of(other);
-  report.tokens += batch.tokens.token.size();
-  if (std::isfinite(value_of(loss))) tape_.backward(loss);
-  return value_of(loss);
+  const Shares share = shares(batch, totals, extra);
+  const Tensor<T> loss = weighted_sum<T>(tape_, {{ce, share.targets},
+                                                 {balance, config_.balance * share.rows},
+                                                 {z, config_.z_loss * share.rows},
+                                                 {other, share.examples}});
+  for (const Tensor<T>& part : {ce, balance, z, other, loss}) {
+    if (part.data)
+      copy_values(losses, part.data, 1);
+    else
+      clear(losses, 1);
+    ++losses;
+  }
+  tape_.backward(loss);
 }
 
 template <class T>
@@ -196,32 +189,48 @@ StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
     if (TrainingBatch batch = next(micro); batch.tokens.B > 0) batches.push_back(std::move(batch));
   check(!batches.empty(), "step ", step + 1, ": none of its batches has a row.");
   const StepTotals whole = totals(batches, extra);
-  bool finite = true;
-  for (std::size_t i = 0; i < batches.size() && finite; ++i)
-    finite = std::isfinite(accumulate(batches[i], whole, extra, report));
-  if (!finite) give_up("the loss", report);
+  losses_.resize(batches.size() * kLosses);
+  for (std::size_t i = 0; i < batches.size(); ++i)
+    accumulate(batches[i], whole, extra, losses_.data() + i * kLosses);
   const AdamWStep<T> update = [&] {
     const StopScope uninterrupted(nullptr);  // the weights are never left half updated
-    return optimiser_.step(report.rate, config_.clip);
+    return optimiser_.step(report.rate, config_.clip, losses_.data(),
+                           static_cast<int>(losses_.size()));
   }();
+  // The one place where what a step computed is read.
+  std::vector<Number<T>> losses(losses_.size());
+  copy_out(losses.data(), losses_.data(), losses.size());
   report.gradient_norm = update.norm;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const Number<T>* of_batch = losses.data() + i * kLosses;
+    const Shares share = shares(batches[i], whole, extra);
+    report.loss += share.targets * double(of_batch[0]);
+    report.balance += share.rows * double(of_batch[1]);
+    report.z_loss += share.rows * double(of_batch[2]);
+    report.extra += share.examples * double(of_batch[3]);
+    report.tokens += batches[i].tokens.token.size();
+  }
+  if (!all_finite(losses.data(), losses.size())) give_up("the loss", report);
   if (!std::isfinite(update.norm)) give_up("the gradient norm", report);
-  if (!update.done()) give_up("the update of " + update.spoilt->name, report);
+  if (!update.done) give_up("the update of " + update.spoilt->name, report);
   tokens_ += static_cast<double>(report.tokens);
   return report;
 }
 
 template <class T>
 void Trainer<T>::give_up(const std::string& what, const StepReport& r) {
-  for (const auto& p : model_.parameters()) std::fill(p->gradient.begin(), p->gradient.end(), T(0));
+  for (const auto& p : model_.parameters()) clear(p->gradient.data(), p->gradient.size());
   std::string advice =
       "The weights before this step are kept, and so are files already saved, but the same "
       "settings lead here again: begin another run with a lower learning_rate, clip or weight of "
       "the losses, or a larger adam_eps.";
-  for (const auto& p : model_.parameters())
-    if (!all_finite(p->value.data(), p->value.size()))
+  for (const auto& p : model_.parameters()) {
+    std::vector<Number<T>> values(p->value.size());
+    copy_out(values.data(), p->value.data(), values.size());
+    if (!all_finite(values.data(), values.size()))
       advice = "The weights of " + p->name +
                " were not finite before this step; begin from another model or checkpoint.";
+  }
   fail("step ", steps_done() + 1, ": ", what, " is not finite (cross-entropy ", r.loss,
        ", balance ", r.balance, ", z-loss ", r.z_loss, ", extra ", r.extra, ", gradient norm ",
        r.gradient_norm, ", learning rate ", r.rate, "). ", advice);

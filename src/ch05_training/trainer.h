@@ -1,4 +1,4 @@
-// Chapter 5.10 - the training step and the loop around it
+// Chapter 5.3 - the training step and the loop around it
 //
 //   L = L_CE + balance * L_balance + z * L_z + extra losses
 //
@@ -116,12 +116,19 @@ class Trainer {
   /// What the losses of a step are means over, and f of its balance loss.
   struct StepTotals {
     double targets = 0, rows = 0, examples = 0;
-    std::vector<std::vector<T>> f;  // (L,E), pooled (1,E); empty: each batch has its own
+    Storage<T> f;  // (L,E), pooled (1,E); empty: each batch has its own
   };
   StepTotals totals(const std::vector<TrainingBatch>& batches, const ExtraLoss<T>* extra);
-  std::vector<std::vector<T>> step_shares(const std::vector<TrainingBatch>& batches, double rows);
-  double accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss<T>* extra,
-                    StepReport& report);
+  void step_shares(const std::vector<TrainingBatch>& batches, StepTotals& totals);
+  /// The weights in a step of what one batch has of its targets, rows and examples.
+  struct Shares {
+    double targets, rows, examples;
+  };
+  Shares shares(const TrainingBatch& batch, const StepTotals& totals,
+                const ExtraLoss<T>* extra) const;
+  /// Forward and backward; `losses` gets kLosses values.
+  void accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss<T>* extra,
+                  T* losses);
   /// Ends a step of which `what` is not finite with an Error; the gradients are cleared.
   [[noreturn]] void give_up(const std::string& what, const StepReport& report);
 
@@ -131,6 +138,8 @@ class Trainer {
   double tokens_ = 0;  // of all steps: a whole number
   Arena arena_;
   Tape<T> tape_;
+  static constexpr std::size_t kLosses = 5;  // cross-entropy, balance, z, extra, their sum
+  Storage<T> losses_;                        // of the step, batch by batch
 };
 
 }  // namespace ramoe

@@ -1,4 +1,4 @@
-// Chapter 6.3a - added tokens: strings cut out of the text before any merge
+// Chapter 6.3 - added tokens: strings cut out of the text before any merge
 //
 // As in the PyPI package `tokenizers`: of the tokens that start at the leftmost place the longest
 // wins; a match is then either taken or passed over whole, never replaced by a shorter one.

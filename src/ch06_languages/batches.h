@@ -1,4 +1,4 @@
-// Chapter 6.13 - from documents to batches, with little padding
+// Chapter 6.11 - from documents to batches, with little padding
 //
 // The documents of eight steps are drawn together, sorted by length and cut into eight batches,
 // which are then shuffled: rows of a batch have similar lengths, so little padding is computed. The

@@ -1,4 +1,4 @@
-// Chapter 6.10 - the corpus: which item is seen where
+// Chapter 6.8 - the corpus: which item is seen where
 //
 // The ids of each task are dealt by seed into four splits: base (pre-training), adapt_train and
 // adapt_valid (parallel examples for stages 1 to 3) and test. Adapt and test are exchangeable

@@ -1,4 +1,4 @@
-// Chapter 6.11 - the pre-training mixture: document i as a pure function of (seed, i)
+// Chapter 6.9 - the pre-training mixture: document i as a pure function of (seed, i)
 //
 //   qa       a question and its answer in one language      Kenya : currency ? Kenyan Shilling
 //   lexicon  one concept in two languages, mostly English   Kenya = Kenia

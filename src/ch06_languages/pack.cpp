@@ -7,74 +7,46 @@
 #include "support/choices.h"
 #include "support/config.h"
 #include "support/error.h"
-#include "support/files.h"
+#include "support/json_place.h"
 #include "support/unicode.h"
 
 namespace ramoe {
 namespace {
 
-const std::string kAdvice = "; make the file again with data/make_packs.py.";
+constexpr const char* kAdvice = "; make the file again with data/make_packs.py.";
 
-/// Reads members of one JSON file; every error names the file and the key.
-class Reader {
- public:
-  explicit Reader(const std::string& path) : path_(path) {}
+using Place = JsonAt<Json>;
 
-  const Json& member(const Json& object, const std::string& key, const std::string& where) const {
-    const std::string full = where.empty() ? key : where + "/" + key;
-    check(object.is_object(), path_, ": ", where.empty() ? "the whole file" : where,
-          " should be an object {...}", kAdvice);
-    check(object.contains(key), path_, ": ", full, " is missing", kAdvice);
-    return object.at(key);
-  }
+/// A text that is not empty, in NFC.
+std::string text_at(const Place& at) {
+  const std::string text = at.text();
+  check(!normalise_answer(text).empty(), at.name(), " is empty", kAdvice);
+  check(to_nfc(text) == text, at.name(), " is not in Unicode form NFC", kAdvice);
+  return text;
+}
 
-  std::string text(const Json& object, const std::string& key, const std::string& where) const {
-    return as_text(member(object, key, where), where.empty() ? key : where + "/" + key);
-  }
+std::map<std::string, std::string> texts_at(const Place& at) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, member] : at.members()) texts[key] = text_at(member);
+  return texts;
+}
 
-  std::string as_text(const Json& value, const std::string& where) const {
-    check(value.is_string(), path_, ": ", where, " should be text, not ", value.type_name(),
-          kAdvice);
-    std::string text = value.get<std::string>();
-    check(!normalise_answer(text).empty(), path_, ": ", where, " is empty", kAdvice);
-    check(to_nfc(text) == text, path_, ": ", where, " is not in Unicode form NFC", kAdvice);
-    return text;
-  }
-
-  std::map<std::string, std::string> texts(const Json& object, const std::string& key) const {
-    const Json& entries = member(object, key, "");
-    check(entries.is_object(), path_, ": ", key, " should be an object {...}", kAdvice);
-    std::map<std::string, std::string> found;
-    for (const auto& [code, value] : entries.items())
-      found[code] = as_text(value, key + "/" + code);
-    return found;
-  }
-
- private:
-  const std::string& path_;
-};
-
-ListPattern read_list(const Reader& reader, const Json& file, const std::string& path) {
-  const Json& object = reader.member(file, "list", "");
+ListPattern read_list(const Place& list) {
   const auto pattern = [&](const char* key) {
-    const std::string text = reader.text(object, key, "list");
+    const std::string text = text_at(list[key]);
     const std::size_t first = text.find("{0}"), second = text.find("{1}");
-    check(first == 0 && second != std::string::npos && second + 3 == text.size() && second > 3,
-          path, ": list/", key, " = \"", text,
-          "\" should be {0}, a separator, {1}; such as \"{0}, {1}\"", kAdvice);
+    if (first != 0 || second == std::string::npos || second + 3 != text.size() || second == 3)
+      list[key].expected("{0}, a separator, {1}, such as \"{0}, {1}\"");
     return text;
   };
   return {pattern("2"), pattern("start"), pattern("middle"), pattern("end")};
 }
 
-std::map<std::string, std::string> read_numbers(const Reader& reader, const Json& file,
-                                                const std::string& path) {
-  const Json& words = reader.member(file, "numbers", "");
-  check(words.is_array() && words.size() == largest_number + 1, path,
-        ": numbers should be a list of the words for 0 to ", largest_number, kAdvice);
+std::map<std::string, std::string> read_numbers(const Place& words) {
+  if (words.list().size() != largest_number + 1)
+    words.expected("a list of the words for 0 to ", largest_number);
   std::map<std::string, std::string> numbers;
-  for (std::size_t i = 0; i < words.size(); ++i)
-    numbers[std::to_string(i)] = reader.as_text(words[i], cat("numbers/", i));
+  for (std::size_t i = 0; i < words.value.size(); ++i) numbers[cat(i)] = text_at(words[i]);
   return numbers;
 }
 
@@ -83,7 +55,7 @@ void check_distinct(const LanguagePack& pack) {
     std::map<std::string, std::string> key_of;
     for (const auto& [key, name] : names) {
       const auto [other, is_new] = key_of.emplace(normalise_answer(name), key);
-      check(is_new, pack.path, ": ", name_of(kind), "/", other->second, " and ", name_of(kind), "/",
+      check(is_new, pack.path, ": ", name_of(kind), ".", other->second, " and ", name_of(kind), ".",
             key, " have the same name \"", name, "\", which makes answers ambiguous; give one of ",
             "them another name in data/overrides.json and make the pack again.");
     }
@@ -116,7 +88,7 @@ std::string ListPattern::join(const std::vector<std::string>& items) const {
 const std::string& LanguagePack::name(Concept kind, const std::string& key) const {
   const auto& of_kind = names.at(kind);
   const auto found = of_kind.find(key);
-  check(found != of_kind.end(), path, ": ", name_of(kind), "/", key, " is missing", kAdvice);
+  check(found != of_kind.end(), path, ": ", name_of(kind), ".", key, " is missing", kAdvice);
   return found->second;
 }
 
@@ -158,20 +130,20 @@ std::vector<std::string> World::keys(Concept kind) const {
 LanguagePack load_pack(const std::string& path) {
   LanguagePack pack;
   pack.path = path;
-  const Json file = read_json(path);
-  const Reader reader(path);
   pack.checksum = checksum(read_file(path));
-  pack.code = reader.text(file, "code", "");
-  pack.english_name = reader.text(file, "english_name", "");
-  pack.own_name = reader.text(file, "own_name", "");
-  const Json& share = reader.member(file, "web_share", "");
-  check(share.is_number() && share.get<double>() > 0 && share.get<double>() <= 100, path,
-        ": web_share = ", share.dump(), " should be a percentage above 0", kAdvice);
-  pack.web_share = share.get<double>();
-  pack.list = read_list(reader, file, path);
-  for (const Concept kind : every<Concept>())
-    pack.names[kind] = kind == Concept::numbers ? read_numbers(reader, file, path)
-                                                : reader.texts(file, name_of(kind));
+  const Json file = read_json(path);
+  const Place at{path, "", file, kAdvice};
+  pack.code = text_at(at["code"]);
+  pack.english_name = text_at(at["english_name"]);
+  pack.own_name = text_at(at["own_name"]);
+  pack.web_share = at["web_share"].number();
+  if (!(pack.web_share > 0 && pack.web_share <= 100))
+    at["web_share"].expected("a percentage above 0");
+  pack.list = read_list(at["list"]);
+  for (const Concept kind : every<Concept>()) {
+    const Place names = at[name_of(kind)];
+    pack.names[kind] = kind == Concept::numbers ? read_numbers(names) : texts_at(names);
+  }
   check_distinct(pack);
   return pack;
 }
@@ -179,30 +151,23 @@ LanguagePack load_pack(const std::string& path) {
 World load_world(const std::string& path) {
   World world;
   world.path = path;
-  const Json file = read_json(path);
-  const Reader reader(path);
   world.checksum = checksum(read_file(path));
-  const Json& territories = reader.member(file, "territories", "");
-  check(territories.is_object() && !territories.empty(), path,
-        ": territories should be an object {code: facts} that is not empty", kAdvice);
-  for (const auto& [code, facts] : territories.items()) {
-    const std::string where = "territories/" + code;
-    Territory t;
-    t.subregion = reader.text(facts, "subregion", where);
-    if (facts.contains("currency")) t.currency = reader.text(facts, "currency", where);
-    if (facts.contains("language")) t.language = reader.text(facts, "language", where);
-    const Json& official = reader.member(facts, "official", where);
-    check(official.is_array(), path, ": ", where, "/official should be a list", kAdvice);
-    for (const Json& language : official)
-      t.official.push_back(reader.as_text(language, where + "/official"));
-    world.territories[code] = t;
+  const Json file = read_json(path);
+  const Place at{path, "", file, kAdvice}, territories = at["territories"];
+  if (territories.object().empty()) territories.expected("an object {code: facts}, not empty");
+  for (const auto& [code, facts] : territories.members()) {
+    Territory& t = world.territories[code];
+    t.subregion = text_at(facts["subregion"]);
+    if (facts.has("currency")) t.currency = text_at(facts["currency"]);
+    if (facts.has("language")) t.language = text_at(facts["language"]);
+    for (const Place& language : facts["official"].elements())
+      t.official.push_back(text_at(language));
   }
-  const Json& emoji = reader.member(file, "emoji", "");
-  check(emoji.is_object() && emoji.size() >= 8, path,
-        ": emoji should be an object {emoji: group} of at least 8", kAdvice);
-  for (const auto& [key, group] : emoji.items()) {
+  const Place emoji = at["emoji"];
+  if (emoji.object().size() < 8) emoji.expected("an object {emoji: group} of at least 8");
+  for (const auto& [key, group] : emoji.members()) {
     world.emoji.push_back(key);
-    world.emoji_group[key] = reader.as_text(group, "emoji/" + key);
+    world.emoji_group[key] = text_at(group);
   }
   return world;
 }

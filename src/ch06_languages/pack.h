@@ -1,4 +1,4 @@
-// Chapter 6.6 - language packs: the words of one language, and the facts of the world
+// Chapter 6.5 - language packs: the words of one language, and the facts of the world
 //
 // A pack (data/languages/<code>.json) holds what tasks are built from: number words 0..100, the
 // words for plus and minus, list patterns, and names of territories, subregions, currencies,

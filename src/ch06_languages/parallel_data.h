@@ -1,4 +1,4 @@
-// Chapter 6.8 - parallel data: what the stages of the method need, whatever it was made from
+// Chapter 6.7 - parallel data: what the stages of the method need, whatever it was made from
 //
 //   example   one item asked in one language: question, answer, how an output is read
 //   pair      the same item in English and in a target language

@@ -1,4 +1,4 @@
-// Chapter 6.2 - cutting text into pieces that byte-pair merges never cross
+// Chapter 6.1 - cutting text into pieces that byte-pair merges never cross
 //
 // A tokenizer.json names its cut by a regular expression. We know a few of these expressions by
 // heart and run a handwritten scanner for each; another one is an Error, never a guess.

@@ -1,4 +1,4 @@
-// Chapter 6.12 - prompts: from a question to what a model reads, and from its output to an answer
+// Chapter 6.10 - prompts: from a question to what a model reads, and from its output to an answer
 //
 //   [BOS] template with the question in it | prefix answer EOS
 //          <------------ prompt ---------->  <- what is learnt ->

@@ -3,7 +3,7 @@
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
 // L_align is the mean over the aligned examples of the whole step, however its rows are cut into
-// batches (chapter 5.10). Tests: tests/ch10_alignment/alignment_term_test.cpp
+// batches (chapter 5.3). Tests: tests/ch10_alignment/alignment_term_test.cpp
 #pragma once
 
 #include <map>

@@ -24,7 +24,7 @@ double mean_of_side(const std::vector<double>& by_layer, Zone zone, bool inside)
 std::vector<double> paired_differences(const std::vector<double>& a, const std::vector<double>& b) {
   check(!a.empty() && !b.empty() && (a.size() == b.size() || a.size() == 1 || b.size() == 1),
         "the differences of ", a.size(), " and ", b.size(),
-        " values; wanted one of each for every seed.");
+        " values; expected one of each for every seed.");
   if (a.size() == 1) return {a[0] - mean(b)};
   std::vector<double> differences(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - (b.size() == 1 ? b[0] : b[i]);

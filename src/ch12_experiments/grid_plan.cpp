@@ -4,97 +4,64 @@
 #include <set>
 
 #include "ch12_experiments/grid.h"
-#include "support/config.h"
-#include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 namespace {
 
-/// A member of an object by type, with errors that name the source.
-class Reader {
- public:
-  Reader(const Json& object, std::string where, const std::vector<std::string>& known)
-      : object_(object), where_(std::move(where)) {
-    check(object.is_object(), where_, ": expected an object, found ", excerpt(object), ".");
-    for (const auto& [key, value] : object.items()) {
-      if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-      const std::string nearest = nearest_word(key, known);
-      fail(where_, ": the key \"", key, "\" is unknown",
-           nearest.empty() ? "." : "; did you mean \"" + nearest + "\"?");
-    }
-  }
+using Place = JsonAt<Json>;
 
-  bool has(const char* key) const { return object_.contains(key); }
-  template <class Value>
-  Value get(const char* key) const {
-    check(has(key), where_, ": the key \"", key, "\" is missing.");
-    try {
-      return object_[key].get<Value>();
-    } catch (const Json::exception&) {
-      fail(where_, ": ", key, " = ", excerpt(object_[key]), " is not what belongs there.");
-    }
-  }
-  int count(const char* key, int least) const {
-    const int value = get<int>(key);
-    check(object_[key].is_number_integer() && value >= least && value < kSearchSeed, where_, ": ",
-          key, " = ", excerpt(object_[key]), "; expected a whole number from ", least, " to ",
-          kSearchSeed - 1, ".");
-    return value;
-  }
-  /// Ascending, above 0, each once.
-  std::vector<double> numbers(const char* key) const {
-    auto values = get<std::vector<double>>(key);
-    check(!values.empty(), where_, ": ", key, " is empty.");
-    for (std::size_t i = 0; i < values.size(); ++i)
-      check(std::isfinite(values[i]) && values[i] > 0 && (i == 0 || values[i - 1] < values[i]),
-            where_, ": ", key, " = ", excerpt(object_[key]),
-            "; expected rising numbers above 0, each once.");
-    return values;
-  }
-  /// Names that may stand in a path, each once.
-  std::vector<std::string> names(const char* key) const {
-    const auto values = get<std::vector<std::string>>(key);
-    check(!values.empty(), where_, ": ", key, " is empty.");
-    std::set<std::string> seen;
-    for (const std::string& name : values) {
-      check_name(name, key);
-      check(seen.insert(name).second, where_, ": ", key, " names \"", name, "\" twice.");
-    }
-    return values;
-  }
-  void check_name(const std::string& name, const char* key) const {
-    check(!name.empty() && name[0] != '.' &&
-              name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789_-+=.") == std::string::npos,
-          where_, ": ", key, " \"", name,
-          "\" cannot be part of a file's name; expected letters, digits and _-+=.");
-  }
-  const std::string& where() const { return where_; }
+/// A name that may stand in a path.
+std::string name_at(const Place& at) {
+  const std::string name = at.text();
+  if (name.empty() || name[0] == '.' ||
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                             "0123456789_-+=.") != std::string::npos)
+    at.expected("letters, digits and _-+=., since it is part of a file's name");
+  return name;
+}
 
- private:
-  const Json& object_;
-  std::string where_;
-};
+/// Names, each once.
+std::vector<std::string> names_at(const Place& list) {
+  std::vector<std::string> names;
+  for (const Place& at : list.elements()) {
+    names.push_back(name_at(at));
+    if (std::count(names.begin(), names.end(), names.back()) > 1) at.wrong("it is there twice");
+  }
+  if (names.empty()) list.expected("at least one name");
+  return names;
+}
 
-GridVariant read_variant(const Json& json, const std::string& where) {
-  const Reader r(json, where, {"name", "group", "method", "like", "keys", "learning_rate"});
+/// Rising numbers above 0.
+std::vector<double> numbers_at(const Place& list) {
+  std::vector<double> numbers;
+  for (const Place& at : list.elements()) {
+    const double before = numbers.empty() ? 0 : numbers.back();
+    numbers.push_back(at.number());
+    if (!std::isfinite(numbers.back()) || numbers.back() <= before)
+      at.expected("rising numbers above 0, each once");
+  }
+  if (numbers.empty()) list.expected("at least one number");
+  return numbers;
+}
+
+GridVariant read_variant(const Place& at) {
+  at.only({"name", "group", "method", "like", "keys", "learning_rate"});
   GridVariant v;
-  v.name = r.get<std::string>("name");
-  r.check_name(v.name, "name");
-  check(v.name != "base" && !v.name.starts_with("steer-"), where, ": the name \"", v.name,
-        "\" is that of records which every plan has; choose another.");
-  v.method = r.get<std::string>("method");
-  if (r.has("group")) v.group = r.get<std::string>("group");
-  if (r.has("like")) v.like = r.get<std::string>("like");
-  if (r.has("keys")) v.keys = r.get<Json>("keys");
-  check(v.keys.is_object(), where, ": keys must be an object of fine-tuning keys.");
-  if (r.has("learning_rate")) v.learning_rate = r.get<Json>("learning_rate");
+  v.name = name_at(at["name"]);
+  if (v.name == "base" || v.name.starts_with("steer-"))
+    at["name"].wrong("that is the name of records which every plan has; choose another");
+  v.method = at["method"].text();
+  if (at.has("group")) v.group = at["group"].text();
+  if (at.has("like")) v.like = at["like"].text();
+  if (at.has("keys")) v.keys = at["keys"].object();
+  if (!at.has("learning_rate")) return v;
+  v.learning_rate = at["learning_rate"].value;
   const auto is_rate = [](const Json& j) { return j.is_number() && j.get<double>() > 0; };
-  bool valid = v.learning_rate.is_null() || is_rate(v.learning_rate);
-  if (v.learning_rate.is_object())
-    valid = std::all_of(v.learning_rate.begin(), v.learning_rate.end(), is_rate);
-  check(valid, where, ": learning_rate = ", excerpt(v.learning_rate),
-        "; expected a number above 0, or one for each \"model/task\".");
+  const bool valid = v.learning_rate.is_object()
+                         ? std::all_of(v.learning_rate.begin(), v.learning_rate.end(), is_rate)
+                         : v.learning_rate.is_null() || is_rate(v.learning_rate);
+  if (!valid) at["learning_rate"].expected("a number above 0, or one for each \"model/task\"");
   return v;
 }
 
@@ -130,49 +97,42 @@ void check_rates(const GridPlan& plan, GridVariant& variant, const std::string& 
 }  // namespace
 
 GridPlan grid_plan(const Json& json, const std::string& where) {
-  const Reader r(json, where,
-                 {"models", "tasks", "languages", "seeds", "first_seed", "keys", "search",
-                  "steering", "variants"});
+  const Place at{where, "", json};
+  at.only({"models", "tasks", "languages", "seeds", "first_seed", "keys", "search", "steering",
+           "variants"});
   GridPlan plan;
-  const Json models = r.get<Json>("models");
-  check(models.is_object() && !models.empty(), where,
-        ": models must be an object of name: run folder of a base model.");
-  for (const auto& [name, folder] : models.items()) {
-    check(folder.is_string(), where, ": models: ", name, " = ", excerpt(folder),
-          "; expected the run folder of a base model.");
-    r.check_name(name, "models");
-    plan.models.push_back(name);
-    plan.model_runs[name] = folder.get<std::string>();
+  for (const auto& [name, folder] : at["models"].members()) {
+    if (!folder.value.is_string()) folder.expected("the run folder of a base model");
+    const Json as_text = name;
+    plan.models.push_back(name_at({where, "models", as_text}));
+    plan.model_runs[name] = folder.text();
   }
-  plan.tasks = r.names("tasks");
-  plan.languages = r.names("languages");
-  plan.seeds = r.count("seeds", 1);
-  if (r.has("first_seed")) plan.first_seed = r.count("first_seed", 1);
+  if (plan.models.empty()) at["models"].expected("an object {name: run folder of a base model}");
+  plan.tasks = names_at(at["tasks"]);
+  plan.languages = names_at(at["languages"]);
+  plan.seeds = at["seeds"].whole(1, kSearchSeed - 1);
+  if (at.has("first_seed")) plan.first_seed = at["first_seed"].whole(1, kSearchSeed - 1);
   check(plan.last_seed() < kSearchSeed, where, ": the seeds from ", plan.first_seed, " to ",
         plan.last_seed(), " reach those of the search, which begin at ", kSearchSeed, ".");
-  if (r.has("keys")) plan.keys = r.get<Json>("keys");
-  check(plan.keys.is_object(), where, ": keys must be an object of fine-tuning keys.");
-  if (r.has("search")) {
-    const Json object = r.get<Json>("search");
-    const Reader search(object, where + ": search", {"learning_rates", "seeds"});
-    plan.rates = search.numbers("learning_rates");
-    plan.search_seeds = search.count("seeds", 1);
+  if (at.has("keys")) plan.keys = at["keys"].object();
+  if (at.has("search")) {
+    at["search"].only({"learning_rates", "seeds"});
+    plan.rates = numbers_at(at["search"]["learning_rates"]);
+    plan.search_seeds = at["search"]["seeds"].whole(1, kSearchSeed - 1);
   }
-  if (r.has("steering")) {
-    const Json object = r.get<Json>("steering");
-    const Reader steering(object, where + ": steering", {"strengths"});
-    plan.strengths = steering.numbers("strengths");
+  if (at.has("steering")) {
+    at["steering"].only({"strengths"});
+    plan.strengths = numbers_at(at["steering"]["strengths"]);
     check(plan.search_seeds > 0, where,
           ": the strength of steering is chosen in the search, and the plan has none.");
   }
-  const Json variants = r.get<Json>("variants");
-  check(variants.is_array() && !variants.empty(), where, ": variants must be a list of variants.");
   std::set<std::string> names;
-  for (std::size_t i = 0; i < variants.size(); ++i) {
-    plan.variants.push_back(read_variant(variants[i], cat(where, ": variant ", i + 1)));
+  for (const Place& variant : at["variants"].elements()) {
+    plan.variants.push_back(read_variant(variant));
     check(names.insert(plan.variants.back().name).second, where, ": two variants are named \"",
           plan.variants.back().name, "\".");
   }
+  if (names.empty()) at["variants"].expected("at least one variant");
   for (GridVariant& variant : plan.variants)
     check_rates(plan, variant, where + ": variant " + variant.name);
   return plan;

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "support/error.h"
-#include "support/json.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 namespace {
@@ -13,89 +13,58 @@ constexpr const char* collect_again =
     "; restore the file, or collect the grid again with `ramoe experiment PLAN --run=FOLDER "
     "--collect=FOLDER`.";
 
+using Place = JsonAt<Json>;
+
 /// The facts that are read here and by those who show them.
 void check_collected_facts(const Json& facts, const std::string& where) {
-  for (const char* key : {"plan", "build", "data", "bases", "stages", "cost"})
-    check(facts.is_object() && facts.contains(key) && facts[key].is_object(), where,
-          ": the facts have no object \"", key, "\"", collect_again);
-  for (const char* key : {"chosen", "chosen_strengths"})
-    check(facts.contains(key) && facts[key].is_array(), where, ": the facts have no list \"", key,
-          "\"", collect_again);
-  check(facts.contains("code") && facts["code"].is_string(), where,
-        ": the facts have no text \"code\"", collect_again);
-  check(facts.contains("finished") && facts["finished"].is_boolean(), where,
-        ": the facts do not say whether the grid is \"finished\"", collect_again);
+  const Place at{where, "", facts, collect_again};
+  for (const char* key : {"plan", "build", "data", "bases", "stages", "cost"}) at[key].object();
+  for (const char* key : {"chosen", "chosen_strengths"}) at[key].list();
+  at["code"].text();
+  at["finished"].flag();
 }
 
-/// One record, and what an error calls it.
-class RecordShape {
- public:
-  RecordShape(const Json& record, const std::string& where) : record_(record), where_(where) {
-    where_ += ": the record " + (record.is_object() && record.contains("id") ? excerpt(record["id"])
-                                                                             : excerpt(record));
-    for (const char* key : {"id", "part", "model", "task", "lang", "variant"})
-      wants(record.is_object() && record.contains(key) && record[key].is_string(), key, "a text");
-  }
+void check_share(const Place& at) {
+  if (!(at.number() >= 0 && at.number() <= 1)) at.expected("a share from 0 to 1");
+}
 
-  /// What docs/grid.md promises of a record of its part.
-  void check_all() const {
-    const std::string part = text("part");
-    check(part == "base" || part == "search" || part == "main" || part == "steering", where_,
-          " is of the part \"", part, "\"; wanted base, search, main or steering", collect_again);
-    check_id(part);
-    share(record_, "valid", "accuracy");
-    if (part == "search") return;
-    share(record_, "test", "accuracy");
-    count("test", "n");
-    count("test", "n_english");
-    if (record_["test"]["n_english"] > 0) share(record_, "test", "given_english");
-    if (part == "main") {
-      wants(number(record_, "learning_rate"), "learning_rate", "a number");
-      wants(whole(record_, "examples") && whole(record_, "ci"), "examples and ci", "counts");
-    }
-    if (part == "base") share(record_, "english", "accuracy");
-    if (part != "steering")
-      for (const char* key : {"divergence", "mass"}) layers(key);
-  }
+/// The id says the same as the members.
+void check_id(const Place& at) {
+  const std::string start = at["model"].text() + "/" + at["task"].text() + "/" + at["lang"].text() +
+                            "/" + at["variant"].text();
+  const std::string id = at["id"].text(), seed = at.has("seed") ? "/" + at["seed"].shown() : "";
+  const bool same =
+      at["part"].text() == "search" ? id.starts_with(start + "/") : id == start + seed;
+  check(same, at.name(), " is of ", start, seed, " by its members", collect_again);
+}
 
- private:
-  std::string text(const char* key) const { return record_[key].get<std::string>(); }
-  void wants(bool valid, const std::string& key, const char* wanted) const {
-    check(valid, where_, " lacks ", key, ", ", wanted, collect_again);
+/// What docs/grid.md promises of a record of its part.
+void check_record(const Json& record, const std::string& where) {
+  const std::string name =
+      where + ": the record " +
+      (record.is_object() && record.contains("id") ? excerpt(record["id"]) : excerpt(record));
+  const Place at{name, "", record, collect_again};
+  const std::string part = at["part"].text();
+  if (part != "base" && part != "search" && part != "main" && part != "steering")
+    at["part"].expected("base, search, main or steering");
+  check_id(at);
+  check_share(at["valid"]["accuracy"]);
+  if (part == "search") return;
+  check_share(at["test"]["accuracy"]);
+  at["test"]["n"].whole(0);
+  if (at["test"]["n_english"].whole(0) > 0) check_share(at["test"]["given_english"]);
+  if (part == "main") {
+    at["learning_rate"].number();
+    at["examples"].whole(0);
+    at["ci"].whole(0);
   }
-  static bool number(const Json& object, const char* key) {
-    return object.is_object() && object.contains(key) && object[key].is_number();
+  if (part == "base") check_share(at["english"]["accuracy"]);
+  if (part == "steering") return;
+  for (const char* key : {"divergence", "mass"}) {
+    if (at[key].list().empty()) at[key].expected("a number for each layer");
+    for (const Place& layer : at[key].elements()) layer.number();
   }
-  static bool whole(const Json& object, const char* key) {
-    return number(object, key) && object[key].is_number_integer() && object[key] >= 0;
-  }
-  void share(const Json& record, const char* object, const char* key) const {
-    wants(record.contains(object) && number(record[object], key) && record[object][key] >= 0 &&
-              record[object][key] <= 1,
-          cat(object, ".", key), "a share from 0 to 1");
-  }
-  void count(const char* object, const char* key) const {
-    wants(whole(record_[object], key), cat(object, ".", key), "a count");
-  }
-  void layers(const char* key) const {
-    wants(record_.contains(key) && record_[key].is_array() && !record_[key].empty() &&
-              std::all_of(record_[key].begin(), record_[key].end(),
-                          [](const Json& value) { return value.is_number(); }),
-          key, "a number for each layer");
-  }
-  /// The id says the same as the members.
-  void check_id(const std::string& part) const {
-    const std::string start =
-        text("model") + "/" + text("task") + "/" + text("lang") + "/" + text("variant");
-    const std::string id = text("id");
-    const std::string seed = record_.contains("seed") ? "/" + record_["seed"].dump() : "";
-    const bool same = part == "search" ? id.starts_with(start + "/") : id == start + seed;
-    check(same, where_, " is of ", start, seed, " by its members", collect_again);
-  }
-
-  const Json& record_;
-  std::string where_;
-};
+}
 
 }  // namespace
 
@@ -104,7 +73,7 @@ GridResults::GridResults(Json facts, std::vector<Json> records, std::string wher
   check_collected_facts(facts_, where_);
   plan_ = grid_plan(facts_["plan"], where_ + ": plan");
   for (Json& record : records) {
-    RecordShape(record, where_).check_all();
+    check_record(record, where_);
     const std::string id = record["id"].get<std::string>();
     check(records_.emplace(id, std::move(record)).second, where_, ": the record ", id,
           " stands there a second time", collect_again);

@@ -101,7 +101,7 @@ void Manuscript::item(const Sentence& sentence) {
 void Manuscript::add_table(What what, const TextTable& table) {
   for (const auto& row : table.rows)
     check(row.size() == table.head.size(), "table \"", table.caption, "\": a row of ", row.size(),
-          " cells; wanted ", table.head.size(), ".");
+          " cells; expected ", table.head.size(), ".");
   check(table.anchors.empty() || table.anchors.size() == table.rows.size(), "table \"",
         table.caption, "\": ", table.anchors.size(), " links for ", table.rows.size(), " rows.");
   if (table.rows.empty()) return;

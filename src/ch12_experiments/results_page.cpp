@@ -140,7 +140,7 @@ void add_routing_view(Manuscript& page, const ResultsInput& input) {
        "before and after RA-MoE. By layer (one pair illustrates and proves nothing):"});
   for (const RoutingResults& r : traced.routing) {
     TextTable table{cat(traced.name(r.lang), ", ", r.task, ": \"", r.before.question,
-                        "\"; wanted \"", r.before.answer, "\", base model \"", r.before.output,
+                        "\"; expected \"", r.before.answer, "\", base model \"", r.before.output,
                         "\", after ", method_label(r.method), " \"", r.after.output, "\""),
                     {"Layer", "Divergence before", "after", "Mass English", "before", "after"},
                     {}};
@@ -321,7 +321,8 @@ ResultsInput results_input(GridResults grid, std::optional<GridResults> ablation
   if (mixture) {
     for (const std::string& model : mixture->plan().models)
       check(std::isfinite(mixture_exponent(model)), mixture->where(), ": a base model is called \"",
-            model, "\"; wanted names of the form exponent=0.3, after the exponent of the mixture.");
+            model,
+            "\"; expected names of the form exponent=0.3, after the exponent of the mixture.");
     input.mixture = gather_evidence(*mixture);
   }
   input.mixture_grid = std::move(mixture);

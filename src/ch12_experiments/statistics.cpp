@@ -22,13 +22,13 @@ constexpr std::uint64_t mean_stream = 1201, grand_stream = 1202, correlation_str
 void check_finite(const std::vector<double>& values, const char* what) {
   for (std::size_t i = 0; i < values.size(); ++i)
     check(std::isfinite(values[i]), what, ": value ", i, " is ", values[i],
-          "; wanted finite numbers. Leave out what was not measured.");
+          "; expected finite numbers. Leave out what was not measured.");
 }
 
 void check_config(const BootstrapConfig& config) {
   check(config.resamples >= 1 && config.level > 0 && config.level < 1, "bootstrap with ",
         config.resamples, " resamples and level ", config.level,
-        "; wanted at least 1 resample and a level between 0 and 1.");
+        "; expected at least 1 resample and a level between 0 and 1.");
 }
 
 std::size_t draw(Random& random, std::size_t count) {
@@ -97,7 +97,7 @@ double sample_deviation(const std::vector<double>& values) {
 }
 
 double quantile(std::vector<double> values, double p) {
-  check(p >= 0 && p <= 1, "quantile ", p, "; wanted a share from 0 to 1.");
+  check(p >= 0 && p <= 1, "quantile ", p, "; expected a share from 0 to 1.");
   if (values.empty()) return nan;
   std::sort(values.begin(), values.end());
   const double position = p * static_cast<double>(values.size() - 1);
@@ -108,7 +108,7 @@ double quantile(std::vector<double> values, double p) {
 
 double student_quantile(double p, double degrees) {
   check(p > 0 && p < 1 && degrees >= 1, "quantile ", p, " of Student's t with ", degrees,
-        " degrees of freedom; wanted a share between 0 and 1, and at least 1 degree.");
+        " degrees of freedom; expected a share between 0 and 1, and at least 1 degree.");
   if (p < 0.5) return -student_quantile(1 - p, degrees);
   if (p == 0.5) return 0;
   // P(T > t) = I_x(v/2, 1/2) / 2 with x = v/(v+t^2): falling in t, so halve the bracket.
@@ -126,7 +126,7 @@ double student_quantile(double p, double degrees) {
 }
 
 Interval student_interval(const std::vector<double>& values, double level) {
-  check(level > 0 && level < 1, "interval of level ", level, "; wanted between 0 and 1.");
+  check(level > 0 && level < 1, "interval of level ", level, "; expected between 0 and 1.");
   check_finite(values, "Student's interval");
   if (all_same(values)) return unknown_interval();
   const double n = static_cast<double>(values.size());
@@ -152,7 +152,7 @@ Interval bootstrap_interval(const std::vector<double>& values, const BootstrapCo
 Interval paired_bootstrap_interval(const std::vector<double>& a, const std::vector<double>& b,
                                    const BootstrapConfig& config) {
   check(a.size() == b.size(), "paired bootstrap of ", a.size(), " and ", b.size(),
-        " values; wanted one of each for every pair.");
+        " values; expected one of each for every pair.");
   std::vector<double> differences(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - b[i];
   return bootstrap_interval(differences, config);
@@ -228,7 +228,7 @@ std::vector<double> holm_adjusted(const std::vector<double>& p) {
 
 std::vector<double> centred(const std::vector<double>& values, const std::vector<int>& groups) {
   check(values.size() == groups.size(), "centring of ", values.size(), " values in groups of ",
-        groups.size(), "; wanted the group of each.");
+        groups.size(), "; expected the group of each.");
   struct Group {
     double sum = 0, low = 0, high = 0;
     int count = 0;
@@ -298,7 +298,7 @@ void check_sides(const Values& x, const Values& y, const std::vector<int>& group
   check_finite(y, "correlation, second side");
   check(x.size() == y.size() && (groups.empty() || groups.size() == x.size()), "correlation of ",
         x.size(), " with ", y.size(), " values in groups of ", groups.size(),
-        "; wanted as many of each.");
+        "; expected as many of each.");
 }
 
 }  // namespace

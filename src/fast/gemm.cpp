@@ -1,3 +1,4 @@
+// The matrix product for float on one thread: blocks of K, groups of columns, rows, panels, tiles.
 #include "ch01_tensor/gemm.h"
 
 #include <algorithm>
@@ -274,6 +275,7 @@ const char* gemm_isa() {
   return gemm_kernels().front().name;
 }
 
+template <>
 void gemm_serial(const Gemm<float>& g, Triangle triangle) {
   check_product(g);
   if (g.precision == Precision::bf16) {

@@ -1,4 +1,4 @@
-// Chapter 1.5 - the matrix product in bf16: inputs rounded to 8 bits of mantissa, sums in fp32
+// Fast - the matrix product in bf16: inputs rounded to 8 bits of mantissa, sums in fp32
 //
 //   C (M,N) += r(A) r(B)      r(x) = x rounded to bf16, to nearest, ties to even
 //

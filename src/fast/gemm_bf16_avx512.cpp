@@ -1,4 +1,4 @@
-// The bf16 product of gemm_bf16.h with the instructions of AVX512-BF16.
+// Fast - the bf16 product of gemm_bf16.h with the instructions of AVX512-BF16.
 //
 //   A, B (fp32) --round, pair--> packed words --tile--> C (fp32)
 //

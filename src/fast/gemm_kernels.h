@@ -1,4 +1,12 @@
-// Chapter 1.5 - the kernels under the fast matrix product
+// Fast - the kernels under the fast matrix product
+//
+// What makes it fast, in the order of the gain (`ramoe bench --only=ideas`, one thread of a Zen 5
+// core, recorded in docs/speed.md; other trials in docs/log.md):
+//
+//   tiles of C in registers, so that each value read is used often     17 times the three loops
+//   vectors of 8 with fused multiply-add instead of 4 (AVX2)           2.8 times that
+//   vectors of 16 (AVX-512); on Zen 4, which halves them, only 1.06    1.9 times AVX2
+//   inputs in bf16, two products an instruction (gemm_bf16.h)          1.9 times the best fp32
 //
 // A kernel table holds, for one instruction set, the register tiles and the copies that feed them.
 // What drives them, gemm.cpp on one thread and gemm_threads.cpp on several, is ordinary code; only

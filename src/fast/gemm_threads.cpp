@@ -1,4 +1,4 @@
-// Chapter 1.5 - the matrix product on several threads. Declared in gemm.h.
+// Fast - the matrix product for float on several threads.
 //
 // A product is cut into blocks of C, which changes no bits: each element's sum over K stays with
 // one thread. The gradient of a weight is another matter. Its C is small and its K long, all tokens
@@ -107,6 +107,7 @@ void multiply_split(const Gemm<float>& g, int threads) {
 
 }  // namespace
 
+template <>
 void gemm(const Gemm<float>& g) {
   const int threads = threads_in_force();
   const double work = work_of(g);
@@ -118,7 +119,7 @@ void gemm(const Gemm<float>& g) {
 }
 
 template <>
-void gemm_grouped<float>(const Gemm<float>* products, int count) {
+void gemm_grouped(const Gemm<float>* products, int count) {
   double work = 0.0;
   for (int p = 0; p < count; ++p) {
     check_product(products[p]);
@@ -144,11 +145,6 @@ void gemm_grouped<float>(const Gemm<float>* products, int count) {
     const auto p = after - first.begin() - 1;
     multiply_block(products[p], cut(products[p], per_block), block - *(after - 1));
   });
-}
-
-template <>
-void gemm_grouped<double>(const Gemm<double>* products, int count) {
-  for (int p = 0; p < count; ++p) gemm_plain(products[p]);
 }
 
 }  // namespace ramoe

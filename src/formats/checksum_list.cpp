@@ -36,7 +36,7 @@ void check_checksum_list(const std::string& folder) {
     const std::string digits = line.substr(0, 64), rest = line.size() > 66 ? line.substr(66) : "";
     check(digits.find_first_not_of("0123456789abcdef") == std::string::npos && !rest.empty() &&
               line[64] == ' ' && (line[65] == ' ' || line[65] == '*'),
-          list, ", line ", number, ": wanted 64 hexadecimal digits, two spaces and a file, as ",
+          list, ", line ", number, ": expected 64 hexadecimal digits, two spaces and a file, as ",
           "sha256sum writes them; restore or remove checksums.txt.");
     const std::string path = folder + "/" + rest;
     if (!fs::exists(path)) {

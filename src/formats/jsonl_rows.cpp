@@ -4,10 +4,7 @@
 #include <functional>
 #include <set>
 
-#include "support/config.h"
-#include "support/error.h"
-#include "support/files.h"
-#include "support/json.h"
+#include "support/json_place.h"
 #include "support/stop.h"
 #include "support/unicode.h"
 
@@ -30,9 +27,7 @@ class Row {
       return true;
     };
     object_ = parse_json(line, path, number, watch_keys);
-    check(object_.is_object(), where_, ": a JSON object was wanted, such as {\"id\": ...}.");
-    for (const auto& [key, value] : object_.items())
-      if (std::find(keys.begin(), keys.end(), key) == keys.end()) unknown(key, keys);
+    at_.only(keys);
   }
 
   const std::string& where() const { return where_; }
@@ -40,15 +35,10 @@ class Row {
 
   /// A text that is not empty or blank.
   std::string text(const std::string& key) const {
-    check(has(key), where_, ": the key \"", key, "\" is missing.");
-    const Json& value = object_[key];
-    check(value.is_string(), where_, ": \"", key, "\" is ",
-          value.is_structured() ? value.type_name() : value.dump(),
-          "; a text was wanted, in quotation marks.");
-    const auto text = value.get<std::string>();
-    check(text.find('\0') == std::string::npos, where_, ": \"", key,
-          "\" holds the character U+0000; the file is damaged. Make it again.");
-    check(!normalise_answer(text).empty(), where_, ": \"", key, "\" is empty.");
+    const std::string text = at_[key].text();
+    check(text.find('\0') == std::string::npos, at_[key].name(),
+          " holds the character U+0000; the file is damaged. Make it again.");
+    check(!normalise_answer(text).empty(), at_[key].name(), " is empty.");
     return text;
   }
 
@@ -56,8 +46,9 @@ class Row {
   std::string name(const std::string& key) const {
     const std::string name = text(key);
     for (const char c : name)
-      check(std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.', where_,
-            ": \"", key, "\" = \"", name, "\" may hold only letters, digits and _ - . (ASCII).");
+      check(std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.',
+            at_[key].name(), " = \"", name,
+            "\"; it may hold only letters, digits and _ - . (ASCII).");
     return name;
   }
 
@@ -68,7 +59,7 @@ class Row {
       return from_name<Enum>(text(key), key);
     } catch (const Error& error) {
       const std::string what = error.what();
-      fail(what.starts_with(where_) ? "" : where_ + ": \"" + key + "\": ", what);
+      fail(what.starts_with(where_) ? "" : at_[key].name() + ": ", what);
     }
   }
 
@@ -82,16 +73,9 @@ class Row {
     }
   }
 
-  [[noreturn]] void unknown(const std::string& key, const std::vector<std::string>& keys) const {
-    const std::string nearest = nearest_word(key, keys);
-    std::string list;
-    for (const std::string& known : keys) list += (list.empty() ? "" : ", ") + known;
-    fail(where_, ": the key \"", key, "\" is unknown",
-         nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?", " There are ", list, ".");
-  }
-
   std::string where_;
   Json object_;
+  const JsonAt<Json> at_{where_, "", object_};
 };
 
 void each_row(const std::string& path, const std::vector<std::string>& keys,
@@ -128,7 +112,7 @@ std::vector<ItemRow> read_item_rows(const std::string& path, Extractor extractor
     e.is_same = answer_rule(item.extractor);
     if (row.has("split")) item.split = row.choice<Split>("split");
     check(item.split != Split::base, row.where(),
-          ": \"split\" = \"base\" is pre-training's; wanted adapt_train, adapt_valid or test.");
+          ": \"split\" = \"base\" is pre-training's; expected adapt_train, adapt_valid or test.");
     check(!readings(item.extractor, e.lang, e.answer).empty(), row.where(), ": \"answer\" = \"",
           e.answer, "\" cannot be read by its extractor ", name_of(item.extractor),
           item.extractor == Extractor::last_number

@@ -1,4 +1,4 @@
-// Chapter 4.3a - config.json is an open format: what is done with a key that is no size of a model
+// Formats - config.json is an open format: what is done with a key that is no size of a model
 //
 //   fixed     another value would compute something else: refused, naming the values accepted
 //   passive   known to change nothing that is computed here: passed over

@@ -46,9 +46,9 @@ class Reader {
     FieldList fields = fields_of(config_);
     for (const Field& field : fields.fields()) read_.push_back(field.key);
     for (const auto& [key, value] : json_.items()) take(key, value);
-    check(known_.contains("num_experts"), where_, ": num_experts is null; wanted a number.");
+    check(known_.contains("num_experts"), where_, ": num_experts is null; expected a number.");
     check(known_.contains("rope_theta") || !json_.contains("rope_theta"), where_,
-          ": rope_theta is null; wanted a number of at least 1.");
+          ": rope_theta is null; expected a number of at least 1.");
     if (!known_.contains("num_key_value_heads"))
       known_["num_key_value_heads"] = json_["num_attention_heads"];
     fields.read_json(known_, where_);
@@ -113,7 +113,7 @@ class Reader {
 
   void take_field(const std::string& key, const Json& value) {
     check(key != "clip_qkv" || olmoe(), where_, ": clip_qkv = ", shown(value),
-          ": only olmoe clips; wanted null.");
+          ": only olmoe clips; expected null.");
     if (std::find(read_.begin(), read_.end(), key) != read_.end()) {
       known_[key] = value;
       return;
@@ -142,7 +142,7 @@ class Reader {
   void take_rope(const std::string& key, const Json& value) {
     if (value.is_null()) return;
     check(value.is_object(), where_, ": ", key, " = ", shown(value),
-          " is no object; wanted {\"rope_type\": \"default\", \"rope_theta\": 10000.0}.");
+          " is no object; expected {\"rope_type\": \"default\", \"rope_theta\": 10000.0}.");
     for (const auto& [part, setting] : value.items()) {
       const std::string full = key + "." + part;
       if (part == "rope_theta")
@@ -176,10 +176,10 @@ class Reader {
       known_[key] = value.is_array() ? value[0] : value;
     if (!value.is_array() || value.size() < 2) return;
     check(key != "bos_token_id", where_, ": bos_token_id = ", shown(value),
-          " is a list; wanted null or the one token that opens a text.");
+          " is a list; expected null or the one token that opens a text.");
     for (const Json& id : value) {
       check(id.is_number_integer() && id >= Json(0) && id < Json(1 << 24), where_, ": ", key, " = ",
-            shown(value), " does not fit; wanted a token's id or a list of ids.");
+            shown(value), " does not fit; expected a token's id or a list of ids.");
       std::vector<int>& more = config_.more_eos;
       if (key == "eos_token_id" && id != value[0] &&
           std::find(more.begin(), more.end(), id.get<int>()) == more.end())
@@ -199,7 +199,7 @@ class Reader {
   void check_zeros() const {
     const auto no_zero = [&](bool looked_at, const char* key, const char* wanted) {
       check(!looked_at || json_.value(key, Json()) != Json(0), where_, ": ", key,
-            " = 0 does not fit; wanted ", wanted, ".");
+            " = 0 does not fit; expected ", wanted, ".");
     };
     no_zero(olmoe(), "clip_qkv",
             "null for no limit, or a number above 0: 0 would make every query, key and value 0");
@@ -222,7 +222,7 @@ class Reader {
           ": sliding_window = ", shown(window), " with use_sliding_window = ", shown(use),
           " is not supported: attention here sees the whole sequence, up to "
           "max_position_embeddings = ",
-          config_.max_position_embeddings, ". Wanted null.");
+          config_.max_position_embeddings, ". Expected null.");
   }
 
   /// The newer way to say which layers have experts; it must say the same.

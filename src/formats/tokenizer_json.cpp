@@ -59,7 +59,7 @@ void make_room(const JsonPlace& vocab, const JsonPlace& added, TokenizerParts& p
   const std::size_t count = vocab.object().size() + added.list().size();
   std::size_t rows = 0;
   const auto note = [&](const JsonPlace& at) {
-    const auto id = static_cast<std::size_t>(at.id());
+    const auto id = static_cast<std::size_t>(at.whole(0, kLargestId));
     if (id > 2 * count + 1024) at.wrong("it leaves more holes than there are tokens, ", count);
     rows = std::max(rows, id + 1);
   };
@@ -72,9 +72,9 @@ void read_added(const JsonPlace& list, TokenizerParts& parts, Spelled& spelled) 
   for (std::size_t i = 0; i < list.list().size(); ++i) {
     const JsonPlace at = list[i];
     at.only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
-    const int id = at["id"].id();
+    const int id = at["id"].whole(0, kLargestId);
     const std::string content = at["content"].text();
-    if (content.empty()) at["content"].wrong("wanted at least one character");
+    if (content.empty()) at["content"].expected("at least one character");
     const auto known = spelled.vocab.find(content);
     const bool in_vocab = known != spelled.vocab.end();
     if (in_vocab && known->second != id) {
@@ -115,13 +115,13 @@ void read_tokens(const JsonPlace& root, TokenizerParts& parts, Spelled& spelled)
 /// "left right" or ["left", "right"].
 std::pair<std::string, std::string> read_merge(const JsonPlace& at) {
   if (at.value.is_array()) {
-    if (at.value.size() != 2) at.wrong("wanted two tokens");
+    if (at.value.size() != 2) at.expected("two tokens");
     return {at[0].text(), at[1].text()};
   }
   const std::string both = at.text();
   const std::size_t blank = both.find(' ');
   if (blank == std::string::npos || both.find(' ', blank + 1) != std::string::npos) {
-    at.wrong("wanted two tokens with one blank between");
+    at.expected("two tokens with one blank between");
   }
   return {both.substr(0, blank), both.substr(blank + 1)};
 }

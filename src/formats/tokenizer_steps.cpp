@@ -64,7 +64,7 @@ void read_decoder(const JsonPlace& at) {
       list[i].only({"type"});
     }
   }
-  if (byte_levels != 1) list.wrong("wanted one ByteLevel in it, and no more");
+  if (byte_levels != 1) list.expected("one ByteLevel in it, and no more");
 }
 
 /// The ids that a template puts before and behind its sequence A (and B, if it is `pair`).
@@ -74,10 +74,10 @@ void read_template(const JsonPlace& at, const JsonPlace& specials, const Tokeniz
   for (std::size_t i = 0; i < at.list().size(); ++i) {
     const JsonPlace item = at[i];
     item.only({"SpecialToken", "Sequence"});
-    if (item.object().size() != 1) item.wrong("wanted one of SpecialToken and Sequence");
+    if (item.object().size() != 1) item.expected("one of SpecialToken and Sequence");
     const std::string kind = item.value.begin().key();
     item[kind].only({"id", "type_id"});
-    if (item[kind].has("type_id")) item[kind]["type_id"].id();
+    if (item[kind].has("type_id")) item[kind]["type_id"].whole(0, kLargestId);
     const std::string name = item[kind]["id"].text();
     if (kind == "Sequence") {
       item[kind].expect("id", {"A", "B"});
@@ -87,13 +87,13 @@ void read_template(const JsonPlace& at, const JsonPlace& specials, const Tokeniz
     if (!specials.has(name)) item[kind]["id"].wrong("special_tokens has no such token");
     const JsonPlace ids = specials[name]["ids"];
     for (std::size_t k = 0; k < ids.list().size(); ++k) {
-      const int id = ids[k].id();
+      const int id = ids[k].whole(0, kLargestId);
       const auto v = parts.tokens.size();
       if (static_cast<std::size_t>(id) >= v) ids[k].wrong("ids are 0..", v - 1);
       (sequences ? after : before).push_back(id);
     }
   }
-  if (sequences == 0) at.wrong("it leaves the text out; wanted Sequence A in it");
+  if (sequences == 0) at.wrong("it leaves the text out; Sequence A is expected in it");
 }
 
 void read_processor(const JsonPlace& at, TokenizerParts& parts, bool in_sequence) {
@@ -112,9 +112,9 @@ void read_processor(const JsonPlace& at, TokenizerParts& parts, bool in_sequence
   const JsonPlace specials = at["special_tokens"];
   for (const auto& [name, unused] : specials.object().items()) {
     specials[name].only({"id", "ids", "tokens"});
-    if (specials[name]["id"].text() != name) specials[name]["id"].wrong("wanted '", name, "'");
+    if (specials[name]["id"].text() != name) specials[name]["id"].expected("'", name, "'");
     const JsonPlace tokens = specials[name]["tokens"], ids = specials[name]["ids"];
-    if (tokens.list().size() != ids.list().size()) tokens.wrong("wanted as many as ids");
+    if (tokens.list().size() != ids.list().size()) tokens.expected("as many as ids");
     for (std::size_t i = 0; i < tokens.list().size(); ++i) tokens[i].text();
   }
   std::vector<int> unused;

@@ -1,4 +1,4 @@
-// Chapter 6.5b - the steps of a tokenizer.json around its vocabulary
+// Formats - the steps of a tokenizer.json around its vocabulary
 //
 // normalizer, pre_tokenizer, post_processor, decoder and the flags of the model, in the forms of
 // the byte-level tokenizers of OLMoE, Qwen and Llama 3:
@@ -14,6 +14,8 @@
 #include "support/json_place.h"
 
 namespace ramoe {
+
+inline constexpr int kLargestId = 100'000'000;
 
 /// Fills in nfc, pattern and ignore_merges. Error: a step that would change ids in a way we do not
 /// know, named by its key.

@@ -1,6 +1,7 @@
-// Checksums of files: XXH64, which keeps up with the memory, for files of ours, and SHA-256 for
-// lists that sha256sum writes and reads. Against damage and mix-ups, not against attackers.
-// Tests: tests/support/checksum_test.cpp
+// Support - checksums of files: XXH64 for our own, SHA-256 for lists
+//
+// XXH64 keeps up with the memory; sha256sum reads and writes the lists. Against damage and mix-ups,
+// not against attackers. Tests: tests/support/checksum_test.cpp
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Configuration: one struct per command, each field with its key, default, meaning and range.
+// Support - configuration: one struct per command, each field with key, default, help and range
 //
 //   struct TrainConfig {
 //     int steps = 1000;

@@ -1,4 +1,4 @@
-// Errors that say what was given, what was wanted and what to do.
+// Support - errors that say what was given, what was expected and what to do
 #pragma once
 
 #include <sstream>

@@ -1,4 +1,4 @@
-// Locks between processes: on files, so that the system drops them with the process that has them.
+// Support - locks between processes: on files, dropped by the system when their process ends
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Files that are either whole or not there: written beside, flushed, renamed.
+// Support - files that are either whole or not there: written beside, flushed, renamed.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// What is typed behind the name of a command, as JSON of a field's type.
+// Support - what is typed behind the name of a command, as JSON of a field's type.
 // Tests: tests/support/flags_test.cpp
 #pragma once
 

@@ -1,4 +1,4 @@
-// JSON text of any reader of the program, with its place in every error.
+// Support - JSON text of any reader of the program, with its place in every error.
 //
 // nlohmann's parser takes a NUL byte for the end of the text: what stands behind it would be lost
 // without a word. So no JSON may hold one, and what is not UTF-8 at all is named as such.

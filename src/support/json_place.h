@@ -1,13 +1,20 @@
-// Chapter 6.5a - a place in a JSON file that knows its path, so that every error names the key
+// Support - a place in a JSON file: its errors name file and path
+//
+//   "pack.json: numbers[3]: expected text, found 7."
+//
+// Tests: tests/support/json_test.cpp
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
+#include <limits>
 #include <string>
+#include <vector>
 
-#include "support/error.h"
+#include "support/files.h"
+#include "support/json.h"
+#include "support/names.h"
 
 namespace ramoe {
 
@@ -16,83 +23,117 @@ namespace ramoe {
 using JsonTree = nlohmann::json;
 
 /// File, path of keys and value. All are borrowed but the path.
-struct JsonPlace {
+template <class Value>
+struct JsonAt {
   const std::string& file;
   std::string path;
-  const JsonTree& value;
+  const Value& value;
+  const char* advice = ".";  // the end of every message: what to do
 
-  /// The error that this value is not what was wanted.
-  template <class... Parts>
-  [[noreturn]] void wrong(const Parts&... parts) const {
-    fail(file, ": ", path.empty() ? "the whole" : path, " is ", shown(), "; ", parts...);
-  }
+  /// The file and the path, for messages of the caller's own.
+  std::string name() const { return path.empty() ? file : file + ": " + path; }
   /// The value in short. Lists and objects by their size alone: they may be deep or huge.
   std::string shown() const {
     if (value.is_array()) return cat("a list of ", value.size());
     if (value.is_object()) return cat("an object of ", value.size(), " keys");
-    std::string text = value.dump(-1, ' ', true, JsonTree::error_handler_t::replace);
-    if (text.size() > 120) text = text.substr(0, 117) + "...";
-    return text;
+    const std::string text = value.dump(-1, ' ', true, Value::error_handler_t::replace);
+    return text.size() > 120 ? text.substr(0, 117) + "..." : text;
   }
-  std::string join(const std::string& key) const { return path.empty() ? key : path + "." + key; }
+  template <class... Parts>
+  [[noreturn]] void expected(const Parts&... parts) const {
+    fail(name(), ": expected ", parts..., ", found ", shown(), advice);
+  }
+  /// The error of a value that has the right type.
+  template <class... Parts>
+  [[noreturn]] void wrong(const Parts&... parts) const {
+    fail(name(), " is ", shown(), "; ", parts..., advice);
+  }
 
+  std::string join(const std::string& key) const { return path.empty() ? key : path + "." + key; }
   /// Error: no object, or the key is missing.
-  JsonPlace operator[](const std::string& key) const {
-    if (!value.is_object()) wrong("wanted an object");
-    const auto found = value.find(key);
-    check(found != value.end(), file, ": ", join(key), " is missing");
-    return {file, join(key), *found};
+  JsonAt operator[](const std::string& key) const {
+    const auto found = object().find(key);
+    check(found != value.end(), file, ": ", join(key), " is missing", advice);
+    return {file, join(key), *found, advice};
   }
   /// Element i < list().size().
-  JsonPlace operator[](std::size_t i) const { return {file, cat(path, "[", i, "]"), list()[i]}; }
+  JsonAt operator[](std::size_t i) const {
+    return {file, cat(path, "[", i, "]"), list()[i], advice};
+  }
   bool has(const std::string& key) const { return value.is_object() && value.contains(key); }
   /// The key is there and not null.
   bool given(const std::string& key) const { return has(key) && !value.at(key).is_null(); }
 
   std::string text() const {
-    if (!value.is_string()) wrong("wanted a text");
-    return value.get<std::string>();
+    if (!value.is_string()) expected("text");
+    return value.template get<std::string>();
   }
   bool flag() const {
-    if (!value.is_boolean()) wrong("wanted true or false");
-    return value.get<bool>();
+    if (!value.is_boolean()) expected("true or false");
+    return value.template get<bool>();
   }
-  const JsonTree& list() const {
-    if (!value.is_array()) wrong("wanted a list");
+  double number() const {
+    if (!value.is_number()) expected("a number");
+    return value.template get<double>();
+  }
+  /// A whole number from `min` to `max`.
+  int whole(int min, int max = std::numeric_limits<int>::max()) const {
+    const bool fits = value.is_number_integer() && value >= min && value <= max;
+    if (!fits && max == std::numeric_limits<int>::max())
+      expected("a whole number of at least ", min);
+    if (!fits) expected("a whole number from ", min, " to ", max);
+    return value.template get<int>();
+  }
+  const Value& list() const {
+    if (!value.is_array()) expected("a list");
     return value;
   }
-  const JsonTree& object() const {
-    if (!value.is_object()) wrong("wanted an object");
+  const Value& object() const {
+    if (!value.is_object()) expected("an object");
     return value;
   }
-  /// An id that fits an int.
-  int id() const {
-    if (!value.is_number_integer()) wrong("wanted a whole number");
-    const auto number = value.get<std::int64_t>();
-    if (number < 0 || number > 100'000'000) wrong("wanted an id of 0 or more");
-    return static_cast<int>(number);
+  /// The elements of a list, each a place.
+  std::vector<JsonAt> elements() const {
+    std::vector<JsonAt> found;
+    for (std::size_t i = 0; i < list().size(); ++i) found.push_back((*this)[i]);
+    return found;
   }
-  void only(std::initializer_list<const char*> keys) const {
+  /// The members of an object, each a place, with their keys.
+  std::vector<std::pair<std::string, JsonAt>> members() const {
+    std::vector<std::pair<std::string, JsonAt>> found;
+    for (const auto& [key, member] : object().items())
+      found.push_back({key, {file, join(key), member, advice}});
+    return found;
+  }
+
+  /// Error: an object with another key than these.
+  void only(const std::vector<std::string>& keys) const {
     for (const auto& [key, unused] : object().items()) {
-      if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-        fail(file, ": ", join(key), " is not a key we know; we cannot tell what it would change");
-      }
+      if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+      const std::string nearest = nearest_word(key, keys);
+      std::string list;
+      for (const std::string& known : keys) list += (list.empty() ? "" : ", ") + known;
+      fail(file, ": ", join(key), " is an unknown key",
+           nearest.empty() ? "" : " (did you mean \"" + nearest + "\"?)", "; expected ", list,
+           advice);
     }
   }
   /// The key, where present, has one of these values.
-  void expect(const std::string& key, std::initializer_list<JsonTree> allowed) const {
+  void expect(const std::string& key, std::initializer_list<Value> allowed) const {
     if (!has(key)) return;
-    const JsonPlace at = (*this)[key];
+    const JsonAt at = (*this)[key];
     if (std::find(allowed.begin(), allowed.end(), at.value) != allowed.end()) return;
-    std::string wanted;
-    for (const JsonTree& a : allowed) wanted += (wanted.empty() ? "" : " or ") + a.dump();
-    at.wrong("only ", wanted, " is supported");
+    std::string list;
+    for (const Value& a : allowed) list += (list.empty() ? "" : " or ") + a.dump();
+    at.wrong("only ", list, " is supported");
   }
   /// The same for a key that must be present.
-  void require(const std::string& key, std::initializer_list<JsonTree> allowed) const {
+  void require(const std::string& key, std::initializer_list<Value> allowed) const {
     (*this)[key];
     expect(key, allowed);
   }
 };
+
+using JsonPlace = JsonAt<JsonTree>;
 
 }  // namespace ramoe

@@ -1,4 +1,4 @@
-// What the machine gives: memory that is free, and what the environment says of it.
+// Support - what the machine gives: memory that is free, and what the environment says of it.
 // Tests: tests/support/machine_test.cpp
 #pragma once
 

@@ -1,4 +1,4 @@
-// Names as people type them: capitals, dashes and small slips.
+// Support - names as people type them: capitals, dashes and small slips.
 // Tests: tests/support/names_test.cpp
 #pragma once
 

@@ -38,7 +38,7 @@ PoolScope::~PoolScope() {
 }
 
 ThreadPool::ThreadPool(int threads) {
-  check(threads >= 1 && threads <= 1024, "threads = ", threads, ", wanted 1 to 1024");
+  check(threads >= 1 && threads <= 1024, "threads = ", threads, ", expected 1 to 1024");
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   try {
     for (int t = 1; t < threads; ++t) workers_.emplace_back([this] { work(); });
@@ -62,7 +62,7 @@ void ThreadPool::stop() {
 }
 
 void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
-  check(grain >= 1, "grain = ", grain, ", wanted at least 1");
+  check(grain >= 1, "grain = ", grain, ", expected at least 1");
   if (n <= 0) return;
   if (workers_.empty() || running_.exchange(true, std::memory_order_acquire)) {
     // Alone, or called while this pool already runs a loop: the blocks in order, here.

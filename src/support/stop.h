@@ -1,4 +1,4 @@
-// Stopping long work from outside: loops look at a flag that a signal handler sets.
+// Support - stopping long work from outside: loops look at a flag that a signal handler sets.
 #pragma once
 
 #include <atomic>
@@ -31,7 +31,7 @@ class StopScope {
   const std::atomic<bool>* before_;
 };
 
-/// For loops that may take long; parallel loops (chapter 1.2) call it themselves.
+/// For loops that may take long; parallel loops (parallel.h) call it themselves.
 inline void stop_point() {
   const std::atomic<bool>* flag = stop_flag_of_this_thread;
   if (flag != nullptr && flag->load(std::memory_order_relaxed)) [[unlikely]]

@@ -10,6 +10,7 @@
 #include "bench/bench_sizes.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

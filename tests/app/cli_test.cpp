@@ -20,7 +20,7 @@ void expect_error(const std::string& arguments, const std::vector<std::string>& 
   const std::size_t at = outcome.text.find("ramoe: ");
   ASSERT_NE(at, std::string::npos) << arguments << "\n" << outcome.text;
   const std::string line = outcome.text.substr(at);
-  EXPECT_EQ(line.find('\n'), line.size() - 1) << "one line was wanted:\n" << line;
+  EXPECT_EQ(line.find('\n'), line.size() - 1) << "one line was expected:\n" << line;
   for (const std::string& part : parts)
     EXPECT_NE(line.find(part), std::string::npos) << "no \"" << part << "\" in " << line;
 }

@@ -5,6 +5,7 @@
 
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -56,9 +57,9 @@ TEST_F(Convert, DamageIsNamedWithItsPlace) {
   expect("mgsm", "a\t1\nb\0\t2\n"s, "en, line 2, column 2: a NUL byte");
   expect("mgsm", "\xFF\xFE"s + "a\0\t\0"s, "UTF-16");
   expect("mgsm", "a\t1\n\xFF\t2\n", "en, line 2, column 1: no valid UTF-8");
-  expect("mgsm", "a\t1\nb\t\n", "en, line 2: wanted question, tab, answer");
+  expect("mgsm", "a\t1\nb\t\n", "en, line 2: expected question, tab, answer");
   expect("mmlu", "\n{\"a\": \n", "en, line 2, column 7: no JSON");
-  expect("mmlu", "[1]\n", "en, line 1: wanted a JSON object");
+  expect("mmlu", "[1]\n", "en, line 1: expected a JSON object");
   expect("mmlu", "{}\n", "en, line 1: without answer, option_a");
 }
 

@@ -12,6 +12,7 @@
 #include "runs/run_folder.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

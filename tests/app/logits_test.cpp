@@ -6,7 +6,7 @@
 #include "app/cli.h"
 #include "formats/model_files.h"
 #include "support/compare.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 namespace {

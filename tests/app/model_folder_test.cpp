@@ -8,6 +8,7 @@
 #include "formats/model_files.h"
 #include "formats/tokenizer_json.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

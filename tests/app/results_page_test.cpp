@@ -8,6 +8,7 @@
 #include "app/cli.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

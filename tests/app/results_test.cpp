@@ -1,14 +1,11 @@
 // From a grid's folder to its report and to the evidence of collected grids, as a user does it.
 #include "app/small_world.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 TEST(Results, ReportOfAFolderAndOfWhatWasCollected) {
   const SmallWorld world;
@@ -16,16 +13,16 @@ TEST(Results, ReportOfAFolderAndOfWhatWasCollected) {
   ASSERT_EQ(world.experiment("main", "--limit=3").code, 0);
   const Outcome early = run_cli("report " + run);
   EXPECT_EQ(early.code, 1);
-  EXPECT_TRUE(holds(early.text, "3 of 40 runs are done")) << early.text;
-  EXPECT_TRUE(holds(early.text, "--run=" + run)) << early.text;
+  EXPECT_TRUE(mentions(early.text, "3 of 40 runs are done")) << early.text;
+  EXPECT_TRUE(mentions(early.text, "--run=" + run)) << early.text;
 
   ASSERT_EQ(world.experiment("main").code, 0);
   const Outcome report = run_cli("report " + run + "/");
   ASSERT_EQ(report.code, 0) << report.text;
-  EXPECT_TRUE(holds(report.text, "(c) ")) << report.text;
+  EXPECT_TRUE(mentions(report.text, "(c) ")) << report.text;
   const std::string html = read_file(run + "/report.html");
-  EXPECT_TRUE(holds(html, "\">Routing of one pair</h2>"));
-  EXPECT_TRUE(holds(html, "Spanish, facts"));
+  EXPECT_TRUE(mentions(html, "\">Routing of one pair</h2>"));
+  EXPECT_TRUE(mentions(html, "Spanish, facts"));
   EXPECT_FALSE(fs::exists(run + "/routing-run")) << "what was trained again is removed";
   EXPECT_EQ(read_json(run + "/evidence.json")["claims"].size(), 5u) << "what the page links to";
   const Json routing = read_json(run + "/routing.json");
@@ -47,7 +44,7 @@ TEST(Results, ReportOfAFolderAndOfWhatWasCollected) {
   EXPECT_EQ(read_json(folder + "/main_routing.json"), routing);
   const Outcome made = run_cli("results " + folder);
   ASSERT_EQ(made.code, 0) << made.text;
-  EXPECT_TRUE(holds(made.text, "(c) ")) << made.text;
+  EXPECT_TRUE(mentions(made.text, "(c) ")) << made.text;
   EXPECT_EQ(read_file(folder + "/report.html"), html) << "the report of the folder";
   EXPECT_EQ(read_json(folder + "/evidence.json"), read_json(run + "/evidence.json"));
   ASSERT_EQ(run_cli("results " + folder + " --out=" + out).code, 0);
@@ -57,7 +54,7 @@ TEST(Results, ReportOfAFolderAndOfWhatWasCollected) {
     write_file(out + name, "a thesis");
     const Outcome refused = run_cli("results " + folder + " --out=" + out);
     EXPECT_EQ(refused.code, 1);
-    EXPECT_TRUE(holds(refused.text, out + name)) << refused.text;
+    EXPECT_TRUE(mentions(refused.text, out + name)) << refused.text;
     EXPECT_EQ(read_file(out + name), "a thesis");
     fs::remove(out + name);
   }
@@ -68,8 +65,8 @@ TEST(Results, WhatCannotBeMadeIsSaid) {
   const std::string run = world.file("run"), facts = run + "/experiment.json";
   const Outcome none = run_cli("results " + world.file("nothing"));
   EXPECT_EQ(none.code, 1);
-  EXPECT_TRUE(holds(none.text, "nothing/main.json is missing")) << none.text;
-  EXPECT_TRUE(holds(none.text, "make docs-grid")) << none.text;
+  EXPECT_TRUE(mentions(none.text, "nothing/main.json is missing")) << none.text;
+  EXPECT_TRUE(mentions(none.text, "make docs-grid")) << none.text;
 
   ASSERT_EQ(world.experiment("run").code, 0);
   ASSERT_EQ(run_cli("report " + run).code, 0);
@@ -88,9 +85,9 @@ TEST(Results, WhatCannotBeMadeIsSaid) {
   write_json(facts, changed);
   const Outcome other = run_cli("report " + run);
   EXPECT_EQ(other.code, 0) << other.text;
-  EXPECT_TRUE(holds(other.text, "no pair is traced")) << other.text;
-  EXPECT_TRUE(holds(other.text, "code: \"00\" there")) << other.text;
-  EXPECT_TRUE(holds(read_file(run + "/report.html"), "No pair was traced"));
+  EXPECT_TRUE(mentions(other.text, "no pair is traced")) << other.text;
+  EXPECT_TRUE(mentions(other.text, "code: \"00\" there")) << other.text;
+  EXPECT_TRUE(mentions(read_file(run + "/report.html"), "No pair was traced"));
   write_json(facts, before);
   // A record that is not what the model does.
   fs::remove(run + "/routing.json");
@@ -101,13 +98,13 @@ TEST(Results, WhatCannotBeMadeIsSaid) {
   write_json(record, wrong);
   const Outcome refused = run_cli("report " + run);
   EXPECT_EQ(refused.code, 1);
-  EXPECT_TRUE(holds(refused.text, "tiny/facts/es/ramoe/1 trained again has accuracy"))
+  EXPECT_TRUE(mentions(refused.text, "tiny/facts/es/ramoe/1 trained again has accuracy"))
       << refused.text;
   write_file(record, text);
   // Without the stages' folders.
   fs::remove_all(run + "/stages/tiny/experts");
   const Outcome stageless = run_cli("report " + run);
-  EXPECT_TRUE(holds(stageless.text, "experts/run.json is missing")) << stageless.text;
+  EXPECT_TRUE(mentions(stageless.text, "experts/run.json is missing")) << stageless.text;
 }
 
 }  // namespace

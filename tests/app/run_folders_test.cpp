@@ -15,6 +15,7 @@
 #include "runs/run_folder.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -38,7 +39,7 @@ void expect_end(const Outcome& outcome, int code, const std::vector<std::string>
   const std::size_t at = outcome.text.find("ramoe: ");
   ASSERT_NE(at, std::string::npos) << outcome.text;
   const std::string line = outcome.text.substr(at);
-  EXPECT_EQ(line.find('\n'), line.size() - 1) << "one line was wanted:\n" << line;
+  EXPECT_EQ(line.find('\n'), line.size() - 1) << "one line was expected:\n" << line;
   for (const std::string& part : parts) expect_contains(line, part);
   for (const std::string& other : others)
     EXPECT_EQ(line.find(other), std::string::npos) << other << " in " << line;

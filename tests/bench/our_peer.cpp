@@ -96,7 +96,7 @@ class OurPeer {
     words >> what;
     if (what == "ready") return Json::object();
     words >> which >> count;
-    check(count > 0, "\"", line, "\": wanted a count of at least 1 at the end.");
+    check(count > 0, "\"", line, "\": expected a count of at least 1 at the end.");
     if (what == "step" && (which == "moe" || which == "dense")) {
       Stepper& model = which == "moe" ? moe_ : dense_;
       Json losses = Json::array();
@@ -114,7 +114,7 @@ class OurPeer {
       for (int i = 0; i < count; ++i) tokens = generate(cached_, prompts, options);
       return {{"seconds", (now_seconds() - start) / count}, {"tokens", tokens}};
     }
-    fail("\"", line, "\": wanted ready, step moe|dense COUNT or generate 1|64 COUNT.");
+    fail("\"", line, "\": expected ready, step moe|dense COUNT or generate 1|64 COUNT.");
   }
 
  private:

@@ -164,7 +164,7 @@ TEST(Tensor, ExpectShapeNamesBothShapes) {
   EXPECT_EQ(error_of([&] {
               expect_shape(tensor, Shape{3, 2}, "x");
             }),
-            "x has shape (2,3); wanted (3,2).");
+            "x has shape (2,3); expected (3,2).");
 }
 
 }  // namespace

@@ -10,8 +10,6 @@
 namespace ramoe {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
 
 /// exp_of over n values, compiled for every instruction set as the kernels are: with and without
 /// fused multiply-add, which round differently.

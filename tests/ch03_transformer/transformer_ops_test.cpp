@@ -14,35 +14,6 @@ namespace {
 using Tensors = std::vector<Tensor<double>>;
 using DTape = Tape<double>;
 
-const Shape kShapes[] = {{1, 1}, {1, 17}, {5, 1}, {4, 8}, {3, 17}};
-
-TEST(TransformerOps, GradientOfEmbeddingAndGather) {
-  const std::vector<int> token = {2, 0, 2, 4}, rows = {3, 3, 0};
-  EXPECT_EQ(gradient_error(
-                [&](DTape& t, const Tensors& in) { return embedding(t, in[0], token.data(), 4); },
-                {random_input("table", {5, 3}, 1)}),
-            "");
-  EXPECT_EQ(gradient_error(
-                [&](DTape& t, const Tensors& in) { return gather_rows(t, in[0], rows.data(), 3); },
-                {random_input("x", {4, 17}, 1)}),
-            "");
-}
-
-TEST(TransformerOps, GradientOfRmsNorm) {
-  for (const Shape& shape : kShapes)
-    for (const double eps : {1e-6, 0.5})
-      EXPECT_EQ(gradient_error(
-                    [eps](DTape& t, const Tensors& in) { return rmsnorm(t, in[0], in[1], eps); },
-                    {random_input("x", shape, 1), random_input("w", {shape[1]}, 2)}),
-                "")
-          << shape;
-  for (const int heads : {1, 3})
-    EXPECT_EQ(gradient_error(
-                  [](DTape& t, const Tensors& in) { return rmsnorm_heads(t, in[0], in[1], 1e-5); },
-                  {random_input("x", {2, heads * 6}, 1), random_input("w", {6}, 2)}),
-              "");
-}
-
 TEST(TransformerOps, RmsNormHeadsNormalisesEachHead) {
   Arena arena;
   Tape<double> tape(arena);
@@ -53,14 +24,6 @@ TEST(TransformerOps, RmsNormHeadsNormalisesEachHead) {
   EXPECT_EQ(difference(y.data, std::vector<double>{3 * r, 8 * r, 3 * r, 8 * r}.data(), 4, 0, 1e-15),
             "");
   EXPECT_EQ(y.shape, (Shape{1, 4}));
-}
-
-TEST(TransformerOps, GradientOfClip) {
-  for (const Shape& shape : kShapes)
-    EXPECT_EQ(gradient_error([](DTape& t, const Tensors& in) { return clip(t, in[0], 0.7); },
-                             {random_input("x", shape, 1)}),
-              "")
-        << shape;
 }
 
 TEST(TransformerOps, ClipByHand) {
@@ -91,51 +54,6 @@ TEST(TransformerOps, GradientOfRope) {
           << HS << alone;
 }
 
-TEST(TransformerOps, GradientOfSwiGlu) {
-  for (const Shape& shape : {Shape{1, 2}, Shape{3, 34}, Shape{5, 8}})
-    EXPECT_EQ(gradient_error([](DTape& t, const Tensors& in) { return swiglu(t, in[0]); },
-                             {random_input("gu", shape, 1)}),
-              "");
-}
-
-TEST(TransformerOps, GradientOfAttention) {
-  struct Case {
-    AttentionDims d;
-    std::vector<int> length;
-  };
-  const Case cases[] = {{{1, 1, 1, 1, 2}, {1}},
-                        {{2, 4, 4, 2, 2}, {4, 3}},
-                        {{2, 3, 2, 2, 4}, {0, 3}},
-                        {{1, 6, 3, 1, 2}, {5}}};
-  for (const Case& c : cases) {
-    const int N = c.d.B * c.d.T, query = c.d.NH * c.d.HS, key = c.d.NKV * c.d.HS;
-    const CheckedInput q = random_input("q", {N, query}, 1);
-    EXPECT_EQ(gradient_error(
-                  [&](DTape& t, const Tensors& in) {
-                    return attention(t, in[0], in[1], in[2], c.length.data(), c.d);
-                  },
-                  {q, random_input("k", {N, key}, 2), random_input("v", {N, key}, 3)}),
-              "");
-  }
-}
-
-TEST(TransformerOps, GradientOfCrossEntropy) {
-  const std::vector<int> targets[] = {
-      {0}, {3, kIgnore, 0, 1}, {kIgnore, kIgnore}, {kIgnore, 2, 2, 2, 1}};
-  for (const std::vector<int>& target : targets)
-    for (const int V : {4, 17})
-      EXPECT_EQ(
-          gradient_error(
-              [&](DTape& t, const Tensors& in) { return cross_entropy(t, in[0], target.data()); },
-              {random_input("z", {int(target.size()), V}, 1)}),
-          "");
-  const int only = 0;
-  EXPECT_EQ(
-      gradient_error([&](DTape& t, const Tensors& in) { return cross_entropy(t, in[0], &only); },
-                     {random_input("z", {1, 1}, 1)}),
-      "");
-}
-
 TEST(TransformerOps, CrossEntropyIsTheMeanOverCountedRows) {
   Arena arena;
   Tape<double> tape(arena);
@@ -156,12 +74,15 @@ TEST(TransformerOps, BadInputIsNamed) {
   EXPECT_TRUE(mentions(error_of([&] {
                          embedding(tape, tensor({5, 2}), bad, 2);
                        }),
-                       "token 5 at place 1 is outside the vocabulary of 5"));
+                       "token 5 at place 1: expected 0 to 4"));
   EXPECT_TRUE(mentions(error_of([&] {
                          embedding(tape, tensor({5, 2}), negative, 2);
                        }),
                        "token -1"));
-  EXPECT_TRUE(mentions(error_of([&] { gather_rows(tape, tensor({5, 2}), bad, 2); }), "row 5 of 5"));
+  EXPECT_TRUE(mentions(error_of([&] {
+                         gather_rows(tape, tensor({5, 2}), bad, 2);
+                       }),
+                       "row 5 at place 1"));
   EXPECT_TRUE(mentions(error_of([&] { rmsnorm(tape, tensor({2, 3}), tensor({2}), 0); }), "(3)"));
   EXPECT_TRUE(mentions(error_of([&] {
                          rmsnorm_heads(tape, tensor({2, 3}), tensor({2}), 0);

@@ -51,6 +51,12 @@ void stir(Model<T>& model, unsigned seed) {
   }
 }
 
+inline void expect_same(const Model<float>& a, const Model<float>& b) {
+  ASSERT_EQ(a.parameters().size(), b.parameters().size());
+  for (std::size_t i = 0; i < a.parameters().size(); ++i)
+    EXPECT_EQ(a.parameters()[i]->value, b.parameters()[i]->value) << a.parameters()[i]->name;
+}
+
 /// The next token of each row, nothing behind the last one and in the padding.
 inline std::vector<int> next_tokens(const TokenBatch& batch) {
   std::vector<int> target;
@@ -66,12 +72,13 @@ template <class T>
 Tensor<T> total_loss(Tape<T>& tape, const ForwardResult<T>& result, const TokenBatch& batch,
                      const std::vector<int>& target) {
   const unsigned char* scored = batch.scored.data();
+  const int rows = batch.scored_rows();
   const Routing<T>&first = result.routing[0], &second = result.routing[1];
   return weighted_sum<T>(tape, {{cross_entropy(tape, result.logits, target.data()), 1.0},
-                                {balance_loss(tape, first, scored), 0.01},
-                                {balance_loss(tape, second, scored), 0.01},
-                                {z_loss(tape, first, scored), 0.001},
-                                {z_loss(tape, second, scored), 0.001}});
+                                {balance_loss(tape, first, scored, rows), 0.01},
+                                {balance_loss(tape, second, scored, rows), 0.01},
+                                {z_loss(tape, first, scored, rows), 0.001},
+                                {z_loss(tape, second, scored, rows), 0.001}});
 }
 
 }  // namespace ramoe

@@ -4,20 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch04_moe/tiny_model.h"
-#include "ch05_training/trainer.h"
+#include "ch05_training/small_training.h"
 
 namespace ramoe {
 namespace {
-
-constexpr int kPad = 2, kBos = 0;
-
-TrainConfig quick() {
-  TrainConfig config;
-  config.steps = 6;
-  config.learning_rate = 0.02;
-  return config;
-}
 
 /// Seven rows with 0 to 6 targets, of different lengths; four are examples of an extra loss.
 const std::vector<TrainingSequence> kUneven = {

@@ -6,7 +6,7 @@
 
 #include "ch04_moe/tiny_model.h"
 #include "ch05_training/trainer.h"
-#include "support/scratch_folder.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

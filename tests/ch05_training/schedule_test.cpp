@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "ch04_moe/tiny_model.h"
 #include "ch05_training/trainer.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 

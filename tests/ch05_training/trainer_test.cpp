@@ -11,7 +11,8 @@
 #include "formats/model_files.h"
 #include "runs/checkpoint.h"
 #include "support/parallel.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -10,7 +10,7 @@
 #include "formats/tokenizer_json.h"
 #include "support/compare.h"
 #include "support/files.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 namespace {

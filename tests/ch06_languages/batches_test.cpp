@@ -6,23 +6,12 @@
 #include <map>
 
 #include "ch06_languages/bpe_train.h"
+#include "ch06_languages/small_corpus.h"
 #include "support/compare.h"
 
 namespace ramoe {
 namespace {
 
-const Corpus& corpus() {
-  static const Corpus shared = [] {
-    CorpusConfig config;
-    config.data = std::string(RAMOE_SOURCE_DIR) + "/data";
-    config.follow_base = 300;
-    config.follow_adapt = 60;
-    config.follow_valid = 20;
-    config.follow_test = 70;
-    return load_corpus(config);
-  }();
-  return shared;
-}
 const Mixture& mixture() {
   static const Mixture shared(corpus(), {});
   return shared;

@@ -7,7 +7,7 @@
 
 #include "ch06_languages/bpe_train.h"
 #include "ch06_languages/small_tokenizer.h"
-#include "support/error.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -16,15 +16,6 @@ using Pieces = std::vector<std::string_view>;
 
 Pieces cut(std::string_view text) {
   return pretokenize(text, find_scanner(kWordsPattern));
-}
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 /// Bytes of all kinds: letters of three scripts, marks, digits, blanks, special tokens, broken
@@ -219,9 +210,9 @@ TEST(Tokenizer, BadPartsAreErrors) {
     spoil(parts);
     return error_of([&] { Tokenizer{parts}; });
   };
-  EXPECT_EQ(error([](TokenizerParts&) {}), "");
+  EXPECT_EQ(error([](TokenizerParts&) {}), "no error");
   EXPECT_NE(error([](auto& p) { p.tokens[3 + 'q'] = "qq"; }).find("byte 113"), std::string::npos);
-  EXPECT_NE(error([](auto& p) { p.tokens.back() = "<|bos|>"; }), "");
+  EXPECT_NE(error([](auto& p) { p.tokens.back() = "<|bos|>"; }), "no error");
   EXPECT_NE(error([](auto& p) {
               p.eos = static_cast<int>(p.tokens.size());
               p.tokens.push_back("");

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "ch06_languages/small_corpus.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

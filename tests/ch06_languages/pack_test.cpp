@@ -5,14 +5,15 @@
 #include <functional>
 #include <set>
 
+#include "ch06_languages/small_corpus.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 #include "support/unicode.h"
 
 namespace ramoe {
 namespace {
 
-const std::string kData = std::string(RAMOE_SOURCE_DIR) + "/data";
 const std::vector<std::string> kSeven = {"en", "zh", "es", "ar", "th", "hi", "sw"};
 
 /// A data folder of the test's own with Swahili changed by `change`.
@@ -31,7 +32,7 @@ class BadPack : public testing::Test {
   }
 
   const ScratchFolder scratch_;
-  const std::string path_ = scratch_.file("languages/sw.json");
+  const std::string path_ = scratch_.file("languages.sw.json");
 };
 
 TEST(Pack, SevenLanguagesNameTheWholeWorld) {
@@ -84,44 +85,45 @@ TEST_F(BadPack, UnchangedPackIsGood) {
 TEST_F(BadPack, MissingConceptNamesFileAndKey) {
   const std::string message = error_with([](Json& pack) { pack["territories"].erase("KE"); });
   expect_contains(message, path_);
-  expect_contains(message, "territories/KE is missing");
+  expect_contains(message, "territories.KE is missing");
 }
 
 TEST_F(BadPack, MissingCueNamesFileAndKey) {
   expect_contains(error_with([](Json& pack) { pack["cues"].erase("repeat"); }),
-                  "cues/repeat is missing");
+                  "cues.repeat is missing");
   expect_contains(error_with([](Json& pack) { pack.erase("emoji"); }), "emoji is missing");
   expect_contains(error_with([](Json& pack) { pack.erase("list"); }), "list is missing");
 }
 
 TEST_F(BadPack, EmptyNameAndWrongTypeNameTheKey) {
   expect_contains(error_with([](Json& pack) { pack["currencies"]["KES"] = " "; }),
-                  "currencies/KES is empty");
+                  "currencies.KES is empty");
   expect_contains(error_with([](Json& pack) { pack["currencies"]["KES"] = 3; }),
-                  "currencies/KES should be text, not number");
+                  "currencies.KES: expected text, found 3; make the file again");
   expect_contains(error_with([](Json& pack) { pack["numbers"].erase(100); }),
-                  "numbers should be a list");
-  expect_contains(error_with([](Json& pack) { pack["web_share"] = -1; }), "web_share = -1");
+                  "numbers: expected a list of the words");
+  expect_contains(error_with([](Json& pack) { pack["web_share"] = -1; }),
+                  "web_share: expected a percentage above 0, found -1");
   expect_contains(error_with([](Json& pack) { pack["web_share"] = "much"; }), "web_share");
   expect_contains(error_with([](Json& pack) { pack["territories"] = Json::array(); }),
-                  "territories should be an object");
-  expect_contains(error_with([](Json& pack) { pack = Json::array(); }), "should be an object");
+                  "territories: expected an object");
+  expect_contains(error_with([](Json& pack) { pack = Json::array(); }), "expected an object");
 }
 
 TEST_F(BadPack, ListPatternsNeedBothPlaces) {
   expect_contains(error_with([](Json& pack) { pack["list"]["end"] = "na {1}"; }),
-                  "list/end = \"na {1}\"");
-  expect_contains(error_with([](Json& pack) { pack["list"]["2"] = "{0} na"; }), "list/2");
-  expect_contains(error_with([](Json& pack) { pack["list"]["2"] = "{0}{1}"; }), "list/2");
+                  "found \"na {1}\"");
+  expect_contains(error_with([](Json& pack) { pack["list"]["2"] = "{0} na"; }), "list.2");
+  expect_contains(error_with([](Json& pack) { pack["list"]["2"] = "{0}{1}"; }), "list.2");
   expect_contains(error_with([](Json& pack) { pack["list"].erase("middle"); }),
-                  "list/middle is missing");
+                  "list.middle is missing");
 }
 
 TEST_F(BadPack, TwoConceptsWithOneNameAreAmbiguous) {
   const std::string message =
       error_with([](Json& pack) { pack["emoji"]["🐙"] = "KIFARU"; });  // the rhinoceros, in capitals
-  expect_contains(message, "emoji/🐙");
-  expect_contains(message, "emoji/🦏");
+  expect_contains(message, "emoji.🐙");
+  expect_contains(message, "emoji.🦏");
   expect_contains(message, "same name");
 }
 
@@ -159,7 +161,7 @@ TEST(Pack, LanguageTwiceNoneAndNoFolder) {
 
 TEST(Pack, NamesAndNumbersOutOfRange) {
   const LanguagePack pack = load_pack(kData + "/languages/en.json");
-  expect_contains(error_of([&] { pack.name(Concept::emoji, "x"); }), "emoji/x is missing");
+  expect_contains(error_of([&] { pack.name(Concept::emoji, "x"); }), "emoji.x is missing");
   expect_contains(error_of([&] { pack.number(101); }), "no pack has a word for 101");
   expect_contains(error_of([&] { pack.number(-1); }), "no pack has a word for -1");
 }
@@ -172,7 +174,7 @@ TEST(Pack, BrokenWorldNamesFileAndKey) {
   write_json(path, world);
   const std::string message = error_of([&] { load_world(path); });
   expect_contains(message, path);
-  expect_contains(message, "territories/KE/subregion is missing");
+  expect_contains(message, "territories.KE.subregion is missing");
   write_json(path, Json{{"territories", Json::object()}});
   expect_contains(error_of([&] { load_world(path); }), "not empty");
 }

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <set>
 
-#include "support/scratch.h"
+#include "ch06_languages/small_corpus.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
-
-const std::string kData = std::string(RAMOE_SOURCE_DIR) + "/data";
 
 class Tasks : public testing::Test {
  protected:

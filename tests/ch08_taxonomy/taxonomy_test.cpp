@@ -4,7 +4,7 @@
 
 #include "ch07_divergence/small_world.h"
 #include "support/compare.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 namespace {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ch12_experiments/made_grid.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

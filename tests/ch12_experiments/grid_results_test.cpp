@@ -6,6 +6,7 @@
 #include "ch12_experiments/made_grid.h"
 #include "support/error.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -88,7 +89,7 @@ TEST(GridResults, FactsAreComplete) {
     MadeGrid grid = small_grid();
     grid.facts.erase(key);
     const std::string text = error_of([&] { grid.results(); });
-    expect_contains(text, cat("\"", key, "\""));
+    expect_contains(text, cat("made: ", key, " is missing"));
     expect_contains(text, "made: ");
     expect_contains(text, "collect the grid again");
   }
@@ -106,33 +107,36 @@ TEST(GridResults, RecordsAreComplete) {
   const std::string base = "a/facts/es/base", main = "b/sums/sw/ramoe/2",
                     steered = "a/sums/es/steer-soft-sft/1", search = "a/facts/es/sft/0.001/1001";
   expect(
-      main, [](Json& r) { r.erase("lang"); }, "lacks lang, a text");
+      main, [](Json& r) { r.erase("lang"); }, "lang is missing");
   expect(
-      main, [](Json& r) { r["part"] = "other"; }, "wanted base, search, main or steering");
+      main, [](Json& r) { r["part"] = "other"; }, "expected base, search, main or steering");
   expect(
       main, [](Json& r) { r["seed"] = 1; }, "is of b/sums/sw/ramoe/1 by its members");
   expect(
       main, [](Json& r) { r["task"] = "facts"; }, "is of b/facts/sw/ramoe/2");
   expect(
-      main, [](Json& r) { r["test"]["accuracy"] = 1.5; }, "test.accuracy, a share from 0 to 1");
+      main, [](Json& r) { r["test"]["accuracy"] = 1.5; },
+      "test.accuracy: expected a share from 0 to 1, found 1.5");
   expect(
       main, [](Json& r) { r["test"].erase("given_english"); }, "test.given_english");
   expect(
-      main, [](Json& r) { r["test"]["n_english"] = -1; }, "test.n_english, a count");
+      main, [](Json& r) { r["test"]["n_english"] = -1; },
+      "test.n_english: expected a whole number of at least 0, found -1");
   expect(
       main, [](Json& r) { r.erase("learning_rate"); }, "learning_rate");
   expect(
-      main, [](Json& r) { r.erase("ci"); }, "examples and ci");
+      main, [](Json& r) { r.erase("ci"); }, "ci is missing");
   expect(
-      main, [](Json& r) { r["mass"][1] = nullptr; }, "mass, a number for each layer");
+      main, [](Json& r) { r["mass"][1] = nullptr; }, "mass[1]: expected a number, found null");
   expect(
-      main, [](Json& r) { r["divergence"] = Json::array(); }, "divergence, a number");
+      main, [](Json& r) { r["divergence"] = Json::array(); },
+      "divergence: expected a number for each layer");
   expect(
-      base, [](Json& r) { r.erase("english"); }, "english.accuracy");
+      base, [](Json& r) { r.erase("english"); }, "english is missing");
   expect(
-      steered, [](Json& r) { r.erase("test"); }, "test.accuracy");
+      steered, [](Json& r) { r.erase("test"); }, "test is missing");
   expect(
-      search, [](Json& r) { r.erase("valid"); }, "valid.accuracy");
+      search, [](Json& r) { r.erase("valid"); }, "valid is missing");
 }
 
 TEST(GridResults, ARecordTwiceIsRefused) {

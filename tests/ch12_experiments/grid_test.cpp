@@ -6,7 +6,7 @@
 #include <set>
 
 #include "support/error.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -51,7 +51,7 @@ TEST(GridPlan, NamesWhatIsWrong) {
     EXPECT_NE(text.find("p.json"), std::string::npos) << text;
   };
   expect([](Json& j) { j["seed"] = 3; }, "did you mean \"seeds\"");
-  expect([](Json& j) { j.erase("tasks"); }, "\"tasks\" is missing");
+  expect([](Json& j) { j.erase("tasks"); }, "p.json: tasks is missing");
   expect([](Json& j) { j["seeds"] = 1001; }, "from 1 to 1000");
   expect([](Json& j) { j["seeds"] = 2.5; }, "whole number");
   expect([](Json& j) { j["first_seed"] = 0; }, "from 1 to 1000");

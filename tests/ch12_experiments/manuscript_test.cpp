@@ -2,7 +2,7 @@
 
 #include "ch12_experiments/markup.h"
 #include "report/svg.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -105,7 +105,7 @@ TEST(Manuscript, WhatIsEmptyIsLeftOut) {
   expect_contains(error_of([&] {
                     page.table({"Rows", {"a", "b"}, {{"1"}}});
                   }),
-                  "\"Rows\": a row of 1 cells; wanted 2");
+                  "\"Rows\": a row of 1 cells; expected 2");
 }
 
 }  // namespace

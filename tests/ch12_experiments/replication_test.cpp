@@ -5,7 +5,7 @@
 
 #include "ch12_experiments/made_grid.h"
 #include "support/error.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "ch12_experiments/made_results.h"
 #include "ch12_experiments/markup.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

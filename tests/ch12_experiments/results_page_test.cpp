@@ -4,7 +4,7 @@
 #include "ch12_experiments/markup.h"
 #include "report/report_parts.h"
 #include "report/svg.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -29,10 +29,6 @@ ResultsInput make_whole() {
 const ResultsInput& whole() {
   static const ResultsInput input = make_whole();
   return input;
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 /// The row of a table in Markdown that begins with these cells, as cells.
@@ -60,13 +56,13 @@ TEST(ResultsPage, WholeInBothForms) {
                            "Methods over many cells", "Choices of the alignment loss",
                            "How many training pairs", "The language mixture", "How it was made"}) {
     EXPECT_EQ(count_of(html, cat("<h2 id=\"", anchor_of(part), "\">", part)), 1) << part;
-    EXPECT_TRUE(holds(text, "## " + std::string(part))) << part;
+    EXPECT_TRUE(mentions(text, "## " + std::string(part))) << part;
   }
   for (const char* name : {"divergence", "gap", "comparison", "steering", "ci-gain", "taxonomy-a",
                            "taxonomy-b", "routing-change", "experts-a", "experts-b", "ablations",
                            "learning", "mixture", "mixture-gain"}) {
-    EXPECT_TRUE(holds(text, "](results/figures/" + std::string(name) + ".svg)")) << name;
-    EXPECT_TRUE(holds(html, "id=\"" + std::string(name) + "-title\"")) << name;
+    EXPECT_TRUE(mentions(text, "](results/figures/" + std::string(name) + ".svg)")) << name;
+    EXPECT_TRUE(mentions(html, "id=\"" + std::string(name) + "-title\"")) << name;
   }
   EXPECT_EQ(page.figures().size(), 14u);
   EXPECT_EQ(results_manuscript(make_whole()).html(), html) << "made twice";
@@ -98,8 +94,8 @@ TEST(ResultsPage, NumbersAreThoseOfTheEvidence) {
       const int decimals = part.unit == "D" ? 3 : 2;
       const std::string value = signed_number(factor * part.estimate.value, decimals);
       EXPECT_TRUE(
-          holds(text, cat("| ", part.what, " | ", verdict_text(part.verdict()), " | ", value, " | ",
-                          interval_text(part.estimate.interval, factor, decimals))))
+          mentions(text, cat("| ", part.what, " | ", verdict_text(part.verdict()), " | ", value,
+                             " | ", interval_text(part.estimate.interval, factor, decimals))))
           << claim.id << " " << part.what;
     }
   // The routing of the pair, the ablation and the mixture.
@@ -165,7 +161,7 @@ TEST(ResultsPage, WhatIsMissingIsSaid) {
   expect_contains(results_manuscript(own).markdown("f"), "| lambda=3 |");
   expect_contains(
       error_of([] { results_input(made_grid().results(), {}, made_grid().results(), nullptr); }),
-      "a base model is called \"a\"; wanted names of the form exponent=0.3");
+      "a base model is called \"a\"; expected names of the form exponent=0.3");
 }
 
 TEST(ResultsPage, HowItWasMade) {
@@ -182,7 +178,7 @@ TEST(ResultsPage, HowItWasMade) {
   expect_contains(text, "| cost | 7200 core seconds, 2.0 core hours |");
   expect_contains(text, "| seeds | 1 to 2 |");
   expect_contains(text, "| a | facts | RA-MoE | 0.0015 |");
-  EXPECT_FALSE(holds(text, "abc")) << "the revision changes without the results";
+  EXPECT_FALSE(mentions(text, "abc")) << "the revision changes without the results";
 }
 
 TEST(ResultsPage, MachineReadable) {

@@ -133,10 +133,6 @@ std::vector<std::string> match(const std::vector<std::string>& words, const std:
   return {};
 }
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 double number(const Json& value) {
   return value.is_number() ? value.get<double>() : std::nan("");
 }
@@ -175,17 +171,17 @@ void expect_overall(const Json& results, const std::vector<std::string>& words) 
   EXPECT_NEAR(std::stod(found[3]), 100 * number(d["mean"]), 0.0501);
   EXPECT_EQ(d["low"].is_null(), found[4] == ";");
   if (d["low"].is_null()) {
-    EXPECT_TRUE(holds(found[7], "nothing follows from it"));
+    EXPECT_TRUE(mentions(found[7], "nothing follows from it"));
     return;
   }
   const double low = std::stod(found[5]), high = std::stod(found[6]);
   EXPECT_NEAR(low, 100 * number(d["low"]), 0.0501);
   EXPECT_NEAR(high, 100 * number(d["high"]), 0.0501);
   const bool enough = count(results).measured * int(results["seeds"].size()) >= 6;
-  EXPECT_EQ(holds(found[7], "too few to tell effect from chance"), !enough) << found[0];
-  EXPECT_EQ(holds(found[7], "contains 0"), enough && low <= 0 && high >= 0) << found[0];
-  EXPECT_EQ(holds(found[7], "alignment helped"), enough && low > 0) << found[0];
-  EXPECT_EQ(holds(found[7], "alignment hurt"), enough && high < 0) << found[0];
+  EXPECT_EQ(mentions(found[7], "too few to tell effect from chance"), !enough) << found[0];
+  EXPECT_EQ(mentions(found[7], "contains 0"), enough && low <= 0 && high >= 0) << found[0];
+  EXPECT_EQ(mentions(found[7], "alignment helped"), enough && low > 0) << found[0];
+  EXPECT_EQ(mentions(found[7], "alignment hurt"), enough && high < 0) << found[0];
 }
 
 void expect_pairs(const Json& results, const std::vector<std::string>& words) {
@@ -199,12 +195,12 @@ void expect_pairs(const Json& results, const std::vector<std::string>& words) {
                       : seen.known == seen.measured ? "each"
                                                     : cat(seen.known));
   const bool one_seed = results["seeds"].size() == 1;
-  EXPECT_EQ(holds(found[3], "there is one seed"), one_seed);
-  EXPECT_EQ(holds(found[3], "all seeds give the same difference"),
+  EXPECT_EQ(mentions(found[3], "there is one seed"), one_seed);
+  EXPECT_EQ(mentions(found[3], "all seeds give the same difference"),
             !one_seed && seen.known < seen.measured);
   const std::string clear =
       cat("; ", seen.clear == 0 ? "none" : cat(seen.clear), " of these exclude");
-  EXPECT_EQ(holds(found[3], clear), seen.known > 0) << found[0];
+  EXPECT_EQ(mentions(found[3], clear), seen.known > 0) << found[0];
 }
 
 void expect_correlation(const Json& results, const std::vector<std::string>& words) {
@@ -238,7 +234,7 @@ TEST(Sentences, SayWhatTheirJsonHolds) {
     expect_pairs(results, words);
     expect_correlation(results, words);
     EXPECT_FALSE(has_broken_number(all));
-    EXPECT_FALSE(holds(all, "1 language-task pairs") || holds(all, " 0 language-task pair "));
+    EXPECT_FALSE(mentions(all, "1 language-task pairs") || mentions(all, " 0 language-task pair "));
     // The lowest layer is 1, and the zone layer 2.
     EXPECT_FALSE(
         match(words, "zone is layer 2\\. .*lowest in layer 1 .*outside of the zone").empty());
@@ -258,16 +254,16 @@ TEST(Sentences, ThePageAgrees) {
     SCOPED_TRACE(table);
     expect_page(html);
     EXPECT_FALSE(has_broken_number(table));
-    EXPECT_EQ(holds(html, "One seed only"), world.seeds == 1);
+    EXPECT_EQ(mentions(html, "One seed only"), world.seeds == 1);
     const Seen seen = count(results);
     const int without = seen.measured - seen.known;
     EXPECT_EQ(count_of(table, "one seed, no interval"), world.seeds == 1 ? without : 0);
     EXPECT_EQ(count_of(table, "seeds equal, no interval"), world.seeds > 1 ? without : 0);
-    EXPECT_FALSE(holds(html, "accuracy and divergence correlate"));
+    EXPECT_FALSE(mentions(html, "accuracy and divergence correlate"));
     EXPECT_FALSE(std::regex_search(html, std::regex("\\[([+-]?[0-9.]+),(&nbsp;| )\\1\\]")))
         << "of width 0";
     // Nothing is known in English: n/a, not 0.
-    EXPECT_TRUE(holds(html, "<td class=\"number\">0</td><td class=\"number\">n/a</td>"));
+    EXPECT_TRUE(mentions(html, "<td class=\"number\">0</td><td class=\"number\">n/a</td>"));
   }
 }
 
@@ -303,13 +299,13 @@ TEST(Sentences, OfOneRun) {
           "10.0 %.",
           "This is one run with one seed: there is no interval, and chance cannot be told "
           "from effect."}));
-  EXPECT_TRUE(holds(said(row(0.5, 0.5, 1, 0))[0], "of 1 test item right in Swahili"));
-  EXPECT_TRUE(holds(said(row(0.5, 0.5, 1, 0))[0],
-                    "the base model 50.0 %: no change. The base model "
-                    "knows none of these items in English."));
-  EXPECT_TRUE(holds(said(row(0, 0, 9, 0))[0], "0.0 %: no change"));
-  EXPECT_TRUE(holds(said(row(0.5, 0.25, 4, 4))[0], ": -25.0 points"));
-  EXPECT_TRUE(holds(said(row(nullptr, nullptr, 0, 0))[0], "n/a of 0 test items"));
+  EXPECT_TRUE(mentions(said(row(0.5, 0.5, 1, 0))[0], "of 1 test item right in Swahili"));
+  EXPECT_TRUE(mentions(said(row(0.5, 0.5, 1, 0))[0],
+                       "the base model 50.0 %: no change. The base model "
+                       "knows none of these items in English."));
+  EXPECT_TRUE(mentions(said(row(0, 0, 9, 0))[0], "0.0 %: no change"));
+  EXPECT_TRUE(mentions(said(row(0.5, 0.25, 4, 4))[0], ": -25.0 points"));
+  EXPECT_TRUE(mentions(said(row(nullptr, nullptr, 0, 0))[0], "n/a of 0 test items"));
   EXPECT_TRUE(run_sentences({{"accuracy", Json::array()}}).empty());
 }
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -14,7 +14,6 @@ namespace ramoe {
 namespace {
 
 constexpr GemmForm kForms[] = {GemmForm::NN, GemmForm::NT, GemmForm::TN};
-constexpr float kInf = std::numeric_limits<float>::infinity();
 
 struct Version {
   const char* name;
@@ -80,7 +79,7 @@ TEST(GemmBf16, VersionsRoundAlike) {
         if (good) continue;
         ++bad;
         ADD_FAILURE() << version.name << ": " << std::hex << bits_of(x[i]) << " became "
-                      << bits_of(y[i]) << ", wanted " << bits_of(wanted);
+                      << bits_of(y[i]) << ", expected " << bits_of(wanted);
       }
     }
 }

@@ -11,10 +11,10 @@
 #include "ch01_tensor/gemm.h"
 #include "ch01_tensor/philox.h"
 #include "support/error.h"
+#include "support/compare.h"
 
 namespace ramoe {
 
-inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 inline constexpr float kFence = -12345.678f;  // stands wherever C must not be written
 
 inline std::size_t at(std::ptrdiff_t i) {

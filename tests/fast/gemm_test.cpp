@@ -34,7 +34,7 @@ void expect_close(const Case& got, const Case& wanted) {
     if (good) continue;
     ++bad;
     ADD_FAILURE() << got.name() << (inside ? "" : ": outside C,") << " row " << place / got.g.ldc
-                  << " column " << place % got.g.ldc << ": " << got.c[n] << ", wanted "
+                  << " column " << place % got.g.ldc << ": " << got.c[n] << ", expected "
                   << (inside ? wanted.c[n] : kFence);
   }
 }

@@ -10,6 +10,7 @@
 #include "formats/tokenizer_json.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -229,7 +230,7 @@ TEST_F(BrokenTokenizer, NumbersTooLargeAndDeepListsAreErrors) {
   write_file(path, std::string(1 << 20, '['));
   expect_contains(load_error(), "tokenizer.json: lists and objects lie more than 200 deep");
   write_file(path, "[{\"[\\\"[[[\": [[]]}]");
-  expect_contains(load_error(), "wanted an object");
+  expect_contains(load_error(), "expected an object");
 }
 
 }  // namespace

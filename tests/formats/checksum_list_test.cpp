@@ -7,6 +7,7 @@
 #include "support/checksum.h"
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "ch01_tensor/philox.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -45,7 +45,8 @@ class GoldenModel {
   Losses losses(Tape<float>& tape, const TokenBatch& tokens, const std::vector<int>& target) const {
     const auto result = model_->forward(tape, tokens);
     const auto ce = cross_entropy(tape, result.logits, target.data());
-    const auto balance = pooled_balance_loss(tape, result.routing, tokens.scored.data());
+    const auto balance =
+        pooled_balance_loss(tape, result.routing, tokens.scored.data(), tokens.scored_rows());
     return {ce, balance,
             weighted_sum<float>(tape, {{ce, 1.0}, {balance, json_["aux_coef"].get<double>()}})};
   }

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "support/compare.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -14,8 +15,8 @@ namespace {
 const std::string kPacks = std::string(RAMOE_SOURCE_DIR) + "/data";
 constexpr std::array kSplits = {Split::adapt_train, Split::adapt_valid, Split::test};
 
-Json row(const std::string& task, const std::string& id, const std::string& lang,
-         const std::string& question, const std::string& split = "") {
+Json question_row(const std::string& task, const std::string& id, const std::string& lang,
+                  const std::string& question, const std::string& split = "") {
   Json json = {{"task", task}, {"id", id}, {"lang", lang}, {"question", question}, {"answer", id}};
   if (!split.empty()) json["split"] = split;
   return json;
@@ -35,7 +36,7 @@ class JsonlDataTest : public testing::Test {
     for (const std::string task : {"sum", "pick"})
       for (int i = 0; i < items; ++i)
         for (const std::string lang : {"sw", "en", "th"})
-          all.push_back(row(task, std::to_string(i), lang, cat(task, " ", lang, " ", i)));
+          all.push_back(question_row(task, std::to_string(i), lang, cat(task, " ", lang, " ", i)));
     return all;
   }
   JsonlConfig config(const std::vector<Json>& all) {
@@ -107,12 +108,12 @@ TEST_F(JsonlDataTest, NoTestQuestionIsTrainedOnInAnyLanguage) {
   // Besides the ids: the same question under another id, in one language only, and across tasks.
   std::vector<Json> all = rows(40);
   for (int i = 0; i < 40; ++i) {
-    all.push_back(row("sum", cat("again", i), "en", cat("SUM  en ", i)));
-    all.push_back(row("sum", cat("again", i), "sw", cat("otherwise ", i)));
-    all.push_back(row("sum", cat("again", i), "th", cat("otherwise th ", i)));
-    all.push_back(row("pick", cat("third", i), "en", cat("third ", i)));
-    all.push_back(row("pick", cat("third", i), "sw", cat("otherwise ", i)));
-    all.push_back(row("pick", cat("third", i), "th", cat("third th ", i)));
+    all.push_back(question_row("sum", cat("again", i), "en", cat("SUM  en ", i)));
+    all.push_back(question_row("sum", cat("again", i), "sw", cat("otherwise ", i)));
+    all.push_back(question_row("sum", cat("again", i), "th", cat("otherwise th ", i)));
+    all.push_back(question_row("pick", cat("third", i), "en", cat("third ", i)));
+    all.push_back(question_row("pick", cat("third", i), "sw", cat("otherwise ", i)));
+    all.push_back(question_row("pick", cat("third", i), "th", cat("third th ", i)));
   }
   const JsonlData data(config(all));
   std::map<std::string, std::set<Split>> splits_of_question, splits_of_id;
@@ -136,10 +137,10 @@ TEST_F(JsonlDataTest, SplitsOfTheRowsAreKept) {
   std::vector<Json> all;
   for (int i = 0; i < 9; ++i)
     for (const std::string lang : {"en", "sw"})
-      all.push_back(row("sum", cat(i), lang, cat(lang, i),
-                        i < 2   ? "adapt_train"
-                        : i < 5 ? "adapt_valid"
-                                : "test"));
+      all.push_back(question_row("sum", cat(i), lang, cat(lang, i),
+                                 i < 2   ? "adapt_train"
+                                 : i < 5 ? "adapt_valid"
+                                         : "test"));
   const JsonlData data(config(all));
   EXPECT_EQ(ids(data, "sw", "sum", Split::adapt_train), (std::set<std::string>{"sum/0", "sum/1"}));
   EXPECT_EQ(data.pairs("sw", "sum", Split::adapt_valid).size(), 3u);
@@ -159,17 +160,17 @@ TEST_F(JsonlDataTest, SplitsOfTheRowsAreKept) {
 TEST_F(JsonlDataTest, ItemsThatAreNotParallelAreRefused) {
   std::vector<Json> all = rows();
   auto twice = all;
-  twice.push_back(row("sum", "3", "sw", "again"));
+  twice.push_back(question_row("sum", "3", "sw", "again"));
   expect_contains(error(twice), "line 121: \"id\": the item sum/3 in sw stands in ");
   expect_contains(error(twice), "line 10");
   auto foreign = all;
-  foreign.push_back(row("sum", "99", "sw", "alone"));
+  foreign.push_back(question_row("sum", "99", "sw", "alone"));
   expect_contains(error(foreign), "line 121: \"lang\": the item sum/99 has no row in English");
   // English alone is no harm, and a target may lack an item.
   auto more = all;
-  more.push_back(row("sum", "99", "en", "alone"));
-  more.push_back(row("sum", "98", "en", "two"));
-  more.push_back(row("sum", "98", "sw", "mbili"));
+  more.push_back(question_row("sum", "99", "en", "alone"));
+  more.push_back(question_row("sum", "98", "en", "two"));
+  more.push_back(question_row("sum", "98", "sw", "mbili"));
   const JsonlData data(config(more));
   std::size_t en = 0, sw = 0, th = 0;
   for (const Split split : kSplits) {
@@ -181,8 +182,8 @@ TEST_F(JsonlDataTest, ItemsThatAreNotParallelAreRefused) {
   EXPECT_EQ(sw, 21u);
   EXPECT_EQ(th, 20u);
 
-  more.push_back(row("third", "1", "en", "x"));
-  more.push_back(row("third", "1", "sw", "y"));
+  more.push_back(question_row("third", "1", "en", "x"));
+  more.push_back(question_row("third", "1", "sw", "y"));
   expect_contains(error(more), "no item of the task third in sw for test");
   std::erase_if(all, [](const Json& json) { return json["lang"] != "en"; });
   expect_contains(error(all), "English rows only");

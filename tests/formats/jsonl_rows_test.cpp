@@ -4,6 +4,7 @@
 
 #include "support/files.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -63,20 +64,20 @@ TEST_F(JsonlRows, WhatIsWrongIsNamedWithFileLineAndKey) {
   expect("{\"id\": ", {"JSON"});
   expect("[1]", {"object"});
   expect("{}{}", {"JSON"});
-  expect(row(R"(, "anser": "x")"), {"\"anser\"", "unknown", "\"answer\""});
+  expect(row(R"(, "anser": "x")"), {"anser is an unknown key (did you mean \"answer\"?)"});
   expect(row(R"(, "id": "3")"), {"\"id\"", "twice"});
-  expect(R"({"id": "2", "lang": "en", "task": "t", "question": "q"})", {"\"answer\"", "missing"});
+  expect(R"({"id": "2", "lang": "en", "task": "t", "question": "q"})", {"answer is missing"});
   expect(R"({"id": 2, "lang": "en", "task": "t", "question": "q", "answer": "a"})",
-         {"\"id\"", "2", "text"});
-  expect(row("", ""), {"\"answer\"", "empty"});
-  expect(row("", " \\n\\u00a0"), {"\"answer\"", "empty"});
+         {"id: expected text, found 2"});
+  expect(row("", ""), {"answer is empty"});
+  expect(row("", " \\n\\u00a0"), {"answer is empty"});
   expect(R"({"id": "2", "lang": "e n", "task": "t", "question": "q", "answer": "a"})",
-         {"\"lang\"", "e n"});
+         {": lang = \"e n\""});
   expect(R"({"id": "2", "lang": "en", "task": "t,u", "question": "q", "answer": "a"})",
-         {"\"task\"", "t,u"});
-  expect(row(R"(, "extractor": "last_numbr")"), {"\"extractor\"", "last_number"});
-  expect(row(R"(, "extractor": 1)"), {"\"extractor\"", "text"});
-  expect(row(R"(, "split": "tests")"), {"\"split\"", "tests"});
+         {": task = \"t,u\""});
+  expect(row(R"(, "extractor": "last_numbr")"), {": extractor: ", "last_number"});
+  expect(row(R"(, "extractor": 1)"), {": extractor: expected text"});
+  expect(row(R"(, "split": "tests")"), {": split: ", "tests"});
   expect(row(R"(, "split": "base")"), {"\"split\"", "base"});
   expect(row(R"(, "extractor": "last_number")"), {"\"answer\"", "last_number", "no number"});
   expect(row(R"(, "extractor": "choice_letter")", "dog"), {"\"answer\"", "choice_letter"});
@@ -86,11 +87,11 @@ TEST_F(JsonlRows, WhatIsWrongIsNamedWithFileLineAndKey) {
   expect(row("", "a\0b"s), {"line 3, column 69", "NUL"});  // inside a text
   expect(row("") + "\0"s, {"line 3, column 71", "NUL"});  // behind the object, where a parser stops
   expect("\0\0\0"s, {"line 3, column 1", "NUL"});         // as after a crash of the machine
-  expect(row("", "a\\u0000b"), {"\"answer\"", "U+0000"});
+  expect(row("", "a\\u0000b"), {": answer holds", "U+0000"});
   for (const std::string& utf16 : {"\xFF\xFE{\0}\0"s, "\xFE\xFF\0{\0}"s})
     expect_contains(error_of([&] { items(utf16); }), "a.jsonl: this is UTF-16");
   const std::string deep(200000, '['), closed(200000, ']');
-  expect("{\"task\": " + deep + closed + "}", {"\"task\"", "array"});
+  expect("{\"task\": " + deep + closed + "}", {": task: expected text, found a list"});
   expect(deep, {"JSON"});
   expect_contains(error_of([&] { items("\n \n"); }), "no line");
   expect_contains(error_of([] { read_item_rows("/none.jsonl", Extractor::exact); }), "/none.jsonl");
@@ -102,7 +103,7 @@ TEST_F(JsonlRows, Texts) {
   EXPECT_EQ(rows[0].id + "|" + rows[0].lang + "|" + rows[0].text, "1|sw|Habari ya leo");
   expect_contains(
       error_of([&] { read_text_rows(put(R"({"id": "1", "lang": "sw", "question": "x"})")); }),
-      "\"question\"");
+      "question is an unknown key");
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "ch04_moe/tiny_model.h"
-#include "support/scratch_folder.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

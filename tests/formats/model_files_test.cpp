@@ -5,7 +5,8 @@
 #include <cstring>
 
 #include "ch04_moe/tiny_model.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

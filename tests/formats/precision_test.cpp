@@ -10,7 +10,8 @@
 #include "formats/golden.h"
 #include "runs/checkpoint.h"
 #include "support/parallel.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -9,7 +9,8 @@
 #include "runs/checkpoint.h"
 #include "support/checksum.h"
 #include "support/parallel.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

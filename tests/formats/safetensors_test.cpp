@@ -9,6 +9,7 @@
 
 #include "ch01_tensor/philox.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

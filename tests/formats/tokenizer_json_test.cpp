@@ -137,7 +137,7 @@ TEST_F(TokenizerJson, WhatWeCannotHonourIsNamed) {
     return error_after([&](Json& json) { json[Json::json_pointer(pointer)] = value; });
   };
   EXPECT_NAMES(with("/version", "2.0"), "version is \"2.0\"");
-  EXPECT_NAMES(with("/surprise", 1), "surprise is not a key we know");
+  EXPECT_NAMES(with("/surprise", 1), "surprise is an unknown key");
   EXPECT_NAMES(with("/normalizer", {{"type", "NFKC"}}), "normalizer.type is \"NFKC\"");
   EXPECT_NAMES(with("/pre_tokenizer/type", "Metaspace"), "pre_tokenizer.type is \"Metaspace\"");
   const std::string split = "/pre_tokenizer/pretokenizers/0";
@@ -178,7 +178,7 @@ TEST_F(TokenizerJson, MissingKeysAndWrongTypesAreNamed) {
                "added_tokens[1].content is missing");
   EXPECT_NAMES(error_after([](Json& json) { json["added_tokens"][1]["special"] = "yes"; }),
                "added_tokens[1].special");
-  EXPECT_NAMES(error_after([](Json& json) { json = Json::array(); }), "wanted an object");
+  EXPECT_NAMES(error_after([](Json& json) { json = Json::array(); }), "expected an object");
 }
 
 TEST_F(TokenizerJson, VocabularyFaultsAreNamed) {
@@ -191,8 +191,9 @@ TEST_F(TokenizerJson, VocabularyFaultsAreNamed) {
   EXPECT_EQ(load_tokenizer(folder_).decode({300, 400}), "QQ");
   EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = 99'999'999; }),
                "model.vocab.QQ is 99999999; it leaves more holes");
-  EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = -1; }), "model.vocab.QQ is -1");
-  EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = 264.5; }), "model.vocab.QQ is 264.5");
+  EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = -1; }),
+               "model.vocab.QQ: expected a whole number from 0 to 100000000, found -1");
+  EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = 264.5; }), "found 264.5");
   EXPECT_NAMES(vocab([](Json& v) { v["Q Q"] = 264; }), "model.vocab.Q Q");
   EXPECT_NAMES(vocab([](Json& v) { v.erase("Q"); }), "byte 81 has no token");
   EXPECT_NAMES(vocab([](Json& v) { v["QQ"] = v["Q"], v.erase("Q"); }), "byte 81 has no token");
@@ -208,8 +209,8 @@ TEST_F(TokenizerJson, MergeFaultsAreNamed) {
   EXPECT_NAMES(second("Q missing"), "'missing' is not in model.vocab");
   EXPECT_NAMES(second("QR"), "one blank between");
   EXPECT_NAMES(second("a b c"), "one blank between");
-  EXPECT_NAMES(second(Json::array({"h"})), "wanted two tokens");
-  EXPECT_NAMES(second(7), "model.merges[1] is 7");
+  EXPECT_NAMES(second(Json::array({"h"})), "expected two tokens");
+  EXPECT_NAMES(second(7), "model.merges[1]: expected text, found 7");
   EXPECT_NAMES(error_after([](Json& json) {
                  json["model"]["merges"].push_back(json["model"]["merges"][0]);
                }),
@@ -263,7 +264,7 @@ TEST_F(TokenizerJson, ConfigNamesTheSpecialTokens) {
     return error_after([&](Json& json) { json[key] = value; }, "tokenizer_config.json");
   };
   EXPECT_NAMES(config("bos_token", "<s>"), "bos_token is \"<s>\"");
-  EXPECT_NAMES(config("eos_token", 4), "eos_token is 4");
+  EXPECT_NAMES(config("eos_token", 4), "eos_token: expected text, found 4");
   EXPECT_EQ(config("pad_token", {{"content", "<|eos|>"}}), "");
   EXPECT_EQ(load_tokenizer(folder_).pad(), kEos);
   EXPECT_EQ(config("chat_template", {{"name", "x"}}), "");

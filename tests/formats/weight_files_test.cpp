@@ -7,7 +7,8 @@
 
 #include "ch04_moe/tiny_model.h"
 #include "formats/model_files.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -40,12 +41,6 @@ struct Sharded {
     return error_of([&] { load_model(folder.path()); });
   }
 };
-
-void expect_same(const Model<float>& a, const Model<float>& b) {
-  ASSERT_EQ(a.parameters().size(), b.parameters().size());
-  for (std::size_t i = 0; i < a.parameters().size(); ++i)
-    EXPECT_EQ(a.parameters()[i]->value, b.parameters()[i]->value) << a.parameters()[i]->name;
-}
 
 TEST(WeightFiles, ShardsAreOneModel) {
   const Sharded s;

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "fuzz/readers.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
 
 namespace ramoe {
 namespace {

@@ -7,6 +7,7 @@
 #include "ch12_experiments/markup.h"
 #include "report/report_parts.h"
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -42,10 +43,6 @@ Json small_results() {
     "run": {"command": "demo", "finished": "now", "build": {"compiler": "g++"}}})");
 }
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST(Report, WholePage) {
   const std::string html = report_html(small_results());
   expect_page(html);
@@ -55,7 +52,7 @@ TEST(Report, WholePage) {
   expect_contains(html, "+8.0 <small>[-17.0,&nbsp;+33.0]</small>");
   expect_contains(html, "<td class=\"number\">33.0</td>");  // mean of 30 and 36 %
   expect_contains(html, "950,000");
-  EXPECT_FALSE(holds(html, "class=\"missing\"")) << "nothing is missing";
+  EXPECT_FALSE(mentions(html, "class=\"missing\"")) << "nothing is missing";
 }
 
 TEST(Report, OrderOfSections) {
@@ -89,7 +86,7 @@ TEST(Report, EachMissingSectionNamesItsCommand) {
     results.erase(key);
     const std::string html = report_html(results);
     expect_page(html);
-    EXPECT_TRUE(holds(html, std::string("<code>") + command + "</code>")) << key;
+    EXPECT_TRUE(mentions(html, std::string("<code>") + command + "</code>")) << key;
     results[key] = nullptr;
     EXPECT_EQ(report_html(results), html) << key << " null is as good as none";
   }
@@ -124,7 +121,7 @@ TEST(Report, OneSeedHasNoInterval) {
   expect_contains(html, "One seed only: no row has an interval");
   expect_contains(html, "one seed, no interval");
   expect_contains(accuracy_table_text(results), "one seed, no interval");
-  EXPECT_FALSE(holds(report_html(small_results()), "ne seed only"));
+  EXPECT_FALSE(mentions(report_html(small_results()), "ne seed only"));
 }
 
 TEST(Report, MalformedSectionsAreNamed) {
@@ -173,7 +170,7 @@ TEST(Report, LinksToItsNumbers) {
   const std::string beside = read_file(scratch.file("a run/report.html"));
   expect_page(beside);
   expect_contains(beside, "<a href=\"results.json\">results.json</a>.</p>");
-  EXPECT_FALSE(holds(beside, "metrics.jsonl"));
+  EXPECT_FALSE(mentions(beside, "metrics.jsonl"));
   write_report(scratch.file("a run/x/page.html"), small_results(), scratch.file("a run"));
   expect_contains(read_file(scratch.file("a run/x/page.html")), "href=\"../results.json\"");
   write_report(scratch.file("page.html"), small_results(), scratch.file("a run"));
@@ -234,7 +231,7 @@ TEST(Report, ARunTellsItsResultFirst) {
   expect_contains(html, "<bdi>one</bdi> <small>✓ right</small>");
   for (const char* other : {"RA-MoE − SFT", "RA-MoE minus SFT", "class=\"missing\"", "both methods",
                             "CLDR", "ci %: share"})
-    EXPECT_FALSE(holds(html, other)) << other;
+    EXPECT_FALSE(mentions(html, other)) << other;
 }
 
 TEST(Report, CurvesThatHideEachOtherAreDrawnApart) {
@@ -246,9 +243,9 @@ TEST(Report, CurvesThatHideEachOtherAreDrawnApart) {
   const std::string drawing = html.substr(difference, html.find("</svg>", difference) - difference);
   EXPECT_EQ(count_of(drawing, "<path"), 1) << "one seed, 0.5 and 0.25";
   for (const char* panel : {"Chinese &lt;中文&gt;, SFT", "Chinese &lt;中文&gt;, RA-MoE"})
-    EXPECT_TRUE(holds(html, panel)) << panel;
+    EXPECT_TRUE(mentions(html, panel)) << panel;
   results["finetune"][1]["seed"] = 2;  // no pair
-  EXPECT_FALSE(holds(report_html(results), "loss-difference"));
+  EXPECT_FALSE(mentions(report_html(results), "loss-difference"));
 }
 
 TEST(Report, HeatMapsHaveTauAndFixedDecimals) {
@@ -257,7 +254,7 @@ TEST(Report, HeatMapsHaveTauAndFixedDecimals) {
   const std::string html = report_html(results);
   for (const char* part : {">0.30</text>", ">-0.10</text>", ">0.00</text>", ">τ = 0.25</text>",
                            "above τ = 0.25", "n: 212 English prompts of facts"})
-    EXPECT_TRUE(holds(html, part)) << part;
+    EXPECT_TRUE(mentions(html, part)) << part;
   expect_page(html);
 }
 

@@ -6,7 +6,7 @@
 #include "ch12_experiments/markup.h"
 #include "report/report.h"
 #include "support/compare.h"
-#include "support/scratch_folder.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "ch12_experiments/markup.h"
 #include "report/charts.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -5,7 +5,8 @@
 
 #include "ch05_training/small_training.h"
 #include "formats/model_files.h"
-#include "support/scratch_folder.h"
+#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <thread>
 
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

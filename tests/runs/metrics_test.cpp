@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

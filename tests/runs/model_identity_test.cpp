@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

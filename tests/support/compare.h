@@ -9,8 +9,12 @@
 
 #include "ch01_tensor/philox.h"
 #include "support/error.h"
+#include "support/texts.h"
 
 namespace ramoe {
+
+inline constexpr float kInf = std::numeric_limits<float>::infinity();
+inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 /// "" if every got[i] is finite and |got - wanted| <= atol + rtol * |wanted|; else a line about the
 /// worst element. A value that is not finite, on either side, is worse than any other.
@@ -33,14 +37,14 @@ std::string difference(const Got* got, const Wanted* wanted, std::size_t n, doub
     }
   }
   if (bad == 0) return "";
-  return cat(bad, " of ", n, " differ, the worst at ", worst, ": ", double(got[worst]), ", wanted ",
-             double(wanted[worst]), " within ", atol, " + ", rtol, " |wanted|");
+  return cat(bad, " of ", n, " differ, the worst at ", worst, ": ", double(got[worst]),
+             ", expected ", double(wanted[worst]), " within ", atol, " + ", rtol, " |wanted|");
 }
 
 template <class Got, class Wanted>
 std::string difference(const std::vector<Got>& got, const std::vector<Wanted>& wanted, double atol,
                        double rtol) {
-  if (got.size() != wanted.size()) return cat(got.size(), " values, wanted ", wanted.size());
+  if (got.size() != wanted.size()) return cat(got.size(), " values, expected ", wanted.size());
   return difference(got.data(), wanted.data(), got.size(), atol, rtol);
 }
 
@@ -75,7 +79,7 @@ template <class T, class Wanted>
 std::string difference(const Fenced<T>& got, const std::vector<Wanted>& wanted, double atol,
                        double rtol) {
   if (!got.intact()) return "written outside of the output";
-  if (got.size() != wanted.size()) return cat(got.size(), " values, wanted ", wanted.size());
+  if (got.size() != wanted.size()) return cat(got.size(), " values, expected ", wanted.size());
   return difference(got.data(), wanted.data(), got.size(), atol, rtol);
 }
 
@@ -86,22 +90,6 @@ std::vector<T> random_values(std::size_t count, unsigned seed, double deviation 
   std::vector<T> values(count);
   for (T& value : values) value = static_cast<T>(deviation * random.normal());
   return values;
-}
-
-/// The message of the ramoe::Error that `action` throws; "no error" if it throws none.
-template <class Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-/// Whether a text holds another; for messages.
-inline bool mentions(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace ramoe

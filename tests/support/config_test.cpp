@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

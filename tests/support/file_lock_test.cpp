@@ -9,6 +9,7 @@
 #include "support/files.h"
 #include "support/scratch.h"
 #include "support/stop.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -3,14 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
 
 using Words = std::vector<std::string>;
 
-struct Example {
+struct FlagsExample {
   bool resume = false;
   int steps = 1000, save_every = 500;
   std::uint64_t seed = 1;
@@ -37,7 +37,7 @@ struct Example {
 
 /// The values after a command line, with the words that belong to no flag.
 struct Read {
-  Example values;
+  FlagsExample values;
   Words words;
 };
 Read read(const Words& arguments) {
@@ -169,7 +169,7 @@ TEST(Flags, WhatIsNotUnderstoodSaysTheRightForm) {
 }
 
 TEST(Flags, KnowWhichKeysWereGiven) {
-  Example example;
+  FlagsExample example;
   FieldList fields = fields_of(example);
   fields.read_json(Json{{"steps", 1000}, {"lambda", 2}}, "run.json");
   fields.read_flag("seed=1");

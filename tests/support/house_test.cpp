@@ -1,9 +1,10 @@
 // Rules of the house that a compiler does not know: chapters include only earlier ones, files stay
-// short, and tags of the paper lead to a test.
+// short, headers say their place, the README's tree is true, and tags of the paper lead to a test.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <regex>
 #include <set>
 
@@ -128,6 +129,57 @@ std::string paper_map_offences(const std::string& root) {
   return offences;
 }
 
+/// Headers open with "// <Room> - ", those of chapter n with a number n.m (or n, of a chapter with
+/// one header) that no other has.
+std::string opening_offences(const std::string& root) {
+  static const std::regex opening("// (?:Chapter ([0-9]+(?:\\.[0-9]+)?)|([A-Z][a-z]+)) - .+");
+  std::string offences;
+  std::map<std::string, std::string> first;
+  for (const SourceFile& file : source_files(root, "src")) {
+    if (!file.path.ends_with(".h")) continue;
+    const std::string line = file.lines.empty() ? "" : file.lines[0];
+    std::smatch found;
+    const bool opens = std::regex_match(line, found, opening);
+    std::string room = file.room;
+    if (room.starts_with("ch")) {
+      const std::string number = opens ? found[1].str() : "";
+      const std::string chapter = number.substr(0, number.find('.'));
+      if (number.empty() || std::stoi(chapter) != std::stoi(room.substr(2, 2)))
+        offences += cat(file.path, ": \"", line, "\" names no part of its chapter\n");
+      else if (const auto [other, is_new] = first.emplace(number, file.path); !is_new)
+        offences += cat(file.path, ": ", number, " is ", other->second, "\n");
+    } else {
+      room[0] = static_cast<char>(std::toupper(room[0]));
+      if (!opens || found[2] != room)
+        offences += cat(file.path, ": expected \"// ", room, " - \", found \"", line, "\"\n");
+    }
+  }
+  return offences;
+}
+
+/// README.md names each folder of the root and each room of src/ as "    name/   what it is", and
+/// no other. A build folder and what git keeps are not part of the tree.
+std::string tree_offences(const std::string& root) {
+  std::istringstream text(read_file(root + "/README.md"));
+  static const std::regex row("    (?:  )?((?:src/)?[a-z0-9_]+)/ +[^ ].*");
+  std::set<std::string> named, there;
+  std::smatch found;
+  for (std::string line; std::getline(text, line);)
+    if (std::regex_match(line, found, row)) named.insert(found[1]);
+  for (const char* top : {"", "src/"})
+    for (const auto& entry : fs::directory_iterator(root + "/" + top)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.is_directory() && name[0] != '.' && name != "build" && name != "runs")
+        there.insert(top + name);
+    }
+  std::string offences;
+  for (const std::string& name : there)
+    if (!named.contains(name)) offences += "README.md does not name " + name + "/\n";
+  for (const std::string& name : named)
+    if (!there.contains(name)) offences += "README.md names " + name + "/, which is not there\n";
+  return offences;
+}
+
 const std::string root = RAMOE_SOURCE_DIR;
 
 TEST(House, ChaptersIncludeOnlyEarlierOnes) {
@@ -135,6 +187,12 @@ TEST(House, ChaptersIncludeOnlyEarlierOnes) {
 }
 TEST(House, FilesAndLinesAreShort) {
   EXPECT_EQ(length_offences(root), "");
+}
+TEST(House, HeadersOpenWithTheirRoomOrNumber) {
+  EXPECT_EQ(opening_offences(root), "");
+}
+TEST(House, TheReadmeNamesEveryRoom) {
+  EXPECT_EQ(tree_offences(root), "");
 }
 TEST(House, PaperMapLeadsSomewhere) {
   EXPECT_EQ(paper_map_offences(root), "");
@@ -170,6 +228,29 @@ TEST_F(HouseChecks, Lengths) {
   put("tests/ch01_a/a_test.cpp", umlauts + "\n" + umlauts + "x\n");
   EXPECT_EQ(length_offences(scratch_.path()),
             "src/ch01_a/b.h: 401 lines\ntests/ch01_a/a_test.cpp:2: 101 columns\n");
+}
+
+TEST_F(HouseChecks, Openings) {
+  put("src/ch02_b/a.h", "// Chapter 2.1 - a\n");
+  put("src/ch02_b/b.h", "// Chapter 2.1 - b\n");
+  put("src/ch02_b/c.h", "// Chapter 1.2 - c\n");
+  put("src/ch09_c/d.h", "// Chapter 9 - d\n");
+  put("src/app/a.h", "// App - a\n");
+  put("src/app/b.h", "// The b\n");
+  EXPECT_EQ(opening_offences(scratch_.path()),
+            "src/app/b.h: expected \"// App - \", found \"// The b\"\n"
+            "src/ch02_b/b.h: 2.1 is src/ch02_b/a.h\n"
+            "src/ch02_b/c.h: \"// Chapter 1.2 - c\" names no part of its chapter\n");
+}
+
+TEST_F(HouseChecks, Tree) {
+  put("src/ch01_a/a.h", "\n");
+  put("src/app/a.h", "\n");
+  put("docs/a.md", "\n");
+  put("build/x", "\n");
+  put("README.md", "    docs/         texts\n    src/   code\n      src/app/  x\n    old/  gone\n");
+  EXPECT_EQ(tree_offences(scratch_.path()),
+            "README.md does not name src/ch01_a/\nREADME.md names old/, which is not there\n");
 }
 
 TEST_F(HouseChecks, PaperMap) {

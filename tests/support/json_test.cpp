@@ -1,8 +1,7 @@
-#include "support/json.h"
-
 #include <gtest/gtest.h>
 
-#include "support/scratch.h"
+#include "support/json_place.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -43,6 +42,37 @@ TEST(Json, ALineIsNamedByItsNumber) {
                   "a.json, line 12, column 4: this is not valid JSON (unexp");
   EXPECT_EQ(parse_json("{\"a\": 1}\r", "a.json", 12)["a"], 1);  // CRLF
   EXPECT_EQ(parse_json<nlohmann::json>("{\"b\": 1, \"a\": 2}", "a.json").begin().key(), "a");
+}
+
+TEST(JsonPlace, ErrorsNameFilePathAndWhatWasFound) {
+  const std::string file = "a.json";
+  const Json json =
+      Json::parse(R"({"sub": [1, {"n": "x", "flag": 1}], "share": 0.5, "none": null})");
+  const JsonAt<Json> at{file, "", json, "; make it again."};
+  const auto element = at["sub"][1];
+  EXPECT_EQ(error_of([&] { element["n"].number(); }),
+            "a.json: sub[1].n: expected a number, found \"x\"; make it again.");
+  EXPECT_EQ(error_of([&] { at["sub"].object(); }),
+            "a.json: sub: expected an object, found a list of 2; make it again.");
+  EXPECT_EQ(error_of([&] { element["m"]; }), "a.json: sub[1].m is missing; make it again.");
+  EXPECT_EQ(error_of([&] { at["sub"][0].text(); }),
+            "a.json: sub[0]: expected text, found 1; make it again.");
+  EXPECT_EQ(error_of([&] { element["flag"].flag(); }),
+            "a.json: sub[1].flag: expected true or false, found 1; make it again.");
+  EXPECT_EQ(error_of([&] { at.list(); }),
+            "a.json: expected a list, found an object of 3 keys; make it again.");
+  EXPECT_EQ(error_of([&] {
+              element.only({"n", "flags"});
+            }),
+            "a.json: sub[1].flag is an unknown key (did you mean \"flags\"?); expected n, "
+            "flags; make it again.");
+  expect_contains(error_of([&] { at["share"].whole(0); }), "share: expected a whole number of at");
+  expect_contains(error_of([&] { at["sub"][0].whole(2, 5); }),
+                  "a whole number from 2 to 5, found 1");
+  EXPECT_EQ(at["sub"][0].whole(1, 1), 1);
+  EXPECT_EQ(at["share"].number(), 0.5);
+  EXPECT_TRUE(at.has("none") && !at.given("none"));
+  EXPECT_EQ(at.members()[1].first, "share");
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include "support/files.h"
 #include "support/scratch.h"
-#include "support/scratch_folder.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {

@@ -16,8 +16,9 @@
 // An entry covers NAME_forward and NAME_backward; `covers` names other operations that it reaches.
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <functional>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -174,9 +175,8 @@ OpResult<T> run_op(const OpCase& op, const OpSize& at) {
     const std::vector<double> exact = op.values_of(at, i);
     values.push_back(placed(Host(exact.begin(), exact.end())));
     gradients.push_back(placed(Host(exact.size(), Number<T>(0.25))));
-    in.push_back(op.is_constant(i)
-                     ? tape.constant(values[i].data(), at.in[i])
-                     : tape.leaf(values[i].data(), gradients[i].data(), at.in[i]));
+    in.push_back(op.is_constant(i) ? tape.constant(values[i].data(), at.in[i])
+                                   : tape.leaf(values[i].data(), gradients[i].data(), at.in[i]));
   }
   const Tensor<T> out = op.function<T>()(tape, in, at.dims);
   OpResult<T> result;

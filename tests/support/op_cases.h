@@ -3,6 +3,7 @@
 
 #include "support/op_cases_ch01.h"
 #include "support/op_cases_ch03.h"
+#include "support/op_cases_ch04.h"
 #include "support/op_cases_ch10.h"
 
 namespace ramoe {
@@ -10,7 +11,7 @@ namespace ramoe {
 inline const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> all = [] {
     std::vector<OpCase> cases;
-    for (const auto& chapter : {op_cases_ch01, op_cases_ch03, op_cases_ch10})
+    for (const auto& chapter : {op_cases_ch01, op_cases_ch03, op_cases_ch04, op_cases_ch10})
       for (OpCase& op : chapter()) cases.push_back(std::move(op));
     return cases;
   }();

@@ -1,4 +1,4 @@
-// The operations of chapter 1, as chapter 2 puts them on the tape.
+// The operations of chapters 1 and 2, as chapter 2 puts them on the tape.
 #pragma once
 
 #include "support/op_case.h"
@@ -14,6 +14,10 @@ inline std::vector<OpCase> op_cases_ch01() {
           .size({{}, {}})
           .large({{16385}, {16385}})
           .within(1e-6, "one addition, and one of the gradient"),
+      OpCase("add_twice", [](auto& tape, const auto& in) { return add(tape, in[0], in[0]); })
+          .covers({})
+          .size({{3, 17}})
+          .within(1e-6, "one addition, and two of the gradient"),
       OpCase("softmax", [](auto& tape, const auto& in) { return softmax(tape, in[0]); })
           .size({{3, 8}})
           .size({{1, 1}})
@@ -29,8 +33,21 @@ inline std::vector<OpCase> op_cases_ch01() {
           .size({{1, 17}, {17, 3}, {3}})
           .size({{5, 1}, {1, 2}, {2}})
           .large({{130, 70}, {70, 67}, {67}})
-          .within(2e-5, "sums of up to 130 products of normal values, each sum rounded to 1e-7 of "
-                        "its size, which is about 20"),
+          .within(2e-5, "sums of up to 130 products, rounded to 1e-7 of their size, about 20"),
+      OpCase("linear_transposed",
+             [](auto& tape, const auto& in) { return linear_transposed(tape, in[0], in[1]); })
+          .covers({"gemm"})
+          .size({{4, 5}, {17, 5}})
+          .size({{1, 1}, {1, 1}})
+          .size({{3, 2}, {1, 2}})
+          .large({{130, 70}, {67, 70}})
+          .within(2e-5, "as linear"),
+      OpCase("weighted_sum",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in) {
+               return weighted_sum<T>(tape, {{in[0], 2.0}, {{}, 9.0}, {in[1], -0.5}, {in[0], 3.0}});
+             })
+          .size({{}, {1}})
+          .within(1e-6, "three products, added up in double"),
   };
 }
 

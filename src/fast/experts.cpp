@@ -1,10 +1,12 @@
-// Chapter 4.2 - the experts on blocks of rows that stay in the cache. Declared in experts.h.
+// The experts of chapter 4.2 for float, on blocks of rows that stay in the cache.
 //
 // The chain of an expert is gather, product, SwiGLU, product. Done one after the other over all
 // slots, each of them would fetch from far away what the one before it has just written. Here a
 // block of about kRows slots of one expert passes through the whole chain while it is in the L2
 // cache, and blocks are what threads share. What a block reads from memory, weights and in backward
 // gate and up, is asked for while the product before computes: a processor cannot foresee it.
+#include "ch04_moe/experts.h"
+
 #include <algorithm>
 #include <vector>
 
@@ -12,7 +14,6 @@
 #include "ch01_tensor/simd.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch03_transformer/layer_ops.h"
-#include "ch04_moe/experts.h"
 #include "support/parallel.h"
 
 namespace ramoe {
@@ -34,7 +35,8 @@ struct Piece {
 /// Every expert's slots in pieces(rows) pieces as even as can be; in backward the longest come
 /// first, so that no thread is left alone with one at the end.
 template <class Pieces>
-std::vector<Piece>& pieces_of(const DispatchPlan& plan, int E, const Pieces& pieces_of_rows) {
+std::vector<Piece>& pieces_of(const DispatchPlan<float>& plan, int E,
+                              const Pieces& pieces_of_rows) {
   thread_local std::vector<Piece> pieces;
   pieces.clear();
   for (int e = 0; e < E; ++e) {
@@ -50,43 +52,33 @@ std::vector<Piece>& pieces_of(const DispatchPlan& plan, int E, const Pieces& pie
 }
 
 /// Rows of width C and H that one thread works on; grows to the largest asked for.
-template <class T>
 struct BlockScratch {
-  T *x, *act, *dact, *dgu, *dout;
+  float *x, *act, *dact, *dgu, *dout;
 };
-template <class T>
-BlockScratch<T> block_scratch(int C, int H) {
-  thread_local std::vector<T> values;
+BlockScratch block_scratch(int C, int H) {
+  thread_local std::vector<float> values;
   const std::size_t c = std::size_t(kMostRows) * std::size_t(C);
   const std::size_t h = std::size_t(kMostRows) * std::size_t(H);
   values.resize(std::max(values.size(), 2 * c + 4 * h));
-  T* const at = values.data();
+  float* const at = values.data();
   return {at, at + c, at + c + h, at + c + 2 * h, at + c + 4 * h};
 }
 
 /// One row of d SwiGLU, where y = act down and out gets w y. Given gu and da = dout down^T:
 ///   act = silu(gate) up;  dw = act . da;  with da scaled by w:  dgate, dup;  act scaled by w
-template <class T>
-RAMOE_INLINE T swiglu_chain_body(T* __restrict dgu, T* __restrict act, const T* __restrict gu,
-                                 const T* __restrict da, T w, int H) {
+RAMOE_SIMD float swiglu_chain_row(float* __restrict dgu, float* __restrict act,
+                                  const float* __restrict gu, const float* __restrict da, float w,
+                                  int H) {
   for (int h = 0; h < H; ++h) {
-    const T gate = gu[h], up = gu[H + h], s = sigmoid(gate), silu = gate * s;
-    const T da_h = w * da[h];
-    dgu[h] = da_h * up * (s + silu * (T(1) - s));
+    const float gate = gu[h], up = gu[H + h], s = sigmoid(gate), silu = gate * s;
+    const float da_h = w * da[h];
+    dgu[h] = da_h * up * (s + silu * (1.0f - s));
     dgu[H + h] = da_h * silu;
     act[h] = silu * up;
   }
-  const T dw = dot(act, da, H);
+  const float dw = dot(act, da, H);
   for (int h = 0; h < H; ++h) act[h] *= w;
   return dw;
-}
-RAMOE_SIMD float swiglu_chain_row(float* dgu, float* act, const float* gu, const float* da, float w,
-                                  int H) {
-  return swiglu_chain_body(dgu, act, gu, da, w, H);
-}
-double swiglu_chain_row(double* dgu, double* act, const double* gu, const double* da, double w,
-                        int H) {
-  return swiglu_chain_body(dgu, act, gu, da, w, H);
 }
 
 /// What each expert's weights take, and where expert e's begin.
@@ -102,15 +94,14 @@ std::size_t expert_after(const std::vector<Piece>& pieces, int i, int threads) {
   return static_cast<std::size_t>(pieces[std::min(next, pieces.size() - 1)].e);
 }
 
-template <class T>
-Soon soon_of(const T* from, std::size_t count) {
-  return {from, count * sizeof(T)};
+Soon soon_of(const float* from, std::size_t count) {
+  return {from, count * sizeof(float)};
 }
 }  // namespace
 
-template <class T>
-void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
-                     const DispatchPlan& plan, const ExpertDims& d) {
+template <>
+void experts_forward(float* y, float* gu, const float* x, const float* gate_up, const float* down,
+                     const DispatchPlan<float>& plan, const ExpertDims& d) {
   const int C = d.C, H = d.H;
   const WeightSizes size(d);
   const std::vector<Piece>& pieces = pieces_of(plan, d.E, blocks_of);
@@ -119,56 +110,59 @@ void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
     const Piece p = pieces[std::size_t(i)];
     const std::size_t e = std::size_t(p.e);
     const std::size_t next = expert_after(pieces, i, threads);
-    const BlockScratch<T> mine = block_scratch<T>(C, H);
-    T* gu_p = row(gu, p.begin, 2 * H);
+    const BlockScratch mine = block_scratch(C, H);
+    float* gu_p = row(gu, p.begin, 2 * H);
     gather_rows_forward(mine.x, x, plan.token_from_slot + p.begin, p.rows, C);
-    gemm_serial(Gemm<T>{GemmForm::NN, p.rows, 2 * H, C, mine.x, C, gate_up + e * size.up, 2 * H,
-                        gu_p, 2 * H, false, d.precision, soon_of(down + e * size.down, size.down)});
+    gemm_serial(Gemm<float>{GemmForm::NN, p.rows, 2 * H, C, mine.x, C, gate_up + e * size.up, 2 * H,
+                            gu_p, 2 * H, false, d.precision,
+                            soon_of(down + e * size.down, size.down)});
     swiglu_forward(mine.act, gu_p, p.rows, H);
-    gemm_serial(Gemm<T>{GemmForm::NN, p.rows, C, H, mine.act, H, down + e * size.down, C,
-                        row(y, p.begin, C), C, false, d.precision,
-                        soon_of(gate_up + next * size.up, size.up)});
+    gemm_serial(Gemm<float>{GemmForm::NN, p.rows, C, H, mine.act, H, down + e * size.down, C,
+                            row(y, p.begin, C), C, false, d.precision,
+                            soon_of(gate_up + next * size.up, size.up)});
   });
 }
 
 namespace {
 
 /// experts_backward for at most kMostRows slots of one expert.
-template <class T>
-void backward_block(T* dxs, T* dgate, const ExpertsGradient<T>& dw, const ExpertsInput<T>& in,
-                    const T* gu, const T* dout, const DispatchPlan& plan, const ExpertDims& d,
-                    const Piece& p, const Soon& next_down) {
+void backward_block(float* dxs, float* dgate, const ExpertsGradient<float>& dw,
+                    const ExpertsInput<float>& in, const float* gu, const float* dout,
+                    const DispatchPlan<float>& plan, const ExpertDims& d, const Piece& p,
+                    const Soon& next_down) {
   const int C = d.C, H = d.H;
   const WeightSizes size(d);
   const std::size_t e = std::size_t(p.e);
-  const BlockScratch<T> mine = block_scratch<T>(C, H);
+  const BlockScratch mine = block_scratch(C, H);
   const int* token = plan.token_from_slot + p.begin;
   // out = combine(y, gate), y = act down:  dact = dout down^T, not yet times gate
   gather_rows_forward(mine.dout, dout, token, p.rows, C);
-  gemm_serial(Gemm<T>{GemmForm::NT, p.rows, H, C, mine.dout, C, in.down + e * size.down, C,
-                      mine.dact, H, false, d.precision,
-                      soon_of(row(gu, p.begin, 2 * H), std::size_t(p.rows) * 2 * std::size_t(H))});
+  gemm_serial(Gemm<float>{
+      GemmForm::NT, p.rows, H, C, mine.dout, C, in.down + e * size.down, C, mine.dact, H, false,
+      d.precision, soon_of(row(gu, p.begin, 2 * H), std::size_t(p.rows) * 2 * std::size_t(H))});
   // act = swiglu(gu), computed again;  dgate = dact . act
   for (int r = 0; r < p.rows; ++r) {
     const int choice = plan.choice_from_slot[p.begin + r];
-    const T dweight =
+    const float dweight =
         swiglu_chain_row(row(mine.dgu, r, 2 * H), row(mine.act, r, H), row(gu, p.begin + r, 2 * H),
                          row(mine.dact, r, H), in.gate[choice], H);
     if (dgate) dgate[choice] += dweight;
   }
   // ddown += (gate act)^T dout
   if (dw.down)
-    gemm_serial(Gemm<T>{GemmForm::TN, H, C, p.rows, mine.act, H, mine.dout, C, dw.down, C,
-                        !dw.down_fresh, d.precision, soon_of(in.gate_up + e * size.up, size.up)});
+    gemm_serial(Gemm<float>{GemmForm::TN, H, C, p.rows, mine.act, H, mine.dout, C, dw.down, C,
+                            !dw.down_fresh, d.precision,
+                            soon_of(in.gate_up + e * size.up, size.up)});
   // gu = x gate_up:  dgate_up += x^T dgu,  dxs = dgu gate_up^T
   if (dw.gate_up) {
     gather_rows_forward(mine.x, in.x, token, p.rows, C);
-    gemm_serial(Gemm<T>{GemmForm::TN, C, 2 * H, p.rows, mine.x, C, mine.dgu, 2 * H, dw.gate_up,
-                        2 * H, !dw.gate_up_fresh, d.precision, next_down});
+    gemm_serial(Gemm<float>{GemmForm::TN, C, 2 * H, p.rows, mine.x, C, mine.dgu, 2 * H, dw.gate_up,
+                            2 * H, !dw.gate_up_fresh, d.precision, next_down});
   }
   if (dxs)
-    gemm_serial(Gemm<T>{GemmForm::NT, p.rows, C, 2 * H, mine.dgu, 2 * H, in.gate_up + e * size.up,
-                        2 * H, row(dxs, p.begin, C), C, false, d.precision});
+    gemm_serial(Gemm<float>{GemmForm::NT, p.rows, C, 2 * H, mine.dgu, 2 * H,
+                            in.gate_up + e * size.up, 2 * H, row(dxs, p.begin, C), C, false,
+                            d.precision});
 }
 
 /// Slots after which an expert's gradient goes on in a partial sum of its own, so that several
@@ -186,17 +180,17 @@ int sums_of(int rows, const ExpertDims& d) {
 
 }  // namespace
 
-int partial_sums(const DispatchPlan& plan, const ExpertDims& d) {
-  int partials = 0;
-  for (int e = 0; e < d.E; ++e)
-    partials += std::max(0, sums_of(plan.offset[e + 1] - plan.offset[e], d) - 1);
-  return partials;
+template <>
+std::size_t experts_scratch<float>(const ExpertDims& d) {
+  // An expert of r rows has less than r / rows_per_sum partial sums of its 3 C H weights.
+  const std::int64_t sums = std::int64_t{d.N} * d.K / rows_per_sum(d);
+  return std::size_t(sums) * 3 * std::size_t(d.C) * std::size_t(d.H);
 }
 
-template <class T>
-void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& all, T* partials,
-                      const ExpertsInput<T>& in, const T* gu, const T* dout,
-                      const DispatchPlan& plan, const ExpertDims& d) {
+template <>
+void experts_backward(float* dxs, float* dgate, const ExpertsGradient<float>& all, float* scratch,
+                      const ExpertsInput<float>& in, const float* gu, const float* dout,
+                      const DispatchPlan<float>& plan, const ExpertDims& d) {
   const WeightSizes size(d);
   const std::size_t each = size.up + size.down;
   std::vector<Piece>& pieces = pieces_of(plan, d.E, [&](int rows) { return sums_of(rows, d); });
@@ -209,9 +203,9 @@ void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& all, T* partia
   parallel_for(static_cast<int>(pieces.size()), 1, [&](int i, int) {
     const Piece p = pieces[std::size_t(i)];
     const std::size_t e = std::size_t(p.e);
-    ExpertsGradient<T> dw = all;
+    ExpertsGradient<float> dw = all;
     if (p.partial >= 0) {
-      T* const mine = partials + std::size_t(p.partial) * each;
+      float* const mine = scratch + std::size_t(p.partial) * each;
       dw = {all.gate_up ? mine : nullptr, all.down ? mine + size.up : nullptr, true, true};
     } else {
       if (dw.gate_up) dw.gate_up += e * size.up;
@@ -234,26 +228,70 @@ void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& all, T* partia
   for (const Piece& p : pieces) {
     if (p.partial < 0) continue;
     const std::size_t e = std::size_t(p.e);
-    const T* const theirs = partials + std::size_t(p.partial) * each;
-    if (all.gate_up) axpy(all.gate_up + e * size.up, T(1), theirs, size.up);
-    if (all.down) axpy(all.down + e * size.down, T(1), theirs + size.up, size.down);
+    const float* const theirs = scratch + std::size_t(p.partial) * each;
+    if (all.gate_up) axpy(all.gate_up + e * size.up, 1.0f, theirs, size.up);
+    if (all.down) axpy(all.down + e * size.down, 1.0f, theirs + size.up, size.down);
   }
   // Experts that nobody visited.
   for (int e = 0; e < d.E; ++e) {
     if (plan.offset[e + 1] > plan.offset[e]) continue;
     const std::size_t at = static_cast<std::size_t>(e);
-    if (all.gate_up && all.gate_up_fresh) std::fill_n(all.gate_up + at * size.up, size.up, T(0));
-    if (all.down && all.down_fresh) std::fill_n(all.down + at * size.down, size.down, T(0));
+    if (all.gate_up && all.gate_up_fresh) std::fill_n(all.gate_up + at * size.up, size.up, 0.0f);
+    if (all.down && all.down_fresh) std::fill_n(all.down + at * size.down, size.down, 0.0f);
   }
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                    \
-  template void experts_forward(T*, T*, const T*, const T*, const T*, const DispatchPlan&,      \
-                                const ExpertDims&);                                             \
-  template void experts_backward(T*, T*, const ExpertsGradient<T>&, T*, const ExpertsInput<T>&, \
-                                 const T*, const T*, const DispatchPlan&, const ExpertDims&);
-RAMOE_INSTANTIATE(float)
-RAMOE_INSTANTIATE(double)
-#undef RAMOE_INSTANTIATE
+template <>
+void plan_dispatch(const DispatchPlan<float>& plan, const int* chosen,
+                   const unsigned char* is_token, int N, int E, int K) {
+  const DispatchPlan<double> same{plan.offset, plan.token_from_slot, plan.choice_from_slot,
+                                  plan.slot_from_choice};
+  plan_dispatch(same, chosen, is_token, N, E, K);
+}
+
+namespace {
+RAMOE_SIMD void combine_rows(float* out, const float* y, const float* gate, const int* slot,
+                             int rows, int K, int C, bool add) {
+  for (int n = 0; n < rows; ++n, out += C, slot += K) {
+    if (!add)
+      for (int c = 0; c < C; ++c) out[c] = 0;
+    for (int k = 0; k < K; ++k) {
+      if (slot[k] < 0) continue;
+      const float* y_k = y + std::size_t(slot[k]) * std::size_t(C);
+      const float weight = gate ? gate[n * K + k] : 1.0f;
+      for (int c = 0; c < C; ++c) out[c] += weight * y_k[c];
+    }
+  }
+}
+}  // namespace
+
+template <>
+void combine(float* out, const float* y, const float* gate, const int* slot_from_choice, int N,
+             int K, int C, bool accumulate) {
+  parallel_for(N, rows_per_block(C), [&](int begin, int end) {
+    combine_rows(row(out, begin, C), y, gate ? row(gate, begin, K) : nullptr,
+                 row(slot_from_choice, begin, K), end - begin, K, C, accumulate);
+  });
+}
+
+template <>
+void sigmoid_gate_forward(float* out, const float* s, const float* y, int N, int C) {
+  for (int n = 0; n < N; ++n)
+    for (int c = 0; c < C; ++c) row(out, n, C)[c] = sigmoid(s[n]) * row(y, n, C)[c];
+}
+
+template <>
+void sigmoid_gate_backward(float* ds, float* dy, const float* s, const float* y, const float* dout,
+                           int N, int C) {
+  for (int n = 0; n < N; ++n) {
+    const float g = sigmoid(s[n]), *dout_n = row(dout, n, C);
+    float product = 0;
+    for (int c = 0; c < C; ++c) {
+      product += dout_n[c] * row(y, n, C)[c];
+      if (dy) row(dy, n, C)[c] += g * dout_n[c];
+    }
+    if (ds) ds[n] += g * (1.0f - g) * product;
+  }
+}
 
 }  // namespace ramoe

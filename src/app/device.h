@@ -1,0 +1,70 @@
+// The device that a command computes on: chosen once, by the type of its values (chapter 1.3)
+//
+//   with_device(options.device, [&]<class T>() { stage<T>(options); });
+//
+// Files hold floats: a model is read and saved as Model<float>, and computes as Model<T>.
+// Tests: tests/app/device_test.cpp
+#pragma once
+
+#include "ch04_moe/model.h"
+#include "support/choices.h"
+#include "support/error.h"
+
+namespace ramoe {
+
+/// cpu: float, vectors and threads. reference: double, the definitions of the chapters, one thread.
+enum class Device { cpu, reference, cuda };
+constexpr auto names(Device) {
+  return std::array{"cpu", "reference", "cuda"};
+}
+
+inline constexpr const char* device_help =
+    "what computes: the processor with float; the definitions in double on one thread, slowly; or "
+    "a GPU";
+
+/// Error unless this program and this machine have the device.
+inline void check_device(Device device) {
+#ifndef RAMOE_CUDA
+  check(device != Device::cuda,
+        "device = cuda: this program was built without CUDA; expected cpu or reference.");
+#else
+  (void)device;
+#endif
+}
+
+/// Calls act<T>() for the type of the device's values, and returns what it returns.
+template <class Act>
+decltype(auto) with_device(Device device, const Act& act) {
+  check_device(device);
+#ifdef RAMOE_CUDA
+  if (device == Device::cuda) return act.template operator()<GpuFloat>();
+#endif
+  return device == Device::reference ? act.template operator()<double>()
+                                     : act.template operator()<float>();
+}
+
+/// The model that computes, from the one that was read. The latter is gone afterwards.
+template <class T>
+std::unique_ptr<Model<T>> on_device(std::unique_ptr<Model<float>> model) {
+  if constexpr (std::is_same_v<T, float>) {
+    return model;
+  } else {
+    auto copy = std::make_unique<Model<T>>(model->config());
+    copy->copy_values(*model);
+    return copy;
+  }
+}
+
+/// Calls act(model) with the model as files hold it: itself, or a copy rounded to floats.
+template <class T, class Act>
+decltype(auto) as_floats(const Model<T>& model, const Act& act) {
+  if constexpr (std::is_same_v<T, float>) {
+    return act(model);
+  } else {
+    Model<float> copy(model.config());
+    copy.copy_values(model);
+    return act(copy);
+  }
+}
+
+}  // namespace ramoe

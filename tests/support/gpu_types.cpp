@@ -1,0 +1,15 @@
+// Everything that trains, compiled for the values of a GPU and never linked: what a GPU holds can
+// be pointed to but not read, so this file compiles only while no chapter reads it in a host loop.
+// The operations themselves are declared alone; cuda/ defines them.
+#include "ch01_tensor/storage.h"
+
+#undef RAMOE_FOR_EACH_TYPE
+#define RAMOE_FOR_EACH_TYPE(of) of(ramoe::GpuFloat)
+
+#include "ch02_autograd/tape.cpp"
+#include "ch04_moe/cached_moe.cpp"
+#include "ch04_moe/experts.cpp"
+#include "ch04_moe/model.cpp"
+#include "ch04_moe/router.cpp"
+#include "ch05_training/adamw.cpp"
+#include "ch05_training/trainer.cpp"

@@ -1,0 +1,167 @@
+// The operations of chapters 3.5 (the key/value cache), 4 and 5.1.
+#pragma once
+
+#include "ch01_tensor/vector_ops.h"
+#include "ch03_transformer/generate.h"
+#include "ch04_moe/experts.h"
+#include "ch05_training/adamw.h"
+#include "support/op_case.h"
+
+namespace ramoe {
+
+/// Flags of N rows of which every fourth, from the second on, is not set; and how many are.
+inline std::vector<unsigned char> most_rows(int N) {
+  std::vector<unsigned char> flags(std::size_t(N), 1);
+  for (int n = 1; n < N; n += 4) flags[std::size_t(n)] = 0;
+  return flags;
+}
+inline int most_rows_count(int N) {
+  return N - (N + 2) / 4;
+}
+
+/// A routing with given gates (N,K): neighbours among the experts, from a random one on. Expert
+/// E-1 is left out if there is one more than K.
+template <class T>
+Routing<T> random_routing(Tape<T>& tape, const Tensor<T>& gate, int E) {
+  Routing<T> r;
+  r.N = gate.rows();
+  r.E = E;
+  r.K = gate.columns();
+  r.gate = gate;
+  Random random(5, 84);
+  std::vector<int> chosen;
+  const int used = std::max(r.K, E - 1);
+  for (int n = 0; n < r.N; ++n) {
+    const int first = int(random.below(std::uint32_t(used)));
+    for (int k = 0; k < r.K; ++k) chosen.push_back((first + k) % used);
+  }
+  r.chosen.expert = kept_indices(tape, chosen);
+  return r;
+}
+
+/// Three steps of AdamW from w with gradient g, first moments m and second moments v^2: w.
+template <class T>
+Tensor<T> adamw_steps(Tape<T>& tape, const Inputs<T>& in, bool decays) {
+  const int n = int(in[0].count());
+  AdamWChunk<T> chunk{tape.template keep<T>(std::size_t(n)),
+                      tape.template keep<T>(std::size_t(n)),
+                      tape.template keep<T>(std::size_t(n)),
+                      in[1].data,
+                      n,
+                      decays};
+  T* const to[] = {chunk.w, chunk.m, chunk.v};
+  for (std::size_t i = 0; i < 3; ++i)
+    copy_values(to[i], in[i == 0 ? 0 : i + 1].data, std::size_t(n));
+  auto* outcome = tape.template keep<Beside<T, AdamWOutcome>>(1);
+  const AdamWOutcome before;
+  copy_in(outcome, &before, 1);
+  for (int t = 5; t < 8; ++t) adamw_step<T>(outcome, &chunk, 1, {0.01, 1, t, {}}, in[0].data, n);
+  return tape.constant(chunk.w, in[0].shape);
+}
+
+inline std::vector<OpCase> op_cases_ch04() {
+  const auto small = [](double x) { return 0.2 * x; };
+  return {
+      OpCase("append_rows",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const int B = d[0], length = d[1], capacity = d[2], width = in[0].columns();
+               const std::size_t count = std::size_t(B * capacity * width);
+               T* cache = tape.template keep<T>(count);
+               clear(cache, count);
+               std::vector<int> cached, lengths;  // ragged
+               for (int b = 0; b < B; ++b)
+                 cached.push_back(b % 3), lengths.push_back(length - b % 2);
+               append_rows<T>(cache, in[0].data, kept_indices(tape, cached),
+                              kept_indices(tape, lengths), B, length, capacity, width);
+               return tape.constant(cache, {B * capacity, width});
+             })
+          .constant(0)
+          .large({{3 * 4, 5}}, {3, 4, 7})
+          .large({{1, 1}}, {1, 1, 1})
+          .within(1e-30, "values are copied")
+          .covers({"append_rows"}),
+      OpCase("route",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               return route<T>(tape, in[0], in[1], d[0], d[1] != 0).gate;
+             })
+          .size({{5, 3}, {3, 4}}, {2, 0})
+          .size({{5, 3}, {3, 4}}, {2, 1})
+          .size({{1, 1}, {1, 1}}, {1, 0})
+          .size({{3, 2}, {2, 5}}, {5, 1})
+          .large({{300, 17}, {17, 33}}, {8, 0})
+          .large({{300, 17}, {17, 33}}, {8, 1})
+          .within(2e-5, "dw sums 300 products with gradients of size 1"),
+      OpCase("balance_loss",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const int N = in[0].rows();
+               return balance_loss<T>(tape, route<T>(tape, in[0], in[1], d[0], false),
+                                      kept_flags(tape, most_rows(N)), most_rows_count(N));
+             })
+          .size({{5, 3}, {3, 4}}, {2})
+          .size({{1, 1}, {1, 1}}, {1})
+          .size({{4, 17}, {17, 7}}, {3})
+          .large({{300, 16}, {16, 8}}, {2})
+          .within(1e-5, "sums of 300 floats of size 1/300")
+          .covers({"add_choices", "choice_shares", "add_probabilities", "balance_forward",
+                   "balance_backward"}),
+      OpCase("pooled_balance_loss",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const int N = in[0].rows();
+               return pooled_balance_loss<T>(tape,
+                                             {route<T>(tape, in[0], in[1], d[0], false),
+                                              route<T>(tape, in[0], in[2], d[0], true)},
+                                             kept_flags(tape, most_rows(N)), most_rows_count(N));
+             })
+          .size({{5, 3}, {3, 4}, {3, 4}}, {2})
+          .large({{300, 16}, {16, 8}, {16, 8}}, {2})
+          .within(1e-5, "sums of 300 floats of size 1/300")
+          .covers({}),
+      OpCase("z_loss",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims&) {
+               const int N = in[0].rows();
+               return z_loss<T>(tape, route<T>(tape, in[0], in[1], 1, false),
+                                kept_flags(tape, most_rows(N)), most_rows_count(N));
+             })
+          .size({{5, 3}, {3, 4}})
+          .size({{1, 1}, {1, 1}})
+          .large({{300, 16}, {16, 33}})
+          .within(1e-5, "sums of 300 floats of size 1/300"),
+      OpCase("experts",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims&) {
+               return experts<T>(tape, in[0], random_routing<T>(tape, in[1], in[2].shape[0]), in[2],
+                                 in[3], kept_flags(tape, most_rows(in[0].rows())));
+             })
+          .input(2, small)
+          .input(3, small)
+          .size({{5, 3}, {5, 2}, {4, 3, 4}, {4, 2, 3}})
+          .size({{1, 1}, {1, 1}, {1, 1, 2}, {1, 1, 1}})
+          .size({{4, 17}, {4, 3}, {3, 17, 2}, {3, 1, 17}})
+          .large({{300, 64}, {300, 2}, {5, 64, 64}, {5, 32, 64}})
+          // Busy experts: more slots than one sum of a gradient takes.
+          .large({{1700, 5}, {1700, 1}, {3, 5, 14}, {3, 7, 5}})
+          .within(2e-5, "gradients of weights sum up to 1000 products of size 1")
+          .covers({"plan_dispatch", "experts_forward", "experts_backward", "combine",
+                   "experts_scratch"}),
+      OpCase("sigmoid_gate",
+             [](auto& tape, const auto& in) { return sigmoid_gate(tape, in[0], in[1]); })
+          .size({{4, 1}, {4, 5}})
+          .size({{1, 1}, {1, 1}})
+          .large({{300, 1}, {300, 33}})
+          .within(5e-6, "ds sums 33 products"),
+      OpCase("adamw_step",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               return adamw_steps<T>(tape, in, d[0] != 0);
+             })
+          .constant(0)
+          .constant(1)
+          .constant(2)
+          .constant(3)
+          .input(3, [](double x) { return x * x; })
+          .large({{7}, {7}, {7}, {7}}, {0})
+          .large({{1000}, {1000}, {1000}, {1000}}, {1})
+          .within(5e-6, "a dozen roundings of float")
+          .covers({"adamw_step"}),
+  };
+}
+
+}  // namespace ramoe
