@@ -23,7 +23,7 @@
 namespace ramoe {
 
 /// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, when there are
-/// any; for lists the rule holds for each element. Enums: those of their names in `choices`, or all.
+/// any; for lists the rule holds for each element. Enums: their names in `choices`, or all of them.
 /// Lists of `paths` are separated by commas alone, others by blanks too.
 struct Allowed {
   double least = -std::numeric_limits<double>::infinity();
