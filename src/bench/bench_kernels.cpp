@@ -11,7 +11,7 @@
 #endif
 
 #include "bench/bench_measure.h"
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "fast/gemm_bf16.h"
 #include "support/parallel.h"
 

@@ -69,7 +69,7 @@ std::vector<SequenceRouting> sequence_routing(Model<T>& model,
   check(spans.empty() || spans.size() == sequences.size(), "sequence_routing: ", spans.size(),
         " spans for ", sequences.size(), " sequences.");
   const auto length = [&](int i) { return sequences[std::size_t(i)].size(); };
-  Arena arena;
+  ArenaOf<T> arena;
   Tape<T> tape(arena);
   const typename Tape<T>::NoGrad no_grad(tape);
   const ModelConfig& config = model.config();

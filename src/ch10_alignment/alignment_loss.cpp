@@ -85,7 +85,7 @@ Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
   const auto* in_support = kept(tape, layout.in_support);
   auto* q = tape.template keep<Beside<T, double>>(all);
   auto* D = tape.template keep<Beside<T, double>>(std::size_t(M) * std::size_t(S));
-  auto* aligned = tape.template keep<AlignedLayer<T>>(std::size_t(M));
+  auto* aligned = tape.template keep_host<AlignedLayer<T>>(std::size_t(M));
   Tensor<T> any;
   for (int m = 0; m < M; ++m) {
     const Routing<T>& r = routing[std::size_t(layers[std::size_t(m)])];

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ch01_tensor/tensor.h"
+#include "ch01_tensor/vector_ops.h"
 
 namespace ramoe {
 
@@ -24,13 +25,8 @@ void sequence_mean_backward(double* dz, const double* p, const double* g, const 
   for (int s = 0; s < S; ++s) {
     // q_s[e] += p_t[e] / T, and D of the sequence is one of `parts` that the loss is the mean of
     const double scale = *dloss / parts / (begin[s + 1] - begin[s]);
-    const double* g_s = row(g, s, E);
-    for (int i = begin[s]; i < begin[s + 1]; ++i) {
-      const double* p_t = row(p, rows[i], E);
-      double mean = 0;  // sum_k p[t,k] g[k]
-      for (int k = 0; k < E; ++k) mean += p_t[k] * g_s[k];
-      for (int j = 0; j < E; ++j) row(dz, rows[i], E)[j] += scale * p_t[j] * (g_s[j] - mean);
-    }
+    for (int i = begin[s]; i < begin[s + 1]; ++i)
+      softmax_gradient_row(row(dz, rows[i], E), row(p, rows[i], E), row(g, s, E), E, scale);
   }
 }
 

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "ch01_tensor/vector_ops.h"
 #include "support/parallel.h"
 

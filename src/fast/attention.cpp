@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ch01_tensor/gemm.h"
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
 #include "support/parallel.h"
 

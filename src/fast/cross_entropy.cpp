@@ -2,7 +2,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
 #include "ch03_transformer/layer_ops.h"
 #include "support/parallel.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ch01_tensor/gemm.h"
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch03_transformer/layer_ops.h"
 #include "support/parallel.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
 #include "support/parallel.h"
 

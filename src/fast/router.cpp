@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
 #include "support/parallel.h"
 

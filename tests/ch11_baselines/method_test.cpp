@@ -14,12 +14,13 @@ namespace {
 /// One ci example of the small world and stages that fit it.
 struct Stage3 {
   Model<float> model{small_model_config(), 1};
-  MethodRun run{.language = "sw"};
+  MethodRun run;
   StageResults stages{{1, 1}, {{"sums", {{0}, {1}, {2}}}}};
   std::vector<FinetuneExample> examples;
   explicit Stage3(Method method) {
     run.method = method;
     run.train.steps = 10;
+    run.language = "sw";
     CachedEncoder encoder(small_tokenizer());
     const ExamplePair pair = small_pairs()[0];
     FinetuneExample e{pair.target.id, "sums", PairType::ci, {}, {}};

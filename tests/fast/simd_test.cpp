@@ -1,4 +1,4 @@
-#include "ch01_tensor/simd.h"
+#include "fast/simd.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Chapter 1.8 - one source, three machines: lanes, exp, and functions cloned per instruction set
+// Fast - one source, three machines: lanes, exp, and functions cloned per instruction set
 //
 // A kernel is written once as an always-inlined body over T. RAMOE_SIMD compiles the function that
 // holds it for AVX-512 (x86-64-v4), AVX2 (x86-64-v3) and the baseline, and the loader picks one at
