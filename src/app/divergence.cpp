@@ -73,7 +73,8 @@ void divergence_stage(const DivergenceOptions& options) {
 int run_divergence(const Arguments& arguments) {
   return run_stage<DivergenceOptions>(
       arguments, "divergence", [](const DivergenceOptions& o, const FieldList& fields) {
-        if (o.zone.rule == ZoneRule::curve) note_unused(fields, {"zone_begin", "zone_end"}, "zone=curve");
+        if (o.zone.rule == ZoneRule::curve)
+          note_unused(fields, {"zone_begin", "zone_end"}, "zone=curve");
         note_unused(fields, {"seed"}, "divergence draws nothing");
         divergence_stage(o);
         Arguments next = {"--base=" + o.base, "--run=" + beside(o.run.run, "taxonomy")};

@@ -44,7 +44,8 @@ void note_unused_keys(const EvaluateOptions& o, const FieldList& fields) {
   const std::string because = "steering=" + name_of(o.steering.form);
   if (o.steering.form != Steering::soft) note_unused(fields, {"steering_strength"}, because);
   if (o.steering.form != Steering::hard) note_unused(fields, {"steering_seed"}, because);
-  if (o.steering.form == Steering::none) note_unused(fields, {"divergence_run", "experts_run"}, because);
+  if (o.steering.form == Steering::none)
+    note_unused(fields, {"divergence_run", "experts_run"}, because);
 }
 
 /// What the plan asks, and what English knows of it.
@@ -87,7 +88,7 @@ std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const Eval
     check(found != experts.end(), o.experts_run, " has no experts of ", task,
           "; run `ramoe experts` again.");
     const RoutingSteering<float> hook(o.steering, read_zone(o.divergence_run), *found,
-                               config.num_experts_per_tok);
+                                      config.num_experts_per_tok);
     EvaluationPlan part = plan;
     part.tasks = {task};
     for (Score& score :

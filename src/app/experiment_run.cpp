@@ -101,9 +101,9 @@ bool RunAtWork::train(const std::function<bool()>& stop) {
   const FinetuneOptions& o = options_.finetune;
   examples_ = draw_examples(cell_.examples, o.train_pairs, o.seed);
   if (run_.variant == "base") return true;
-  MethodTraining<float> training(*model_, o.method_run(), {shared_.stages(), examples_, [&] {
-                                                      return shared_.usage(run_.task, *model_);
-                                                    }});
+  MethodTraining<float> training(
+      *model_, o.method_run(),
+      {shared_.stages(), examples_, [&] { return shared_.usage(run_.task, *model_); }});
   return training.run([&](int, const StepReport&) { return !stop(); });
 }
 
@@ -140,7 +140,8 @@ void RunAtWork::add_search(Json& record) {
   record["valid"] = accuracy(Split::adapt_valid);
   for (const double strength : options_.strengths) {
     const RoutingSteering<float> hook({Steering::soft, strength, 1}, shared_.stages().zone,
-                               shared_.experts(run_.task), model_->config().num_experts_per_tok);
+                                      shared_.experts(run_.task),
+                                      model_->config().num_experts_per_tok);
     record["valid_by_strength"][number_text(strength)] =
         accuracy(Split::adapt_valid, &hook)["accuracy"];
   }
@@ -186,9 +187,9 @@ Json RunAtWork::steered(Steering form) {
   const double began = thread_seconds();
   SteeringConfig config{form, options_.strength, 1};
   const RoutingSteering<float> hook(config, shared_.stages().zone, shared_.experts(run_.task),
-                             model_->config().num_experts_per_tok);
-  Json record = head("steering", "steer-" + name_of(form) + "-" + run_.variant,
-                     "steer-" + name_of(form));
+                                    model_->config().num_experts_per_tok);
+  Json record =
+      head("steering", "steer-" + name_of(form) + "-" + run_.variant, "steer-" + name_of(form));
   if (form == Steering::soft) record["strength"] = options_.strength;
   record["valid"] = accuracy(Split::adapt_valid, &hook);
   record["test"] = accuracy(Split::test, &hook);
@@ -200,8 +201,8 @@ std::vector<Json> RunAtWork::records() {
   std::vector<Json> records;
   if (options_.steer)
     for (const Steering form : {Steering::soft, Steering::hard}) records.push_back(steered(form));
-  Json record =
-      head(run_.part, run_.variant, run_.variant == "base" ? "base" : name_of(options_.finetune.method));
+  Json record = head(run_.part, run_.variant,
+                     run_.variant == "base" ? "base" : name_of(options_.finetune.method));
   if (run_.part == "search") {
     add_search(record);
   } else {

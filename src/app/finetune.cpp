@@ -177,10 +177,9 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   if (o.keep_model) form.dtypes = saved_dtypes(o.save_dtype, inputs.base.model_folder, model);
   // Until the first step the model is the base model.
   MethodTraining<float> training(
-      model, o.method_run(), {stages, examples, [&] {
-                                return usage_by_language(model, inputs.base.prompts, data,
-                                                         tasks_of(o, data));
-                              }});
+      model, o.method_run(),
+      {stages, examples,
+       [&] { return usage_by_language(model, inputs.base.prompts, data, tasks_of(o, data)); }});
   TrainingFiles files(folder, training.trainer(), o.train);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, training.trainer().steps_done());

@@ -28,7 +28,8 @@ void note_unused_finetune(const FinetuneOptions& o, const FieldList& fields) {
     note_unused(fields, {"mass_weight", "allocation_weight"},
                 "divergence=" + name_of(o.alignment.divergence));
   std::erase(keys, "lambda");
-  if (o.method == Method::ramoe && o.alignment.lambda == 0) note_unused(fields, keys, "lambda=0 is SFT");
+  if (o.method == Method::ramoe && o.alignment.lambda == 0)
+    note_unused(fields, keys, "lambda=0 is SFT");
   if (o.method != Method::rise) note_unused(fields, {"rise_share"}, because);
   if (o.method != Method::sara) note_unused(fields, {"sara_weight"}, because);
   if (o.train.balance == 0) note_unused(fields, {"balance_form"}, "balance=0");
@@ -38,8 +39,8 @@ Json say_finetuning(const FinetuneOptions& o, const FinetuneInputs& inputs) {
   const ParallelData& data = *inputs.base.data;
   const std::vector<std::string> names = data.names_of(o.language);
   std::cout << "fine-tuning " << (names.empty() ? o.language : names[0] + " (" + o.language + ")")
-            << " by " << name_of(o.method) << ", base model " << inputs.base.record.path << ", seed "
-            << o.seed << std::endl;
+            << " by " << name_of(o.method) << ", base model " << inputs.base.record.path
+            << ", seed " << o.seed << std::endl;
   std::size_t questions = 0;
   for (const Split split : {Split::adapt_valid, Split::test})
     for (const std::string& task : tasks_of(o, data))

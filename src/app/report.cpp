@@ -49,8 +49,9 @@ Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned, const Fin
     const BaseRun& base = inputs.base;
     const ExamplePair pair = pair_to_show(
         *base.model, base.prompts, base.data->pairs(o.language, task.task, Split::test), o.answers);
-    traces.push_back(trace_pair(*base.model, tuned, pair,
-                                {base.prompts, inputs.zone, task.experts, o.answers, name_of(o.method)}));
+    traces.push_back(
+        trace_pair(*base.model, tuned, pair,
+                   {base.prompts, inputs.zone, task.experts, o.answers, name_of(o.method)}));
   }
   return traces;
 }

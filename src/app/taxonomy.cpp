@@ -25,7 +25,8 @@ void print_types(const Json& table) {
   for (const Json& row : table) {
     std::printf("%-6s %-8s", row["lang"].get<std::string>().c_str(),
                 row["task"].get<std::string>().c_str());
-    for (const PairType type : every<PairType>()) std::printf(" %6d", row[name_of(type)].get<int>());
+    for (const PairType type : every<PairType>())
+      std::printf(" %6d", row[name_of(type)].get<int>());
     std::printf(" %6.1f %%\n", 100 * row["rho_ci"].get<double>());
   }
 }
@@ -164,7 +165,8 @@ int run_experts(const Arguments& arguments) {
         if (o.experts.rule != ExpertRule::esft) note_unused(fields, {"cumulative"}, because);
         if (o.experts.rule == ExpertRule::esft) note_unused(fields, {"tau"}, because);
         if (o.experts.rule != ExpertRule::usage) note_unused(fields, {"names"}, because);
-        if (o.experts.rule != ExpertRule::contrast) note_unused(fields, keys_of<AnswerOptions>(), because);
+        if (o.experts.rule != ExpertRule::contrast)
+          note_unused(fields, keys_of<AnswerOptions>(), because);
         experts_stage(o);
         say_end(cat("The experts of each task are in ", o.run.run, "/experts.json."),
                 command_line("finetune", finetune_arguments(o.base, o.run.run)));

@@ -11,8 +11,8 @@
 #endif
 
 #include "bench/bench_measure.h"
-#include "fast/simd.h"
 #include "fast/gemm_bf16.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

@@ -74,8 +74,8 @@ std::vector<Answer> answer_questions(Model<T>& model, const Prompts& prompts,
   return answers;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                      \
-  template std::vector<Answer> answer_questions(Model<T>&, const Prompts&,                        \
+#define RAMOE_INSTANTIATE(T)                                                                       \
+  template std::vector<Answer> answer_questions(Model<T>&, const Prompts&,                         \
                                                 const std::vector<Example>&, const AnswerOptions&, \
                                                 const RouterHook<T>*);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)

@@ -104,7 +104,7 @@ ZoneCorrelation gap_correlation(const std::vector<TaskGap>& tasks, Zone zone) {
   return {correlation(inside, gaps), correlation(outside, gaps), gaps.size()};
 }
 
-#define RAMOE_INSTANTIATE(T)                                                          \
+#define RAMOE_INSTANTIATE(T)                                                              \
   template LanguageGaps measure_gaps(Model<T>&, const Prompts&, const ParallelData&, int, \
                                      const AnswerOptions&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)

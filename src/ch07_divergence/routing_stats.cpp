@@ -107,12 +107,13 @@ PerLayer mean_of(const std::vector<SequenceRouting>& routings, PerLayer Sequence
   return mean;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                       \
-  template struct FetchedRouting<T>;                                                               \
-  template int mean_routing(std::vector<double>&, const FetchedRouting<T>&, const TokenBatch&,     \
-                            int, TokenSpan);                                                       \
-  template std::vector<SequenceRouting> sequence_routing(                                          \
-      Model<T>&, const std::vector<std::vector<int>>&, const std::vector<TokenSpan>&, const Watch&);
+#define RAMOE_INSTANTIATE(T)                                                                   \
+  template struct FetchedRouting<T>;                                                           \
+  template int mean_routing(std::vector<double>&, const FetchedRouting<T>&, const TokenBatch&, \
+                            int, TokenSpan);                                                   \
+  template std::vector<SequenceRouting> sequence_routing(                                      \
+      Model<T>&, const std::vector<std::vector<int>>&, const std::vector<TokenSpan>&,          \
+      const Watch&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 

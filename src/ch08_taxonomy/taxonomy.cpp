@@ -72,9 +72,9 @@ std::size_t questions_to_classify(const ParallelData& data) {
   return items.size() + targets;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                    \
-  template class Classifier<T>;                                                                 \
-  template std::vector<ClassifiedPair> classify_training_pairs(                                 \
+#define RAMOE_INSTANTIATE(T)                                    \
+  template class Classifier<T>;                                 \
+  template std::vector<ClassifiedPair> classify_training_pairs( \
       Model<T>&, const Prompts&, const ParallelData&, const AnswerOptions&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

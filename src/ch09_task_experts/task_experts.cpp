@@ -98,14 +98,13 @@ std::size_t texts_to_select(const ParallelData& data, const ExpertConfig& config
       config.rule == ExpertRule::usage ? data.english_text(names).size() : 0;
   std::size_t texts = 0;
   for (const std::string& task : data.tasks_by_name())
-    texts +=
-        general + (answers ? 2 : 1) * data.examples(english, task, Split::adapt_train).size();
+    texts += general + (answers ? 2 : 1) * data.examples(english, task, Split::adapt_train).size();
   return texts;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                 \
-  template TaskExperts find_task_experts(Model<T>&, const Prompts&, const ParallelData&,     \
-                                         const std::string&, const ExpertConfig&, int,       \
+#define RAMOE_INSTANTIATE(T)                                                             \
+  template TaskExperts find_task_experts(Model<T>&, const Prompts&, const ParallelData&, \
+                                         const std::string&, const ExpertConfig&, int,   \
                                          const AnswerOptions&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

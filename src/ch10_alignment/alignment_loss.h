@@ -22,9 +22,9 @@ using ExpertSets = std::vector<std::vector<int>>;
 
 /// One row of the batch to be aligned.
 struct AlignedSequence {
-  int b = 0;                           // row of the batch
-  TokenSpan span;                      // its tokens that are compared
-  const PerLayer* q_star = nullptr;    // (L,E) the English side
+  int b = 0;                            // row of the batch
+  TokenSpan span;                       // its tokens that are compared
+  const PerLayer* q_star = nullptr;     // (L,E) the English side
   const ExpertSets* support = nullptr;  // of its task, for every layer
 };
 

@@ -75,8 +75,7 @@ Mass mass_of_support(const double* q_star, const double* q, const unsigned char*
 double over_outcomes(double* g, const double* q_star, const double* q,
                      const unsigned char* in_support, AlignmentForm form, int E) {
   const Mass mass = mass_of_support(q_star, q, in_support, E);
-  const Outcome other =
-      mass.others ? outcome(form, 1 - mass.m_star, 1 - mass.m) : Outcome{0, 0};
+  const Outcome other = mass.others ? outcome(form, 1 - mass.m_star, 1 - mass.m) : Outcome{0, 0};
   double D = other.value;
   for (int e = 0; e < E; ++e) {
     g[e] = other.derivative;

@@ -75,8 +75,7 @@ TrainingBatch FinetuneBatches::batch(std::int64_t number) {
 
 template <class T>
 void finetune(Trainer<T>& trainer, FinetuneBatches& batches, const TrainConfig& config,
-              ExtraLoss<T>* extra,
-              const std::function<bool(int step, const StepReport&)>& watch) {
+              ExtraLoss<T>* extra, const std::function<bool(int step, const StepReport&)>& watch) {
   while (trainer.steps_done() < config.steps) {
     const int step = trainer.steps_done();
     const std::int64_t at = std::int64_t{step} * config.accumulate;
@@ -86,8 +85,8 @@ void finetune(Trainer<T>& trainer, FinetuneBatches& batches, const TrainConfig& 
   }
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                \
-  template void finetune(Trainer<T>&, FinetuneBatches&, const TrainConfig&, ExtraLoss<T>*,  \
+#define RAMOE_INSTANTIATE(T)                                                               \
+  template void finetune(Trainer<T>&, FinetuneBatches&, const TrainConfig&, ExtraLoss<T>*, \
                          const std::function<bool(int step, const StepReport&)>&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

@@ -45,7 +45,6 @@ class FinetuneBatches {
 /// step and ends the loop by returning false.
 template <class T>
 void finetune(Trainer<T>& trainer, FinetuneBatches& batches, const TrainConfig& config,
-              ExtraLoss<T>* extra,
-              const std::function<bool(int step, const StepReport&)>& watch);
+              ExtraLoss<T>* extra, const std::function<bool(int step, const StepReport&)>& watch);
 
 }  // namespace ramoe

@@ -21,7 +21,7 @@ void choose_trained(Model<T>& model, const MethodRun& run, const MethodInputs& i
 
 template <class T>
 std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>& model, const MethodRun& run,
-                                      const MethodInputs& inputs) {
+                                         const MethodInputs& inputs) {
   AlignmentConfig config = run.alignment;
   if (run.method == Method::sara) {
     config = {};
@@ -40,15 +40,14 @@ std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>& model, const MethodRun& run,
 namespace {
 template <class T>
 std::unique_ptr<ExtraLoss<T>> prepared(Model<T>& model, const MethodRun& run,
-                                    const MethodInputs& inputs) {
+                                       const MethodInputs& inputs) {
   choose_trained(model, run, inputs);
   return extra_loss(model, run, inputs);
 }
 }  // namespace
 
 template <class T>
-MethodTraining<T>::MethodTraining(Model<T>& model, const MethodRun& run,
-                                  const MethodInputs& inputs)
+MethodTraining<T>::MethodTraining(Model<T>& model, const MethodRun& run, const MethodInputs& inputs)
     : config_(run.train),
       extra_(prepared(model, run, inputs)),
       trainer_(model, run.train),
@@ -61,10 +60,10 @@ bool MethodTraining<T>::run(const std::function<bool(int step, const StepReport&
   return trainer_.steps_done() == config_.steps;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                \
-  template void choose_trained(Model<T>&, const MethodRun&, const MethodInputs&);           \
-  template std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>&, const MethodRun&,            \
-                                                    const MethodInputs&);                   \
+#define RAMOE_INSTANTIATE(T)                                                      \
+  template void choose_trained(Model<T>&, const MethodRun&, const MethodInputs&); \
+  template std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>&, const MethodRun&,  \
+                                                    const MethodInputs&);         \
   template class MethodTraining<T>;
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

@@ -62,7 +62,7 @@ void choose_trained(Model<T>& model, const MethodRun& run, const MethodInputs& i
 /// The loss beside cross-entropy; nullptr for none. `model` still holds the base weights.
 template <class T>
 std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>& model, const MethodRun& run,
-                                      const MethodInputs& inputs);
+                                         const MethodInputs& inputs);
 
 /// Training a model, which holds the base weights, by a method.
 template <class T>

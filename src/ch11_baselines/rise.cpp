@@ -47,8 +47,7 @@ std::vector<std::vector<int>> rise_experts(const RiseScores& scores, double shar
     const std::size_t first = layer;
     for (; layer < L && (double(layer) + 0.5) / double(L) < part.end; ++layer)
       score.insert(score.end(), part.score[layer].begin(), part.score[layer].end());
-    std::vector<int> order =
-        order_by(score.size(), [&](int i) { return -score[std::size_t(i)]; });
+    std::vector<int> order = order_by(score.size(), [&](int i) { return -score[std::size_t(i)]; });
     const auto wanted = static_cast<std::size_t>(std::max(1.0, std::round(part.budget * total)));
     order.resize(std::min(wanted, order.size()));
     for (const int i : order)
@@ -92,8 +91,8 @@ void train_only_experts(Model<T>& model, const std::vector<std::vector<int>>& ex
   }
 }
 
-#define RAMOE_INSTANTIATE(T)                                                              \
-  template void train_only_experts(Model<T>&, const std::vector<std::vector<int>>&);      \
+#define RAMOE_INSTANTIATE(T)                                                                 \
+  template void train_only_experts(Model<T>&, const std::vector<std::vector<int>>&);         \
   template UsageByLanguage usage_by_language(Model<T>&, const Prompts&, const ParallelData&, \
                                              const std::vector<std::string>&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)

@@ -53,12 +53,12 @@ std::set<std::string> correct_in_english(Model<T>& model, const Prompts& prompts
   return ids;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                    \
-  template std::vector<Score> evaluate(Model<T>&, const Prompts&, const ParallelData&,          \
-                                       const EvaluationPlan&, const std::set<std::string>&,     \
-                                       const RouterHook<T>*,                                    \
-                                       std::vector<std::pair<Example, Answer>>*);               \
-  template std::set<std::string> correct_in_english(Model<T>&, const Prompts&,                  \
+#define RAMOE_INSTANTIATE(T)                                                                \
+  template std::vector<Score> evaluate(Model<T>&, const Prompts&, const ParallelData&,      \
+                                       const EvaluationPlan&, const std::set<std::string>&, \
+                                       const RouterHook<T>*,                                \
+                                       std::vector<std::pair<Example, Answer>>*);           \
+  template std::set<std::string> correct_in_english(Model<T>&, const Prompts&,              \
                                                     const ParallelData&, const EvaluationPlan&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

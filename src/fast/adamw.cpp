@@ -9,8 +9,8 @@
 #include <cmath>
 #include <limits>
 
-#include "fast/simd.h"
 #include "ch01_tensor/vector_ops.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "ch01_tensor/gemm.h"
-#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

@@ -2,9 +2,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
 #include "ch03_transformer/layer_ops.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

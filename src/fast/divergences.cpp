@@ -38,8 +38,8 @@ void sequence_mean_backward(float* dz, const float* p, const float* g, const int
 }
 
 template <>
-void alignment_divergence_forward<float>(double* D, float* g, const double* q_star,
-                                         const double* q, const unsigned char* in_support,
+void alignment_divergence_forward<float>(double* D, float* g, const double* q_star, const double* q,
+                                         const unsigned char* in_support,
                                          const AlignmentMeasure& measure, int S, int E) {
   std::vector<double> exact(static_cast<std::size_t>(S) * static_cast<std::size_t>(E));
   alignment_divergence_forward(D, exact.data(), q_star, q, in_support, measure, S, E);

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "ch01_tensor/gemm.h"
-#include "fast/simd.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch03_transformer/layer_ops.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

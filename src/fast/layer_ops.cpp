@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

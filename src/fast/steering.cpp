@@ -15,8 +15,7 @@ void steer_soft(float* z, const int* experts, int count, double strength, int N,
     for (int e = 0; e < E; ++e) mean += double(z_n[e]) / E;
     for (int e = 0; e < E; ++e) squares += (z_n[e] - mean) * (z_n[e] - mean);
     const double push = strength * std::sqrt(squares / E);
-    for (int j = 0; j < count; ++j)
-      z_n[experts[j]] = static_cast<float>(z_n[experts[j]] + push);
+    for (int j = 0; j < count; ++j) z_n[experts[j]] = static_cast<float>(z_n[experts[j]] + push);
   }
 }
 

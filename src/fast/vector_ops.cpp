@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "fast/simd.h"
 #include "ch01_tensor/tensor.h"
+#include "fast/simd.h"
 #include "support/parallel.h"
 
 namespace ramoe {

@@ -36,7 +36,8 @@ PassageRouting passage_routing(Model<float>& model, const std::vector<int>& sequ
     if (batch.scored[std::size_t(t)]) result.ids.push_back(sequence[std::size_t(t)]);
   for (const Routing<float>& routing : forward.routing) {
     std::vector<double> q;
-    check(mean_routing(q, FetchedRouting(routing), batch, 0, {}) > 0, "a passage has no token besides BOS.");
+    check(mean_routing(q, FetchedRouting(routing), batch, 0, {}) > 0,
+          "a passage has no token besides BOS.");
     result.q.push_back(q);
     result.chosen.emplace_back();
     for (int t = 0; t < batch.T; ++t) {

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "ch07_divergence/divergence.h"
 #include "ch07_divergence/answers.h"
+#include "ch07_divergence/divergence.h"
 
 namespace ramoe {
 

@@ -111,8 +111,8 @@ Watch LateProgress::watch() {
     const auto step = static_cast<std::int64_t>(done_ += texts);
     if (!progress_ && output_.clock() - began_ < kSeconds) return;
     if (!progress_)
-      progress_ = std::make_unique<Progress>(title_, static_cast<std::int64_t>(texts_), step, 0,
-                                             output_);
+      progress_ =
+          std::make_unique<Progress>(title_, static_cast<std::int64_t>(texts_), step, 0, output_);
     progress_->update(step);
   };
 }

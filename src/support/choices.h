@@ -16,7 +16,9 @@
 namespace ramoe {
 
 template <class Enum>
-concept NamedEnum = std::is_enum_v<Enum> && requires(Enum value) { names(value).size(); };
+concept NamedEnum = std::is_enum_v<Enum> && requires(Enum value) {
+  names(value).size();
+};
 
 template <NamedEnum Enum>
 std::string name_of(Enum value) {

@@ -32,9 +32,8 @@ struct Allowed {
   bool paths = false;
 };
 
-using FieldValue =
-    std::variant<bool*, int*, std::uint64_t*, double*, std::string*, ChoicePointer,
-                 std::vector<std::string>*, std::vector<int>*, std::vector<double>*>;
+using FieldValue = std::variant<bool*, int*, std::uint64_t*, double*, std::string*, ChoicePointer,
+                                std::vector<std::string>*, std::vector<int>*, std::vector<double>*>;
 
 /// One key of a configuration; `value` points into the struct that listed it.
 struct Field {

@@ -18,7 +18,8 @@ TEST(Taxonomy, TheFourTypes) {
     EXPECT_EQ(from_name<PairType>(name_of(type), "type"), type);
   EXPECT_EQ(name_of(PairType::ci), "ci");
   for (const char* wrong : {"", "CI", "xx", "cic"})
-    EXPECT_TRUE(mentions(error_of([&] { from_name<PairType>(wrong, "type"); }), "cc, ci, ic and ii"));
+    EXPECT_TRUE(
+        mentions(error_of([&] { from_name<PairType>(wrong, "type"); }), "cc, ci, ic and ii"));
 }
 
 ClassifiedPair pair_of(PairType type) {

@@ -30,7 +30,8 @@ TEST(AlignmentOptions, Layers) {
     differs = differs || layers("random", seed) != random;
   EXPECT_TRUE(differs);
   for (const Zone bad : {Zone{-1, 2}, Zone{3, 8}, Zone{3, 2}})
-    EXPECT_TRUE(mentions(error_of([&] { alignment_layers(AlignedLayers::zone, bad, 8, 1); }), "8 layers"));
+    EXPECT_TRUE(
+        mentions(error_of([&] { alignment_layers(AlignedLayers::zone, bad, 8, 1); }), "8 layers"));
 }
 
 TEST(AlignmentOptions, Support) {
@@ -55,7 +56,8 @@ TEST(AlignmentOptions, Examples) {
   for (std::size_t i = 0; i < 12; ++i) examples[i].type = every<PairType>()[i % 4];
   const auto aligned = [&](const char* key, std::uint64_t seed = 1) {
     std::vector<int> numbers;
-    const std::vector<bool> is = aligned_examples(from_name<AlignedExamples>(key, "examples"), examples, seed);
+    const std::vector<bool> is =
+        aligned_examples(from_name<AlignedExamples>(key, "examples"), examples, seed);
     for (int i = 0; i < 12; ++i)
       if (is[std::size_t(i)]) numbers.push_back(i);
     return numbers;

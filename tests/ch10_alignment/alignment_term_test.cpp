@@ -185,8 +185,8 @@ std::vector<std::vector<float>> trained(const AlignmentConfig* config, double* l
   Trainer<float> trainer(world.model, train);
   std::unique_ptr<AlignmentTerm<float>> term;
   if (config)
-    term =
-        std::make_unique<AlignmentTerm<float>>(world.model, *config, world.stages, world.examples, 25, 1);
+    term = std::make_unique<AlignmentTerm<float>>(world.model, *config, world.stages,
+                                                  world.examples, 25, 1);
   while (trainer.steps_done() < 25)
     trainer.step([&](int) { return world.batch_of({0, 1, 2, 3}); }, term.get());
   std::vector<std::vector<float>> values;

@@ -45,7 +45,8 @@ TEST(Method, AllButRiseTrainEverything) {
     Stage3 s(method);
     for (const auto& p : s.model.parameters()) p->trainable = false;
     choose_trained(s.model, s.run, s.inputs());
-    for (const auto& p : s.model.parameters()) EXPECT_TRUE(p->trainable) << name_of(method) << p->name;
+    for (const auto& p : s.model.parameters())
+      EXPECT_TRUE(p->trainable) << name_of(method) << p->name;
   }
 }
 

@@ -23,12 +23,16 @@ TEST(Steering, AtMostKExpertsAndOnlyInTheZone) {
   using Sets = std::vector<std::vector<int>>;
   EXPECT_EQ(RoutingSteering<float>({}, {1, 2}, experts, 2).experts(), (Sets{{}, {1, 3}, {2}}));
   EXPECT_EQ(RoutingSteering<float>({}, {0, 1}, experts, 1).experts(), (Sets{{1}, {3}, {}}));
-  EXPECT_TRUE(mentions(error_of([&] { RoutingSteering<float>({}, {1, 3}, experts, 2); }), "3 layers"));
+  EXPECT_TRUE(mentions(error_of([&] {
+                         RoutingSteering<float>({}, {1, 3}, experts, 2);
+                       }),
+                       "3 layers"));
 }
 
 // z = (1, 2, 3, 6): mean 3, deviation sqrt((4 + 1 + 0 + 9) / 4) = sqrt(3.5).
 TEST(Steering, SoftByHand) {
-  const RoutingSteering<float> steering({Steering::soft, 2.0, 1}, {1, 1}, experts_of({{0}, {0, 2}, {1}}), 2);
+  const RoutingSteering<float> steering({Steering::soft, 2.0, 1}, {1, 1},
+                                        experts_of({{0}, {0, 2}, {1}}), 2);
   std::vector<float> z = {1, 2, 3, 6, 5, 5, 5, 5};
   const float push = 2 * std::sqrt(3.5f);
   steering.change(z.data(), 1, 2, 4);
@@ -39,7 +43,8 @@ TEST(Steering, SoftByHand) {
 }
 
 TEST(Steering, HardPutsTheExpertsAboveAllOthers) {
-  const RoutingSteering<float> steering({Steering::hard, 0, 7}, {1, 1}, experts_of({{0}, {0, 2}, {1}}), 2);
+  const RoutingSteering<float> steering({Steering::hard, 0, 7}, {1, 1},
+                                        experts_of({{0}, {0, 2}, {1}}), 2);
   for (const float scale : {0.01f, 1.0f, 1000.0f, -1000.0f}) {
     std::vector<float> z = {scale, 2 * scale, -scale, 2 * scale, scale, scale, scale, scale};
     const float first = *std::max_element(z.begin(), z.begin() + 4);
@@ -67,7 +72,8 @@ std::vector<int> chosen_in(Model<float>& model, const RouterHook<float>* hook, s
 
 TEST(Steering, EveryTokenOfASteeredLayerVisitsTheExperts) {
   Model<float> model(tiny_config("qwen3_moe", false), 5);
-  const RoutingSteering<float> steering({Steering::hard, 0, 1}, {1, 1}, experts_of({{}, {0, 2}}), 2);
+  const RoutingSteering<float> steering({Steering::hard, 0, 1}, {1, 1}, experts_of({{}, {0, 2}}),
+                                        2);
   EXPECT_EQ(chosen_in(model, &steering, 0), chosen_in(model, nullptr, 0));
   const std::vector<int> chosen = chosen_in(model, &steering, 1);
   ASSERT_EQ(chosen.size(), 16u);
@@ -91,7 +97,8 @@ TEST(Steering, IsForInferenceAlone) {
 // Decoding with the cache gives what whole sequences give: the hook is applied in both.
 TEST(Steering, CachedDecodingIsSteeredToo) {
   Model<float> model(tiny_config("qwen2_moe", false), 9);
-  const RoutingSteering<float> steering({Steering::soft, 3.0, 1}, {0, 1}, experts_of({{1}, {2}}), 2);
+  const RoutingSteering<float> steering({Steering::soft, 3.0, 1}, {0, 1}, experts_of({{1}, {2}}),
+                                        2);
   CachedMoe<float> plain(model), steered(model, &steering);
   const std::vector<std::vector<int>> prompts = {{3, 4, 5}, {6}};
   const GenerateOptions options{.max_new_tokens = 6};

@@ -53,8 +53,7 @@ TEST(Evaluation, CountsByHand) {
   std::vector<std::pair<Example, Answer>> answers;
   const std::vector<Score> scores =
       evaluate(model, small_tokenizer(), corpus(),
-               {{"sw", "en"}, corpus().tasks_by_name(), Split::test, kTokens}, known, {},
-               &answers);
+               {{"sw", "en"}, corpus().tasks_by_name(), Split::test, kTokens}, known, {}, &answers);
   ASSERT_EQ(scores.size(), 4u);  // by language, then by task
   EXPECT_EQ(scores[0].lang + scores[0].task, "swsums");
   EXPECT_EQ(scores[1].lang + scores[1].task, "swfollow");

@@ -11,7 +11,6 @@
 #include "ch01_tensor/gemm.h"
 #include "ch01_tensor/philox.h"
 #include "support/compare.h"
-#include "support/compare.h"
 
 namespace ramoe {
 

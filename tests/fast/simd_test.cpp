@@ -10,7 +10,6 @@
 namespace ramoe {
 namespace {
 
-
 /// exp_of over n values, compiled for every instruction set as the kernels are: with and without
 /// fused multiply-add, which round differently.
 RAMOE_SIMD void exp_all(float* y, const float* x, int n) {

@@ -55,8 +55,9 @@ TEST(Choices, ErrorsNameTheChoicesAndTheNearest) {
             "you mean zone? (layers that are aligned).");
   EXPECT_TRUE(error_of([&] { fields.read_flag("some=zone"); }).find("one of early, all") !=
               std::string::npos);
-  EXPECT_TRUE(error_of([&] { fields.read_json({{"layers", 3}}, "a.json"); }).find("expected text") !=
-              std::string::npos);
+  EXPECT_TRUE(error_of([&] {
+                fields.read_json({{"layers", 3}}, "a.json");
+              }).find("expected text") != std::string::npos);
   EXPECT_EQ(options.layers, Layers::zone);
 }
 

@@ -50,8 +50,8 @@ inline std::vector<OpCase> op_cases_ch10() {
             .covers({"sequence_mean_forward", "sequence_mean_backward",
                      "alignment_divergence_forward", "alignment_mean_forward"})
             .size({{6, 5}}, {2, 2})
-            .size({{1, 1}}, {1, 1})   // one token, one expert: nothing can move
-            .size({{4, 3}}, {1, 3})   // a support of all experts
+            .size({{1, 1}}, {1, 1})  // one token, one expert: nothing can move
+            .size({{4, 3}}, {1, 3})  // a support of all experts
             .size({{12, 17}}, {3, 1})
             .large({{320, 64}}, {64, 8})
             .within(1e-5, "logarithms of quotients of rounded p; q itself is a double"));
