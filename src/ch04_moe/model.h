@@ -133,6 +133,22 @@ class Model {
   ModelOf<Parameter<T>*> all_;
 };
 
+template <class T>
+template <class From>
+void Model<T>::copy_values(const Model<From>& other) {
+  check(parameters_.size() == other.parameters().size(), "copy_values: the models differ.");
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Parameter<T>& to = *parameters_[i];
+    const Parameter<From>& from = *other.parameters()[i];
+    check(to.shape == from.shape, "copy_values: ", to.name, " has shapes ", to.shape, " and ",
+          from.shape, ".");
+    std::vector<Number<From>> values(from.value.size());
+    copy_out(values.data(), from.value.data(), values.size());
+    const std::vector<Number<T>> converted(values.begin(), values.end());
+    copy_in(to.value.data(), converted.data(), converted.size());
+  }
+}
+
 /// Parameters in all, and those that one token uses.
 struct ParameterCount {
   std::size_t total, active;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/config.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
