@@ -146,41 +146,38 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
   progress.finish();
 }
 
-Json collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs) {
+RunResults collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& inputs) {
   const Corpus corpus = load_corpus(plan.pretrain.corpus);
-  Json r = {{"title", "RA-MoE in small"}, {"model", model_facts(inputs.base.model->config())}};
-  std::vector<std::string> languages;
+  RunResults r;
+  r.model = model_facts(inputs.base.model->config());
   for (const LanguagePack& pack : corpus.packs()) {
-    languages.push_back(pack.code);
-    r["language_names"][pack.code] = pack.english_name;
-    r["web_share"][pack.code] = pack.web_share;
+    r.languages.push_back(pack.code);
+    r.language_names.emplace_back(pack.code, pack.english_name);
+    r.web_share.emplace_back(pack.code, pack.web_share);
   }
-  r["languages"] = languages;
-  r["tasks"] = o.tasks;
-  for (int seed = 1; seed <= seed_count(o); ++seed) r["seeds"].push_back(seed);
-  r["base_accuracy"] = Json::array();
-  for (const Score& score :
-       evaluate(*inputs.base.model, inputs.base.prompts, corpus,
-                {languages, corpus.tasks_by_name(), Split::test, plan.divergence.answers},
-                inputs.english_correct))
-    r["base_accuracy"].push_back(to_json(score));
-  r["pretrain"] = loss_curve(plan.pretrain.run.run, {"loss"});
-  r["divergence"] = read_json(plan.divergence.run.run + "/results.json");
-  r["taxonomy"] = read_json(plan.taxonomy.run.run + "/results.json");
-  r["experts"] = read_json(plan.experts.run.run + "/results.json");
-  r["finetune"] = Json::array();
-  std::vector<Json> runs;
+  r.tasks = o.tasks;
+  for (int seed = 1; seed <= seed_count(o); ++seed) r.seeds.push_back(seed);
+  r.base_accuracy =
+      evaluate(*inputs.base.model, inputs.base.prompts, corpus,
+               {r.languages, corpus.tasks_by_name(), Split::test, plan.divergence.answers},
+               inputs.english_correct);
+  r.pretrain = loss_curve(plan.pretrain.run.run);
+  r.divergence = stage_results<DivergenceResults>(plan.divergence.run.run);
+  r.taxonomy = stage_results<std::vector<TaxonomyRow>>(plan.taxonomy.run.run);
+  r.experts = stage_results<std::vector<ExpertResults>>(plan.experts.run.run);
+  std::vector<RunScores> runs;
   for (const FinetuneOptions& f : plan.finetune) {
-    runs.push_back(read_json(f.run.run + "/results.json"));
-    r["finetune"].push_back(finetune_curve(f.run.run, f));
+    runs.push_back(stage_results<RunScores>(f.run.run));
+    r.finetune.push_back(finetune_curve(f.run.run, f));
     if (!f.keep_model) continue;
     const auto tuned = load_model(find_model_folder(f.run.run));
-    for (Json& trace : routing_traces(inputs, *tuned, f, o.tasks)) r["routing"].push_back(trace);
+    for (RoutingTrace& trace : routing_traces(inputs, *tuned, f, o.tasks))
+      r.routing.push_back(std::move(trace));
   }
   compare_methods(r, runs);
-  r["run"] = {{"command", "demo"},
-              {"finished", utc_now()},
-              {"build", read_run(plan.pretrain.run.run, "pretrain").record.value("build", Json())}};
+  r.run = {{"command", "demo"},
+           {"finished", utc_now()},
+           {"build", read_run(plan.pretrain.run.run, "pretrain").record.value("build", Json())}};
   return r;
 }
 
@@ -231,12 +228,12 @@ void run_all(DemoOptions o, const DemoPlan& p) {
   }();
   finetune_all(p, inputs, threads);
   const Workers workers(o.run.threads);
-  const Json results = collect(o, p, inputs);
-  folder.write_results(results);
+  const RunResults results = collect(o, p, inputs);
+  folder.write_results(to_json(results));
   write_report(folder.file("report.html"), results);
   say("accuracy on the test split");
   std::cout << accuracy_table_text(results) << "\n";
-  for (const Json& sentence : results["words"]) std::cout << sentence.get<std::string>() << "\n";
+  for (const std::string& sentence : results.words) std::cout << sentence << "\n";
   folder.close();
 }
 

@@ -288,8 +288,8 @@ void collect(const ExperimentOptions& o, const Json& json) {
   make_folder(o.collect);
   write_json(name + ".json", summary_of(o.run, here, plan, records));
   write_file(name + ".jsonl", lines);
-  if (const Json routing = kept_routing(o.run, facts); !routing.is_null())
-    write_json(name + "_routing.json", routing);
+  if (const auto routing = kept_routing(o.run, facts))
+    write_json(name + "_routing.json", to_json(*routing));
   std::cout << records.size() << " of " << ids.size() << " records in " << name
             << ".jsonl, the facts in " << name << ".json\n";
 }

@@ -72,8 +72,8 @@ std::string obstacle(const std::string& folder, const GridResults& grid) {
 }
 
 /// RA-MoE of a cell again, and how it routes a pair.
-Json trace_of(const std::string& folder, const FinetuneInputs& inputs, const FinetuneOptions& o,
-              const Json& record) {
+RoutingTrace trace_of(const std::string& folder, const FinetuneInputs& inputs,
+                      const FinetuneOptions& o, const Json& record) {
   Model<float> tuned(inputs.base.model->config());
   tuned.copy_values(*inputs.base.model);
   finetune_stage(o, inputs, tuned, true, [] { return false; });
@@ -89,20 +89,20 @@ Json trace_of(const std::string& folder, const FinetuneInputs& inputs, const Fin
 
 }  // namespace
 
-Json kept_routing(const std::string& folder, const Json& facts) {
+std::optional<GridRouting> kept_routing(const std::string& folder, const Json& facts) {
   const std::string file = folder + "/routing.json";
-  if (!std::filesystem::exists(file)) return nullptr;
-  const Json kept = read_json(file);
-  return kept.value("of", "") == facts_checksum(facts) ? kept : Json();
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  const auto kept = results_from<GridRouting>(read_json(file), file);
+  return kept.of == facts_checksum(facts) ? std::optional(kept) : std::nullopt;
 }
 
-Json grid_routing(const std::string& folder, const GridResults& grid) {
-  if (const Json kept = kept_routing(folder, grid.facts()); !kept.is_null()) return kept;
+std::optional<GridRouting> grid_routing(const std::string& folder, const GridResults& grid) {
+  if (auto kept = kept_routing(folder, grid.facts())) return kept;
   const GridPlan& plan = grid.plan();
   if (const std::string reason = obstacle(folder, grid); !reason.empty()) {
     std::cerr << "no pair is traced, since its model cannot be trained again here: " << reason
               << "\n";
-    return nullptr;
+    return std::nullopt;
   }
   const std::string &model = plan.models.at(0), &lang = plan.languages.at(0);
   FinetuneOptions o = variant_options(plan, plan.variant("ramoe"), grid.where());
@@ -113,18 +113,18 @@ Json grid_routing(const std::string& folder, const GridResults& grid) {
   o.run.run = folder + "/routing-run";
   o.run.overwrite = true;
   const FinetuneInputs inputs = load_finetune_inputs(o);
-  Json routing = {{"of", facts_checksum(grid.facts())}, {"traces", Json::array()}};
-  routing["language_names"][english] = language_name(*inputs.base.data, english);
+  GridRouting routing = {facts_checksum(grid.facts()), {}, {}};
+  routing.language_names.emplace_back(english, language_name(*inputs.base.data, english));
   for (const std::string& name : plan.languages)
-    routing["language_names"][name] = language_name(*inputs.base.data, name);
+    routing.language_names.emplace_back(name, language_name(*inputs.base.data, name));
   for (const std::string& task : plan.tasks) {
     const Json& record = grid.record(cat(model, "/", task, "/", lang, "/ramoe/", plan.first_seed));
     o.train_tasks = {task};
     o.train.learning_rate = record.at("learning_rate").get<double>();
-    routing["traces"].push_back(trace_of(folder, inputs, o, record));
+    routing.traces.push_back(trace_of(folder, inputs, o, record));
   }
   remove_run(o.run.run);
-  write_json(folder + "/routing.json", routing);
+  write_json(folder + "/routing.json", to_json(routing));
   return routing;
 }
 

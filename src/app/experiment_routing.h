@@ -6,6 +6,7 @@
 
 #include "app/stages.h"
 #include "ch12_experiments/grid_results.h"
+#include "ch12_experiments/run_results.h"
 
 namespace ramoe {
 
@@ -19,12 +20,12 @@ void set_model(FinetuneOptions& options, const GridPlan& plan, const std::string
 /// plan, code, build, data and base models.
 Json experiment_facts(const GridPlan& plan, const Json& plan_json);
 
-/// Of the plan's first model and first language, with the first seed: {"of", "language_names",
-/// "traces"}, kept as routing.json in the folder. Null, and the reason on standard error, if code,
-/// build, data or base models are no longer those of the grid, or its stages are not there. Error:
-/// the model that was trained again answers otherwise than its record says.
-Json grid_routing(const std::string& folder, const GridResults& grid);
-/// The same if the folder has it already, else null.
-Json kept_routing(const std::string& folder, const Json& facts);
+/// Of the plan's first model and first language, with the first seed; kept as routing.json in the
+/// folder. Nothing, and the reason on standard error, if code, build, data or base models are no
+/// longer those of the grid, or its stages are not there. Error: the model that was trained again
+/// answers otherwise than its record says.
+std::optional<GridRouting> grid_routing(const std::string& folder, const GridResults& grid);
+/// The same if the folder has it already.
+std::optional<GridRouting> kept_routing(const std::string& folder, const Json& facts);
 
 }  // namespace ramoe

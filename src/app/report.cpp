@@ -10,9 +10,9 @@
 #include "ch06_languages/corpus.h"
 #include "ch12_experiments/evaluation.h"
 #include "ch12_experiments/sentences.h"
-#include "report/report_parts.h"
 #include "report/routing_trace.h"
 #include "runs/metrics.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -24,26 +24,39 @@ Json model_facts(const ModelConfig& config) {
           {"parameters", count.total},     {"active_parameters", count.active}};
 }
 
-Json loss_curve(const std::string& folder, const std::vector<std::string>& keys) {
-  Json result = {{"steps", Json::array()}};
-  for (const std::string& key : keys) result[key] = Json::array();
-  for (const Json& line : read_metrics(folder + "/metrics.jsonl")) {
-    result["steps"].push_back(line["step"]);
-    for (const std::string& key : keys) result[key].push_back(line.value(key, Json()));
+namespace {
+
+/// A number of each line of metrics.jsonl; NaN where it has none.
+std::vector<double> column(const std::vector<Json>& lines, const char* key) {
+  std::vector<double> values;
+  for (const Json& line : lines) {
+    const Json value = line.value(key, Json());
+    values.push_back(value.is_number() ? value.get<double>() : not_measured);
   }
-  return result;
+  return values;
 }
 
-Json finetune_curve(const std::string& folder, const FinetuneOptions& o) {
-  Json entry = {{"lang", o.language}, {"method", name_of(o.method)}, {"seed", o.seed}};
-  entry.update(loss_curve(folder, {"loss", "alignment"}));
-  if (o.method == Method::sft) entry["alignment"] = Json::array();
-  return entry;
+}  // namespace
+
+LossCurve loss_curve(const std::string& folder) {
+  const std::vector<Json> lines = read_metrics(folder + "/metrics.jsonl");
+  LossCurve curve;
+  for (const Json& line : lines) curve.steps.push_back(line.at("step"));
+  curve.loss = column(lines, "loss");
+  return curve;
 }
 
-Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned, const FinetuneOptions& o,
-                    const std::vector<std::string>& tasks) {
-  Json traces = Json::array();
+FinetuneCurve finetune_curve(const std::string& folder, const FinetuneOptions& o) {
+  FinetuneCurve curve = {loss_curve(folder), o.language, name_of(o.method), static_cast<int>(o.seed), {}};
+  if (o.method != Method::sft)
+    curve.alignment = column(read_metrics(folder + "/metrics.jsonl"), "alignment");
+  return curve;
+}
+
+std::vector<RoutingTrace> routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
+                                         const FinetuneOptions& o,
+                                         const std::vector<std::string>& tasks) {
+  std::vector<RoutingTrace> traces;
   for (const TaskExperts& task : inputs.experts) {
     if (std::find(tasks.begin(), tasks.end(), task.task) == tasks.end()) continue;
     const BaseRun& base = inputs.base;
@@ -71,14 +84,12 @@ void check_replaceable(const std::filesystem::path& path, const std::string& mar
 
 namespace {
 
-/// The rows of a stage's results that are of this language, or of all where a row names none.
-Json rows_of(const Json& rows, const std::string& lang, const std::vector<std::string>& tasks) {
-  Json mine = Json::array();
-  for (const Json& row : rows)
-    if (row.value("lang", lang) == lang &&
-        std::find(tasks.begin(), tasks.end(), row.value("task", "")) != tasks.end())
-      mine.push_back(row);
-  return mine;
+/// Removes the rows of a stage's results that are not of these tasks.
+template <class Row>
+void keep_tasks(std::vector<Row>& rows, const std::vector<std::string>& tasks) {
+  std::erase_if(rows, [&](const Row& row) {
+    return std::find(tasks.begin(), tasks.end(), row.task) == tasks.end();
+  });
 }
 
 /// Both sides of the test pairs are answered for the accuracies, and again for a pair to show, of
@@ -95,59 +106,62 @@ std::size_t questions_of_report(const ParallelData& data, const std::string& lan
 
 /// What a report shows of one fine-tuning run: its accuracy beside the base model's, its loss, the
 /// stages that it was made from, and the routing of a pair of each task.
-Json results_of_finetune(const RunRecord& record) {
+RunResults results_of_finetune(const RunRecord& record) {
   FinetuneOptions o;
   fields_of(o).read_json(record.config, record.path + "/run.json");
   check(record.status == "finished", record.path, " is not finished (status \"", record.status,
         "\"), and there is nothing to report yet; go on with ", resuming("finetune", record.path),
         ".");
-  const Json scores = read_json(require_file(record.path, "results.json", "finetune"));
+  require_file(record.path, "results.json", "finetune");
+  const std::vector<Score> scores = stage_results<RunScores>(record.path).test;
   require_file(record.path, "model/model.safetensors", "finetune --keep_model=true");
   FinetuneInputs inputs = load_finetune_inputs(o);
   const BaseRun& base = inputs.base;
   const auto tuned = load_model(find_model_folder(record.path));
   std::vector<std::string> tasks;
-  for (const Json& score : scores.at("test")) tasks.push_back(score.at("task"));
+  for (const Score& score : scores) tasks.push_back(score.task);
   const std::vector<std::string> languages = {english, o.language};
   TextProgress progress("report", questions_of_report(*base.data, o.language, tasks));
   o.answers.watch = progress.watch();
-  Json r = {{"tasks", tasks}, {"languages", base.data->languages()}, {"seeds", {o.seed}}};
-  for (const std::string& lang : base.data->languages())
-    r["language_names"][lang] = language_name(*base.data, lang);
+  RunResults r;
+  r.tasks = tasks;
+  r.languages = base.data->languages();
+  r.seeds = {static_cast<int>(o.seed)};
+  for (const std::string& lang : r.languages)
+    r.language_names.emplace_back(lang, language_name(*base.data, lang));
   if (const auto* corpus = dynamic_cast<const Corpus*>(base.data.get()))
-    for (const LanguagePack& pack : corpus->packs()) r["web_share"][pack.code] = pack.web_share;
-  r["title"] = cat(method_label(name_of(o.method)), " for ", language_name(*base.data, o.language),
-                   ", seed ", o.seed);
-  r["model"] = model_facts(base.model->config());
-  r["divergence"] = read_json(o.divergence_run + "/results.json");
-  r["taxonomy"] = rows_of(read_json(o.taxonomy_run + "/results.json"), o.language, tasks);
-  r["experts"] = rows_of(read_json(o.experts_run + "/results.json"), o.language, tasks);
-  r["finetune"] = {finetune_curve(record.path, o)};
-  r["routing"] = routing_traces(inputs, *tuned, o, tasks);
-  r["base_accuracy"] = Json::array();
-  r["accuracy"] = Json::array();
-  for (const Score& score :
-       evaluate(*base.model, base.prompts, *base.data, {languages, tasks, Split::test, o.answers},
-                inputs.english_correct)) {
-    r["base_accuracy"].push_back(to_json(score));
-    for (const Json& after : scores.at("test"))
-      if (score.lang == o.language && after.at("task") == score.task)
-        r["accuracy"].push_back({{"lang", score.lang},
-                                 {"task", score.task},
-                                 {"n", score.n},
-                                 {"n_english_correct", score.n_english},
-                                 {"base", score.accuracy},
-                                 {"base_given_english", score.given_english},
-                                 {"methods",
-                                  {{name_of(o.method),
-                                    {{"accuracy", {after.at("accuracy")}},
-                                     {"given_english", {after.at("given_english")}}}}}}});
-  }
+    for (const LanguagePack& pack : corpus->packs())
+      r.web_share.emplace_back(pack.code, pack.web_share);
+  r.title = cat(method_label(name_of(o.method)), " for ", r.name(o.language), ", seed ", o.seed);
+  r.model = model_facts(base.model->config());
+  r.divergence = stage_results<DivergenceResults>(o.divergence_run);
+  r.taxonomy = stage_results<std::vector<TaxonomyRow>>(o.taxonomy_run);
+  std::erase_if(r.taxonomy, [&](const TaxonomyRow& row) { return row.lang != o.language; });
+  keep_tasks(r.taxonomy, tasks);
+  r.experts = stage_results<std::vector<ExpertResults>>(o.experts_run);
+  keep_tasks(r.experts, tasks);
+  r.finetune = {finetune_curve(record.path, o)};
+  r.routing = routing_traces(inputs, *tuned, o, tasks);
+  r.base_accuracy = evaluate(*base.model, base.prompts, *base.data,
+                             {languages, tasks, Split::test, o.answers}, inputs.english_correct);
+  for (const Score& before : r.base_accuracy)
+    for (const Score& after : scores)
+      if (before.lang == o.language && after.task == before.task) {
+        AccuracyRow row;
+        row.lang = before.lang;
+        row.task = before.task;
+        row.n = before.n;
+        row.n_english = before.n_english;
+        row.base = before.accuracy;
+        row.base_given_english = before.given_english;
+        row.methods = {{name_of(o.method), {{after.accuracy}, {after.given_english}}}};
+        r.accuracy.push_back(row);
+      }
   progress.finish();
-  r["words"] = run_sentences(r);
-  r["run"] = {{"command", "finetune"},
-              {"folder", record.path},
-              {"build", record.record.value("build", Json())}};
+  r.words = run_sentences(r);
+  r.run = {{"command", "finetune"},
+           {"folder", record.path},
+           {"build", record.record.value("build", Json())}};
   return r;
 }
 
@@ -205,9 +219,10 @@ int run_report(const Arguments& arguments) {
   check_replaceable(file);
   const Workers workers(0);
   if (kind == "grid") return report_grid(key.path, file);
-  const Json results = kind == "finetune"
-                           ? results_of_finetune(read_run(key.path, "finetune"))
-                           : read_json(require_file(key.path, "results.json", "demo"));
+  if (kind == "demo") require_file(key.path, "results.json", "demo");
+  const RunResults results = kind == "finetune"
+                                 ? results_of_finetune(read_run(key.path, "finetune"))
+                                 : stage_results<RunResults>(key.path);
   if (out.empty()) note_run_file(key.path, "report.html");
   write_report(file, results, key.path);
   std::cout << accuracy_table_text(results) << "The report is " << file << ".\n";

@@ -5,19 +5,26 @@
 #include <string>
 
 #include "app/stages.h"
+#include "ch12_experiments/run_results.h"
 
 namespace ramoe {
 
 /// The language's English name where the data has language packs, else its code.
 std::string language_name(const ParallelData& data, const std::string& lang);
 Json model_facts(const ModelConfig& config);
-/// Columns of a run's metrics.jsonl: {"steps", keys...}.
-Json loss_curve(const std::string& folder, const std::vector<std::string>& keys);
-/// The same with language, method and seed, as reports name it.
-Json finetune_curve(const std::string& folder, const FinetuneOptions& options);
+/// A run's results.json.
+template <class Results>
+Results stage_results(const std::string& folder) {
+  const std::string file = folder + "/results.json";
+  return results_from<Results>(read_json(file), file);
+}
+/// Of a run's metrics.jsonl.
+LossCurve loss_curve(const std::string& folder);
+FinetuneCurve finetune_curve(const std::string& folder, const FinetuneOptions& options);
 /// The routing of one pair of each task before and after (routing_trace.h), of the test split.
-Json routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
-                    const FinetuneOptions& options, const std::vector<std::string>& tasks);
+std::vector<RoutingTrace> routing_traces(const FinetuneInputs& inputs, Model<float>& tuned,
+                                         const FinetuneOptions& options,
+                                         const std::vector<std::string>& tasks);
 
 /// Error if a file is there that lacks the mark of those made here: it would be lost. All our pages
 /// name the paper.

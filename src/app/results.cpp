@@ -1,5 +1,5 @@
-// ramoe results: the evidence of collected grids with a verdict on each claim, and their report; and
-// the report of a grid's folder.
+// ramoe results: the evidence of collected grids with a verdict on each claim, and their report;
+// and the report of a grid's folder.
 #include <filesystem>
 #include <iostream>
 
@@ -7,7 +7,8 @@
 #include "app/experiment_folder.h"
 #include "app/experiment_routing.h"
 #include "app/reports.h"
-#include "ch12_experiments/results_page.h"
+#include "ch12_experiments/grid_evidence.h"
+#include "report/grid_report.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -26,8 +27,14 @@ struct ResultsOptions {
   }
 };
 
-void say_verdicts(const ResultsInput& input) {
-  for (const Claim& claim : input.claims)
+/// Writes both files of a weighed grid. Error: one is there and not this program's.
+void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
+                   const fs::path& evidence, const fs::path& report) {
+  check_replaceable(report);
+  check_replaceable(evidence, "\"claims\"");
+  write_json(evidence.string(), to_json(weighed));
+  write_file(report.string(), grid_report_html(weighed, routing));
+  for (const Claim& claim : weighed.claims)
     std::cout << "(" << claim.id << ") " << verdict_text(claim.verdict()) << ": " << claim.statement
               << "\n";
 }
@@ -61,13 +68,9 @@ GridResults results_of_folder(const std::string& folder) {
 int report_grid(const std::string& folder, const std::string& file) {
   const std::string place = fs::path(folder + "/").parent_path().string();  // without a last slash
   GridResults grid = results_of_folder(place);
-  Json routing = grid_routing(place, grid);
-  const ResultsInput input = results_input(std::move(grid), {}, {}, std::move(routing));
+  const auto routing = grid_routing(place, grid);
   const fs::path evidence = fs::path(file).parent_path() / "evidence.json";
-  check_replaceable(evidence, "\"claims\"");
-  write_json(evidence.string(), results_json(input));
-  write_file(file, results_manuscript(input).html());
-  say_verdicts(input);
+  write_weighed(weigh_grid(std::move(grid)), routing, evidence, file);
   std::cout << "The report is " << file << ".\n";
   return 0;
 }
@@ -79,16 +82,13 @@ int run_results(const Arguments& arguments) {
   const std::string main = o.folder + "/main", routing = main + "_routing.json";
   check(fs::exists(main + ".json"), main, ".json is missing: ", o.folder,
         " holds no results of the main grid; `make grid` and `make docs-grid` make them.");
-  const ResultsInput input = results_input(
-      read_grid_results(main), collected(o.folder + "/ablations"), collected(o.folder + "/mixture"),
-      fs::exists(routing) ? read_json(routing) : Json());
   const fs::path out = o.out.empty() ? o.folder : o.out;
-  check_replaceable(out / "report.html");
-  check_replaceable(out / "evidence.json", "\"claims\"");
+  std::optional<GridRouting> traced;
+  if (fs::exists(routing)) traced = results_from<GridRouting>(read_json(routing), routing);
   make_folder(out.string());
-  write_json((out / "evidence.json").string(), results_json(input));
-  write_file((out / "report.html").string(), results_manuscript(input).html());
-  say_verdicts(input);
+  write_weighed(weigh_grid(read_grid_results(main), collected(o.folder + "/ablations"),
+                           collected(o.folder + "/mixture")),
+                traced, out / "evidence.json", out / "report.html");
   std::cout << "The numbers are " << (out / "evidence.json").string() << ", the report is "
             << (out / "report.html").string() << "; docs/make_results.py makes a page of them.\n";
   return 0;

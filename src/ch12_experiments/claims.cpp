@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "report/report_parts.h"
+#include "ch12_experiments/sentences.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -3,18 +3,18 @@
 // SFT and RA-MoE share base model, data, steps, learning rate and, seed by seed, the order of
 // examples: the difference of a seed is a paired one. Per language and task the mean difference
 // stands with its Student-t interval over seeds; over all cells a hierarchical bootstrap (cells,
-// then seeds). What was not measured is null and left out. Tests: comparison_test.cpp
+// then seeds). What was not measured is NaN and left out. Tests: comparison_test.cpp
 #pragma once
 
 #include <vector>
 
-#include "support/files.h"
+#include "ch12_experiments/run_results.h"
 
 namespace ramoe {
 
-/// Adds "accuracy", "overall" and "words" to `results`, which holds languages, tasks, seeds,
-/// base_accuracy, divergence and taxonomy. `runs` are results.json of `ramoe finetune`: one for
-/// each language, method (sft, ramoe) and seed. Error: a run or a seed of one method is missing.
-void compare_methods(Json& results, const std::vector<Json>& runs);
+/// Adds accuracy, overall and words to `results`, which holds languages, tasks, seeds,
+/// base_accuracy, divergence and taxonomy. `runs`: one for each language, method (sft, ramoe) and
+/// seed. Error: a run, base accuracy or taxonomy is missing.
+void compare_methods(RunResults& results, const std::vector<RunScores>& runs);
 
 }  // namespace ramoe

@@ -159,6 +159,7 @@ struct Ablations {
 Ablations gather_ablations(const GridResults& results);
 
 /// Machine-readable, every estimate with value, low, high, p, p_adjusted, count.
+Json to_json(const Estimate& estimate);
 Json to_json(const Evidence& evidence);
 Json to_json(const Ablations& ablations);
 

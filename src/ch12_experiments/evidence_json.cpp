@@ -2,13 +2,14 @@
 #include "ch12_experiments/evidence.h"
 
 namespace ramoe {
-namespace {
 
-Json estimate_json(const Estimate& e) {
+Json to_json(const Estimate& e) {
   return {{"value", number_or_null(e.value)},           {"low", number_or_null(e.interval.low)},
           {"high", number_or_null(e.interval.high)},    {"p", number_or_null(e.p)},
           {"p_adjusted", number_or_null(e.p_adjusted)}, {"count", e.count}};
 }
+
+namespace {
 
 Json numbers_json(const std::vector<double>& values) {
   Json json = Json::array();
@@ -21,8 +22,8 @@ Json method_json(const MethodInCell& m) {
           {"setting", number_or_null(m.setting)},
           {"accuracy", numbers_json(m.accuracy)},
           {"given_english", numbers_json(m.given_english)},
-          {"gain", estimate_json(m.gain)},
-          {"gain_given_english", estimate_json(m.gain_given_english)},
+          {"gain", to_json(m.gain)},
+          {"gain_given_english", to_json(m.gain_given_english)},
           {"divergence", numbers_json(m.divergence)},
           {"divergence_change", numbers_json(m.divergence_change)},
           {"mass_change", numbers_json(m.mass_change)}};
@@ -57,8 +58,8 @@ Json curves_json(const ModelCurves& c) {
                {"general_by_language", Json::object()},
                {"prompts", numbers_json(c.prompts)},
                {"by_task", Json::object()},
-               {"early", estimate_json(c.early)},
-               {"late", estimate_json(c.late)}};
+               {"early", to_json(c.early)},
+               {"late", to_json(c.late)}};
   for (const auto& [lang, curve] : c.general_by_language)
     json["general_by_language"][lang] = numbers_json(curve);
   for (const auto& [task, by_language] : c.by_task)
@@ -70,8 +71,8 @@ Json comparison_json(const Comparison& c) {
   return {{"method", c.method},
           {"against", c.against},
           {"scope", c.scope},
-          {"accuracy", estimate_json(c.accuracy)},
-          {"given_english", estimate_json(c.given_english)},
+          {"accuracy", to_json(c.accuracy)},
+          {"given_english", to_json(c.given_english)},
           {"cells", c.cells},
           {"above", c.above},
           {"below", c.below}};
@@ -79,10 +80,10 @@ Json comparison_json(const Comparison& c) {
 
 Json routing_json(const RoutingChange& r) {
   return {{"scope", r.scope},
-          {"zone", estimate_json(r.zone)},
-          {"outside", estimate_json(r.outside)},
-          {"difference", estimate_json(r.difference)},
-          {"mass_zone", estimate_json(r.mass_zone)},
+          {"zone", to_json(r.zone)},
+          {"outside", to_json(r.outside)},
+          {"difference", to_json(r.difference)},
+          {"mass_zone", to_json(r.mass_zone)},
           {"by_layer", numbers_json(r.by_layer)}};
 }
 
@@ -103,12 +104,11 @@ Json to_json(const Evidence& evidence) {
   for (const GapCorrelation& g : evidence.gap)
     json["gap"].push_back({{"scope", g.scope},
                            {"within", g.within},
-                           {"zone", estimate_json(g.zone)},
-                           {"outside", estimate_json(g.outside)},
-                           {"difference", estimate_json(g.difference)}});
+                           {"zone", to_json(g.zone)},
+                           {"outside", to_json(g.outside)},
+                           {"difference", to_json(g.difference)}});
   for (const CellCorrelation& c : evidence.ci_gain)
-    json["ci_gain"].push_back(
-        {{"scope", c.scope}, {"within", c.within}, {"r", estimate_json(c.r)}});
+    json["ci_gain"].push_back({{"scope", c.scope}, {"within", c.within}, {"r", to_json(c.r)}});
   for (const RoutingChange& r : evidence.routing) json["routing"].push_back(routing_json(r));
   return json;
 }
@@ -121,15 +121,15 @@ Json to_json(const Ablations& ablations) {
     json["rows"].push_back({{"group", a.group},
                             {"variant", a.variant},
                             {"keys", a.keys},
-                            {"against_default", estimate_json(a.against_default)},
-                            {"against_sft", estimate_json(a.against_sft)},
-                            {"valid_against_default", estimate_json(a.valid_against_default)},
-                            {"routing_zone", estimate_json(a.routing_zone)}});
+                            {"against_default", to_json(a.against_default)},
+                            {"against_sft", to_json(a.against_sft)},
+                            {"valid_against_default", to_json(a.valid_against_default)},
+                            {"routing_zone", to_json(a.routing_zone)}});
   for (const LearningPoint& p : ablations.learning)
     json["learning"].push_back({{"pairs", p.pairs},
                                 {"sft", number_or_null(p.sft)},
                                 {"ramoe", number_or_null(p.ramoe)},
-                                {"difference", estimate_json(p.difference)}});
+                                {"difference", to_json(p.difference)}});
   return json;
 }
 

@@ -8,15 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "support/files.h"
+#include "ch12_experiments/run_results.h"
 
 namespace ramoe {
 
+/// "RA-MoE" for ramoe and so on; other names as they are.
+std::string method_label(const std::string& method);
+/// The same where there is more room: "Routing Steering (soft) of the base model".
+std::string method_in_words(const std::string& method);
+
 /// Of results that compare_methods (comparison.h) has completed.
-std::vector<std::string> sentences(const Json& results);
+std::vector<std::string> sentences(const RunResults& results);
 
 /// Of one fine-tuning run: a sentence for each row of `accuracy`, each with the one method of the
 /// run, and what cannot be said of one seed.
-std::vector<std::string> run_sentences(const Json& results);
+std::vector<std::string> run_sentences(const RunResults& results);
 
 }  // namespace ramoe

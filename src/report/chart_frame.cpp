@@ -61,10 +61,11 @@ std::string dash_pattern(std::size_t i) {
   return patterns[i % std::size(patterns)];
 }
 
-void draw_mark(Svg& svg, std::size_t kind, Point at, double radius, const std::string& tip) {
-  const bool hollow = kind % 2 == 1;
-  const Style style = {.fill = hollow ? paper : ink, .stroke = ink, .opacity = 0.85};
-  if (kind / 2 % 2 == 0)
+void draw_mark(Svg& svg, const Series& look, Point at, double radius, const std::string& tip) {
+  const bool hollow = look.mark / 2 % 2 == 1;
+  const Style style = {
+      .fill = hollow ? paper : look.colour, .stroke = look.colour, .stroke_width = 1.5};
+  if (look.mark % 2 == 0)
     svg.circle(at, radius, style, tip);
   else
     svg.rectangle(at.x - radius, at.y - radius, 2 * radius, 2 * radius, style, tip);
@@ -88,41 +89,6 @@ std::vector<double> round_ticks(double low, double high, int wanted) {
   for (double i = std::ceil((low - slack) / step); i * step <= high + slack; ++i)
     ticks.push_back(i == 0 ? 0.0 : i * step);
   return ticks;
-}
-
-std::vector<double> spread_apart(const std::vector<double>& wanted, double gap, double low,
-                                 double high) {
-  std::vector<std::size_t> order(wanted.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return wanted[a] < wanted[b]; });
-  // Neighbours that are too close form a block around the mean of what its members want.
-  struct Block {
-    double sum;  // of each member's wanted position minus its rank in the block times gap
-    int size;
-  };
-  std::vector<Block> blocks;
-  for (const std::size_t i : order) {
-    blocks.push_back({wanted[i], 1});
-    while (blocks.size() > 1) {
-      const Block last = blocks.back(), before = blocks[blocks.size() - 2];
-      if (last.sum / last.size >= before.sum / before.size + before.size * gap) break;
-      blocks.pop_back();
-      blocks.back() = {before.sum + last.sum - last.size * before.size * gap,
-                       before.size + last.size};
-    }
-  }
-  std::vector<double> sorted;
-  for (const Block& block : blocks)
-    for (int k = 0; k < block.size; ++k) sorted.push_back(block.sum / block.size + k * gap);
-  // Into the room: up from the top end, then down from the low end, which wins if not all fit.
-  for (std::size_t i = sorted.size(); i-- > 0;)
-    sorted[i] = std::min(sorted[i], i + 1 == sorted.size() ? high : sorted[i + 1] - gap);
-  for (std::size_t i = 0; i < sorted.size(); ++i)
-    sorted[i] = std::max(sorted[i], i == 0 ? low : sorted[i - 1] + gap);
-  std::vector<double> placed(wanted.size());
-  for (std::size_t i = 0; i < order.size(); ++i) placed[order[i]] = sorted[i];
-  return placed;
 }
 
 Ticks ticks_of(const Frame& frame, int x_wanted, int y_wanted, bool whole_x) {
@@ -152,12 +118,6 @@ void draw_axes(Svg& svg, const Frame& frame, const Ticks& ticks) {
   }
 }
 
-void draw_axis_names(Svg& svg, const Frame& frame, const ChartText& text) {
-  svg.text({2, frame.top - 9}, text.y_label, {.size = 10.5, .colour = soft_ink});
-  svg.text({(frame.left + frame.right) / 2, frame.bottom + 28}, text.x_label,
-           {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
-}
-
 double draw_legend(Svg& svg, const std::vector<Series>& entries, double left, double right,
                    double top) {
   double x = left, y = top;
@@ -169,7 +129,7 @@ double draw_legend(Svg& svg, const std::vector<Series>& entries, double left, do
     if (entry.sign == Series::Sign::box)
       svg.rectangle(x + 2, y - 8.5, 12, 9, {.fill = entry.colour, .stroke = axis_colour});
     else if (entry.sign == Series::Sign::mark)
-      draw_mark(svg, entry.mark, {x + 8, y - 3.5}, 4);
+      draw_mark(svg, entry, {x + 8, y - 3.5}, 4);
     else
       svg.line({x, y - 3.5}, {x + 15, y - 3.5},
                {.stroke = entry.colour, .stroke_width = 2.5, .dashes = entry.dashes});

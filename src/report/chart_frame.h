@@ -37,10 +37,8 @@ Ticks ticks_of(const Frame& frame, int x_wanted, int y_wanted, bool whole_x = fa
 
 /// Grid lines, numbers at the ticks, the lower edge.
 void draw_axes(Svg& svg, const Frame& frame, const Ticks& ticks);
-/// The names of the axes: y above the frame, since turned text is hard to read; x below.
-void draw_axis_names(Svg& svg, const Frame& frame, const ChartText& text);
-/// A point in ink: a dot, a ring, a square, a hollow square, and again from the start.
-void draw_mark(Svg& svg, std::size_t kind, Point at, double radius, const std::string& tip = "");
+/// A point: a dot, a square, a ring, a hollow square, and again from the start.
+void draw_mark(Svg& svg, const Series& look, Point at, double radius, const std::string& tip = "");
 /// Colours with their names in rows between left and right; returns where the next line would be.
 double draw_legend(Svg& svg, const std::vector<Series>& entries, double left, double right,
                    double top);

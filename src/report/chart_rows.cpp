@@ -9,7 +9,6 @@ namespace ramoe {
 namespace {
 
 constexpr double row_height = 19, heading_height = 21, row_label_size = 11;
-constexpr const char* outline_colour = "var(--outline, #111)";
 
 /// Room at the left for labels, within reason.
 template <class Groups, class Rows>
@@ -68,11 +67,8 @@ std::string stacked_bars(const StackedBars& chart) {
         chart.part_names.size(), " parts and ", chart.part_colours.size(), " colours.");
   std::vector<Series> legend;
   for (std::size_t i = 0; i < chart.part_names.size(); ++i)
-    legend.push_back({.label = chart.part_names[i],
-                      .x = {},
-                      .y = {},
-                      .colour = chart.part_colours[i],
-                      .sign = Series::Sign::box});
+    legend.push_back(
+        {.label = chart.part_names[i], .colour = chart.part_colours[i], .sign = Series::Sign::box});
   double rows = 0;
   for (const BarGroup& group : chart.groups) {
     rows += heading_height + row_height * static_cast<double>(group.bars.size());
@@ -81,7 +77,7 @@ std::string stacked_bars(const StackedBars& chart) {
             " has ", bar.parts.size(), " parts; wanted ", chart.part_names.size(), ".");
   }
   const double top = 15.0 * legend_rows(legend, 4, chart_width) + 6;
-  Svg svg(chart_width, top + rows + 36, chart.text.id, chart.text.title, chart.text.description);
+  Svg svg(chart_width, top + rows + 36, chart.text);
   draw_legend(svg, legend, 4, chart_width, 11);
   const double left = label_room(chart.groups, [](const BarGroup& g) { return g.bars; });
   Frame frame{left, top, chart_width - 44, top + rows + 2, {0, 100}, {0, 1}};
@@ -116,7 +112,7 @@ std::string heat_map(const HeatMap& chart) {
   const double left = 46, top = 22, width = (chart_width - left - 8) / static_cast<double>(E);
   const double height = std::clamp(width * 0.6, 14.0, 26.0);
   const double bottom = top + height * static_cast<double>(L);
-  Svg svg(chart_width, bottom + 64, chart.text.id, chart.text.title, chart.text.description);
+  Svg svg(chart_width, bottom + 64, chart.text);
   svg.text({2, 12}, chart.text.y_label, {.size = 10.5, .colour = soft_ink});
   for (std::size_t l = 0; l < L; ++l) {
     const double y = top + height * static_cast<double>(l);
@@ -159,93 +155,6 @@ std::string heat_map(const HeatMap& chart) {
   return svg.str();
 }
 
-namespace {
-
-/// One map with its outlines.
-void draw_map(Svg& svg, const MapRow& row, std::size_t column, Point corner, Point cell,
-              double largest, const std::string& heading) {
-  const auto& values = row.maps[column];
-  for (std::size_t l = 0; l < values.size(); ++l)
-    for (std::size_t e = 0; e < values[l].size(); ++e) {
-      Style style = tint(values[l][e], largest, 1);
-      style.stroke_width = 0.5;
-      svg.rectangle(corner.x + cell.x * static_cast<double>(e),
-                    corner.y + cell.y * static_cast<double>(l), cell.x, cell.y, style,
-                    cat(row.label, ", ", heading, ", layer ", l, ", expert ", e, ": ",
-                        short_number(values[l][e], 3)));
-    }
-  for (std::size_t l = 0; l < row.outlined.size(); ++l)
-    for (const int e : row.outlined[l])
-      svg.rectangle(corner.x + cell.x * e + 0.75, corner.y + cell.y * static_cast<double>(l) + 0.75,
-                    cell.x - 1.5, cell.y - 1.5, {.stroke = outline_colour, .stroke_width = 1.5});
-}
-
-/// The darkest value; the sizes of all maps are those of the first.
-double check_maps(const MapTable& chart) {
-  check(!chart.rows.empty() && !chart.headings.empty() && !chart.rows[0].maps.empty() &&
-            !chart.rows[0].maps[0].empty() && !chart.rows[0].maps[0][0].empty(),
-        chart.text.id, ": there is no map to draw.");
-  const std::size_t L = chart.rows[0].maps[0].size(), E = chart.rows[0].maps[0][0].size();
-  std::vector<double> seen;
-  for (const MapRow& row : chart.rows) {
-    check(row.maps.size() == chart.headings.size() && row.outlined.size() == L, chart.text.id, ": ",
-          row.label, " has ", row.maps.size(), " maps and outlines for ", row.outlined.size(),
-          " layers; wanted ", chart.headings.size(), " and ", L, ".");
-    for (const auto& map : row.maps) {
-      check(map.size() == L, chart.text.id, ": maps of ", L, " and of ", map.size(), " layers.");
-      for (const auto& layer : map) {
-        check(layer.size() == E, chart.text.id, ": layers of ", E, " and of ", layer.size(),
-              " experts.");
-        for (const double value : layer)
-          if (std::isfinite(value)) seen.push_back(value);
-      }
-    }
-  }
-  return seen.empty() ? 0 : quantile(seen, 0.98);
-}
-
-}  // namespace
-
-std::string map_table(const MapTable& chart) {
-  const double largest = check_maps(chart);
-  const std::size_t L = chart.rows[0].maps[0].size(), E = chart.rows[0].maps[0][0].size();
-  const double left = 34, gap = 12, columns = static_cast<double>(chart.headings.size());
-  const double width = (chart_width - left - 4 - gap * (columns - 1)) / columns;
-  const Point cell = {width / static_cast<double>(E), 12};
-  const double block = heading_height + cell.y * static_cast<double>(L) + 4;
-  const double bottom = 18 + block * static_cast<double>(chart.rows.size());
-  Svg svg(chart_width, bottom + 50, chart.text.id, chart.text.title, chart.text.description);
-  const auto left_of = [&](std::size_t c) { return left + (width + gap) * static_cast<double>(c); };
-  for (std::size_t c = 0; c < chart.headings.size(); ++c)
-    svg.text({left_of(c) + width / 2, 12}, fitted(chart.headings[c], 10.5, width + gap),
-             {.size = 10.5, .anchor = Anchor::middle, .colour = soft_ink});
-  for (std::size_t r = 0; r < chart.rows.size(); ++r) {
-    const double top = 18 + block * static_cast<double>(r);
-    svg.text({left, top + 15}, chart.rows[r].label, {.size = row_label_size, .bold = true});
-    for (std::size_t l = 0; l < L; ++l) {
-      const double y = top + heading_height + cell.y * static_cast<double>(l);
-      const bool in_band =
-          chart.band_first <= static_cast<int>(l) && static_cast<int>(l) <= chart.band_last;
-      if (in_band) svg.rectangle(left - 6, y, 4, cell.y, {.fill = axis_colour}, "alignment zone");
-      svg.text({left - 9, y + 9.5}, cat(l), {.size = 9.5, .anchor = Anchor::end, .bold = in_band});
-    }
-    for (std::size_t c = 0; c < chart.headings.size(); ++c)
-      draw_map(svg, chart.rows[r], c, {left_of(c), top + heading_height}, cell, largest,
-               chart.headings[c]);
-  }
-  const std::size_t every = std::max<std::size_t>(1, (E + 7) / 8);
-  for (std::size_t c = 0; c < chart.headings.size(); ++c)
-    for (std::size_t e = 0; e < E; e += every)
-      svg.text({left_of(c) + cell.x * (static_cast<double>(e) + 0.5), bottom + 9}, cat(e),
-               {.size = 9.5, .anchor = Anchor::middle, .colour = soft_ink});
-  svg.text({2, bottom + 26}, chart.text.x_label, {.size = 10.5, .colour = soft_ink});
-  for (int i = 0; i <= 10; ++i) svg.rectangle(left + 20 + 9 * i, bottom + 34, 9, 9, tint(i, 10, 1));
-  svg.text({left + 14, bottom + 42}, "0", {.size = 10, .anchor = Anchor::end});
-  svg.text({left + 125, bottom + 42}, short_number(largest) + " or more, " + chart.text.y_label,
-           {.size = 10});
-  return svg.str();
-}
-
 std::string dot_plot(const DotPlot& chart) {
   Range x;
   x.see(0);
@@ -261,7 +170,7 @@ std::string dot_plot(const DotPlot& chart) {
   }
   const double left = label_room(chart.groups, [](const DotGroup& g) { return g.rows; });
   const double top = 2;
-  Svg svg(chart_width, top + rows + 40, chart.text.id, chart.text.title, chart.text.description);
+  Svg svg(chart_width, top + rows + 40, chart.text);
   const Frame frame{left, top, chart_width - 10, top + rows + 4, x.padded(0.05), {0, 1}};
   const Ticks ticks = ticks_of(frame, 7, 1);
   for (const double tick : ticks.x)

@@ -1,10 +1,10 @@
-// Report - the charts of the report, each from plain numbers to an SVG
+// Report - the charts, each from plain numbers to an SVG
 //
 // Drawings are 400 units wide, so that they read on a phone and grow on a desk. Colours are those
 // of Okabe and Ito (2008), told apart with every common colour vision. On a page a colour has one
 // meaning: these are languages, and violet is ci; all else is told apart by place, by dashes or by
-// the shape of a point. Lines carry their names at their ends, ticks stand at round numbers. NaN is
-// not drawn. Tests: tests/report/svg_test.cpp
+// the shape of a point. Ticks stand at round numbers. NaN is not drawn.
+// Tests: tests/report/svg_test.cpp
 #pragma once
 
 #include <limits>
@@ -24,44 +24,22 @@ std::string dash_pattern(std::size_t i);
 /// About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside [low, high].
 std::vector<double> round_ticks(double low, double high, int wanted);
 
-/// Positions nearest to the wanted ones, in their order, at least `gap` apart and within
-/// [low, high] if all fit.
-std::vector<double> spread_apart(const std::vector<double>& wanted, double gap, double low,
-                                 double high);
-
 /// 0, 1, ... n-1, for curves over layers.
 std::vector<double> counting(std::size_t n);
 
-struct ChartText {
-  std::string id, title, description;
-  std::string x_label, y_label;
-};
-
+/// A line, or points where the sign is a mark. In a legend: label and looks alone.
 struct Series {
   std::string label;
-  std::vector<double> x, y;  // of one length
-  std::string colour, dashes = "";
+  std::vector<double> x = {}, y = {};  // of one length
+  std::string colour = ink, dashes = "";
   double width = 1.5;
-  enum class Sign { line, box, mark };  // in a legend
+  enum class Sign { line, box, mark };
   Sign sign = Sign::line;
   std::size_t mark = 0;  // kind of the mark (chart_frame.h)
 };
 
-/// Lines named at their right ends. `band` shades [band_low, band_high] of x. `whole_x`: ticks at
-/// whole numbers only.
-struct LineChart {
-  ChartText text;
-  std::vector<Series> series;
-  bool has_band = false;
-  double band_low = 0, band_high = 0;
-  std::string band_label = "";
-  bool whole_x = false, from_zero = false;
-  std::vector<std::string> x_names = {};  // of the ticks at 0, 1, ... instead of numbers
-};
-std::string line_chart(const LineChart& chart);
-
-/// Small multiples over common axes: `columns` panels per row, a legend of the colours on top.
-/// Each may shade a band of x of its own, as a line chart does.
+/// Small multiples over common axes: `columns` panels per row, a legend on top. Each may shade a
+/// band of x of its own.
 struct Panel {
   std::string title;
   std::vector<Series> series;
@@ -71,10 +49,10 @@ struct Panel {
 struct PanelChart {
   ChartText text;
   std::vector<Panel> panels;
-  std::vector<Series> legend;  // label, colour and dashes only
+  std::vector<Series> legend = {};
   std::size_t columns = 2;
   double panel_height = 112;
-  bool whole_x = true, from_zero = false;
+  bool whole_x = false, from_zero = false;  // ticks at whole numbers only; 0 is in view
 };
 std::string panel_chart(const PanelChart& chart);
 
@@ -111,7 +89,7 @@ struct DotRow {
   std::string label;
   double centre;
   Interval interval;
-  std::vector<double> dots;
+  std::vector<double> dots = {};
 };
 struct DotGroup {
   std::string label;
@@ -123,33 +101,11 @@ struct DotPlot {
 };
 std::string dot_plot(const DotPlot& chart);
 
-struct ScatterPoint {
-  double x, y;
-  std::string label, group;
-};
-/// `fitted`: with the straight line of least squares through all points. `named`: with labels
-/// beside the points; otherwise they are only said on hover.
+/// Points, each series of one look; its label is said on hover.
 struct Scatter {
   ChartText text;
-  std::vector<ScatterPoint> points;
-  bool fitted = false, named = true;
+  std::vector<Series> points, legend = {};
 };
 std::string scatter_plot(const Scatter& chart);
-
-/// Small heat maps of values from 0 (white) up to the darkest, which one in fifty values reaches,
-/// side by side under common headings; each row of maps has its own outlines, and the band is that
-/// of all.
-struct MapRow {
-  std::string label;
-  std::vector<std::vector<std::vector<double>>> maps;  // of each heading: (L,E)
-  std::vector<std::vector<int>> outlined;              // (L)
-};
-struct MapTable {
-  ChartText text;
-  std::vector<std::string> headings;
-  std::vector<MapRow> rows;
-  int band_first = 0, band_last = -1;
-};
-std::string map_table(const MapTable& chart);
 
 }  // namespace ramoe

@@ -4,20 +4,25 @@
 #include <cmath>
 #include <filesystem>
 
+#include "ch12_experiments/sentences.h"
+#include "report/page.h"
 #include "report/report_figures.h"
-#include "report/report_input.h"
 #include "report/svg.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
 
-double mean_percent(const MethodAccuracy* method, bool given_english) {
-  return method ? 100 * mean(given_english ? method->given_english : method->accuracy) : NAN;
+using Files = std::vector<std::pair<std::string, std::string>>;
+
+double mean_percent(const AccuracyRow& cell, const std::string& name, bool given_english) {
+  const MethodAccuracy* method = find_named(cell.methods, name);
+  if (!method) return not_measured;
+  return 100 * mean(given_english ? method->given_english : method->accuracy);
 }
 
 /// "[-1.2, 3.4]" in points, or why there is none.
-std::string interval_text(const DifferenceResults& difference) {
+std::string interval_text(const Difference& difference) {
   if (difference.interval.known()) return interval_text(difference.interval, 100, 1);
   if (!std::isfinite(difference.mean)) return "";
   if (difference.per_seed.size() == 1) return "one seed, no interval";
@@ -25,36 +30,35 @@ std::string interval_text(const DifferenceResults& difference) {
 }
 
 /// The methods in order of appearance.
-std::vector<std::string> methods_in(const Results& results) {
+std::vector<std::string> methods_in(const RunResults& results) {
   std::vector<std::string> names;
-  for (const AccuracyResults& cell : results.accuracy)
-    for (const MethodAccuracy& method : cell.methods)
-      if (std::find(names.begin(), names.end(), method.name) == names.end())
-        names.push_back(method.name);
+  for (const AccuracyRow& cell : results.accuracy)
+    for (const auto& [name, method] : cell.methods)
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   return names;
 }
 
 /// The most seeds that a cell's methods were run with.
-std::size_t seeds_in(const Results& results) {
+std::size_t seeds_in(const RunResults& results) {
   std::size_t most = 0;
-  for (const AccuracyResults& cell : results.accuracy)
-    for (const MethodAccuracy& method : cell.methods) most = std::max(most, method.accuracy.size());
+  for (const AccuracyRow& cell : results.accuracy)
+    for (const auto& [name, method] : cell.methods) most = std::max(most, method.accuracy.size());
   return most;
 }
 
 /// The cells in the order of the table: by task, then as given.
-std::vector<const AccuracyResults*> table_order(const Results& results) {
-  std::vector<const AccuracyResults*> cells;
+std::vector<const AccuracyRow*> table_order(const RunResults& results) {
+  std::vector<const AccuracyRow*> cells;
   for (const std::string& task : results.tasks_in(results.accuracy))
-    for (const AccuracyResults& cell : results.accuracy)
+    for (const AccuracyRow& cell : results.accuracy)
       if (cell.task == task) cells.push_back(&cell);
   return cells;
 }
 
 /// Whether a number of the rows is known.
-bool any_known(const Results& results, double AccuracyResults::*value) {
+bool any_known(const RunResults& results, double AccuracyRow::*value) {
   return std::any_of(results.accuracy.begin(), results.accuracy.end(),
-                     [&](const AccuracyResults& cell) { return std::isfinite(cell.*value); });
+                     [&](const AccuracyRow& cell) { return std::isfinite(cell.*value); });
 }
 
 std::string accuracy_caption(bool given_english, bool one_run) {
@@ -66,9 +70,9 @@ std::string accuracy_caption(bool given_english, bool one_run) {
                       : ", mean over seeds; difference in percentage points with 95 % interval");
 }
 
-std::string accuracy_html_table(const Results& results, bool given_english) {
+std::string accuracy_html_table(const RunResults& results, bool given_english) {
   const auto methods = methods_in(results);
-  const bool one_run = is_one_run(results), ci = any_known(results, &AccuracyResults::ci_share);
+  const bool one_run = is_one_run(results), ci = any_known(results, &AccuracyRow::ci_share);
   std::vector<std::string> head = {"Language", "Task", "n", "Base"};
   for (const std::string& method : methods) head.push_back(escape_markup(method_label(method)));
   if (one_run)
@@ -77,16 +81,16 @@ std::string accuracy_html_table(const Results& results, bool given_english) {
     head.push_back("RA-MoE − SFT");
   if (!given_english && ci) head.push_back("ci %");
   std::vector<std::vector<std::string>> rows;
-  for (const AccuracyResults* cell : table_order(results)) {
+  for (const AccuracyRow* cell : table_order(results)) {
     const double base = 100 * (given_english ? cell->base_given_english : cell->base);
-    rows.push_back(
-        {"<bdi>" + escape_markup(results.name(cell->lang)) + "</bdi>", escape_markup(cell->task),
-         short_number(given_english ? cell->n_english : cell->n, 0), fixed_number(base, 1)});
+    rows.push_back({"<bdi>" + escape_markup(results.name(cell->lang)) + "</bdi>",
+                    escape_markup(cell->task), cat(given_english ? cell->n_english : cell->n),
+                    fixed_number(base, 1)});
     for (const std::string& name : methods)
-      rows.back().push_back(fixed_number(mean_percent(cell->method(name), given_english), 1));
+      rows.back().push_back(fixed_number(mean_percent(*cell, name, given_english), 1));
     if (one_run)
       rows.back().push_back(
-          signed_number(mean_percent(cell->method(methods[0]), given_english) - base, 1));
+          signed_number(mean_percent(*cell, methods[0], given_english) - base, 1));
     else if (!given_english)
       rows.back().push_back(cat(signed_number(100 * cell->difference.mean, 1), " <small>",
                                 interval_text(cell->difference), "</small>"));
@@ -95,7 +99,7 @@ std::string accuracy_html_table(const Results& results, bool given_english) {
   return html_table(accuracy_caption(given_english, one_run), head, rows, 2);
 }
 
-std::string accuracy_section(const Results& results) {
+std::string accuracy_section(const RunResults& results) {
   std::string html = "<section>\n" + section_heading("Accuracy");
   if (results.accuracy.empty())
     return html + missing_section("accuracy", "ramoe demo") + "</section>\n";
@@ -103,40 +107,54 @@ std::string accuracy_section(const Results& results) {
   html +=
       "<p>n: test items. An answer is right if it matches after normalisation, and "
       "after extraction where the data names an extractor. Base: before fine-tuning. ";
-  if (any_known(results, &AccuracyResults::ci_share))
+  if (any_known(results, &AccuracyRow::ci_share))
     html += "ci %: share of training pairs that the base model answers in English only. ";
   html += "The test split has been seen in no target language at any stage.";
   if (seeds_in(results) == 1)
     html += " <b>One seed only: no row has an interval, and chance cannot be told from effect.</b>";
   html += "</p>\n";
   if (results.overall && std::isfinite(results.overall->difference.mean))
-    html += cat("<p>Over all languages and tasks, RA-MoE − SFT is <b>",
-                signed_number(100 * results.overall->difference.mean, 2), " points</b>",
-                results.overall->difference.interval.known()
-                    ? " (95 % interval " + interval_text(results.overall->difference) +
-                          ", bootstrap over cells, then seeds; chapter 12.3)"
-                    : std::string(" (no interval)"),
-                ".</p>\n");
+    html +=
+        cat("<p>Over all languages and tasks, RA-MoE − SFT is <b>",
+            signed_number(100 * results.overall->difference.mean, 2), " points</b>",
+            results.overall->difference.interval.known()
+                ? " (95 % interval " + interval_text(results.overall->difference.interval, 100, 1) +
+                      ", bootstrap over cells, then seeds; chapter 12.3)"
+                : std::string(" (no interval)"),
+            ".</p>\n");
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [task, accuracy] : results.base_english)
-    rows.push_back({escape_markup(task), fixed_number(100 * accuracy, 1)});
+  for (const Score& score : results.base_accuracy)
+    if (score.lang == "en")
+      rows.push_back({escape_markup(score.task), fixed_number(100 * score.accuracy, 1)});
   std::string inner = accuracy_html_table(results, true);
   if (!rows.empty())
     inner += html_table("Accuracy of the base model in English, %", {"Task", "English"}, rows);
   return html + folded("On what English knows", inner) + "</section>\n";
 }
 
-std::string facts_table(const std::string& caption, const Facts& facts) {
-  if (facts.empty()) return "";
-  std::vector<std::vector<std::string>> rows;
-  for (auto [key, value] : facts) {
-    std::replace(key.begin(), key.end(), '_', ' ');
-    rows.push_back({escape_markup(key), escape_markup(value)});
-  }
-  return html_table(caption, {"What", "Value"}, rows, 2);
+/// A scalar as a reader would write it, 12,345,678 for large numbers; lists and objects as JSON.
+std::string shown(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) return short_number(value.get<double>(), 4);
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::size_t sign = text[0] == '-' ? 1 : 0;
+  if (value.is_number_integer() && text.size() - sign > 4)
+    for (std::size_t i = text.size(); i > sign + 3;) text.insert(i -= 3, ",");
+  return text;
 }
 
-std::string making_section(const Results& results, const Facts& files) {
+std::string facts_table(const std::string& caption, const Json& facts) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [key, value] : facts.items()) {
+    std::string name = key;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    if (!value.is_null() && key != "build")
+      rows.push_back({escape_markup(name), escape_markup(shown(value))});
+  }
+  return rows.empty() ? "" : html_table(caption, {"What", "Value"}, rows, 2);
+}
+
+std::string making_section(const RunResults& results, const Files& files) {
   std::string html = "<section>\n" + section_heading("How it was made");
   if (!files.empty()) {
     html += "<p>The numbers of this page, machine-readable: ";
@@ -144,20 +162,20 @@ std::string making_section(const Results& results, const Facts& files) {
       html += (name == files.front().first ? "" : ", ") + file_link(path, name);
     html += ".</p>\n";
   }
-  if (results.model.empty()) html += missing_section("description of the model", "ramoe demo");
+  if (results.model.is_null()) html += missing_section("description of the model", "ramoe demo");
   html += facts_table("Model", results.model);
   if (!results.seeds.empty()) {
     html += "<p>Seeds of fine-tuning:";
-    for (const double seed : results.seeds) html += " " + short_number(seed, 0);
+    for (const int seed : results.seeds) html += cat(" ", seed);
     html += methods_in(results).size() < 2
                 ? ".</p>\n"
                 : ". The same seed gives both methods the same examples in the same order.</p>\n";
   }
   std::vector<std::vector<std::string>> rows;
   for (const std::string& lang : results.languages) {
-    const auto share = results.web_share.find(lang);
+    const double* share = find_named(results.web_share, lang);
     rows.push_back({"<bdi>" + escape_markup(results.name(lang)) + "</bdi>", escape_markup(lang),
-                    share == results.web_share.end() ? "n/a" : short_number(share->second, 4)});
+                    share ? short_number(*share, 4) : "n/a"});
   }
   if (!results.web_share.empty())
     html += html_table("Languages; share of web pages in % (Common Crawl CC-MAIN-2026-04)",
@@ -171,7 +189,9 @@ std::string making_section(const Results& results, const Facts& files) {
       "Fine-Tuning for Multilingual Downstream Tasks in Mixture-of-Experts Models</i> (arXiv "
       "2605.28306). What is marked <span class=\"tag paper\">paper</span> is said there; what is "
       "marked <span class=\"tag choice\">our choice</span> is not.</p>\n";
-  html += facts_table("Run", results.run) + facts_table("Build", results.build);
+  html +=
+      facts_table("Run", results.run) +
+      facts_table("Build", results.run.is_object() ? results.run.value("build", Json()) : Json());
   return html + "</section>\n";
 }
 
@@ -196,12 +216,11 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
 
 }  // namespace
 
-bool is_one_run(const Results& results) {
+bool is_one_run(const RunResults& results) {
   return methods_in(results).size() == 1;
 }
 
-std::string report_html(const Json& json, const Facts& files) {
-  const Results results = parse_results(json);
+std::string report_html(const RunResults& results, const Files& files) {
   std::string html = "<section>\n" + section_heading("What was seen");
   if (results.words.empty())
     html += missing_section("summary in words", "ramoe demo");
@@ -219,16 +238,17 @@ std::string report_html(const Json& json, const Facts& files) {
   // A run is told from its end, a demo from its beginning.
   const std::string stages =
       divergence_section(results) + taxonomy_section(results) + experts_section(results);
-  const std::string routing = routing_section(results), curves = curves_section(results);
+  const std::string routing = routing_section(results.routing, results.language_names),
+                    curves = curves_section(results);
   html += is_one_run(results) ? routing + curves + stages
                               : difference_section(results) + stages + routing + curves;
   return html_page(results.title, html + making_section(results, files));
 }
 
-void write_report(const std::string& path, const Json& results, const std::string& folder) {
+void write_report(const std::string& path, const RunResults& results, const std::string& folder) {
   namespace fs = std::filesystem;
   const fs::path beside = fs::absolute(path).parent_path();
-  Facts files;
+  Files files;
   for (const char* name : {"results.json", "run.json", "metrics.jsonl"}) {
     const fs::path file = fs::absolute(folder.empty() ? beside : fs::path(folder)) / name;
     if (fs::exists(file))
@@ -239,8 +259,7 @@ void write_report(const std::string& path, const Json& results, const std::strin
   write_file(path, report_html(results, files));
 }
 
-std::string accuracy_table_text(const Json& json) {
-  const Results results = parse_results(json);
+std::string accuracy_table_text(const RunResults& results) {
   if (results.accuracy.empty()) return "There is no accuracy yet: ramoe demo measures it.\n";
   const auto methods = methods_in(results);
   const bool one_run = is_one_run(results);
@@ -250,14 +269,14 @@ std::string accuracy_table_text(const Json& json) {
     rows[0].push_back("change");
   else
     rows[0].insert(rows[0].end(), {"difference", "interval", "ci %"});
-  for (const AccuracyResults* cell : table_order(results)) {
-    rows.push_back({cell->task, results.name(cell->lang), short_number(cell->n, 0),
-                    fixed_number(100 * cell->base, 1)});
+  for (const AccuracyRow* cell : table_order(results)) {
+    rows.push_back(
+        {cell->task, results.name(cell->lang), cat(cell->n), fixed_number(100 * cell->base, 1)});
     for (const std::string& name : methods)
-      rows.back().push_back(fixed_number(mean_percent(cell->method(name), false), 1));
+      rows.back().push_back(fixed_number(mean_percent(*cell, name, false), 1));
     if (one_run)
       rows.back().push_back(
-          signed_number(mean_percent(cell->method(methods[0]), false) - 100 * cell->base, 1));
+          signed_number(mean_percent(*cell, methods[0], false) - 100 * cell->base, 1));
     else
       rows.back().insert(rows.back().end(),
                          {signed_number(100 * cell->difference.mean, 1),
@@ -269,8 +288,12 @@ std::string accuracy_table_text(const Json& json) {
                 "its 95 % interval\n\n";
   text += aligned(rows);
   if (results.overall && std::isfinite(results.overall->difference.mean))
-    text += cat("\nall cells: ", signed_number(100 * results.overall->difference.mean, 2),
-                " points ", interval_text(results.overall->difference), "\n");
+    text +=
+        cat("\nall cells: ", signed_number(100 * results.overall->difference.mean, 2), " points ",
+            results.overall->difference.interval.known()
+                ? interval_text(results.overall->difference.interval, 100, 1)
+                : std::string("no interval"),
+            "\n");
   return text;
 }
 

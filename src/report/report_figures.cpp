@@ -14,120 +14,112 @@ std::vector<double> times(std::vector<double> values, double factor) {
   return values;
 }
 
-using Curves = std::vector<std::pair<std::string, std::vector<double>>>;
-
-/// A language has one colour on the page: by its place among the page's targets.
-Series language_curve(const Results& results, const std::string& lang, std::size_t otherwise) {
-  std::size_t i = 0;
-  for (const std::string& known : results.languages) {
-    if (known == lang) break;
-    i += known != "en";
-  }
-  const bool listed = std::find(results.languages.begin(), results.languages.end(), lang) !=
-                      results.languages.end();
-  if (!listed) i = results.languages.size() + otherwise;
-  return {.label = results.name(lang),
-          .x = {},
-          .y = {},
-          .colour = palette(i),
-          .dashes = dash_pattern(i / 6)};
-}
-
-std::string divergence_chart(const Results& results, const Curves& curves, const std::string& id,
-                             const std::string& title) {
+PanelChart divergence_chart(const RunResults& results, const CurvesByLanguage& curves,
+                            const std::string& id, const std::string& title) {
   const DivergenceResults& divergence = *results.divergence;
-  LineChart chart;
+  PanelChart chart;
   chart.text = {id, title, "Routing divergence between English and each language, layer by layer.",
-                "layer l, counted from 0",
+                "layer l, counted from 0; shaded: alignment zone M",
                 "D from English (0: alike, 1: as different as can be; no unit)"};
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    chart.series.push_back(language_curve(results, curves[i].first, i));
-    chart.series.back().x = counting(curves[i].second.size());
-    chart.series.back().y = curves[i].second;
+  chart.panels.push_back(panel_by_layer("", divergence.zone));
+  std::vector<Series>& series = chart.panels[0].series;
+  for (const auto& [lang, values] : curves) {
+    series.push_back(language_series(results.languages, lang, results.name(lang)));
+    chart.legend.push_back(series.back());
+    series.back().x = counting(values.size());
+    series.back().y = values;
   }
-  if (id == "divergence")
-    chart.series.push_back({.label = "mean",
-                            .x = counting(divergence.mean.size()),
-                            .y = divergence.mean,
-                            .colour = ink,
-                            .width = 3});
-  chart.has_band = divergence.last >= divergence.first;
-  chart.band_low = divergence.first - 0.5;
-  chart.band_high = divergence.last + 0.5;
-  chart.band_label = "zone M";
+  if (id == "divergence") {
+    series.push_back(mean_series(divergence.mean));
+    chart.legend.push_back(mean_series({}));
+  }
+  chart.panel_height = 220;
   chart.whole_x = chart.from_zero = true;
-  return line_chart(chart);
+  return chart;
 }
 
 std::string divergence_words(const DivergenceResults& divergence) {
   std::string text = "<p>";
-  if (divergence.last >= divergence.first)
-    text +=
-        cat("The alignment zone M is ",
-            divergence.first == divergence.last
-                ? cat("layer ", divergence.first)
-                : cat("layers ", divergence.first, " to ", divergence.last),
-            divergence.rule.empty() ? "" : " (rule: " + escape_markup(divergence.rule) + ")", ". ");
+  if (divergence.zone) {
+    const auto [first, last] = *divergence.zone;
+    text += cat(
+        "The alignment zone M is ",
+        first == last ? cat("layer ", first) : cat("layers ", first, " to ", last),
+        divergence.zone_rule.empty() ? "" : " (rule: " + escape_markup(divergence.zone_rule) + ")",
+        ". ");
+  }
   if (divergence.u_shaped)
     text += *divergence.u_shaped
                 ? "Both ends of the mean curve lie above the zone: the published U shape is here. "
                 : "The mean curve is <b>not</b> a U here: the zone reaches an end of the model, or "
                   "an end does not lie above it. ";
-  const double points = divergence.r_points;
-  if (std::isfinite(divergence.r_zone) || std::isfinite(divergence.r_outside))
-    text += cat("Over ", short_number(points, 0),
+  if (!divergence.correlation) return text + "</p>\n";
+  const auto [zone, outside, points] = *divergence.correlation;
+  if (std::isfinite(zone) || std::isfinite(outside))
+    text += cat("Over ", points,
                 " points (language and task), divergence and the gap (accuracy in English minus "
                 "accuracy in the language, base model) correlate with r = ",
-                fixed_number(divergence.r_zone, 2),
-                " inside the zone and r = ", fixed_number(divergence.r_outside, 2), " outside. ");
-  else if (std::isfinite(points))
+                fixed_number(zone, 2), " inside the zone and r = ", fixed_number(outside, 2),
+                " outside. ");
+  else
     text +=
         cat("Divergence and the gap (accuracy in English minus accuracy in the language) have "
             "no correlation over ",
-            short_number(points, 0), points == 1 ? " point" : " points",
+            points, points == 1 ? " point" : " points",
             " (language and task): too few, or one side is the same in all. ");
   return text + "</p>\n";
 }
 
-std::string gain_scatter(const Results& results) {
+/// A point for each language (by hue) and task (by shape).
+std::string gain_scatter(const RunResults& results) {
   Scatter scatter;
   scatter.text = {"gain", "Share of ci pairs and gain",
                   "One point per language and task: ci share against the gain of RA-MoE over SFT.",
                   "share of ci among training pairs, ρ_ci (%)",
                   "gain, RA-MoE − SFT (percentage points)"};
   int points = 0;
-  for (const std::string& task : results.tasks_in(results.accuracy))
-    for (const AccuracyResults& cell : results.accuracy)
-      if (cell.task == task) {
-        scatter.points.push_back(
-            {100 * cell.ci_share, 100 * cell.difference.mean, cell.lang, task});
-        points += std::isfinite(cell.ci_share) && std::isfinite(cell.difference.mean);
-      }
+  const std::vector<std::string> tasks = results.tasks_in(results.accuracy);
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    for (const AccuracyRow& cell : results.accuracy) {
+      if (cell.task != tasks[t]) continue;
+      Series point = language_series(results.languages, cell.lang, results.name(cell.lang));
+      point.sign = Series::Sign::mark;
+      if (t == 0) scatter.legend.push_back(point);
+      point.label += ", " + cell.task;
+      point.mark = t;
+      point.x = {100 * cell.ci_share};
+      point.y = {100 * cell.difference.mean};
+      points += std::isfinite(point.x[0]) && std::isfinite(point.y[0]);
+      scatter.points.push_back(point);
+    }
+    if (tasks.size() > 1)
+      scatter.legend.push_back({.label = tasks[t], .sign = Series::Sign::mark, .mark = t});
+  }
   if (points == 0) return "";
   std::string look = "whether points rise to the right: more ci, more gain.";
-  if (results.overall && std::isfinite(results.overall->r)) {
-    const Interval& interval = results.overall->r_interval;
-    look += cat(" Here r = ", fixed_number(results.overall->r, 2),
+  if (results.overall && std::isfinite(results.overall->ci_gain.r)) {
+    const auto& [r, interval, unused] = results.overall->ci_gain;
+    look += cat(" Here r = ", fixed_number(r, 2),
                 interval.known() ? cat(" (95 % interval ", fixed_number(interval.low, 2), " to ",
                                        fixed_number(interval.high, 2), ")")
                                  : std::string(" (no interval: too few points or no spread)"),
                 ".");
   }
-  return figure_html(scatter_plot(scatter), look,
-                     cat("each point is one language and task, named by the language's code. n: ",
-                         points, points == 1 ? " point." : " points."),
-                     cat(paper_tag, "the ci share of a task-language pair predicts the gain. ",
-                         choice_tag, "Pearson's r with a bootstrap over points, chapter 12.3."));
+  return figure_html(
+      scatter_plot(scatter), look,
+      cat("each point is one language and task. n: ", points, points == 1 ? " point." : " points."),
+      cat(paper_tag, "the ci share of a task-language pair predicts the gain. ", choice_tag,
+          "Pearson's r with a bootstrap over points, chapter 12.3."));
 }
 
-DotPlot difference_plot(const Results& results) {
+DotPlot difference_plot(const RunResults& results) {
   DotPlot plot;
   plot.text = {"differences", "RA-MoE minus SFT",
                "Difference in test accuracy per task and language, with intervals and seeds.",
                "RA-MoE − SFT, test accuracy (percentage points)", ""};
   for (const std::string& task : results.tasks_in(results.accuracy)) {
     plot.groups.push_back({task, {}});
-    for (const AccuracyResults& cell : results.accuracy) {
+    for (const AccuracyRow& cell : results.accuracy) {
       if (cell.task != task || !std::isfinite(cell.difference.mean)) continue;
       const Interval& interval = cell.difference.interval;
       plot.groups.back().rows.push_back({results.name(cell.lang),
@@ -141,16 +133,33 @@ DotPlot difference_plot(const Results& results) {
 
 }  // namespace
 
-std::string difference_section(const Results& results) {
+Series language_series(const std::vector<std::string>& languages, const std::string& lang,
+                       const std::string& name) {
+  std::size_t i = 0;
+  for (const std::string& known : languages) {
+    if (known == lang) break;
+    i += known != "en";
+  }
+  return {.label = name, .colour = palette(i), .dashes = dash_pattern(i / 6)};
+}
+
+Panel panel_by_layer(const std::string& title, const std::optional<Zone>& zone) {
+  if (!zone) return {title, {}};
+  return {title, {}, true, zone->first - 0.5, zone->last + 0.5};
+}
+
+Series mean_series(const std::vector<double>& by_layer) {
+  return {.label = "mean", .x = counting(by_layer.size()), .y = by_layer, .width = 3};
+}
+
+std::string difference_section(const RunResults& results) {
   std::string html = "<section>\n" + section_heading("RA-MoE against SFT");
-  const auto measured = [](const AccuracyResults& cell) {
-    return std::isfinite(cell.difference.mean);
-  };
+  const auto measured = [](const AccuracyRow& cell) { return std::isfinite(cell.difference.mean); };
   if (std::none_of(results.accuracy.begin(), results.accuracy.end(), measured))
     return html + missing_section("differences between RA-MoE and SFT", "ramoe demo") +
            "</section>\n";
   std::vector<double> items, seeds;
-  for (const AccuracyResults& cell : results.accuracy) {
+  for (const AccuracyRow& cell : results.accuracy) {
     if (!measured(cell)) continue;
     items.push_back(cell.n);
     seeds.push_back(static_cast<double>(cell.difference.per_seed.size()));
@@ -168,23 +177,25 @@ std::string difference_section(const Results& results) {
   return html + gain_scatter(results) + "</section>\n";
 }
 
-std::string divergence_section(const Results& results) {
+std::string divergence_section(const RunResults& results) {
   const std::string head = "<section>\n" + section_heading("Routing divergence by layer");
   if (!results.divergence)
     return head + missing_section("routing divergence", "ramoe divergence") + "</section>\n";
   const DivergenceResults& divergence = *results.divergence;
+  std::vector<double> texts;
+  for (const auto& [lang, n] : divergence.texts) texts.push_back(n);
   std::string html = head + divergence_words(divergence);
   html += figure_html(
-      divergence_chart(results, divergence.by_language, "divergence", "Routing divergence"),
+      panel_chart(
+          divergence_chart(results, divergence.by_language, "divergence", "Routing divergence")),
       "whether there is a valley: middle layers that route the languages alike, and both ends "
       "apart.",
       cat("D is 0 where parallel texts in English and the other language use the same experts "
           "alike, and 1 where they differ as much as can be. The shaded band is the alignment zone "
           "M.",
-          divergence.texts.empty()
+          texts.empty()
               ? std::string()
-              : cat(" n: ", range_text(divergence.texts, "parallel text", "parallel texts"),
-                    " a language.")),
+              : cat(" n: ", range_text(texts, "parallel text", "parallel texts"), " a language.")),
       cat(paper_tag,
           "middle layers form a language-universal zone, and divergence there predicts "
           "gaps in performance. ",
@@ -194,15 +205,16 @@ std::string divergence_section(const Results& results) {
           "D(q, q′): chapter 7.2, after arXiv 2510.04694."));
   std::string inner;
   for (std::size_t i = 0; i < divergence.by_task.size(); ++i)
-    inner += cat("<h3>", escape_markup(divergence.by_task[i].first), "</h3>\n<figure>\n",
-                 divergence_chart(results, divergence.by_task[i].second, cat("divergence-", i),
-                                  "Routing divergence, " + divergence.by_task[i].first),
-                 "</figure>\n");
+    inner += cat(
+        "<h3>", escape_markup(divergence.by_task[i].first), "</h3>\n<figure>\n",
+        panel_chart(divergence_chart(results, divergence.by_task[i].second, cat("divergence-", i),
+                                     "Routing divergence, " + divergence.by_task[i].first)),
+        "</figure>\n");
   if (!inner.empty()) html += folded("The same for each task", inner);
   std::vector<std::string> columns = {"Language"};
   for (std::size_t l = 0; l < divergence.mean.size(); ++l) columns.push_back(cat("l = ", l));
   std::vector<std::vector<std::string>> rows;
-  Curves all = divergence.by_language;
+  CurvesByLanguage all = divergence.by_language;
   all.push_back({"mean", divergence.mean});
   for (const auto& [lang, values] : all) {
     rows.push_back({escape_markup(results.name(lang))});

@@ -3,27 +3,33 @@
 
 #include <string>
 
+#include "ch12_experiments/run_results.h"
 #include "report/charts.h"
-#include "report/report_input.h"
-#include "report/report_parts.h"
+#include "report/page.h"
 
 namespace ramoe {
 
 /// Whether the results are of one fine-tuning run, which is compared with its base model alone.
-bool is_one_run(const Results& results);
+bool is_one_run(const RunResults& results);
 
-/// Bars of the four types by task and language.
-StackedBars taxonomy_chart(const Results& results);
+/// How every chart draws a language: its hue by its place among the page's targets.
+Series language_series(const std::vector<std::string>& languages, const std::string& lang,
+                       const std::string& name);
+/// A panel of layers with its zone shaded, if there is one.
+Panel panel_by_layer(const std::string& title, const std::optional<Zone>& zone);
+/// The thick line of the mean by layer.
+Series mean_series(const std::vector<double>& by_layer);
 
 /// Sections from <section> to </section>.
-std::string difference_section(const Results& results);
-std::string divergence_section(const Results& results);
-std::string taxonomy_section(const Results& results);
-std::string experts_section(const Results& results);
-std::string curves_section(const Results& results);
+std::string difference_section(const RunResults& results);
+std::string divergence_section(const RunResults& results);
+std::string taxonomy_section(const RunResults& results);
+std::string experts_section(const RunResults& results);
+std::string curves_section(const RunResults& results);
 /// Of a pair in each language (routing_trace.h). Nothing, not even a heading, where there is none.
-std::string routing_section(const Results& results);
+std::string routing_section(const std::vector<RoutingTrace>& traces,
+                            const Named<std::string>& language_names);
 /// The questions of those pairs with their answers before and after. Nothing where there is none.
-std::string answers_section(const Results& results);
+std::string answers_section(const RunResults& results);
 
 }  // namespace ramoe

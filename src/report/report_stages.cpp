@@ -2,43 +2,42 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ch12_experiments/sentences.h"
 #include "report/report_figures.h"
 #include "support/error.h"
 
 namespace ramoe {
 
-StackedBars taxonomy_chart(const Results& results) {
+static StackedBars taxonomy_chart(const RunResults& results) {
   StackedBars chart;
   chart.text = {"taxonomy", "The four types of training pairs",
-                "Shares of cc, ci, ic and ii per task and language.", "share of training pairs (%)",
-                ""};
+                "Shares of cc, ci, ic and ii per task and language.",
+                "share of training pairs (%)"};
   chart.part_names = {"cc both right", "ci English only", "ic target only", "ii both wrong"};
   chart.part_colours = {"var(--cc, #b4b4b4)", "var(--ci, #bd93e0)", "var(--ic, #d6d6d6)",
                         "var(--ii, #efefef)"};
   for (const std::string& task : results.tasks_in(results.taxonomy)) {
     chart.groups.push_back({task, {}});
-    for (const TaxonomyResults& cell : results.taxonomy)
+    for (const TaxonomyRow& cell : results.taxonomy)
       if (cell.task == task)
-        chart.groups.back().bars.push_back({results.name(cell.lang), cell.counts});
+        chart.groups.back().bars.push_back({results.name(cell.lang), cell.counts()});
   }
   return chart;
 }
 
-std::string taxonomy_section(const Results& results) {
+std::string taxonomy_section(const RunResults& results) {
   const std::string head = "<section>\n" + section_heading("Stage 1: what English knows");
   if (results.taxonomy.empty())
     return head + missing_section("types of training pairs", "ramoe taxonomy") + "</section>\n";
   std::vector<std::vector<std::string>> rows;
   for (const std::string& task : results.tasks_in(results.taxonomy))
-    for (const TaxonomyResults& cell : results.taxonomy) {
+    for (const TaxonomyRow& cell : results.taxonomy) {
       if (cell.task != task) continue;
       rows.push_back({escape_markup(results.name(cell.lang)), escape_markup(task)});
-      double total = 0;
-      for (const double count : cell.counts) {
-        rows.back().push_back(short_number(count, 0));
-        total += count;
-      }
-      rows.back().push_back(total > 0 ? fixed_number(100 * cell.counts[1] / total, 1) : "n/a");
+      const int total = cell.cc + cell.ci + cell.ic + cell.ii;
+      for (const int count : {cell.cc, cell.ci, cell.ic, cell.ii})
+        rows.back().push_back(cat(count));
+      rows.back().push_back(total > 0 ? fixed_number(100.0 * cell.ci / total, 1) : "n/a");
     }
   return head +
          figure_html(
@@ -68,35 +67,35 @@ std::string rule_words(const ExpertResults& experts) {
           ? "The score is usage on prompts answered correctly minus usage on those that are not"
           : "The score is the rule's, " + escape_markup(experts.rule);
   text += ", in shares of the tokens";
-  if (std::isfinite(experts.tau))
-    text += cat("; an expert above τ = ", fixed_number(experts.tau, 2),
+  if (experts.tau)
+    text += cat("; an expert above τ = ", fixed_number(*experts.tau, 2),
                 " is a task expert, and where none is, those with the largest scores");
   text += ".";
-  if (std::isfinite(experts.prompts))
-    text += cat(" n: ", short_number(experts.prompts, 0),
-                experts.prompts == 1 ? " English prompt" : " English prompts", " of ",
+  if (experts.prompts)
+    text += cat(" n: ", *experts.prompts,
+                *experts.prompts == 1 ? " English prompt" : " English prompts", " of ",
                 escape_markup(experts.task), ".");
   return text;
 }
 
-HeatMap experts_map(const Results& results, const ExpertResults& experts, std::size_t i) {
+HeatMap experts_map(const RunResults& results, const ExpertResults& experts, std::size_t i) {
   HeatMap map;
   map.text = {cat("experts-", i), "Task experts, " + experts.task,
               "Score of each expert in each layer; task experts are outlined.",
               "expert e, counted from 0", "layer l"};
   map.values = experts.score;
   map.outlined = experts.experts;
-  map.threshold = experts.tau;
-  if (results.divergence) {
-    map.band_first = results.divergence->first;
-    map.band_last = results.divergence->last;
+  map.threshold = experts.tau.value_or(not_measured);
+  if (results.divergence && results.divergence->zone) {
+    map.band_first = results.divergence->zone->first;
+    map.band_last = results.divergence->zone->last;
   }
   return map;
 }
 
 }  // namespace
 
-std::string experts_section(const Results& results) {
+std::string experts_section(const RunResults& results) {
   std::string html = "<section>\n" + section_heading("Stage 2: task experts");
   if (results.experts.empty())
     return html + missing_section("task experts", "ramoe experts") + "</section>\n";
@@ -118,26 +117,26 @@ std::string experts_section(const Results& results) {
 
 namespace {
 
-Series thin_curve(std::vector<double> x, std::vector<double> y) {
-  return {.label = "", .x = std::move(x), .y = std::move(y), .colour = ink, .width = 1};
+Series thin_curve(const std::vector<int>& steps, const std::vector<double>& y) {
+  return {.label = "", .x = {steps.begin(), steps.end()}, .y = y, .width = 1};
 }
 
 /// The languages of the curves in their order, each with its name.
-std::vector<std::string> languages_of(const std::vector<CurveResults>& curves) {
+std::vector<std::string> languages_of(const std::vector<FinetuneCurve>& curves) {
   std::vector<std::string> languages;
-  for (const CurveResults& curve : curves)
+  for (const FinetuneCurve& curve : curves)
     if (std::find(languages.begin(), languages.end(), curve.lang) == languages.end())
       languages.push_back(curve.lang);
   return languages;
 }
 
 /// A panel for each language and method that has such a curve, thin lines per seed.
-PanelChart curve_panels(const Results& results, const ChartText& text,
-                        std::vector<double> CurveResults::*values) {
+PanelChart curve_panels(const RunResults& results, const ChartText& text,
+                        std::vector<double> FinetuneCurve::*values) {
   PanelChart chart;
   chart.text = text;
   for (const std::string& lang : languages_of(results.finetune))
-    for (const CurveResults& curve : results.finetune) {
+    for (const FinetuneCurve& curve : results.finetune) {
       if (curve.lang != lang || (curve.*values).empty()) continue;
       const std::string title = results.name(lang) + ", " + method_label(curve.method);
       auto panel = std::find_if(chart.panels.begin(), chart.panels.end(),
@@ -149,15 +148,15 @@ PanelChart curve_panels(const Results& results, const ChartText& text,
 }
 
 /// RA-MoE minus SFT of the same language, seed and steps.
-PanelChart difference_panels(const Results& results) {
+PanelChart difference_panels(const RunResults& results) {
   PanelChart chart;
   chart.text = {"loss-difference", "Training loss, RA-MoE minus SFT",
                 "Difference of the cross-entropy by step for each language and seed.",
                 "optimiser step", "RA-MoE minus SFT, cross-entropy (nats per token)"};
   for (const std::string& lang : languages_of(results.finetune)) {
     Panel panel{results.name(lang), {}};
-    for (const CurveResults& a : results.finetune)
-      for (const CurveResults& b : results.finetune) {
+    for (const FinetuneCurve& a : results.finetune)
+      for (const FinetuneCurve& b : results.finetune) {
         const bool pair = a.lang == lang && b.lang == lang && a.method == "ramoe" &&
                           b.method == "sft" && a.seed == b.seed && a.steps == b.steps;
         if (!pair) continue;
@@ -179,13 +178,13 @@ std::string lines_text(const PanelChart& chart) {
 
 }  // namespace
 
-std::string curves_section(const Results& results) {
+std::string curves_section(const RunResults& results) {
   std::string html = "<section>\n" + section_heading("Stage 3: training curves");
   PanelChart loss = curve_panels(results,
                                  {"loss-curves", "Training loss while fine-tuning",
                                   "Cross-entropy by step for each language, method and seed.",
                                   "optimiser step", "cross-entropy (nats per token)"},
-                                 &CurveResults::loss);
+                                 &FinetuneCurve::loss);
   const PanelChart difference = difference_panels(results);
   const std::string source =
       cat(paper_tag, "L = L<sub>SFT</sub> + λ L<sub>align</sub>. ", choice_tag,
@@ -211,7 +210,7 @@ std::string curves_section(const Results& results) {
                                       {"alignment-curves", "Alignment loss while fine-tuning",
                                        "Alignment loss by step for each language and seed.",
                                        "optimiser step", "alignment loss (nats)"},
-                                      &CurveResults::alignment);
+                                      &FinetuneCurve::alignment);
   alignment.from_zero = true;
   if (!alignment.panels.empty())
     html += folded("Alignment loss",
@@ -225,14 +224,17 @@ std::string curves_section(const Results& results) {
     return html +
            (is_one_run(results) ? "" : missing_section("curve of pre-training", "ramoe pretrain")) +
            "</section>\n";
-  LineChart chart;
-  chart.text = {"pretraining", "Pre-training loss", "Cross-entropy by step of pre-training.",
-                "optimiser step", "cross-entropy (nats per token)"};
-  chart.series = {thin_curve(results.pretrain.steps, results.pretrain.loss)};
+  const PanelChart chart = {
+      {"pretraining", "Pre-training loss", "Cross-entropy by step of pre-training.",
+       "optimiser step", "cross-entropy (nats per token)"},
+      {{"", {thin_curve(results.pretrain.steps, results.pretrain.loss)}}},
+      {},
+      1,
+      200};
   return html +
          folded(
              "Pre-training loss",
-             figure_html(line_chart(chart), "whether the curve is still falling.",
+             figure_html(panel_chart(chart), "whether the curve is still falling.",
                          "the loss of the base model on its mixture of languages.", "Chapter 5.")) +
          "</section>\n";
 }

@@ -16,8 +16,8 @@ std::vector<double> divergence_of(const PerLayer& english, const PerLayer& targe
   return divergence;
 }
 
-Json tokens_of(const Tokenizer& tokenizer, const PassageRouting& routing) {
-  Json tokens = Json::array();
+std::vector<std::string> tokens_of(const Tokenizer& tokenizer, const PassageRouting& routing) {
+  std::vector<std::string> tokens;
   for (const int id : routing.ids) tokens.push_back(visible_token(tokenizer, id));
   return tokens;
 }
@@ -85,54 +85,42 @@ ExamplePair pair_to_show(Model<float>& base, const Prompts& prompts,
   return pairs[0];
 }
 
-Json trace_pair(Model<float>& base, Model<float>& tuned, const ExamplePair& pair,
-                const TraceContext& context) {
-  const Tokenizer& tokenizer = context.prompts.tokenizer();
-  CachedEncoder encoder(tokenizer);
-  const auto routing_of = [&](Model<float>& model, const Example& example) {
-    return passage_routing(model, context.prompts.prompt(encoder, example.question));
+RoutingTrace trace_pair(Model<float>& base, Model<float>& tuned, const ExamplePair& pair,
+                        const TraceContext& context) {
+  CachedEncoder encoder(context.prompts.tokenizer());
+  PerLayer english_q;
+  const auto passage = [&](Model<float>& model, const Example& example) {
+    const PassageRouting routing =
+        passage_routing(model, context.prompts.prompt(encoder, example.question));
+    check(context.experts.size() == routing.q.size(), "a routing trace of ", routing.q.size(),
+          " layers was given task experts of ", context.experts.size(), ".");
+    const Answer answer = answer_questions(model, context.prompts, {example}, context.answers)[0];
+    Passage seen;
+    seen.question = example.question;
+    seen.answer = example.answer;
+    seen.output = answer.output;
+    seen.correct = answer.correct;
+    seen.tokens = tokens_of(context.prompts.tokenizer(), routing);
+    seen.chosen = routing.chosen;
+    seen.mass = mass_of(routing.q, context.experts);
+    if (english_q.empty())
+      english_q = routing.q;
+    else
+      seen.divergence = divergence_of(english_q, routing.q);
+    return seen;
   };
-  const auto answer_of = [&](Model<float>& model, const Example& example) {
-    return answer_questions(model, context.prompts, {example}, context.answers)[0];
-  };
-  const Answer in_english = answer_of(base, pair.english), in_target = answer_of(base, pair.target),
-               tuned_answer = answer_of(tuned, pair.target);
-  const PassageRouting english_side = routing_of(base, pair.english);
-  const PassageRouting before = routing_of(base, pair.target);
-  const PassageRouting after = routing_of(tuned, pair.target);
-  check(context.experts.size() == before.q.size(), "a routing trace of ", before.q.size(),
-        " layers was given task experts of ", context.experts.size(), ".");
-  return {{"lang", pair.target.lang},
-          {"task", pair.target.task},
-          {"method", context.method},
-          {"id", pair.target.id},
-          {"experts", before.q[0].size()},
-          {"zone", {{"first", context.zone.first}, {"last", context.zone.last}}},
-          {"task_experts", context.experts},
-          {"english",
-           {{"question", pair.english.question},
-            {"answer", pair.english.answer},
-            {"output", in_english.output},
-            {"correct", in_english.correct},
-            {"tokens", tokens_of(tokenizer, english_side)},
-            {"chosen", english_side.chosen},
-            {"mass", mass_of(english_side.q, context.experts)}}},
-          {"target",
-           {{"question", pair.target.question},
-            {"answer", pair.target.answer},
-            {"tokens", tokens_of(tokenizer, before)}}},
-          {"before",
-           {{"output", in_target.output},
-            {"correct", in_target.correct},
-            {"chosen", before.chosen},
-            {"mass", mass_of(before.q, context.experts)},
-            {"divergence", divergence_of(english_side.q, before.q)}}},
-          {"after",
-           {{"output", tuned_answer.output},
-            {"correct", tuned_answer.correct},
-            {"chosen", after.chosen},
-            {"mass", mass_of(after.q, context.experts)},
-            {"divergence", divergence_of(english_side.q, after.q)}}}};
+  RoutingTrace trace;
+  trace.lang = pair.target.lang;
+  trace.task = pair.target.task;
+  trace.method = context.method;
+  trace.id = pair.target.id;
+  trace.zone = context.zone;
+  trace.task_experts = context.experts;
+  trace.english = passage(base, pair.english);
+  trace.before = passage(base, pair.target);
+  trace.after = passage(tuned, pair.target);
+  trace.experts = static_cast<int>(english_q[0].size());
+  return trace;
 }
 
 }  // namespace ramoe

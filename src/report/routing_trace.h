@@ -12,6 +12,7 @@
 
 #include "ch07_divergence/answers.h"
 #include "ch07_divergence/divergence.h"
+#include "ch12_experiments/run_results.h"
 
 namespace ramoe {
 
@@ -40,8 +41,7 @@ struct TraceContext {
   AnswerOptions answers;
   std::string method;
 };
-/// The pair as the report draws it (report_input.h, "routing").
-Json trace_pair(Model<float>& base, Model<float>& tuned, const ExamplePair& pair,
-                const TraceContext& context);
+RoutingTrace trace_pair(Model<float>& base, Model<float>& tuned, const ExamplePair& pair,
+                        const TraceContext& context);
 
 }  // namespace ramoe

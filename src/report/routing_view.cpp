@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ch12_experiments/sentences.h"
 #include "report/report_figures.h"
 #include "report/svg.h"
 #include "support/error.h"
@@ -27,9 +28,9 @@ constexpr std::size_t tokens_across = 12;  // of one table: so many fit on a she
 
 /// Layers down, tokens [begin, end) across. Cells whose experts are not those of `before` are
 /// marked.
-std::string visits_part(const std::string& caption, const RoutingResults& routing,
-                        const PassageResults& passage, const PassageResults* before,
-                        std::size_t begin, std::size_t end) {
+std::string visits_part(const std::string& caption, const RoutingTrace& routing,
+                        const Passage& passage, const Passage* before, std::size_t begin,
+                        std::size_t end) {
   std::string html = cat("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"",
                          caption, "\">\n<table class=\"visits\">\n<caption><span>", caption,
                          "</span></caption>\n<thead><tr><th scope=\"col\">Layer</th>");
@@ -37,7 +38,7 @@ std::string visits_part(const std::string& caption, const RoutingResults& routin
     html += "<th scope=\"col\"><bdi>" + escape_markup(passage.tokens[t]) + "</bdi></th>";
   html += "</tr></thead>\n<tbody>\n";
   for (std::size_t l = 0; l < passage.chosen.size(); ++l) {
-    const bool zone = int(l) >= routing.first && int(l) <= routing.last;
+    const bool zone = routing.zone.contains(int(l));
     html += cat("<tr", zone ? " class=\"zone\"" : "", "><th scope=\"row\">", l, zone ? " zone" : "",
                 "</th>");
     for (std::size_t t = begin; t < end; ++t) {
@@ -52,8 +53,8 @@ std::string visits_part(const std::string& caption, const RoutingResults& routin
   return html + "</tbody>\n</table>\n</div>\n";
 }
 
-std::string visits_table(const std::string& caption, const RoutingResults& routing,
-                         const PassageResults& passage, const PassageResults* before) {
+std::string visits_table(const std::string& caption, const RoutingTrace& routing,
+                         const Passage& passage, const Passage* before) {
   const std::size_t T = passage.tokens.size();
   std::string html;
   for (std::size_t t = 0; t < T; t += tokens_across) {
@@ -65,21 +66,16 @@ std::string visits_table(const std::string& caption, const RoutingResults& routi
   return html;
 }
 
-std::string signed_change(double value) {
-  const std::string text = fixed_number(value, 3);
-  return value > 0 && text != "0.000" ? "+" + text : text;
-}
-
-std::string layers_table(const RoutingResults& r) {
+std::string layers_table(const RoutingTrace& r) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t l = 0; l < r.task_experts.size(); ++l) {
-    const bool zone = int(l) >= r.first && int(l) <= r.last;
+    const bool zone = r.zone.contains(int(l));
     std::string experts = "<span class=\"chips\">";
     for (const int e : r.task_experts[l]) experts += chip(e, r.task_experts[l]);
     experts += "</span>";
     rows.push_back({cat(l, zone ? " zone" : ""), experts, fixed_number(r.before.divergence[l], 3),
                     fixed_number(r.after.divergence[l], 3),
-                    signed_change(r.after.divergence[l] - r.before.divergence[l]),
+                    signed_number(r.after.divergence[l] - r.before.divergence[l], 3),
                     fixed_number(r.english.mass[l], 3), fixed_number(r.before.mass[l], 3),
                     fixed_number(r.after.mass[l], 3)});
   }
@@ -96,14 +92,14 @@ std::string text_cell(const std::string& words) {
 }
 
 /// What was answered, and whether that is right.
-std::string answer_cell(const PassageResults& passage) {
+std::string answer_cell(const Passage& passage) {
   const std::string text = passage.output.empty() ? "(nothing)" : text_cell(passage.output);
   if (!passage.correct) return text;
   return text + (*passage.correct ? " <small>✓ right</small>" : " <small>✗ wrong</small>");
 }
 
 /// A question with what was expected and answered.
-std::string words_table(const RoutingResults& r, const std::string& language) {
+std::string words_table(const RoutingTrace& r, const std::string& language) {
   return html_table("The pair, and what the models answer",
                     {"", "English", escape_markup(language)},
                     {{"Question", text_cell(r.english.question), text_cell(r.before.question)},
@@ -120,11 +116,11 @@ constexpr const char* which_pair =
 
 }  // namespace
 
-std::string answers_section(const Results& results) {
+std::string answers_section(const RunResults& results) {
   if (results.routing.empty()) return "";
   const std::string& method = results.routing.front().method;
   std::vector<std::vector<std::string>> rows;
-  for (const RoutingResults& r : results.routing)
+  for (const RoutingTrace& r : results.routing)
     rows.push_back({"<bdi>" + escape_markup(results.name(r.lang)) + "</bdi>", escape_markup(r.task),
                     text_cell(r.before.question), text_cell(r.before.answer), answer_cell(r.before),
                     answer_cell(r.after)});
@@ -137,8 +133,9 @@ std::string answers_section(const Results& results) {
              "</section>\n");
 }
 
-std::string routing_section(const Results& results) {
-  if (results.routing.empty()) return "";
+std::string routing_section(const std::vector<RoutingTrace>& traces,
+                            const Named<std::string>& language_names) {
+  if (traces.empty()) return "";
   std::string html = cat(
       "<section>\n", section_heading("Routing of one pair"),
       "<p>Each cell names the experts that a token visits in a layer, the likeliest first. A "
@@ -146,8 +143,8 @@ std::string routing_section(const Results& results) {
       "number is a task expert of the layer, * marks a cell whose experts differ from those before "
       "fine-tuning. The English side goes through the frozen base model. The pair is ",
       which_pair, ".</p>\n");
-  for (const RoutingResults& r : results.routing) {
-    const std::string language = results.name(r.lang);
+  for (const RoutingTrace& r : traces) {
+    const std::string language = name_of(language_names, r.lang);
     const std::string name = escape_markup(language);
     html += folded(language + ", " + r.task,
                    words_table(r, language) + layers_table(r) +
@@ -155,7 +152,7 @@ std::string routing_section(const Results& results) {
                        visits_table(name + ", base model", r, r.before, nullptr) +
                        visits_table(name + ", after " + escape_markup(method_label(r.method)), r,
                                     r.after, &r.before),
-                   &r == &results.routing.front());
+                   &r == &traces.front());
   }
   return html + "</section>\n";
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 
 #include "support/error.h"
 
@@ -105,23 +104,6 @@ std::string escape_markup(const std::string& text) {
   return out;
 }
 
-std::string fixed_number(double value, int decimals) {
-  if (!std::isfinite(value)) return "n/a";
-  char text[400];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  std::string out = text;
-  if (out[0] == '-' && out.find_first_of("123456789") == std::string::npos) out.erase(0, 1);
-  return out;
-}
-
-std::string short_number(double value, int decimals) {
-  std::string out = fixed_number(value, decimals);
-  if (out.find('.') == std::string::npos) return out;
-  while (out.back() == '0') out.pop_back();
-  if (out.back() == '.') out.pop_back();
-  return out;
-}
-
 double text_width(const std::string& text, double size) {
   double width = 0;
   for (std::size_t i = 0; i < text.size();) {
@@ -158,16 +140,14 @@ std::string fitted(const std::string& text, double size, double width) {
   return out + "\xe2\x80\xa6";
 }
 
-Svg::Svg(double width, double height, const std::string& id, const std::string& title,
-         const std::string& description)
-    : width_(width), height_(height) {
+Svg::Svg(double width, double height, const ChartText& text) : width_(width), height_(height) {
   check(width > 0 && height > 0, "a drawing of ", width, " x ", height,
         "; wanted a positive size.");
-  const std::string name = escape_markup(id), w = coordinate(width), h = coordinate(height);
+  const std::string name = escape_markup(text.id), w = coordinate(width), h = coordinate(height);
   head_ = cat("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ", w, " ", h, "\" width=\"",
               w, "\" height=\"", h, "\" role=\"img\" aria-labelledby=\"", name, "-title ", name,
-              "-desc\">\n<title id=\"", name, "-title\">", escape_markup(title), "</title>\n",
-              "<desc id=\"", name, "-desc\">", escape_markup(description), "</desc>\n");
+              "-desc\">\n<title id=\"", name, "-title\">", escape_markup(text.title), "</title>\n",
+              "<desc id=\"", name, "-desc\">", escape_markup(text.description), "</desc>\n");
 }
 
 void Svg::line(Point from, Point to, const Style& style) {
@@ -213,29 +193,7 @@ void Svg::text(Point at, const std::string& text, const TextStyle& style) {
                "\" fill=\"", style.colour, "\"", anchors[static_cast<int>(style.anchor)]);
   if (style.bold) body_ += " font-weight=\"600\"";
   if (style.halo) body_ += cat(" stroke=\"", paper, "\" stroke-width=\"3\" paint-order=\"stroke\"");
-  if (style.turned != 0)
-    body_ += cat(" transform=\"rotate(", short_number(style.turned), " ", x, " ", y, ")\"");
   body_ += cat(">", escape_markup(text), "</text>\n");
-}
-
-std::string in_plain_colours(const std::string& drawing) {
-  std::string text = drawing;
-  for (std::size_t at; (at = text.find("var(--")) != std::string::npos;) {
-    const std::size_t value = text.find(", ", at) + 2, end = text.find(')', at);
-    text.replace(at, end + 1 - at, text.substr(value, end - value));
-  }
-  return text;
-}
-
-std::string standalone_svg(const std::string& coloured) {
-  const std::string drawing = in_plain_colours(coloured);
-  const std::string begin = "<svg ", head_end = "</desc>\n";
-  const std::size_t at = drawing.find(head_end);
-  check(drawing.starts_with(begin) && at != std::string::npos, "a drawing that begins with ",
-        drawing.substr(0, 40), "; wanted one made by Svg.");
-  const std::size_t body = at + head_end.size();
-  return begin + "font-family=\"sans-serif\" " + drawing.substr(begin.size(), body - begin.size()) +
-         "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n" + drawing.substr(body);
 }
 
 }  // namespace ramoe

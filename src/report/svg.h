@@ -10,17 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "support/text.h"
+
 namespace ramoe {
 
 /// For text and attribute values of HTML and SVG: & < > " ' become entities; control characters
 /// other than tab and newline are left out; broken UTF-8 becomes U+FFFD.
 std::string escape_markup(const std::string& text);
-
-/// At most `decimals` after the point, no trailing zeros, "-" only before something that is not 0;
-/// "n/a" for NaN and infinity.
-std::string short_number(double value, int decimals = 2);
-/// The same with exactly `decimals`, for columns.
-std::string fixed_number(double value, int decimals);
 
 /// About how wide a sans-serif renders the text: wide for CJK, none for combining marks.
 double text_width(const std::string& text, double size);
@@ -34,7 +30,7 @@ struct Point {
 };
 
 /// Colours that a page may redefine, for instance in the dark; the value behind the comma is that
-/// of a bright page, and of a drawing that is a file of its own.
+/// of a bright page.
 inline constexpr const char *ink = "var(--ink, #222)", *soft_ink = "var(--soft, #555)",
                             *paper = "var(--paper, #fff)", *axis_colour = "var(--axis, #888)",
                             *grid_colour = "var(--grid, #e3e3e3)",
@@ -58,14 +54,17 @@ struct TextStyle {
   std::string colour = ink;
   bool bold = false;
   bool halo = false;  // an edge in the colour of the paper, over lines
-  double turned = 0;  // degrees around the anchor
+};
+
+/// What a drawing says of itself. `id` must be unique on the page: letters, digits and '-'.
+struct ChartText {
+  std::string id, title, description;
+  std::string x_label = "", y_label = "";
 };
 
 class Svg {
  public:
-  /// `id` must be unique on the page: letters, digits and '-'.
-  Svg(double width, double height, const std::string& id, const std::string& title,
-      const std::string& description);
+  Svg(double width, double height, const ChartText& text);
 
   void line(Point from, Point to, const Style& style);
   /// Joined points; a point that is not finite interrupts the line, one alone becomes a dot.
@@ -84,11 +83,5 @@ class Svg {
   double width_, height_;
   std::string head_, body_;
 };
-
-/// A drawing in the colours of a bright page, without variables.
-std::string in_plain_colours(const std::string& drawing);
-/// A drawing as a file of its own: in plain colours, with a font, and white behind it for readers
-/// that are dark.
-std::string standalone_svg(const std::string& drawing);
 
 }  // namespace ramoe

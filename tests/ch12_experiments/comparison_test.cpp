@@ -23,7 +23,8 @@ Json before_comparison() {
                 {"n_english_correct", 8}, {"accuracy", accuracy}, {"given_english", accuracy}};
   };
   const auto types = [](const std::string& lang, double rho) {
-    return Json{{"lang", lang}, {"task", "facts"}, {"rho_ci", rho}};
+    return Json{{"lang", lang}, {"task", "facts"}, {"cc", 1},      {"ci", 1},
+                {"ic", 1},      {"ii", 1},         {"rho_ci", rho}};
   };
   return {{"languages", {"en", "es", "sw"}},
           {"tasks", {"facts"}},
@@ -31,7 +32,8 @@ Json before_comparison() {
           {"base_accuracy", {base("en", 0.9), base("es", 0.3), base("sw", 0.1)}},
           {"taxonomy", {types("es", 0.5), types("sw", 0.8)}},
           {"divergence",
-           {{"zone", {{"first", 2}, {"last", 3}}},
+           {{"mean", {nullptr, nullptr, nullptr, nullptr}},
+            {"zone", {{"first", 2}, {"last", 3}}},
             {"u_shaped", false},
             {"correlation", {{"zone", nullptr}, {"outside", nullptr}, {"points", 2}}}}}};
 }
@@ -43,9 +45,17 @@ std::vector<Json> four_times_two() {
           run_of("sw", "ramoe", 2, 0.20), run_of("sw", "sft", 2, 0.21)};
 }
 
+/// The results with their comparison, as the file holds them.
+Json compared(const Json& before, const std::vector<Json>& runs) {
+  std::vector<RunScores> scores;
+  for (const Json& run : runs) scores.push_back(results_from<RunScores>(run, "run"));
+  RunResults results = results_from<RunResults>(before, "results");
+  compare_methods(results, scores);
+  return to_json(results);
+}
+
 TEST(Comparison, DifferencesArePairedBySeed) {
-  Json results = before_comparison();
-  compare_methods(results, four_times_two());
+  Json results = compared(before_comparison(), four_times_two());
   ASSERT_EQ(results["accuracy"].size(), 2u);
   const Json& es = results["accuracy"][0];
   EXPECT_EQ(es["lang"], "es");
@@ -64,8 +74,7 @@ TEST(Comparison, DifferencesArePairedBySeed) {
 }
 
 TEST(Comparison, WordsSayWhenADifferenceIsWithinNoise) {
-  Json results = before_comparison();
-  compare_methods(results, four_times_two());
+  Json results = compared(before_comparison(), four_times_two());
   std::string all;
   for (const Json& sentence : results["words"]) all += sentence.get<std::string>() + "\n";
   EXPECT_NE(all.find("en 90.0 %, es 30.0 %, sw 10.0 %"), std::string::npos) << all;
@@ -79,7 +88,8 @@ TEST(Comparison, WordsSayWhenADifferenceIsWithinNoise) {
     difference["low"] = low;
     difference["high"] = high;
     std::string text;
-    for (const std::string& sentence : sentences(results)) text += sentence + "\n";
+    for (const std::string& sentence : sentences(results_from<RunResults>(results, "results")))
+      text += sentence + "\n";
     return text;
   };
   EXPECT_NE(overall(-0.01, 0.04).find("within noise"), std::string::npos);
@@ -90,8 +100,8 @@ TEST(Comparison, WordsSayWhenADifferenceIsWithinNoise) {
 
 // The Arabic facts of a demo: three seeds, three times the same.
 TEST(Comparison, EqualSeedsHaveNoInterval) {
-  Json results = before_comparison();
-  results["seeds"] = {1, 2, 3};
+  Json before = before_comparison();
+  before["seeds"] = {1, 2, 3};
   std::vector<Json> runs;
   for (const char* lang : {"es", "sw"})
     for (int seed = 1; seed <= 3; ++seed) {
@@ -99,7 +109,7 @@ TEST(Comparison, EqualSeedsHaveNoInterval) {
       runs.push_back(run_of(lang, "sft", seed, sft));
       runs.push_back(run_of(lang, "ramoe", seed, 0.1 * seed - 0.007));
     }
-  compare_methods(results, runs);
+  const Json results = compared(before, runs);
   const Json& es = results["accuracy"][0]["difference"];
   EXPECT_NEAR(es["mean"].get<double>(), -0.007, 1e-12);
   EXPECT_TRUE(es["low"].is_null() && es["high"].is_null()) << es;
@@ -113,24 +123,22 @@ TEST(Comparison, EqualSeedsHaveNoInterval) {
 
 // A split without items, or nothing known in English: null all the way.
 TEST(Comparison, WhatWasNotMeasuredIsNull) {
-  Json results = before_comparison();
   std::vector<Json> runs = four_times_two();
   for (Json& run : runs) {
     run["test"][0]["given_english"] = nullptr;
     if (run["language"] == "sw") run["test"][0]["accuracy"] = nullptr;
   }
-  compare_methods(results, runs);
+  const Json results = compared(before_comparison(), runs);
   EXPECT_EQ(results["accuracy"][0]["methods"]["sft"]["given_english"], Json({nullptr, nullptr}));
   EXPECT_TRUE(results["accuracy"][1]["difference"]["mean"].is_null());
   EXPECT_NEAR(results["overall"]["difference"]["mean"].get<double>(), 0.03, 1e-12);
 }
 
 TEST(Comparison, MissingRunsAreNamed) {
-  Json results = before_comparison();
   std::vector<Json> runs = four_times_two();
   runs.pop_back();
   try {
-    compare_methods(results, runs);
+    compared(before_comparison(), runs);
     FAIL() << "an Error was expected";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("sw/sft/2"), std::string::npos) << error.what();

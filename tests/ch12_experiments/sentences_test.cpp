@@ -9,8 +9,8 @@
 #include <regex>
 
 #include "ch12_experiments/comparison.h"
-#include "ch12_experiments/markup.h"
 #include "ch12_experiments/statistics.h"
+#include "report/markup.h"
 #include "report/report.h"
 #include "support/files.h"
 
@@ -84,9 +84,11 @@ struct World {
                           {"seed", s},
                           {"test", test}});
         }
-    Json r = before();
-    compare_methods(r, runs);
-    return r;
+    std::vector<RunScores> scores;
+    for (const Json& run : runs) scores.push_back(results_from<RunScores>(run, "run"));
+    RunResults r = results_from<RunResults>(before(), "results");
+    compare_methods(r, scores);
+    return to_json(r);
   }
 };
 
@@ -250,7 +252,8 @@ TEST(Sentences, SayWhatTheirJsonHolds) {
 TEST(Sentences, ThePageAgrees) {
   for (const World& world : worlds()) {
     const Json results = world.results();
-    const std::string html = report_html(results), table = accuracy_table_text(results);
+    const RunResults typed = results_from<RunResults>(results, "results");
+    const std::string html = report_html(typed), table = accuracy_table_text(typed);
     SCOPED_TRACE(table);
     expect_page(html);
     EXPECT_FALSE(has_broken_number(table));
@@ -271,9 +274,10 @@ TEST(Sentences, AFlatCurveHasNoLowestLayer) {
   World world{1, 3, 2, varied, noisy};
   Json results = world.results();
   results["divergence"]["mean"] = {0.2, 0.2, 0.2};
-  EXPECT_TRUE(match(sentences(results), "lowest").empty());
+  const auto said = [&] { return sentences(results_from<RunResults>(results, "results")); };
+  EXPECT_TRUE(match(said(), "lowest").empty());
   results["divergence"]["mean"] = {0.2, nullptr, 0.2};
-  EXPECT_TRUE(match(sentences(results), "lowest").empty());
+  EXPECT_TRUE(match(said(), "lowest").empty());
 }
 
 TEST(Sentences, OfOneRun) {
@@ -289,7 +293,8 @@ TEST(Sentences, OfOneRun) {
          {{"ramoe", {{"accuracy", {after}}, {"given_english", {known ? after : Json()}}}}}}};
   };
   const auto said = [&](const Json& one) {
-    return run_sentences({{"accuracy", {one}}, {"language_names", {{"sw", "Swahili"}}}});
+    return run_sentences(results_from<RunResults>(
+        {{"accuracy", {one}}, {"language_names", {{"sw", "Swahili"}}}}, "results"));
   };
   EXPECT_EQ(
       said(row(0.1, 0.25, 40, 20)),
@@ -301,12 +306,12 @@ TEST(Sentences, OfOneRun) {
           "from effect."}));
   EXPECT_TRUE(mentions(said(row(0.5, 0.5, 1, 0))[0], "of 1 test item right in Swahili"));
   EXPECT_TRUE(mentions(said(row(0.5, 0.5, 1, 0))[0],
-                       "the base model 50.0 %: no change. The base model "
-                       "knows none of these items in English."));
+                    "the base model 50.0 %: no change. The base model "
+                    "knows none of these items in English."));
   EXPECT_TRUE(mentions(said(row(0, 0, 9, 0))[0], "0.0 %: no change"));
   EXPECT_TRUE(mentions(said(row(0.5, 0.25, 4, 4))[0], ": -25.0 points"));
   EXPECT_TRUE(mentions(said(row(nullptr, nullptr, 0, 0))[0], "n/a of 0 test items"));
-  EXPECT_TRUE(run_sentences({{"accuracy", Json::array()}}).empty());
+  EXPECT_TRUE(run_sentences({}).empty());
 }
 
 }  // namespace

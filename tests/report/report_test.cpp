@@ -4,8 +4,8 @@
 
 #include <limits>
 
-#include "ch12_experiments/markup.h"
-#include "report/report_parts.h"
+#include "report/markup.h"
+#include "report/page.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 
@@ -43,8 +43,21 @@ Json small_results() {
     "run": {"command": "demo", "finished": "now", "build": {"compiler": "g++"}}})");
 }
 
+/// Of what a results.json holds.
+std::string page_of(const Json& json) {
+  return report_html(results_from<RunResults>(json, "results"));
+}
+std::string table_of(const Json& json) {
+  return accuracy_table_text(results_from<RunResults>(json, "results"));
+}
+
+/// Typed.
+RunResults small() {
+  return results_from<RunResults>(small_results(), "results");
+}
+
 TEST(Report, WholePage) {
-  const std::string html = report_html(small_results());
+  const std::string html = page_of(small_results());
   expect_page(html);
   expect_contains(html, "<h1>Small &lt;run&gt; &amp; &quot;more&quot;</h1>");
   expect_contains(html, "Chinese &lt;中文&gt;");
@@ -56,7 +69,7 @@ TEST(Report, WholePage) {
 }
 
 TEST(Report, OrderOfSections) {
-  const std::string html = report_html(small_results());
+  const std::string html = page_of(small_results());
   std::size_t before = 0;
   for (const char* heading :
        {"What was seen", "Accuracy", "RA-MoE against SFT", "Routing divergence by layer",
@@ -84,13 +97,13 @@ TEST(Report, EachMissingSectionNamesItsCommand) {
   for (const auto& [key, command] : commands) {
     Json results = small_results();
     results.erase(key);
-    const std::string html = report_html(results);
+    const std::string html = page_of(results);
     expect_page(html);
     EXPECT_TRUE(mentions(html, std::string("<code>") + command + "</code>")) << key;
     results[key] = nullptr;
-    EXPECT_EQ(report_html(results), html) << key << " null is as good as none";
+    EXPECT_EQ(page_of(results), html) << key << " null is as good as none";
   }
-  expect_page(report_html(Json::object()));
+  expect_page(page_of(Json::object()));
 }
 
 TEST(Report, NumbersThatWereNotMeasured) {
@@ -103,10 +116,10 @@ TEST(Report, NumbersThatWereNotMeasured) {
   results["finetune"][0]["loss"][1] = nullptr;
   results["overall"]["difference"]["mean"] = nullptr;
   results["run"]["cost"] = std::numeric_limits<double>::quiet_NaN();
-  const std::string html = report_html(results);
+  const std::string html = page_of(results);
   expect_page(html);
   expect_contains(html, "<td class=\"number\">n/a</td>");
-  EXPECT_FALSE(has_broken_number(accuracy_table_text(results)));
+  EXPECT_FALSE(has_broken_number(table_of(results)));
 }
 
 TEST(Report, OneSeedHasNoInterval) {
@@ -116,19 +129,19 @@ TEST(Report, OneSeedHasNoInterval) {
   for (const char* method : {"sft", "ramoe"})
     for (const char* part : {"accuracy", "given_english"}) cell["methods"][method][part].erase(1);
   cell["difference"] = {{"mean", 0.1}, {"low", nullptr}, {"high", nullptr}, {"per_seed", {0.1}}};
-  const std::string html = report_html(results);
+  const std::string html = page_of(results);
   expect_page(html);
   expect_contains(html, "One seed only: no row has an interval");
   expect_contains(html, "one seed, no interval");
-  expect_contains(accuracy_table_text(results), "one seed, no interval");
-  EXPECT_FALSE(mentions(report_html(small_results()), "ne seed only"));
+  expect_contains(table_of(results), "one seed, no interval");
+  EXPECT_FALSE(mentions(page_of(small_results()), "ne seed only"));
 }
 
 TEST(Report, MalformedSectionsAreNamed) {
   const auto error_after = [](const std::string& pointer, const Json& value) {
     Json results = small_results();
     results[Json::json_pointer(pointer)] = value;
-    return error_of([&] { report_html(results); });
+    return error_of([&] { page_of(results); });
   };
   expect_contains(error_after("/accuracy/0/difference/mean", "x"), "accuracy[0].difference.mean");
   expect_contains(error_after("/accuracy/0/methods/sft/accuracy", 1), "methods.sft.accuracy");
@@ -140,25 +153,25 @@ TEST(Report, MalformedSectionsAreNamed) {
   expect_contains(error_after("/taxonomy/0/lang", nullptr), "given nothing, expected text");
   expect_contains(error_after("/finetune/0/loss", {1}), "finetune[0].loss");
   expect_contains(error_after("/words", "text"), "words");
-  expect_contains(error_of([] { report_html(Json::array()); }), "the whole");
+  expect_contains(error_of([] { page_of(Json::array()); }), "the whole");
 }
 
 TEST(Report, TableForTheTerminal) {
-  const std::string table = accuracy_table_text(small_results());
+  const std::string table = table_of(small_results());
   EXPECT_EQ(table,
             "Test accuracy in %, mean over seeds; difference RA-MoE - SFT in points with its 95 % "
             "interval\n\n"
             "task   language         n  base   SFT  RA-MoE  difference        interval  ci %\n"
             "facts  Chinese <中文>  40  12.5  25.0    33.0        +8.0  [-17.0, +33.0]    60\n"
             "\nall cells: +8.00 points [+6.0, +10.0]\n");
-  expect_contains(accuracy_table_text(Json::object()), "ramoe demo");
+  expect_contains(table_of(Json::object()), "ramoe demo");
 }
 
 TEST(Report, WritesAFile) {
   ScratchFolder scratch;
-  write_report(scratch.file("report.html"), small_results());
-  EXPECT_EQ(read_file(scratch.file("report.html")), report_html(small_results()));
-  expect_contains(error_of([&] { write_report(scratch.file("no/report.html"), small_results()); }),
+  write_report(scratch.file("report.html"), small());
+  EXPECT_EQ(read_file(scratch.file("report.html")), page_of(small_results()));
+  expect_contains(error_of([&] { write_report(scratch.file("no/report.html"), small()); }),
                   "no/report.html");
 }
 
@@ -166,14 +179,14 @@ TEST(Report, LinksToItsNumbers) {
   ScratchFolder scratch;
   make_folder(scratch.file("a run/x"));
   write_file(scratch.file("a run/results.json"), "{}");
-  write_report(scratch.file("a run/report.html"), small_results());
+  write_report(scratch.file("a run/report.html"), small());
   const std::string beside = read_file(scratch.file("a run/report.html"));
   expect_page(beside);
   expect_contains(beside, "<a href=\"results.json\">results.json</a>.</p>");
   EXPECT_FALSE(mentions(beside, "metrics.jsonl"));
-  write_report(scratch.file("a run/x/page.html"), small_results(), scratch.file("a run"));
+  write_report(scratch.file("a run/x/page.html"), small(), scratch.file("a run"));
   expect_contains(read_file(scratch.file("a run/x/page.html")), "href=\"../results.json\"");
-  write_report(scratch.file("page.html"), small_results(), scratch.file("a run"));
+  write_report(scratch.file("page.html"), small(), scratch.file("a run"));
   expect_contains(read_file(scratch.file("page.html")), "href=\"a%20run/results.json\"");
 }
 
@@ -211,7 +224,7 @@ Json one_run() {
 }
 
 TEST(Report, ARunTellsItsResultFirst) {
-  const std::string html = report_html(one_run());
+  const std::string html = page_of(one_run());
   expect_page(html);
   std::size_t before = 0;
   for (const char* heading :
@@ -237,7 +250,7 @@ TEST(Report, ARunTellsItsResultFirst) {
 TEST(Report, CurvesThatHideEachOtherAreDrawnApart) {
   Json results = small_results();
   results["finetune"][1]["loss"] = {2.5, 1.25};
-  const std::string html = report_html(results);
+  const std::string html = page_of(results);
   const std::size_t difference = html.find("id=\"loss-difference-title\"");
   ASSERT_NE(difference, std::string::npos);
   const std::string drawing = html.substr(difference, html.find("</svg>", difference) - difference);
@@ -245,13 +258,13 @@ TEST(Report, CurvesThatHideEachOtherAreDrawnApart) {
   for (const char* panel : {"Chinese &lt;中文&gt;, SFT", "Chinese &lt;中文&gt;, RA-MoE"})
     EXPECT_TRUE(mentions(html, panel)) << panel;
   results["finetune"][1]["seed"] = 2;  // no pair
-  EXPECT_FALSE(mentions(report_html(results), "loss-difference"));
+  EXPECT_FALSE(mentions(page_of(results), "loss-difference"));
 }
 
 TEST(Report, HeatMapsHaveTauAndFixedDecimals) {
   Json results = small_results();
   results["experts"][0].update({{"rule", "usage"}, {"tau", 0.25}, {"prompts", 212}});
-  const std::string html = report_html(results);
+  const std::string html = page_of(results);
   for (const char* part : {">0.30</text>", ">-0.10</text>", ">0.00</text>", ">τ = 0.25</text>",
                            "above τ = 0.25", "n: 212 English prompts of facts"})
     EXPECT_TRUE(mentions(html, part)) << part;
@@ -260,15 +273,15 @@ TEST(Report, HeatMapsHaveTauAndFixedDecimals) {
 
 // One colour, one meaning: languages have hues, ci is violet, everything else is ink and greys.
 TEST(Report, AColourHasOneMeaning) {
-  const std::string html = body_of(report_html(small_results()));
+  const std::string html = body_of(page_of(small_results()));
   EXPECT_EQ(html.find("stroke=\"#"), std::string::npos);
   EXPECT_EQ(html.find("fill=\"#"), std::string::npos);
   EXPECT_EQ(count_of(html, "var(--hue1"), 0) << "one language";
-  const std::size_t divergence = html.find("id=\"divergence-title\""),
+  const std::size_t points = html.find("id=\"gain-title\""),
                     stage1 = html.find("id=\"taxonomy-title\"");
   for (std::size_t at = html.find("var(--hue0"); at != std::string::npos;
        at = html.find("var(--hue0", at + 1))
-    EXPECT_TRUE(divergence < at && at < stage1);
+    EXPECT_TRUE(points < at && at < stage1) << "points and curves of languages";
   for (std::size_t at = html.find("var(--ci"); at != std::string::npos;
        at = html.find("var(--ci", at + 1))
     EXPECT_TRUE(stage1 < at);

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ch07_divergence/small_world.h"
-#include "ch12_experiments/markup.h"
+#include "report/markup.h"
 #include "report/report.h"
 #include "support/compare.h"
 #include "support/texts.h"
@@ -11,16 +11,16 @@
 namespace ramoe {
 namespace {
 
-class RoutingTrace : public testing::Test {
+class RoutingTraces : public testing::Test {
  protected:
-  RoutingTrace() : base(small_model_config(), 1), tuned(small_model_config()) {
+  RoutingTraces() : base(small_model_config(), 1), tuned(small_model_config()) {
     std::vector<Example> english_side;
     for (const ExamplePair& pair : small_pairs()) english_side.push_back(pair.english);
     teach(base, english_side);
     tuned.copy_values(base);
     teach(tuned, {small_pairs()[1].target}, 20);
   }
-  Json trace() {
+  RoutingTrace trace() {
     return trace_pair(base, tuned, small_pairs()[1],
                       {prompts, {1, 1}, {{0}, {1, 2}, {3}}, AnswerOptions(8), "ramoe"});
   }
@@ -29,7 +29,7 @@ class RoutingTrace : public testing::Test {
   Model<float> base, tuned;
 };
 
-TEST_F(RoutingTrace, AgreesWithTheStatisticsOfChapter7) {
+TEST_F(RoutingTraces, AgreesWithTheStatisticsOfChapter7) {
   CachedEncoder encoder(small_tokenizer());
   const std::vector<int> prompt = prompts.prompt(encoder, "two ?");
   const PassageRouting passage = passage_routing(base, prompt);
@@ -49,7 +49,7 @@ TEST_F(RoutingTrace, AgreesWithTheStatisticsOfChapter7) {
   }
 }
 
-TEST_F(RoutingTrace, ShowsThePairThatEnglishAloneKnows) {
+TEST_F(RoutingTraces, ShowsThePairThatEnglishAloneKnows) {
   const AnswerOptions options(8);
   std::vector<ExamplePair> pairs = small_pairs();
   EXPECT_EQ(pair_to_show(base, prompts, pairs, options).target.id, pairs[0].target.id);
@@ -57,19 +57,19 @@ TEST_F(RoutingTrace, ShowsThePairThatEnglishAloneKnows) {
   EXPECT_TRUE(mentions(error_of([&] { pair_to_show(base, prompts, {}, options); }), "no pair"));
 }
 
-TEST_F(RoutingTrace, BeforeAndAfter) {
-  const Json t = trace();
-  EXPECT_EQ(t["english"]["output"], " three");
-  EXPECT_EQ(t["after"]["output"], " tatu");
-  EXPECT_EQ(t["target"]["tokens"].size(), t["before"]["chosen"][0].size());
+TEST_F(RoutingTraces, BeforeAndAfter) {
+  const RoutingTrace t = trace();
+  EXPECT_EQ(t.english.output, " three");
+  EXPECT_EQ(t.after.output, " tatu");
+  EXPECT_EQ(t.before.tokens.size(), t.before.chosen[0].size());
   // The English side is the base model's in both, so an untouched model has the same trace twice.
-  const Json same = trace_pair(base, base, small_pairs()[1],
-                               {prompts, {1, 1}, {{0}, {1, 2}, {3}}, AnswerOptions(8), "sft"});
-  EXPECT_EQ(same["before"], same["after"]);
-  EXPECT_NE(t["before"]["divergence"], t["after"]["divergence"]);
-  const double mass = t["english"]["mass"][1];
-  EXPECT_GT(mass, 0);
-  EXPECT_LT(mass, 1);
+  const RoutingTrace same = trace_pair(
+      base, base, small_pairs()[1], {prompts, {1, 1}, {{0}, {1, 2}, {3}}, AnswerOptions(8), "sft"});
+  EXPECT_EQ(same.before.chosen, same.after.chosen);
+  EXPECT_EQ(same.before.divergence, same.after.divergence);
+  EXPECT_NE(t.before.divergence, t.after.divergence);
+  EXPECT_GT(t.english.mass[1], 0);
+  EXPECT_LT(t.english.mass[1], 1);
   EXPECT_TRUE(mentions(error_of([&] {
                          trace_pair(base, tuned, small_pairs()[1],
                                     {prompts, {1, 1}, {{0}}, AnswerOptions(8), "ramoe"});
@@ -77,8 +77,10 @@ TEST_F(RoutingTrace, BeforeAndAfter) {
                        "3 layers"));
 }
 
-TEST_F(RoutingTrace, IsDrawn) {
-  const Json results = {{"routing", {trace()}}, {"language_names", {{"sw", "Swahili"}}}};
+TEST_F(RoutingTraces, IsDrawn) {
+  RunResults results;
+  results.routing = {trace()};
+  results.language_names = {{"sw", "Swahili"}};
   const std::string html = report_html(results);
   const std::size_t begin = html.find("<style>"), end = html.find("</style>");
   EXPECT_EQ(markup_offence(html.substr(0, begin) + html.substr(end + 8)), "");
@@ -86,17 +88,18 @@ TEST_F(RoutingTrace, IsDrawn) {
   expect_contains(html, "Routing of one pair");
   expect_contains(html, "Swahili, after RA-MoE");
   expect_contains(html, "<tr class=\"zone\"><th scope=\"row\">1 zone</th>");
-  EXPECT_EQ(report_html({{"title", "x"}}).find("Routing of one pair"), std::string::npos);
+  EXPECT_EQ(report_html({}).find("Routing of one pair"), std::string::npos);
 }
 
-TEST_F(RoutingTrace, AMalformedTraceIsNamed) {
+TEST_F(RoutingTraces, AMalformedTraceIsNamed) {
   const auto error_with = [&](const auto& change) {
-    Json t = trace();
-    change(t);
-    return error_of([&] { report_html({{"routing", {t}}}); });
+    Json json = to_json(GridRouting{"", {}, {trace()}});
+    EXPECT_EQ(to_json(results_from<GridRouting>(json, "routing")), json) << "there and back";
+    change(json["traces"][0]);
+    return error_of([&] { results_from<GridRouting>(json, "routing"); });
   };
   EXPECT_TRUE(mentions(error_with([](Json& t) { t["after"]["chosen"].erase(0); }),
-                       "routing[0].after.chosen"));
+                       "traces[0].after.chosen"));
   EXPECT_TRUE(mentions(error_with([](Json& t) { t["english"]["chosen"][0][0][0] = 4; }),
                        "an expert from 0 to 3"));
   EXPECT_TRUE(

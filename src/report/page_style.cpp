@@ -1,6 +1,6 @@
 // The style of all pages. Colours are variables, which the drawings use too (svg.h): one set for a
 // bright page and for paper, one for a dark page. Declared in report_parts.h.
-#include "report/report_parts.h"
+#include "report/page.h"
 
 namespace ramoe {
 namespace {

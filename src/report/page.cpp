@@ -1,4 +1,4 @@
-#include "report/report_parts.h"
+#include "report/page.h"
 
 #include <algorithm>
 #include <cctype>
@@ -25,35 +25,6 @@ std::string contents_of(const std::string& body) {
 }
 
 }  // namespace
-
-std::string method_label(const std::string& method) {
-  static constexpr std::pair<const char*, const char*> labels[] = {
-      {"sft", "SFT"},
-      {"ramoe", "RA-MoE"},
-      {"rise", "RISE"},
-      {"sara", "SARA"},
-      {"steer-soft-base", "soft steering, base"},
-      {"steer-hard-base", "hard steering, base"},
-      {"steer-soft-sft", "soft steering, SFT"},
-      {"steer-hard-sft", "hard steering, SFT"}};
-  for (const auto& [name, label] : labels)
-    if (method == name) return label;
-  return method;
-}
-
-std::string method_in_words(const std::string& method) {
-  if (method == "base") return "base model";
-  const std::size_t last = method.rfind('-');
-  if (!method.starts_with("steer-") || last < 6) return method_label(method);
-  const std::string form = method.substr(6, last - 6), model = method.substr(last + 1);
-  return cat("Routing Steering (", form, ") of the ", model == "base" ? model : method_label(model),
-             " model");
-}
-
-std::string signed_number(double value, int decimals) {
-  const std::string text = fixed_number(value, decimals);
-  return value > 0 && text.find_first_of("123456789") != std::string::npos ? "+" + text : text;
-}
 
 std::string interval_text(Interval interval, double factor, int decimals) {
   if (!interval.known()) return "n/a";

@@ -8,13 +8,6 @@
 
 namespace ramoe {
 
-/// "RA-MoE" for ramoe and so on; other names as they are.
-std::string method_label(const std::string& method);
-/// The same where there is more room: "Routing Steering (soft) of the base model".
-std::string method_in_words(const std::string& method);
-
-/// fixed_number with a "+" before what is above 0.
-std::string signed_number(double value, int decimals);
 /// "[-1.2, +3.4]", both ends times `factor`; "n/a" if it is not known. More decimals where the ends
 /// would read the same.
 std::string interval_text(Interval interval, double factor, int decimals);

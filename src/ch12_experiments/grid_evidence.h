@@ -1,0 +1,29 @@
+// Chapter 12.11 - a grid weighed: its evidence, the verdicts on the claims, and further grids
+//
+// Tests: tests/ch12_experiments/grid_evidence_test.cpp
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "ch12_experiments/claims.h"
+
+namespace ramoe {
+
+struct GridEvidence {
+  GridResults grid;
+  Evidence evidence;
+  std::vector<Claim> claims;
+  std::optional<Ablations> ablations;
+  std::optional<Evidence> mixture;  // a model per exponent, named "exponent=0.3"
+};
+
+/// Weighs and gathers. Ablations of the grid's own plan count where there is no grid of them.
+/// Error: as gather_evidence, or a mixture whose models are not named after exponents.
+GridEvidence weigh_grid(GridResults grid, const std::optional<GridResults>& ablations = {},
+                        const std::optional<GridResults>& mixture = {});
+
+/// evidence.json: all numbers, and the claims with their verdicts.
+Json to_json(const GridEvidence& weighed);
+
+}  // namespace ramoe

@@ -1,0 +1,20 @@
+// Report - a grid: a verdict on each claim, the main table, the most telling charts, the routing of
+// a pair
+//
+// One offline page like that of a run. What the abstract says and what we chose are kept apart.
+// docs/make_results.py makes the long form of it. Tests: tests/report/grid_report_test.cpp
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ch12_experiments/grid_evidence.h"
+#include "ch12_experiments/run_results.h"
+
+namespace ramoe {
+
+/// The page; it links to evidence.json beside it. Without routing it says what traces a pair.
+std::string grid_report_html(const GridEvidence& weighed,
+                             const std::optional<GridRouting>& routing);
+
+}  // namespace ramoe
