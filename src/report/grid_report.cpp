@@ -68,6 +68,17 @@ std::string numbers_of(const Claim& claim) {
                     2);
 }
 
+/// Of models that were chosen for their curve (docs/log.md).
+std::string warning_of(const GridPlan& plan) {
+  for (const auto& [model, run] : plan.model_runs)
+    if (run.find("data/models/") != std::string::npos)
+      return "<p><b>No independent evidence:</b> the base models of data/models were chosen among "
+             "several because their curve on general text is a U (docs/log.md), which is what "
+             "claim "
+             "(a) describes. Only the task prompts are text that nobody chose by.</p>\n";
+  return "";
+}
+
 std::string claims_section(const GridEvidence& weighed) {
   Rows rows;
   std::string inner;
@@ -88,12 +99,12 @@ std::string claims_section(const GridEvidence& weighed) {
       "deciding numbers are, and contradicted if one of them is. A star marks a p under 0.05 after "
       "Holm's adjustment; the verdicts rest on the intervals alone. Which numbers stand for a "
       "sentence is our choice.</p>\n",
-      inner, "</section>\n");
+      warning_of(weighed.grid.plan()), inner, "</section>\n");
 }
 
 // ---- Charts -------------------------------------------------------------------------------------
 
-/// Methods against SFT over all cells, each model and each task.
+/// Methods that train against SFT over all cells, each model and each task.
 std::string comparison_figure(const Evidence& evidence) {
   DotPlot plot;
   plot.text = {"comparison", "Methods against SFT",
@@ -107,7 +118,7 @@ std::string comparison_figure(const Evidence& evidence) {
     DotGroup group = {scope == "all" ? "all cells" : scope, {}};
     for (const std::string& method : evidence.methods) {
       const Comparison* one = evidence.comparison(method, "sft", scope);
-      if (!one || !std::isfinite(one->accuracy.value)) continue;
+      if (!one || method.starts_with("steer-") || !std::isfinite(one->accuracy.value)) continue;
       const Interval& interval = one->accuracy.interval;
       group.rows.push_back({method_label(method),
                             100 * one->accuracy.value,
@@ -117,7 +128,8 @@ std::string comparison_figure(const Evidence& evidence) {
   }
   return figure_html(
       dot_plot(plot), "intervals that do not touch the line at zero.",
-      cat("right of zero a method is better than SFT. n: ", cells_text(evidence), "."),
+      cat("right of zero a method is better than SFT; steering is in the tables. n: ",
+          cells_text(evidence), "."),
       cat(paper_tag, "RA-MoE is better than SFT, steering and RISE. ", choice_tag,
           "models, tasks, sizes, and the tests; chapter 12.9."));
 }
@@ -152,11 +164,13 @@ std::string divergence_figure(const Evidence& evidence, const Names& names) {
     panel.series.push_back(mean_series(curves.general));
     chart.panels.push_back(panel);
   }
-  return figure_html(panel_chart(chart), "a valley: middle layers that route the languages alike.",
-                     cat("D is 0 where parallel texts use the same experts equally, and 1 where "
-                         "they differ as much as possible. n: a line is one language."),
-                     cat(paper_tag, "middle layers form a language-universal zone. ", choice_tag,
-                         "the zone is read off these curves; chapter 7.2."));
+  return figure_html(
+      panel_chart(chart), "a valley: middle layers that route the languages alike.",
+      cat("D is 0 where parallel texts use the same experts equally, and 1 where "
+          "they differ as much as possible. n: ",
+          range_text({double(evidence.languages.size())}, "language", "languages"), " a panel."),
+      cat(paper_tag, "middle layers form a language-universal zone. ", choice_tag,
+          "the zone is read off these curves; chapter 7.2."));
 }
 
 std::string routing_figure(const Evidence& evidence, const Names& names) {

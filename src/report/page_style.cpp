@@ -7,13 +7,13 @@ namespace {
 
 const char* const colours = R"(
 :root { color-scheme: light dark; --paper: #fff; --ink: #222; --soft: #555; --axis: #888;
-  --grid: #e3e3e3; --band: #eeeeea; --heat: #33475b; --outline: #111; --unknown: #ddd;
+  --grid: #e3e3e3; --band: #eeeeea; --heat: #33475b; --unknown: #ddd;
   --shade: rgba(0, 0, 0, 0.28); --clear: rgba(255, 255, 255, 0);
   --hue0: #0072B2; --hue1: #D55E00; --hue2: #009E73; --hue3: #CC79A7; --hue4: #E69F00;
   --hue5: #56B4E9; --cc: #b4b4b4; --ci: #bd93e0; --ic: #d6d6d6; --ii: #efefef; }
 @media screen and (prefers-color-scheme: dark) { :root { --paper: #16181c; --ink: #e8e6e3;
   --soft: #b4b1ab; --axis: #85827c; --grid: #33363c; --band: #25282e; --heat: #9db8d4;
-  --outline: #fff; --unknown: #3c4047; --shade: rgba(0, 0, 0, 0.85); --clear: rgba(22, 24, 28, 0);
+  --unknown: #3c4047; --shade: rgba(0, 0, 0, 0.85); --clear: rgba(22, 24, 28, 0);
   --hue0: #4da3e0; --hue1: #f58b4a; --hue2: #35c29a; --hue3: #e39cc4; --hue4: #f0b840;
   --hue5: #9ad3f5; --cc: #6d7178; --ci: #8a5fb8; --ic: #4a4e55; --ii: #31343a; } }
 )";

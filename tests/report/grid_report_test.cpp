@@ -84,7 +84,11 @@ TEST(GridReport, HowItWasMade) {
   grid.facts["build"]["revision"] = "abcdef";
   grid.facts["chosen"] = {
       {{"model", "a"}, {"task", "facts"}, {"variant", "ramoe"}, {"learning_rate", 0.0015}}};
+  const std::string before = grid_report_html(weigh_grid(grid.results()), {});
+  EXPECT_EQ(before.find("No independent evidence"), std::string::npos);
+  grid.facts["plan"]["models"]["a"] = "data/models/a";  // chosen for its curve
   const std::string html = grid_report_html(weigh_grid(grid.results()), {});
+  expect_contains(html, "No independent evidence");
   for (const char* part : {"c0de", "Processor &lt;9&gt;", "1 to 2", "0.0015"})
     expect_contains(html, part);
   EXPECT_EQ(html.find("abcdef"), std::string::npos) << "it changes without the results";
