@@ -157,10 +157,11 @@ RunResults collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& i
   }
   r.tasks = o.tasks;
   for (int seed = 1; seed <= seed_count(o); ++seed) r.seeds.push_back(seed);
-  r.base_accuracy =
-      evaluate(*inputs.base.model, inputs.base.prompts, corpus,
-               {r.languages, corpus.tasks_by_name(), Split::test, plan.divergence.answers},
-               inputs.english_correct);
+  r.base_accuracy = on_device(o.run.device, *inputs.base.model, [&](auto& model) {
+    return evaluate(model, inputs.base.prompts, corpus,
+                    {r.languages, corpus.tasks_by_name(), Split::test, plan.divergence.answers},
+                    inputs.english_correct);
+  });
   r.pretrain = loss_curve(plan.pretrain.run.run);
   r.divergence = stage_results<DivergenceResults>(plan.divergence.run.run);
   r.taxonomy = stage_results<std::vector<TaxonomyRow>>(plan.taxonomy.run.run);

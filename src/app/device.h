@@ -43,27 +43,34 @@ decltype(auto) with_device(Device device, const Act& act) {
                                      : act.template operator()<float>();
 }
 
-/// The model that computes, from the one that was read. The latter is gone afterwards.
-template <class T>
-std::unique_ptr<Model<T>> on_device(std::unique_ptr<Model<float>> model) {
-  if constexpr (std::is_same_v<T, float>) {
-    return model;
-  } else {
-    auto copy = std::make_unique<Model<T>>(model->config());
-    copy->copy_values(*model);
-    return copy;
-  }
+/// Calls act(model) where the device computes, and returns what it returns: with the model itself
+/// or, for values of another type, with a copy whose values, rounded to floats, it has afterwards.
+template <class Act>
+auto on_device(Device device, Model<float>& model, const Act& act) {
+  return with_device(device, [&]<class T>() {
+    if constexpr (std::is_same_v<T, float>) {
+      return act(model);
+    } else {
+      Model<T> copy(model.config());
+      copy.copy_values(model);
+      auto result = act(copy);
+      model.copy_values(copy);
+      return result;
+    }
+  });
 }
 
-/// Calls act(model) with the model as files hold it: itself, or a copy rounded to floats.
+/// Calls act(model) with the model as files hold it: itself, or a copy rounded to floats, whose
+/// values it has afterwards.
 template <class T, class Act>
-decltype(auto) as_floats(const Model<T>& model, const Act& act) {
+void as_floats(Model<T>& model, const Act& act) {
   if constexpr (std::is_same_v<T, float>) {
-    return act(model);
+    act(model);
   } else {
     Model<float> copy(model.config());
     copy.copy_values(model);
-    return act(copy);
+    act(copy);
+    model.copy_values(copy);
   }
 }
 

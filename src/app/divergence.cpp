@@ -44,8 +44,9 @@ void divergence_stage(const DivergenceOptions& options) {
                    o.run.existing());
   TextProgress progress("divergence", texts_to_measure(*base.data, o.names));
   o.answers.watch = progress.watch();
-  const LanguageGaps found =
-      measure_gaps(*base.model, base.prompts, *base.data, o.names, o.answers);
+  const LanguageGaps found = on_device(o.run.device, *base.model, [&](auto& model) {
+    return measure_gaps(model, base.prompts, *base.data, o.names, o.answers);
+  });
   progress.finish();
   const Zone zone = find_zone(o.zone, found.mean);
   const ZoneCorrelation correlation = gap_correlation(found.tasks, zone);

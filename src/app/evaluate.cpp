@@ -72,14 +72,15 @@ void write_answers(const std::string& path,
 }
 
 /// The scores; with steering task by task, each towards its own experts.
-std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const EvaluationPlan& plan,
-                             const std::set<std::string>& known,
+template <class T>
+std::vector<Score> scores_of(Model<T>& model, const EvaluateOptions& o, const BaseRun& base,
+                             const EvaluationPlan& plan, const std::set<std::string>& known,
                              std::vector<std::pair<Example, Answer>>& answers) {
   if (o.steering.form == Steering::none)
-    return evaluate(*base.model, base.prompts, *base.data, plan, known, {}, &answers);
+    return evaluate(model, base.prompts, *base.data, plan, known, {}, &answers);
   check_same_base(base, read_run(o.divergence_run, "divergence"));
   check_same_base(base, read_run(o.experts_run, "experts"));
-  const ModelConfig& config = base.model->config();
+  const ModelConfig& config = model.config();
   const std::vector<TaskExperts> experts = read_task_experts(o.experts_run, config);
   std::vector<Score> scores;
   for (const std::string& task : plan.tasks) {
@@ -87,12 +88,11 @@ std::vector<Score> scores_of(const EvaluateOptions& o, BaseRun& base, const Eval
                                     [&](const TaskExperts& e) { return e.task == task; });
     check(found != experts.end(), o.experts_run, " has no experts of ", task,
           "; run `ramoe experts` again.");
-    const RoutingSteering<float> hook(o.steering, read_zone(o.divergence_run), *found,
-                                      config.num_experts_per_tok);
+    const RoutingSteering<T> hook(o.steering, read_zone(o.divergence_run), *found,
+                                  config.num_experts_per_tok);
     EvaluationPlan part = plan;
     part.tasks = {task};
-    for (Score& score :
-         evaluate(*base.model, base.prompts, *base.data, part, known, &hook, &answers))
+    for (Score& score : evaluate(model, base.prompts, *base.data, part, known, &hook, &answers))
       scores.push_back(std::move(score));
   }
   return scores;
@@ -117,8 +117,9 @@ int run_evaluate(const Arguments& arguments) {
                    o.run.existing());
   TextProgress progress("evaluate", questions_of(*base.data, plan));
   plan.answers.watch = progress.watch();
-  const std::set<std::string> known =
-      correct_in_english(*base.model, base.prompts, *base.data, plan);
+  const std::set<std::string> known = on_device(o.run.device, *base.model, [&](auto& model) {
+    return correct_in_english(model, base.prompts, *base.data, plan);
+  });
   if (!o.model.empty()) {
     base.model.reset();  // one model at a time in memory
     LoadedModel loaded = load_any_model(o.model);
@@ -129,7 +130,9 @@ int run_evaluate(const Arguments& arguments) {
   }
   std::vector<std::pair<Example, Answer>> answers;
   Json results = Json::array();
-  const std::vector<Score> scores = scores_of(o, base, plan, known, answers);
+  const std::vector<Score> scores = on_device(o.run.device, *base.model, [&](auto& model) {
+    return scores_of(model, o, base, plan, known, answers);
+  });
   progress.finish();
   std::printf("%-6s %-8s %6s %10s %14s\n", "lang", "task", "n", "accuracy", "given English");
   for (const Score& s : scores) {
@@ -154,6 +157,7 @@ struct GenerateKeys {
   std::string model = "runs/base", prompt = "Japan : currency ?", stop;
   bool special = false;
   int threads = 0;
+  Device device = Device::cpu;
   GenerateOptions options;
 
   void list(FieldList& f) {
@@ -171,6 +175,7 @@ struct GenerateKeys {
     f.add("top_p", &options.top_p, "sample from the smallest set of this probability", {0, 1});
     f.add("seed", &options.seed, "seed of sampling");
     f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
+    f.add("device", &device, device_help);
   }
 };
 
@@ -194,13 +199,15 @@ int run_generate(const Arguments& arguments) {
   keys.options.vocabulary = loaded.tokenizer.vocab_size();
   if (!prompts.format().stop.empty())
     keys.options.has_stopped = [&](const auto& output) { return prompts.has_stopped(output); };
-  CachedMoe<float> cached(*loaded.model);
   std::vector<int> prompt = prompts.prompt(encoder, keys.prompt);
   if (keys.special) {
     prompt = prompts.text(encoder, "");
     for (const int id : encoder.encode(keys.prompt, SpecialText::tokens)) prompt.push_back(id);
   }
-  const std::vector<std::vector<int>> output = generate(cached, {prompt}, keys.options);
+  const auto output = on_device(keys.device, *loaded.model, [&]<class T>(Model<T>& model) {
+    CachedMoe<T> cached(model);
+    return generate(cached, {prompt}, keys.options);
+  });
   std::cout << keys.prompt << prompts.answer_text(output[0]) << "\n";
   return 0;
 }

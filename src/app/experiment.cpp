@@ -19,6 +19,7 @@ namespace {
 struct ExperimentOptions {
   std::string plan, run, shard = "1/1", part = "all", collect;
   int threads = 0, limit = 0;
+  Device device = Device::cpu;
   bool overwrite = false, partial = false;
 
   void list(FieldList& f) {
@@ -26,6 +27,7 @@ struct ExperimentOptions {
     f.add("run", &run, "folder of the experiment; empty: runs/<name of the plan>");
     f.add("threads", &threads, "runs side by side; 0: as many as the machine has threads",
           {0, 1024});
+    f.add("device", &device, "as the plan's key device, which says on what its runs compute");
     f.add("shard", &shard, "i/n: only the i-th of n equal shares of the runs");
     f.add("part", &part, "search: learning rates and strengths; main: what rests on them",
           {.choices = {"all", "search", "main"}});
@@ -121,6 +123,7 @@ bool Experiment::has_stages(const std::string& model, const FinetuneOptions& o, 
                        const auto& stage) {
     options.run.run = folder_->stage(model, name);
     options.run.threads = o_.threads;
+    options.run.device = o.run.device;
     options.base = o.base;
     options.answers = o.answers;
     // A folder that holds something else was left by a base model at another place.
@@ -333,7 +336,7 @@ int run_experiment(const Arguments& arguments) {
   if (!read_arguments(fields, arguments, "experiment", {"plan", false})) return 0;
   check(!o.plan.empty(), "no plan was named; give one such as data/grids/main.json.");
   if (o.run.empty()) o.run = "runs/" + plan_name(o.plan);
-  const Json json = read_json(o.plan);
+  const Json json = plan_on(o.device, read_json(o.plan));
   if (!o.collect.empty()) {
     collect(o, json);
     return 0;

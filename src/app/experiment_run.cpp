@@ -21,14 +21,15 @@ GridModel::GridModel(const FinetuneOptions& options, const std::vector<std::stri
   }
 }
 
-std::unique_ptr<Model<float>> GridModel::copy() const {
-  auto model = std::make_unique<Model<float>>(inputs_.base.model->config());
+template <class T>
+std::unique_ptr<Model<T>> GridModel::copy() const {
+  auto model = std::make_unique<Model<T>>(inputs_.base.model->config());
   model->copy_values(*inputs_.base.model);
   return model;
 }
 
-const GridCell& GridModel::cell(const std::string& task, const std::string& lang,
-                                Model<float>& base) {
+template <class T>
+const GridCell& GridModel::cell(const std::string& task, const std::string& lang, Model<T>& base) {
   GridCell& cell = cells_.at({task, lang});
   std::call_once(cell.made, [&] {
     const ParallelData& data = *inputs_.base.data;
@@ -45,7 +46,8 @@ const GridCell& GridModel::cell(const std::string& task, const std::string& lang
   return cell;
 }
 
-const UsageByLanguage& GridModel::usage(const std::string& task, Model<float>& base) {
+template <class T>
+const UsageByLanguage& GridModel::usage(const std::string& task, Model<T>& base) {
   TaskUsage& usage = usage_.at(task);
   std::call_once(usage.made, [&] {
     usage.usage = usage_by_language(base, inputs_.base.prompts, *inputs_.base.data, {task});
@@ -69,13 +71,14 @@ double thread_seconds() {
 }
 
 /// The model at work on one run.
+template <class T>
 class RunAtWork {
  public:
   RunAtWork(GridModel& shared, const GridRun& run, const GridRunOptions& options)
       : shared_(shared),
         run_(run),
         options_(options),
-        model_(shared.copy()),
+        model_(shared.copy<T>()),
         cell_(shared.cell(run.task, run.lang, *model_)) {}
 
   /// Returns whether it came to the end.
@@ -86,29 +89,31 @@ class RunAtWork {
   Json head(const std::string& part, const std::string& variant, const std::string& method) const;
   void add_search(Json& record);
   void add_routing(Json& record);
-  Json accuracy(Split split, const RouterHook<float>* hook = nullptr);
+  Json accuracy(Split split, const RouterHook<T>* hook = nullptr);
   Json steered(Steering form);
 
   GridModel& shared_;
   const GridRun& run_;
   const GridRunOptions& options_;
-  std::unique_ptr<Model<float>> model_;
+  std::unique_ptr<Model<T>> model_;
   const GridCell& cell_;
   std::vector<FinetuneExample> examples_;
 };
 
-bool RunAtWork::train(const std::function<bool()>& stop) {
+template <class T>
+bool RunAtWork<T>::train(const std::function<bool()>& stop) {
   const FinetuneOptions& o = options_.finetune;
   examples_ = draw_examples(cell_.examples, o.train_pairs, o.seed);
   if (run_.variant == "base") return true;
-  MethodTraining<float> training(
-      *model_, o.method_run(),
-      {shared_.stages(), examples_, [&] { return shared_.usage(run_.task, *model_); }});
+  MethodTraining<T> training(*model_, o.method_run(), {shared_.stages(), examples_, [&] {
+                                                         return shared_.usage(run_.task, *model_);
+                                                       }});
   return training.run([&](int, const StepReport&) { return !stop(); });
 }
 
-Json RunAtWork::head(const std::string& part, const std::string& variant,
-                     const std::string& method) const {
+template <class T>
+Json RunAtWork<T>::head(const std::string& part, const std::string& variant,
+                        const std::string& method) const {
   const bool trained = run_.variant != "base";
   Json record = {{"id", ""},          {"part", part},      {"model", run_.model},
                  {"task", run_.task}, {"lang", run_.lang}, {"variant", variant},
@@ -122,7 +127,8 @@ Json RunAtWork::head(const std::string& part, const std::string& variant,
   return record;
 }
 
-Json RunAtWork::accuracy(Split split, const RouterHook<float>* hook) {
+template <class T>
+Json RunAtWork<T>::accuracy(Split split, const RouterHook<T>* hook) {
   const FinetuneInputs& inputs = shared_.inputs();
   EvaluationPlan plan{{run_.lang}, {run_.task}, split, options_.finetune.answers};
   const Score score =
@@ -136,12 +142,12 @@ Json RunAtWork::accuracy(Split split, const RouterHook<float>* hook) {
 }
 
 /// The search sees adapt_valid alone.
-void RunAtWork::add_search(Json& record) {
+template <class T>
+void RunAtWork<T>::add_search(Json& record) {
   record["valid"] = accuracy(Split::adapt_valid);
   for (const double strength : options_.strengths) {
-    const RoutingSteering<float> hook({Steering::soft, strength, 1}, shared_.stages().zone,
-                                      shared_.experts(run_.task),
-                                      model_->config().num_experts_per_tok);
+    const RoutingSteering<T> hook({Steering::soft, strength, 1}, shared_.stages().zone,
+                                  shared_.experts(run_.task), model_->config().num_experts_per_tok);
     record["valid_by_strength"][number_text(strength)] =
         accuracy(Split::adapt_valid, &hook)["accuracy"];
   }
@@ -162,7 +168,8 @@ Json rounded(const PerLayer& values) {
   return json;
 }
 
-void RunAtWork::add_routing(Json& record) {
+template <class T>
+void RunAtWork<T>::add_routing(Json& record) {
   const std::vector<SequenceRouting> target = sequence_routing(*model_, cell_.target_prompts);
   const PerLayer q = mean_of(target, &SequenceRouting::q);
   const TaskExperts& experts = shared_.experts(run_.task);
@@ -183,11 +190,12 @@ void RunAtWork::add_routing(Json& record) {
 }
 
 /// A record of Routing Steering on the model as it is.
-Json RunAtWork::steered(Steering form) {
+template <class T>
+Json RunAtWork<T>::steered(Steering form) {
   const double began = thread_seconds();
   SteeringConfig config{form, options_.strength, 1};
-  const RoutingSteering<float> hook(config, shared_.stages().zone, shared_.experts(run_.task),
-                                    model_->config().num_experts_per_tok);
+  const RoutingSteering<T> hook(config, shared_.stages().zone, shared_.experts(run_.task),
+                                model_->config().num_experts_per_tok);
   Json record =
       head("steering", "steer-" + name_of(form) + "-" + run_.variant, "steer-" + name_of(form));
   if (form == Steering::soft) record["strength"] = options_.strength;
@@ -197,7 +205,8 @@ Json RunAtWork::steered(Steering form) {
   return record;
 }
 
-std::vector<Json> RunAtWork::records() {
+template <class T>
+std::vector<Json> RunAtWork<T>::records() {
   std::vector<Json> records;
   if (options_.steer)
     for (const Steering form : {Steering::soft, Steering::hard}) records.push_back(steered(form));
@@ -225,12 +234,20 @@ std::vector<Json> RunAtWork::records() {
 
 }  // namespace
 
+Json plan_on(Device device, Json plan) {
+  check_device(device);
+  if (device != Device::cpu) plan["keys"]["device"] = name_of(device);
+  return plan;
+}
+
 std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
                               const std::function<bool()>& stop) {
   const double began = thread_seconds();
-  RunAtWork work(model, run, options);
-  if (!work.train(stop)) return {};
-  std::vector<Json> records = work.records();
+  std::vector<Json> records = with_device(options.finetune.run.device, [&]<class T>() {
+    RunAtWork<T> work(model, run, options);
+    return work.train(stop) ? work.records() : std::vector<Json>{};
+  });
+  if (records.empty()) return {};
   double seconds = thread_seconds() - began;
   for (const Json& record : records) seconds -= record.value("seconds", 0.0);
   records.back()["seconds"] = seconds;

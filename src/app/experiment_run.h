@@ -29,10 +29,13 @@ class GridModel {
   const FinetuneInputs& inputs() const { return inputs_; }
   const StageResults& stages() const { return stages_; }
   /// A new model with the base model's weights.
-  std::unique_ptr<Model<float>> copy() const;
+  template <class T>
+  std::unique_ptr<Model<T>> copy() const;
   /// `base` is such a copy, still untrained.
-  const GridCell& cell(const std::string& task, const std::string& lang, Model<float>& base);
-  const UsageByLanguage& usage(const std::string& task, Model<float>& base);
+  template <class T>
+  const GridCell& cell(const std::string& task, const std::string& lang, Model<T>& base);
+  template <class T>
+  const UsageByLanguage& usage(const std::string& task, Model<T>& base);
   const TaskExperts& experts(const std::string& task) const;
 
  private:
@@ -58,6 +61,9 @@ struct GridRunOptions {
 /// `stop()` said to stop. Runs on the calling thread alone.
 std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
                               const std::function<bool()>& stop);
+
+/// The plan with its key device, unless that is the usual one.
+Json plan_on(Device device, Json plan);
 
 /// `ramoe experiment` on a plan in whole, and --collect into the folder "collected" in it. The plan
 /// is written to `path` once the folder is this process's.

@@ -74,8 +74,9 @@ void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOpti
 
 }  // namespace
 
-Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInputs& inputs,
-               Split split, bool quiet) {
+template <class T>
+Json scores_of(Model<T>& model, const FinetuneOptions& o, const FinetuneInputs& inputs, Split split,
+               bool quiet) {
   const BaseRun& base = inputs.base;
   EvaluationPlan plan{{o.language}, tasks_of(o, *base.data), split, o.answers};
   std::size_t questions = 0;
@@ -89,6 +90,11 @@ Json scores_of(Model<float>& model, const FinetuneOptions& o, const FinetuneInpu
   progress.finish();
   return scores;
 }
+
+#define RAMOE_SCORES(T) \
+  template Json scores_of(Model<T>&, const FinetuneOptions&, const FinetuneInputs&, Split, bool);
+RAMOE_FOR_EACH_TYPE(RAMOE_SCORES)
+#undef RAMOE_SCORES
 
 void check_same_base(const BaseRun& base, const RunRecord& record) {
   const Json facts = base.facts();
@@ -132,9 +138,10 @@ FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
   inputs.zone = read_zone(o.divergence_run);
   inputs.experts = read_task_experts(o.experts_run, config);
   for (const Split split : {Split::adapt_valid, Split::test})
-    inputs.english_correct.merge(
-        correct_in_english(*inputs.base.model, inputs.base.prompts, *inputs.base.data,
-                           {{}, tasks_of(o, *inputs.base.data), split, o.answers}));
+    inputs.english_correct.merge(on_device(o.run.device, *inputs.base.model, [&](auto& model) {
+      return correct_in_english(model, inputs.base.prompts, *inputs.base.data,
+                                {{}, tasks_of(o, *inputs.base.data), split, o.answers});
+    }));
   return inputs;
 }
 
@@ -151,8 +158,28 @@ bool is_finished(const std::string& folder, const RunFacts& facts) {
   return true;
 }
 
-bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs,
-                    Model<float>& model, bool quiet, const std::function<bool()>& stop) {
+namespace {
+
+/// Rounds the values to the form in which they are saved, and saves them.
+void keep_tuned_model(Model<float>& model, const FinetuneInputs& inputs, RunFolder& folder,
+                      SavedForm form) {
+  try {
+    round_values(model, form);
+  } catch (const Error& error) {
+    form.dtypes.clear();  // better another form than a run lost
+    std::cerr << error.what() << " It is saved so now.\n";
+  }
+  for (const std::string& copied :
+       save_tuned_model(model, inputs.base.model_folder, folder.file("model"),
+                        inputs.base.prompts.format().eos, form))
+    folder.file("model/" + copied);
+  folder.file(checksum_list_name);
+  write_checksum_list(folder.path());
+}
+
+template <class T>
+bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, Model<T>& model,
+                 bool quiet, const std::function<bool()>& stop) {
   FinetuneOptions o = options;
   const ParallelData& data = *inputs.base.data;
   o.language = data.language_code(o.language);
@@ -174,13 +201,14 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   const StageResults stages = inputs.stages();
 
   SavedForm form;
-  if (o.keep_model) form.dtypes = saved_dtypes(o.save_dtype, inputs.base.model_folder, model);
+  if (o.keep_model)
+    form.dtypes = saved_dtypes(o.save_dtype, inputs.base.model_folder, model.config());
   // Until the first step the model is the base model.
-  MethodTraining<float> training(
+  MethodTraining<T> training(
       model, o.method_run(),
       {stages, examples,
        [&] { return usage_by_language(model, inputs.base.prompts, data, tasks_of(o, data)); }});
-  TrainingFiles files(folder, training.trainer(), o.train);
+  TrainingFiles<T> files(folder, training.trainer(), o.train);
   std::optional<Progress> progress;
   if (!quiet) progress.emplace("finetune", o.train.steps, training.trainer().steps_done());
   const auto watch = [&](int step, const StepReport& report) {
@@ -205,20 +233,8 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
     return false;
   }
   if (progress) progress->finish();
-  if (o.keep_model) {
-    try {
-      round_values(model, form);
-    } catch (const Error& error) {
-      form.dtypes.clear();  // better another form than a run lost
-      std::cerr << error.what() << " It is saved so now.\n";
-    }
-    for (const std::string& copied :
-         save_tuned_model(model, inputs.base.model_folder, folder.file("model"),
-                          inputs.base.prompts.format().eos, form))
-      folder.file("model/" + copied);
-    folder.file(checksum_list_name);
-    write_checksum_list(folder.path());
-  }
+  if (o.keep_model)
+    as_floats(model, [&](Model<float>& floats) { keep_tuned_model(floats, inputs, folder, form); });
   Json results = {{"language", o.language},
                   {"method", name_of(o.method)},
                   {"seed", o.seed},
@@ -235,6 +251,14 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
   folder.close();
   if (!o.keep_model) files.remove();
   return true;
+}
+
+}  // namespace
+
+bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs,
+                    Model<float>& model, bool quiet, const std::function<bool()>& stop) {
+  return on_device(options.run.device, model,
+                   [&](auto& on) { return finetune_on(options, inputs, on, quiet, stop); });
 }
 
 int run_finetune(const Arguments& arguments) {

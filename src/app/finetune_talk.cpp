@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "ch05_training/memory.h"
+#include "runs/progress.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -50,7 +51,9 @@ Json say_finetuning(const FinetuneOptions& o, const FinetuneInputs& inputs) {
   asked.answers.watch = progress.watch();
   Json scores = Json::object();
   for (const auto& [key, split] : {std::pair{"valid", Split::adapt_valid}, {"test", Split::test}})
-    scores[key] = scores_of(*inputs.base.model, asked, inputs, split, true);
+    scores[key] = on_device(o.run.device, *inputs.base.model, [&](auto& model) {
+      return scores_of(model, asked, inputs, split, true);
+    });
   progress.finish();
   for (const Json& score : scores["valid"])
     std::cout << "base model on adapt_valid, " << score["task"].get<std::string>() << ": "

@@ -47,7 +47,8 @@ LossCurve loss_curve(const std::string& folder) {
 }
 
 FinetuneCurve finetune_curve(const std::string& folder, const FinetuneOptions& o) {
-  FinetuneCurve curve = {loss_curve(folder), o.language, name_of(o.method), static_cast<int>(o.seed), {}};
+  FinetuneCurve curve = {
+      loss_curve(folder), o.language, name_of(o.method), static_cast<int>(o.seed), {}};
   if (o.method != Method::sft)
     curve.alignment = column(read_metrics(folder + "/metrics.jsonl"), "alignment");
   return curve;

@@ -15,6 +15,7 @@ struct ReproduceOptions {
   std::string results = "docs/results/main", run = "runs/reproduce";
   Slice slice;
   int threads = 0;
+  Device device = Device::cpu;
   bool overwrite = false;
 
   void list(FieldList& f) {
@@ -29,6 +30,7 @@ struct ReproduceOptions {
     f.add("first_seed", &slice.first_seed, "the first of them; none may be the grid's", {1, 1000});
     f.add("threads", &threads, "runs side by side; 0: as many as the machine has threads",
           {0, 1024});
+    f.add("device", &device, device_help);
     f.add("overwrite", &overwrite, "remove the results that the folder holds");
   }
 };
@@ -72,7 +74,7 @@ int run_reproduce(const Arguments& arguments) try {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "reproduce")) return 0;
   const GridResults results = read_grid_results(o.results);
-  const Json plan = replication_plan(results, o.slice);
+  const Json plan = plan_on(o.device, replication_plan(results, o.slice));
   run_plan(plan, o.run + "/reproduce.json", o.run, o.threads, o.overwrite);
   const Evidence committed = gather_evidence(part_of(results, plan));
   const Evidence fresh = gather_evidence(read_grid_results(o.run + "/collected/reproduce"));

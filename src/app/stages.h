@@ -119,7 +119,8 @@ std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
 std::vector<std::string> tasks_of(const FinetuneOptions& options, const ParallelData& data);
 /// Accuracies of a model on a split of the language. `quiet`: no progress of its own, but that of
 /// options.answers.watch.
-Json scores_of(Model<float>& model, const FinetuneOptions& options, const FinetuneInputs& inputs,
+template <class T>
+Json scores_of(Model<T>& model, const FinetuneOptions& options, const FinetuneInputs& inputs,
                Split split, bool quiet);
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
 

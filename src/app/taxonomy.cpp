@@ -41,8 +41,9 @@ void taxonomy_stage(const TaxonomyOptions& options) {
                    o.run.existing());
   TextProgress progress("taxonomy", questions_to_classify(*base.data));
   o.answers.watch = progress.watch();
-  const std::vector<ClassifiedPair> all =
-      classify_training_pairs(*base.model, base.prompts, *base.data, o.answers);
+  const std::vector<ClassifiedPair> all = on_device(o.run.device, *base.model, [&](auto& model) {
+    return classify_training_pairs(model, base.prompts, *base.data, o.answers);
+  });
   progress.finish();
   Json table = Json::array();
   for (const std::string& lang : base.data->targets())
@@ -133,10 +134,13 @@ void experts_stage(const ExpertsOptions& options) {
                    o.run.existing());
   TextProgress progress("experts", texts_to_select(*base.data, o.experts, o.names));
   o.answers.watch = progress.watch();
-  std::vector<TaskExperts> tasks;
-  for (const std::string& task : base.data->tasks_by_name())
-    tasks.push_back(find_task_experts(*base.model, base.prompts, *base.data, task, o.experts,
-                                      o.names, o.answers));
+  const std::vector<TaskExperts> tasks = on_device(o.run.device, *base.model, [&](auto& model) {
+    std::vector<TaskExperts> found;
+    for (const std::string& task : base.data->tasks_by_name())
+      found.push_back(
+          find_task_experts(model, base.prompts, *base.data, task, o.experts, o.names, o.answers));
+    return found;
+  });
   progress.finish();
   Json results = Json::array();
   for (const TaskExperts& found : tasks) {

@@ -272,15 +272,15 @@ void read_tensors(const WeightFiles& files, const ModelConfig& config, const std
 }
 
 std::map<std::string, std::string> saved_dtypes(SaveDtype choice, const std::string& folder,
-                                                const Model<float>& model) {
+                                                const ModelConfig& config) {
   std::map<std::string, std::string> dtypes;
-  const std::vector<StoredTensor> tensors = stored_tensors(model.config());
+  const std::vector<StoredTensor> tensors = stored_tensors(config);
   if (choice == SaveDtype::bf16)
     for (const StoredTensor& t : tensors) dtypes[t.name] = "BF16";
   if (choice != SaveDtype::as_loaded) return dtypes;
   const WeightFiles files(folder);
   std::map<std::size_t, std::string> dtype_from_parameter;
-  for (const StoredTensor& t : stored_tensors_in(files, model.config()))
+  for (const StoredTensor& t : stored_tensors_in(files, config))
     dtype_from_parameter[t.parameter] = files.info(t.name).dtype;
   for (const StoredTensor& t : tensors) dtypes[t.name] = dtype_from_parameter.at(t.parameter);
   return dtypes;

@@ -81,7 +81,7 @@ constexpr auto names(SaveDtype) {
 }
 /// The dtype of each tensor that is not stored as F32.
 std::map<std::string, std::string> saved_dtypes(SaveDtype choice, const std::string& folder,
-                                                const Model<float>& model);
+                                                const ModelConfig& config);
 /// Rounds every value to what its dtype can hold, so that what is used is what is saved. Error: one
 /// that is too large for it.
 void round_values(Model<float>& model, const SavedForm& form);

@@ -186,7 +186,7 @@ TEST_F(ModelFolder, AFineTunedFolderCarriesAllThatWasThere) {
   write_file(model() + "/optimizer.pt", "PK");
   SavedForm form;
   const auto loaded = load_model(model());
-  form.dtypes = saved_dtypes(SaveDtype::bf16, "", *loaded);
+  form.dtypes = saved_dtypes(SaveDtype::bf16, "", loaded->config());
   form.dtypes["model.norm.weight"] = "F32";
   round_values(*loaded, form);
   form.config = read_json(model() + "/config.json");

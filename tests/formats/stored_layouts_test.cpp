@@ -197,15 +197,15 @@ TEST(SavedForm, DtypesAsAskedForAndAsLoaded) {
   const ScratchFolder half, again;
   Model<float> model(tiny_config("qwen2_moe", false), 3);
   stir(model, 5);
-  SavedForm form{{}, saved_dtypes(SaveDtype::bf16, "", model)};
+  SavedForm form{{}, saved_dtypes(SaveDtype::bf16, "", model.config())};
   form.dtypes["model.norm.weight"] = "F32";
   form.dtypes["lm_head.weight"] = "F16";
   round_values(model, form);
   save_model(model, half.path(), form);
   expect_same(*load_model(half.path()), model);  // what was used is what is read
   EXPECT_EQ(WeightFiles(half.path()).info("model.layers.0.mlp.gate.weight").dtype, "BF16");
-  EXPECT_TRUE(saved_dtypes(SaveDtype::fp32, half.path(), model).empty());
-  const auto loaded = saved_dtypes(SaveDtype::as_loaded, half.path(), model);
+  EXPECT_TRUE(saved_dtypes(SaveDtype::fp32, half.path(), model.config()).empty());
+  const auto loaded = saved_dtypes(SaveDtype::as_loaded, half.path(), model.config());
   EXPECT_EQ(loaded, form.dtypes);
   save_model(model, again.path(), {{}, loaded});
   EXPECT_EQ(read_file(half.file("model.safetensors")), read_file(again.file("model.safetensors")));

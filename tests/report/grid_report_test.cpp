@@ -5,6 +5,7 @@
 #include "report/page.h"
 #include "support/scratch.h"
 #include "support/text.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
