@@ -31,8 +31,8 @@ void multiply_rows(const Gemm<float>& g) {
 
 constexpr int kTileRows = 4, kTileColumns = 8;
 
-/// C(i,j) = or += sum_k A(i,k) B(k,j) for a tile of 4 x 8, whose 32 sums stay in registers. For each
-/// k it loads 4 + 8 values and multiplies 32 times; the formula loads two values for each product.
+/// C(i,j) = or += sum_k A(i,k) B(k,j) for a tile of 4 x 8, whose 32 sums stay in registers. For
+/// each k it loads 4 + 8 values and multiplies 32 times; the formula loads two for each product.
 void whole_tile(const Operand<float>& A, const Operand<float>& B, int K, float* C, int ldc,
                 bool add) {
   float sum[kTileRows][kTileColumns] = {};
@@ -79,9 +79,9 @@ void multiply_blocked(const Gemm<float>& g) {
 
 constexpr int kBlockOfK = 256;
 
-/// Columns of B copied as the tile reads them, row by row without gaps, zeros where B has ended. The
-/// copy is used by every row of A, so that it costs little; and however long the rows of B are, one
-/// block of K of it stays in the first cache.
+/// Columns of B copied as the tile reads them, row by row without gaps, zeros where B has ended.
+/// Every row of A uses the copy, so it costs little; and however long the rows of B are, one block
+/// of K of it stays in the first cache.
 void multiply_packed(const Gemm<float>& g) {
   const Operand<float> A = operand_a(g), B = operand_b(g);
   float panel[kBlockOfK * kTileColumns];

@@ -7,8 +7,8 @@
 //   packed     the tile's columns of B are copied side by side; K goes by in blocks    8.3
 //   vector     the same tiles, of vectors: src/fast/gemm_kernels.h                      66
 //
-// Measured for 256 x 256 x 256 on one thread of a Zen 3 core; `ramoe bench --only=ideas` prints each
-// rung's share of the FMA peak of the machine it runs on.
+// Measured for 256 x 256 x 256 on one thread of a Zen 3 core; `ramoe bench --only=ideas` prints
+// each rung's share of the FMA peak of the machine it runs on.
 //
 // All have one signature and stand in one table, which the test, `ramoe bench --only=ideas` and
 // docs/speed.md read. They are on one thread, for any form, and differ from one another in

@@ -1,7 +1,7 @@
 // Chapter 2.2 - the tape
 //
-// The idea is that of tape_idea.h: every operation computes its output at once and records a closure
-// that undoes it, which adds to the gradients of its inputs, given the gradient of its output.
+// The idea is that of tape_idea.h: every operation computes its output at once and records a
+// closure that undoes it: given the gradient of its output, it adds to those of its inputs.
 // backward() plays the closures in reverse order.
 //
 //   Tape<float> tape(arena);

@@ -3,9 +3,9 @@
 // Let L be computed in steps, each from the results of earlier ones. The chain rule says that a
 // step out = f(a, b) passes the gradient of its output on to its inputs:
 //
-//   dL/da += dL/dout dout/da        dL/db += dL/dout dout/db        (+=: a may be read elsewhere too)
+//   dL/da += dL/dout dout/da       dL/db += dL/dout dout/db       (+=: a may be read elsewhere too)
 //
-// For that dL/dout must be complete, and it is once all steps that read `out` have passed theirs on.
+// For that dL/dout must be complete: all steps that read `out` have passed theirs on.
 // So: write down each step as it is computed, and go through the list backwards. The list is the
 // tape; what is written down is a function that undoes the step.
 //

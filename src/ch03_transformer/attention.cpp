@@ -28,8 +28,8 @@ void add_to(double* y, double a, const double* x, int n) {
   for (int i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
-/// p = softmax over j < n of q . k[j] / sqrt(HS), out = sum_j p[j] v[j]: one query, one head. Rows of
-/// k and v are `apart` values apart.
+/// p = softmax over j < n of q . k[j] / sqrt(HS), out = sum_j p[j] v[j]: one query, one head.
+/// Rows of k and v are `apart` values apart.
 void attend(double* out, double* p, const double* q, const double* k, const double* v, int n,
             int apart, int HS) {
   for (int j = 0; j < n; ++j) p[j] = dot(q, row(k, j, apart), HS) / std::sqrt(double(HS));

@@ -51,7 +51,8 @@ void rmsnorm_forward(double* out, double* rstd, const double* x, const double* w
 template <>
 void rmsnorm_backward(double* dx, double* dw, const double* x, const double* w, const double* rstd,
                       const double* dout, int N, int C, bool accumulate) {
-  // out[c] = x[c] rstd w[c],  rstd = (mean_c x[c]^2 + eps)^(-1/2),  so drstd/dx[c] = -rstd^3 x[c] / C
+  // out[c] = x[c] rstd w[c],  rstd = (mean_c x[c]^2 + eps)^(-1/2),
+  // so drstd/dx[c] = -rstd^3 x[c] / C
   for (int n = 0; n < N; ++n) {
     const double *x_n = row(x, n, C), *dout_n = row(dout, n, C);
     double drstd = 0;

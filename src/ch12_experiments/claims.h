@@ -1,4 +1,4 @@
-// Chapter 12.9 - the claims of the abstract, each with a verdict             [paper facts 1, 4, 5]
+// Chapter 12.10 - the claims of the abstract, each with a verdict             [paper facts 1, 4, 5]
 //
 // A claim has parts, each a number that should be above (or below) zero if it holds. The verdict
 // follows from the interval alone: shown if it lies on the claimed side of zero, contradicted if it

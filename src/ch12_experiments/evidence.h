@@ -1,4 +1,4 @@
-// Chapter 12.7 - the evidence: what the records of a finished grid say, cell by cell and in all
+// Chapter 12.8 - the evidence: what the records of a finished grid say, cell by cell and in all
 //
 //   cell       one model, task and target language; its values by seed are paired across methods
 //   gain       accuracy of a method minus that of sft, seed by seed

@@ -1,4 +1,4 @@
-// Chapter 12.6 - the results of a grid as they were collected, for those who read them
+// Chapter 12.7 - the results of a grid as they were collected, for those who read them
 //
 // <plan>.json holds the facts (plan, code, build, data, choices, stages), <plan>.jsonl a record per
 // line (docs/grid.md). Nothing is computed here.

@@ -1,4 +1,4 @@
-// Chapter 12.10 - doing a part of a grid again, with other seeds
+// Chapter 12.11 - doing a part of a grid again, with other seeds
 //
 // A slice is some models, tasks, languages and variants of a finished grid, at the learning rates
 // that its search chose. Its gains over sft from fresh seeds are held against those of the grid: of

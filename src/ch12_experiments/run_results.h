@@ -1,4 +1,4 @@
-// Chapter 12.2 - what a demo or one fine-tuning run found: structs here, JSON only in files
+// Chapter 12.4 - what a demo or one fine-tuning run found: structs here, JSON only in files
 //
 // Shares are 0..1. NaN is what was not measured, null in the file; what is empty is not there.
 // Tests: tests/report/report_test.cpp, tests/report/routing_trace_test.cpp

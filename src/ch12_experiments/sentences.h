@@ -1,4 +1,4 @@
-// Chapter 12.4 - what was seen, in sentences made from the numbers alone
+// Chapter 12.5 - what was seen, in sentences made from the numbers alone
 //
 // Each sentence states no more than its numbers: a difference within noise is called that, a number
 // without an interval is not judged, and what was not measured is not mentioned or called n/a.

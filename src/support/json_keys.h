@@ -1,4 +1,4 @@
-// A struct and its JSON: each key is named once, for reading and for writing
+// Support - a struct and its JSON: each key is named once, for reading and for writing
 //
 //   template <class Keys> void list(Keys& keys, KeysOf<Keys, Row>& row) {
 //     keys("lang", row.lang, "n", row.n);

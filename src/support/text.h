@@ -1,4 +1,6 @@
-// Numbers as text, the same in messages, sentences and pages. "n/a" is what was not measured.
+// Support - numbers as text, the same in messages, sentences and pages
+//
+// "n/a" is what was not measured.
 // Tests: tests/support/text_test.cpp
 #pragma once
 

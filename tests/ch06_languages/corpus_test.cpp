@@ -226,7 +226,7 @@ TEST(Corpus, BadConfigsSayWhatToDo) {
   expect_contains(error_of([&] { load_corpus(config); }), "add en to --languages");
   config = small_config();
   config.tasks = {"sums", "fact"};
-  expect_contains(error_of([&] { load_corpus(config); }), "did you mean \"facts\"?");
+  expect_contains(error_of([&] { load_corpus(config); }), "did you mean facts?");
   config.tasks = {"sums", "sums"};
   expect_contains(error_of([&] { load_corpus(config); }), "given twice");
   config.tasks = {};

@@ -113,7 +113,7 @@ TEST_F(Tasks, IdsThatAreNoItems) {
     expect_contains(error_of([&] { ask(id, "en"); }),
                     std::string("\"") + id + "\" is not a task item");
   expect_contains(error_of([&] { ask("sums/90+90", "en"); }), "180");
-  expect_contains(error_of([&] { ask("follow/first/41,1f40d", "en"); }), "emoji/A is missing");
+  expect_contains(error_of([&] { ask("follow/first/41,1f40d", "en"); }), "emoji.A is missing");
 }
 
 TEST_F(Tasks, TaskNames) {

@@ -89,7 +89,8 @@ TEST(Taxonomy, BrokenLinesAreNamed) {
     return error_with(line);
   };
   EXPECT_TRUE(mentions(replaced("\"target_output\"", "\"output\""), "\"target_output\""));
-  EXPECT_TRUE(mentions(replaced("\"type\":\"cc\"", "\"type\":\"cx\""), path + ", line 2: \"cx\""));
+  EXPECT_TRUE(mentions(replaced("\"type\":\"cc\"", "\"type\":\"cx\""),
+                       path + ", line 2: type of the taxonomy \"cx\""));
   const std::string local = replaced("\"local\":false", "\"local\":3");
   EXPECT_TRUE(mentions(local, path + ", line 2") && mentions(local, "local")) << local;
   EXPECT_TRUE(mentions(error_of([&] { read_taxonomy(folder.file("no")); }), folder.file("no")));

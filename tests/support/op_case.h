@@ -3,7 +3,7 @@
 //   OpCase("rmsnorm", [](auto& tape, const auto& in) { return rmsnorm(tape, in[0], in[1], 1e-5); })
 //       .size({{5, 8}, {8}})                 // shapes of the inputs: x (5,8), w (8)
 //       .size({{1, 1}, {1}})                 // odd ones
-//       .large({{300, 129}, {129}})          // too large for finite differences, enough for threads
+//       .large({{300, 129}, {129}})          // too large for differences, enough for threads
 //       .within(1e-6, "sums of up to 129 floats")
 //
 // The function is written once, on the tape, for every T. Inputs are standard normal from a seed.

@@ -1,4 +1,4 @@
-// All operations, one entry each; op_case.h says how an entry is written, op_cases_test.cpp reads it.
+// All operations, one entry each: op_case.h says how one is written, op_cases_test.cpp reads them.
 #pragma once
 
 #include "support/op_cases_ch01.h"
