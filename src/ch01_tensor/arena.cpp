@@ -11,14 +11,14 @@
 namespace ramoe {
 namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-// Small arenas, of which tests and single answers make many, keep to pages of the usual size.
+// Small arenas (tests and single answers make many) use pages of the usual size only.
 constexpr std::size_t kSmall = 2 * kHugePage;
 
 std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-/// No arena can use more than the machine has, nor may it than the environment says.
+/// Max size of an arena: the memory of the machine, or less if RAMOE_ARENA_GB says so.
 std::size_t most_addresses() {
   const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
   const std::size_t bytes =
@@ -35,8 +35,8 @@ Arena::~Arena() {
 }
 
 void Arena::reserve() {
-  // Addresses without access count as memory nowhere but in a limit on addresses (ulimit -v): where
-  // there is one, be content with less.
+  // Addresses without access do not count as memory, except for a limit on addresses (ulimit -v).
+  // If there is one, reserve less.
   for (std::size_t size = most_addresses(); size >= kHugePage; size = round_up(size / 2, 4096)) {
     void* at = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) continue;
@@ -51,7 +51,7 @@ void Arena::reserve() {
 
 void Arena::grow(std::size_t least, std::size_t wanted) {
   if (memory_ == nullptr) reserve();
-  // By half of what there is, so that a growing first step asks seldom.
+  // Half more than is wanted, so that a growing first step asks the system rarely.
   const std::size_t size = std::min(reserved_, round_up(wanted + wanted / 2 + 1, kHugePage));
   if (least > size || ::mprotect(memory_ + granted_, size - granted_, PROT_READ | PROT_WRITE) != 0)
     throw std::bad_alloc();
@@ -62,8 +62,8 @@ void Arena::grow(std::size_t least, std::size_t wanted) {
 void* Arena::take_bytes(std::size_t bytes) {
   const std::size_t stagger = bytes >= 4096 ? 64 * (++taken_ % 8) : 0;
   const std::size_t end = used_ + round_up(bytes + stagger, 64);
-  // In the first step there is always an eighth more than was asked for: the next steps of the same
-  // shapes are not quite of the same size, because tokens go to other experts.
+  // The first step always keeps an eighth more than it uses: later steps of the same shapes differ
+  // a little in size, because tokens go to other experts.
   const std::size_t wanted = first_step_ ? end + end / 8 : end;
   if (memory_ == nullptr || end > granted_ || (wanted > granted_ && granted_ < reserved_))
     grow(end, wanted);

@@ -1,16 +1,15 @@
 // Chapter 1.2 - memory: an arena for everything that lives for one step
 //
 // Activations, their gradients and the tape's closures are taken from an arena and given back all
-// at once by reset(). The first step grows it; from the second step of the same shapes on nothing
-// is allocated. Kept from step to step, it makes forward and backward 1.1 times as fast as an arena
-// for each step, whose pages the system must clear anew (`ramoe bench --only=ideas`,
-// docs/speed.md).
+// at once by reset(). The first step grows it; later steps of the same shapes allocate nothing.
+// Keeping one arena makes forward and backward 1.1 times as fast as taking a new one for each step,
+// because the system must clear new pages (`ramoe bench --only=ideas`, docs/speed.md).
 //
-// It is one stretch of addresses, as long as the machine has memory, of which only what is used
-// becomes memory. So it grows where it lies: nothing moves, and no step pays for putting the pieces
-// of the one before it together. Emulators and some containers charge for addresses that are merely
-// reserved: RAMOE_ARENA_GB in the environment, in GiB, caps those of each arena, and a step that
-// needs more is out of memory. Tests: tests/ch01_tensor/arena_test.cpp
+// An arena reserves one range of addresses, as long as the machine's memory; only the pages that
+// are used become memory. So it grows in place, and nothing is moved or merged. Emulators and some
+// containers charge for reserved addresses too: RAMOE_ARENA_GB in the environment, in GiB, limits
+// the range of each arena, and a step that needs more is out of memory.
+// Tests: tests/ch01_tensor/arena_test.cpp
 #pragma once
 
 #include <cstddef>
@@ -28,8 +27,8 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
 
   /// Memory for `count` values, 64-byte aligned, not initialised, valid until reset() or release().
-  /// Consecutive blocks are staggered, because blocks at equal offsets in their 4 KB pages evict
-  /// one another from the first cache level.
+  /// Blocks of 4 KB or more are staggered, because blocks at equal offsets in their 4 KB pages
+  /// evict one another from the L1 cache.
   template <class Value>
   Value* take(std::size_t count) {
     return static_cast<Value*>(take_bytes(count * sizeof(Value)));
@@ -38,18 +37,18 @@ class Arena {
   /// Everything taken becomes invalid.
   void reset();
 
-  /// A place to return to: release(mark()) frees what was taken in between.
+  /// A position to return to: release(m), with m from mark(), frees all that was taken after it.
   struct Mark {
     std::size_t used;
   };
   Mark mark() const { return {used_}; }
   void release(Mark mark) { used_ = mark.used; }
 
-  /// Bytes that the system has granted; those never touched take no memory.
+  /// Bytes that the system has granted; pages never touched take no memory.
   std::size_t bytes_granted() const { return granted_; }
-  /// The most bytes that were in use at once.
+  /// Max bytes in use at once.
   std::size_t most_bytes() const { return most_; }
-  /// How often the system was asked for memory; constant after the first step.
+  /// How often the system was asked for memory; constant once the arena has grown.
   int allocations() const { return allocations_; }
 
  private:
@@ -57,7 +56,7 @@ class Arena {
   void reserve();
   void grow(std::size_t least, std::size_t wanted);
 
-  std::byte* memory_ = nullptr;  // [0, granted_) may be used, [0, reserved_) are our addresses
+  std::byte* memory_ = nullptr;  // [0, granted_) may be used, [0, reserved_) is reserved
   std::size_t reserved_ = 0, granted_ = 0, used_ = 0, most_ = 0, taken_ = 0;
   bool first_step_ = true;
   int allocations_ = 0;

@@ -4,11 +4,11 @@
 //   NT   C (M,N) += A (M,K) B(N,K)^T         gradient of its input, dy W^T
 //   TN   C (M,N) += A(K,M)^T B (K,N)         gradient of its weight, x^T dy
 //
-// All matrices are row-major with a leading dimension >= the row length. This is the one file
-// family in which M, N, K have the meaning that they have in BLAS.
+// All matrices are row-major with a leading dimension >= the row length. Only in these files do
+// M, N, K mean what they mean in BLAS.
 //
-// For double the product is three loops (gemm.cpp). How it becomes fast, idea by idea, stands in
-// gemm_ladder.h; the fast one, for float, in src/fast/gemm.cpp.
+// For double the product is three loops (gemm.cpp). gemm_ladder.h makes it fast, idea by idea; the
+// fast version, for float, is in src/fast/gemm.cpp.
 // Tests: tests/fast/gemm_test.cpp, tests/ch01_tensor/gemm_ladder_test.cpp
 #pragma once
 
@@ -18,17 +18,17 @@ namespace ramoe {
 
 enum class GemmForm { NN, NT, TN };
 
-/// How the elements of A and B enter a product of floats: as they are, or rounded to bf16
-/// (src/fast/gemm_bf16.h). Sums are fp32 either way.
+/// How the elements of A and B enter a product of floats: unchanged, or rounded to bf16
+/// (src/fast/gemm_bf16.h). Sums are fp32 in both cases.
 enum class Precision { fp32, bf16 };
 
-/// Memory that the caller reads next: a product may fetch it into the caches while it computes.
+/// Memory that the caller reads next: a product may prefetch it while it computes.
 struct Soon {
   const void* from = nullptr;
   std::size_t bytes = 0;
 };
 
-/// One product. accumulate: C += A B, else C = A B (old values, NaN included, are ignored).
+/// One product. accumulate: C += A B, otherwise C = A B (old values, even NaN, are ignored).
 template <class T>
 struct Gemm {
   GemmForm form;
@@ -40,11 +40,11 @@ struct Gemm {
   T* C;
   int ldc;
   bool accumulate;
-  Precision precision = Precision::fp32;  // of float alone: products of doubles stay double
+  Precision precision = Precision::fp32;  // for float only: products of doubles stay double
   Soon soon{};                            // never changes a result
 };
 
-/// An operand whose transpose costs nothing: X(i,j) = from[i * row + j * column].
+/// An operand that can be transposed without a copy: X(i,j) = from[i * row + j * column].
 template <class T>
 struct Operand {
   const T* from;
@@ -53,7 +53,7 @@ struct Operand {
     return from[i * row + j * column];
   }
 };
-/// A (M,K) and B (K,N) of a product, whatever its form.
+/// A (M,K) and B (K,N) of a product of any form.
 template <class T>
 Operand<T> operand_a(const Gemm<T>& g) {
   return g.form == GemmForm::TN ? Operand<T>{g.A, 1, g.lda} : Operand<T>{g.A, g.lda, 1};
@@ -63,38 +63,38 @@ Operand<T> operand_b(const Gemm<T>& g) {
   return g.form == GemmForm::NT ? Operand<T>{g.B, 1, g.ldb} : Operand<T>{g.B, g.ldb, 1};
 }
 
-/// What causal attention needs of a product: half of the work can be left out. In steps of kStep,
-/// the block of a row or column x being [x / kStep * kStep, + kStep):
-///   lower_c  of C only what stands on or below the diagonal is wanted: C(i,j) with j beyond the
-///            block of i is not written, with j beyond i but in the block holds anything
-///   lower_a  A(i,k) is 0 for k > i; those beyond the block of i need not be there
-///   upper_a  A(i,k) is 0 for k < i; those before the block of i need not be there
+/// Triangular products, for causal attention: half of the work can be left out. Rows and columns
+/// are cut into blocks of kStep; the block of i is [i / kStep * kStep, + kStep).
+///   lower_c  only C(i,j) with j <= i is wanted. Later in the block of i, C is unspecified; beyond
+///            that block it is not written
+///   lower_a  A(i,k) is 0 for k > i; beyond the block of i it is not read
+///   upper_a  A(i,k) is 0 for k < i; before the block of i it is not read
 enum class Triangle { none, lower_c, lower_a, upper_a };
 constexpr int kStep = 16;
 
-/// The definition, three nested loops, for float and double. Of a triangle it reads and writes what
-/// it must, without regard to blocks.
+/// The definition, three nested loops, for float and double. Of a triangle it reads and writes only
+/// the elements needed, without blocks.
 template <class T>
 void gemm_plain(const Gemm<T>& g, Triangle triangle = Triangle::none);
 
 /// The product. For float: on the calling thread's pool, with AVX-512, AVX2 or neither, chosen at
-/// run time; the order of the additions within an element depends on K alone, so any number of
-/// threads gives the same bits. Error: sizes or leading dimensions that make no sense.
+/// run time. The order of the additions in an element depends on K and the precision only, so any
+/// number of threads gives the same bits. Error: invalid sizes or leading dimensions.
 template <class T>
 void gemm(const Gemm<T>& g);
 
-/// The same without threads, for callers that are themselves inside a parallel loop.
-/// Those know triangles, in fp32.
+/// The same on one thread, for callers that are already inside a parallel loop. It also computes
+/// triangles, in fp32 only.
 template <class T>
 void gemm_serial(const Gemm<T>& g, Triangle triangle = Triangle::none);
 
-/// `count` independent products of any sizes, as one parallel loop: the experts of an MoE layer.
-/// Large products are cut into blocks of C, so that a few busy experts keep all threads at work.
-/// M = 0 does nothing; K = 0 without accumulate makes C zero, as everywhere.
+/// `count` independent products of any sizes in one parallel loop, such as one for each expert.
+/// Large products are cut into blocks of C, so that a few large ones still use all threads.
+/// M = 0 does nothing; K = 0 without accumulate sets C to zero, as in all products.
 template <class T>
 void gemm_grouped(const Gemm<T>* products, int count);
 
-/// What products of floats run as on this machine: "avx512", "avx2" or "baseline".
+/// The instruction set of float products on this machine: "avx512", "avx2" or "baseline".
 const char* gemm_isa();
 
 }  // namespace ramoe

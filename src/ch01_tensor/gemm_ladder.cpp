@@ -21,7 +21,7 @@ void multiply_formula(const Gemm<float>& g) {
     }
 }
 
-// ---- Rung 2: along rows. One of its three loops is another; it is the definition, gemm_plain ----
+// ---- Rung 2: along rows. The loops over j and k are exchanged: the definition, gemm_plain -------
 
 void multiply_rows(const Gemm<float>& g) {
   gemm_plain(g);
@@ -32,7 +32,7 @@ void multiply_rows(const Gemm<float>& g) {
 constexpr int kTileRows = 4, kTileColumns = 8;
 
 /// C(i,j) = or += sum_k A(i,k) B(k,j) for a tile of 4 x 8, whose 32 sums stay in registers. For
-/// each k it loads 4 + 8 values and multiplies 32 times; the formula loads two for each product.
+/// each k it loads 4 + 8 values for 32 products; the formula loads two values for each product.
 void whole_tile(const Operand<float>& A, const Operand<float>& B, int K, float* C, int ldc,
                 bool add) {
   float sum[kTileRows][kTileColumns] = {};
@@ -46,7 +46,7 @@ void whole_tile(const Operand<float>& A, const Operand<float>& B, int K, float* 
     }
 }
 
-/// A tile at the edge of C, of fewer rows or columns.
+/// A tile at the edge of C, with fewer rows or columns.
 void edge_tile(const Operand<float>& A, const Operand<float>& B, int K, float* C, int ldc, bool add,
                int rows, int columns) {
   for (int r = 0; r < rows; ++r)
@@ -79,9 +79,9 @@ void multiply_blocked(const Gemm<float>& g) {
 
 constexpr int kBlockOfK = 256;
 
-/// Columns of B copied as the tile reads them, row by row without gaps, zeros where B has ended.
-/// Every row of A uses the copy, so it costs little; and however long the rows of B are, one block
-/// of K of it stays in the first cache.
+/// The columns of B for a tile are copied in the order in which the tile reads them, without gaps,
+/// with zeros beyond the end of B. All rows of A use the copy, so it costs little. The copy of one
+/// block of K stays in the L1 cache, however long the rows of B are.
 void multiply_packed(const Gemm<float>& g) {
   const Operand<float> A = operand_a(g), B = operand_b(g);
   float panel[kBlockOfK * kTileColumns];
@@ -107,7 +107,7 @@ void multiply_packed(const Gemm<float>& g) {
   }
 }
 
-// ---- Rung 5: vectors. Its text is src/fast/gemm.cpp ---------------------------------------------
+// ---- Rung 5: vectors. Its code is src/fast/gemm.cpp ---------------------------------------------
 
 void multiply_vector(const Gemm<float>& g) {
   gemm_serial(g);

@@ -43,8 +43,8 @@ double Random::uniform() {
 
 std::uint32_t Random::below(std::uint32_t n) {
   check(n >= 1, "below(0): there is no whole number in [0, 0); ask for n >= 1");
-  // Lemire's multiply: the high word of n * draw is the answer; the few draws whose low word falls
-  // under 2^32 mod n would favour some answers and are drawn again.
+  // Lemire's method: the high word of n * draw is the answer. The few draws whose low word is below
+  // 2^32 mod n would favour some answers, so they are drawn again.
   std::uint64_t product = std::uint64_t{n} * next_u32();
   if (static_cast<std::uint32_t>(product) < n) {
     const std::uint32_t reject = (0u - n) % n;

@@ -34,7 +34,7 @@ class Random {
       std::swap(values[i - 1], values[below(static_cast<std::uint32_t>(i))]);
   }
 
-  /// Where the sequence stands: words drawn so far. Setting it continues from there.
+  /// The position in the sequence: words drawn so far. After setting it, draws continue from there.
   std::uint64_t position() const { return position_; }
   void set_position(std::uint64_t words) { position_ = words; }
 

@@ -8,13 +8,13 @@
 //
 //   template <class T> void softmax_forward(T* p, const T* z, int N, int E);
 //
-// and defined once for each type: `template <> void softmax_forward(double* p, ...)` is the
-// chapter's text, float's stands in src/fast, GpuFloat's in cuda/. The call chooses by the pointer:
-// there is no `if (device)` and no table of functions. A GPU's value can be pointed to but not
-// read, so a host loop over GPU memory does not compile.
+// and defined once for each type: `template <> void softmax_forward(double* p, ...)` is in the
+// chapter, the version for float in src/fast, the one for GpuFloat in cuda/. The type of the
+// pointer selects the version: there is no `if (device)` and no table of functions. A GPU's value
+// can be pointed to but not read, so a host loop over GPU memory does not compile.
 //
-// Indices and flags live beside the values: Index<T> and Flag<T> are int and unsigned char, or
-// their GPU forms. Tests: tests/ch01_tensor/storage_test.cpp
+// Indices and flags live in the same memory as the values: Index<T> and Flag<T> are int and
+// unsigned char, or their GPU forms. Tests: tests/ch01_tensor/storage_test.cpp
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,7 @@ using GpuFloat = Gpu<float>;
 using GpuInt = Gpu<int>;
 using GpuByte = Gpu<unsigned char>;
 
-// Of the GPU, in the order of its stream; defined in cuda/.
+// Memory of the GPU, used in the order of its stream; defined in cuda/.
 void* gpu_allocate(std::size_t bytes);
 void gpu_free(void* memory);
 void gpu_copy_in(void* to, const void* from, std::size_t bytes);
@@ -55,7 +55,7 @@ class GpuVector {
     std::swap(size_, other.size_);
     return *this;
   }
-  /// Keeps nothing of what was there if the size changes.
+  /// If the size changes, the old values are lost.
   void resize(std::size_t count) {
     if (count == size_) return;
     gpu_free(std::exchange(data_, nullptr));
@@ -74,8 +74,8 @@ class GpuVector {
   std::size_t size_ = 0;
 };
 
-/// What belongs to values of type T: the host's number of the same precision, the types of indices
-/// and flags beside them, and the memory that owns them.
+/// The types that belong to values of type T: the host's number of the same precision, the indices
+/// and flags in the same memory, and the vector that owns such memory.
 template <class T>
 struct Lives {
   static constexpr bool on_gpu = false;
@@ -103,11 +103,11 @@ using Flag = typename Lives<T>::Flag;
 /// Memory that parameters, the optimiser's moments and the key/value cache own.
 template <class T>
 using Storage = typename Lives<T>::template Vector<T>;
-/// A value of another type that lies where the values of T do.
+/// A value of another type, in the same memory as the values of T.
 template <class T, class Value>
 using Beside = std::conditional_t<Lives<T>::on_gpu, Gpu<Value>, Value>;
 
-/// `n` values between the host and where they live.
+/// Copies `n` values from the host to where they live, or back.
 template <class Value>
 void copy_in(Value* to, const Value* from, std::size_t n) {
   if (n > 0) std::memcpy(to, from, n * sizeof(Value));
@@ -137,8 +137,8 @@ void clear(Gpu<Value>* at, std::size_t n) {
 
 }  // namespace ramoe
 
-/// Expands of(T) for every type that a model may have. Templates that are compiled in a source file
-/// are instantiated by it, so that a new type needs no change in any chapter.
+/// Expands of(T) for every type that a model may have. It instantiates the templates that are
+/// compiled in source files, so that a new type needs no change in any chapter.
 #ifdef RAMOE_CUDA
 #define RAMOE_FOR_EACH_TYPE(of) of(float) of(double) of(ramoe::GpuFloat)
 #else

@@ -64,13 +64,13 @@ T* row(T* matrix, int n, int C) {
   return matrix + static_cast<std::size_t>(n) * static_cast<std::size_t>(C);
 }
 
-/// A trained tensor: owned value and gradient, and whether the optimiser may change it. The
-/// gradient is empty until something is differentiated: a model that only answers is its weights.
+/// A trained tensor: its value and gradient, and whether the optimiser may change it. The gradient
+/// is empty until it is first needed, so a model that only answers has no memory for gradients.
 template <class T>
 struct Parameter {
   Parameter(std::string name_, Shape shape_)
       : name(std::move(name_)), shape(shape_), value(shape_.count()) {}
-  /// The gradient, to add to: zero at first, and again once the optimiser has used it.
+  /// The gradient, to be added to: zero at first, and zero again once the optimiser has used it.
   T* want_gradient() {
     if (gradient_spent) clear(gradient.data(), gradient.size());
     gradient_spent = false;
@@ -81,10 +81,10 @@ struct Parameter {
   Shape shape;
   Storage<T> value, gradient;
   bool trainable = true;
-  /// The optimiser has used the gradient: whatever stands there counts as zero. The tape lets the
-  /// first writer overwrite it, so that nobody has to clear it (chapter 2.1).
+  /// The optimiser has used the gradient: its old values count as zero. The tape lets the first
+  /// writer overwrite them, so that nothing has to be cleared (chapter 2.2).
   bool gradient_spent = false;
-  /// Which of the shape[0] blocks (experts, say) the optimiser changes; empty: all of them.
+  /// Which of the shape[0] blocks (such as experts) the optimiser changes; empty: all of them.
   std::vector<unsigned char> trained_blocks;
 };
 

@@ -1,8 +1,8 @@
 // Chapter 1.6 - elementwise operations, softmax and reductions
 //
 // op_forward(outputs, inputs, dims), op_backward(input gradients, ..., output gradient, dims).
-// Every gradient accumulates (+=). The definitions are the loops of vector_ops.cpp, for double;
-// the fast ones, for float, stand in src/fast/vector_ops.cpp.
+// Every gradient accumulates (+=). The definitions, for double, are the loops in vector_ops.cpp;
+// the fast versions, for float, are in src/fast/vector_ops.cpp.
 // Tests: tests/ch01_tensor/vector_ops_test.cpp, tests/support/op_cases_ch01.h
 #pragma once
 
@@ -34,17 +34,17 @@ void add_bias_forward(T* y, const T* bias, int N, int C);
 template <class T>
 void add_bias_backward(T* dbias, const T* dy, int N, int C);
 
-/// p[n,:] = softmax(z[n,:]) over E columns, with the row maximum taken out first.
+/// p[n,:] = softmax(z[n,:]) over E columns; the row maximum is subtracted first.
 template <class T>
 void softmax_forward(T* p, const T* z, int N, int E);
 /// dz[n,j] += p[n,j] (dp[n,j] - sum_k p[n,k] dp[n,k])
 template <class T>
 void softmax_backward(T* dz, const T* p, const T* dp, int N, int E);
 
-/// The gradient g of a row of probabilities p = softmax(z), taken to its logits:
+/// Takes the gradient g of a row of probabilities p = softmax(z) to its logits:
 ///   dz[j] += scale p[j] (g[j] - sum_k p[k] g[k])
-/// A change of all g by the same amount changes nothing, because the p sum to 1. The softmax, the
-/// router, attention and the alignment loss all end in this. For float: src/fast/simd.h.
+/// Adding the same number to all g changes nothing, because the p sum to 1. The backward of the
+/// softmax, the router, attention and the alignment loss use it. For float: src/fast/simd.h.
 inline void softmax_gradient_row(double* dz, const double* p, const double* g, int E,
                                  double scale = 1) {
   double mean = 0;
@@ -52,11 +52,11 @@ inline void softmax_gradient_row(double* dz, const double* p, const double* g, i
   for (int j = 0; j < E; ++j) dz[j] += scale * p[j] * (g[j] - mean);
 }
 
-/// Sum of squares in double, in blocks of fixed size: same bits for any number of threads.
+/// Sum of squares in double. The same bits for any number of threads: blocks have a fixed size.
 template <class T>
 double sum_of_squares(const T* x, std::size_t n);
 
-/// True if every value is finite. Of the host's values.
+/// True if every value is finite. For values on the host.
 template <class T>
 bool all_finite(const T* x, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i)

@@ -37,8 +37,8 @@ Tensor<T> Tape<T>::reshape(const Tensor<T>& x, const Shape& shape) const {
 
 template <class T>
 T* Tape<T>::take_gradient(std::size_t count) {
-  // The smallest free block that is not wastefully large, the latest first: it is still in the
-  // cache.
+  // The smallest free block that fits and is not much too large; of a tie the last one freed, which
+  // is most likely still in the cache.
   std::size_t best = free_.size();
   for (std::size_t i = free_.size(); i-- > 0;)
     if (free_[i].count >= count && free_[i].count <= 2 * count + 64 &&
@@ -98,9 +98,9 @@ void Tape<T>::backward(const Tensor<T>& loss) {
   for (std::size_t s = steps_.size(); s-- > 0;) {
     const Step& step = steps_[s];
     Node& out = nodes_[static_cast<std::size_t>(step.out)];
-    if (out.gradient == nullptr) continue;  // nothing that led to the loss read it
+    if (out.gradient == nullptr) continue;  // the loss does not depend on it
     step.play(step.closure);
-    if (!out.leaf && out.gradient != nullptr) {  // it may have been handed over
+    if (!out.leaf && out.gradient != nullptr) {  // null if it was handed over
       free_.push_back({out.gradient, out.count});
       out.gradient = nullptr;
     }

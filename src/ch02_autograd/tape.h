@@ -1,30 +1,30 @@
 // Chapter 2.2 - the tape
 //
-// The idea is that of tape_idea.h: every operation computes its output at once and records a
-// closure that undoes it: given the gradient of its output, it adds to those of its inputs.
-// backward() plays the closures in reverse order.
+// The idea is the one of tape_idea.h: every operation computes its output at once and records a
+// closure, its backward. Given the gradient of the output, the closure adds to the gradients of the
+// inputs. backward() runs the closures in reverse order.
 //
 //   Tape<float> tape(arena);
 //   Tensor<float> y = linear(tape, x, w);       // forward, recorded
 //   tape.backward(loss);                        // Parameter::gradient += dloss/dw
 //   tape.reset();                               // everything of this step is gone
 //
-// A tensor on the tape has a node, where its gradient is found; a tensor that leads to no trainable
-// parameter has none, and nothing is recorded for it.
+// A tensor on the tape has a node, which holds its gradient. A tensor that depends on no trainable
+// parameter has no node, and nothing is recorded for it.
 //
-// What makes it lean. An operation may do without any of this and use grad() and output() alone:
+// What saves time and memory (an operation may ignore all this and use only grad() and output()):
 //
-//   arena        Values and gradients lie in an arena that is kept from step to step: 1.1 times the
-//                speed (chapter 1.1). Closures lie in an arena of the host, also for a GPU's tape.
-//   free list    A gradient is complete and used once when its operation's closure runs. Its memory
-//                then goes to the next gradient, which finds it in the cache.
+//   arena        Values and gradients are in an arena that is kept from step to step: 1.1 times as
+//                fast (chapter 1.2). Closures are in an arena on the host, also for a GPU's tape.
+//   free list    The gradient of an output is read once, by its closure. Its memory then goes to
+//                the next gradient, while it is still in the cache.
 //   fresh        The first writer of a gradient overwrites it, so that nothing is cleared first.
-//   spent        So it does with a parameter's gradient that the optimiser has used.
+//   spent        The same for the gradient of a parameter, once the optimiser has used it.
 //   hand_over    The gradient of a sum becomes that of its summand, without a copy.
-//   output_over  An output takes the memory of an input whose values nobody reads any more.
+//   output_over  An output takes the memory of an input whose values are no longer read.
 //
-// Recording and playing take less than a ten-thousandth of a training step (`ramoe bench
-// --only=memory`, docs/speed.md); trials that gained nothing stand in docs/log.md.
+// Recording and running the closures take less than 1/10,000 of a training step (`ramoe bench
+// --only=memory`, docs/speed.md). Trials that gained nothing are in docs/log.md.
 // Tests: tests/ch02_autograd/tape_test.cpp
 #pragma once
 
@@ -40,16 +40,16 @@ namespace ramoe {
 template <class T>
 class Tape {
  public:
-  /// The arena must outlive the tape and be used by it alone between resets.
+  /// The arena must outlive the tape; between resets only the tape may use it.
   explicit Tape(ArenaOf<T>& arena, Precision precision = Precision::fp32)
       : arena_(arena), precision_(precision) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  /// Whether operations are recorded. With false, forward only: nothing is kept for backward.
+  /// Whether operations are recorded. If false, only forward runs and backward is not possible.
   bool recording() const { return recording_; }
 
-  /// In what the matrix products of linear layers and experts multiply, backward as forward.
+  /// The precision of the matrix products of linear layers and experts, forward and backward.
   Precision precision() const { return precision_; }
 
   /// A tensor for a parameter. Its gradient is Parameter::gradient if the parameter is trainable.
@@ -63,26 +63,26 @@ class Tape {
   /// The same values and gradient under another shape of equal count.
   Tensor<T> reshape(const Tensor<T>& x, const Shape& shape) const;
 
-  /// An uninitialised output. It takes part in differentiation if any input does.
+  /// An uninitialised output. It has a gradient if any input has one.
   template <class... Inputs>
   Tensor<T> output(const Shape& shape, const Inputs&... inputs) {
     const bool wanted = recording_ && ((inputs.node >= 0) || ...);
     return {arena_.template take<T>(shape.count()), shape, wanted ? add_node(shape.count()) : -1};
   }
 
-  /// Memory for values that backward needs, beside the tape's values; lives until reset().
+  /// Memory for other values that backward needs; lives until reset().
   template <class Value>
   Value* keep(std::size_t count) {
     return arena_.template take<Value>(count);
   }
-  /// The same on the host, for what describes them.
+  /// The same on the host, for the data that describes them.
   template <class Value>
   Value* keep_host(std::size_t count) {
     return host_.take<Value>(count);
   }
 
-  /// Records how to undo the operation that made `out`. `backward()` reads grad(out) and adds to
-  /// the gradients of its inputs; it must capture by value only what can be copied as bytes.
+  /// Records the backward of the operation that made `out`: it reads grad(out) and adds to the
+  /// gradients of the inputs. Everything it captures must be copyable as bytes.
   template <class Backward>
   void record(const Tensor<T>& out, const Backward& backward) {
     static_assert(std::is_trivially_copyable_v<Backward> &&
@@ -93,7 +93,7 @@ class Tape {
         {[](const void* c) { (*static_cast<const Backward*>(c))(); }, closure, out.node});
   }
 
-  /// The gradient of a tensor, all zero at first touch; nullptr if none is wanted. Always add to
+  /// The gradient of a tensor, all zero at the first call; nullptr if none is wanted. Always add to
   /// it.
   T* grad(const Tensor<T>& tensor);
 
@@ -103,15 +103,15 @@ class Tape {
   /// Forgets everything and resets the arena.
   void reset();
 
-  // ---- What makes it lean -----------------------------------------------------------------------
+  // ---- What saves time and memory ---------------------------------------------------------------
 
-  /// grad() for an operation that writes the whole gradient: if `fresh`, what the memory holds must
-  /// be overwritten, which spares zeroing it and reading it back; otherwise add to it.
+  /// grad() for an operation that writes the whole gradient. If `fresh`, overwrite the memory: this
+  /// saves clearing it and reading it back. Otherwise add to it.
   T* grad(const Tensor<T>& tensor, bool& fresh);
-  /// Gives the gradient of `out`, which its closure has done with, to `to` if that has none yet.
-  /// False: nothing happened, add to grad(to) instead. For tensors of equal count.
+  /// Gives the gradient of `out` to `to` if `to` has none yet; for a closure that no longer needs
+  /// it. False: nothing was done, add to grad(to) instead. For tensors of equal count.
   bool hand_over(const Tensor<T>& out, const Tensor<T>& to);
-  /// An output in the memory of `x`, whose values are lost: only where no closure reads them.
+  /// An output in the memory of `x`, whose values are lost: no closure may read them.
   template <class... Inputs>
   Tensor<T> output_over(const Tensor<T>& x, const Inputs&... inputs) {
     const bool wanted = recording_ && ((inputs.node >= 0) || ...);
@@ -134,7 +134,7 @@ class Tape {
     bool before_;
   };
 
-  /// While it lives, what is recorded multiplies in another precision.
+  /// While it lives, operations use another precision for their matrix products.
   class InPrecision {
    public:
     InPrecision(Tape& tape, Precision precision) : tape_(tape), before_(tape.precision_) {
@@ -154,7 +154,7 @@ class Tape {
     T* gradient;  // nullptr until first touched
     std::size_t count;
     bool leaf;
-    bool* spent;  // of a parameter: whether what stands in its gradient is to be overwritten
+    bool* spent;  // for a parameter: whether its gradient is to be overwritten
   };
   struct Step {
     void (*play)(const void* closure);
@@ -169,7 +169,7 @@ class Tape {
   T* take_gradient(std::size_t count);
 
   ArenaOf<T>& arena_;
-  Arena host_;  // closures, and what keep_host gave
+  Arena host_;  // closures, and the memory of keep_host
   Precision precision_;
   bool recording_ = true;
   std::vector<Node> nodes_;

@@ -1,20 +1,20 @@
 // Chapter 2.1 - reverse-mode differentiation: the idea
 //
-// Let L be computed in steps, each from the results of earlier ones. The chain rule says that a
-// step out = f(a, b) passes the gradient of its output on to its inputs:
+// L is computed in steps, each from the results of earlier steps. By the chain rule, a step
+// out = f(a, b) passes the gradient of its output on to its inputs:
 //
-//   dL/da += dL/dout dout/da       dL/db += dL/dout dout/db       (+=: a may be read elsewhere too)
+//   dL/da += dL/dout dout/da       dL/db += dL/dout dout/db       (+=: other steps may read a too)
 //
-// For that dL/dout must be complete: all steps that read `out` have passed theirs on.
-// So: write down each step as it is computed, and go through the list backwards. The list is the
-// tape; what is written down is a function that undoes the step.
+// For this, dL/dout must be complete: every step that reads `out` must have added its part.
+// So each step is recorded when it is computed, and the list is run backwards. The list is the
+// tape; what is recorded for a step is a function, its backward.
 //
 //   SimpleTape tape;
 //   Variable& x = tape.variable({3});
 //   Variable& L = add(tape, multiply(tape, x, x), x);      // x^2 + x = 12
 //   tape.backward(L);                                      // x.gradient = 2x + 1 = 7
 //
-// This is the whole of it, and enough to train with. tape.h does the same in reused memory.
+// This is all of it, and enough for training. tape.h does the same and reuses memory.
 // Tests: tests/ch02_autograd/tape_idea_test.cpp
 #pragma once
 
@@ -24,7 +24,7 @@
 
 namespace ramoe {
 
-/// A list of numbers, and the gradient of the loss with respect to each.
+/// A list of numbers, and the gradient of the loss with respect to each one.
 struct Variable {
   std::vector<double> value, gradient;
 };
@@ -37,10 +37,10 @@ class SimpleTape {
     variables_.push_back(std::make_unique<Variable>(std::move(value), std::move(zeros)));
     return *variables_.back();
   }
-  /// Writes down how to undo the step just computed.
+  /// Records the backward of the step just computed.
   void record(std::function<void()> undo) { steps_.push_back(std::move(undo)); }
 
-  /// Adds dL/dx to the gradient of every variable x that led to L, which is one number.
+  /// Adds dL/dx to the gradient of every variable x that L depends on. L must be one number.
   void backward(Variable& L) {
     L.gradient[0] += 1;  // dL/dL
     for (std::size_t s = steps_.size(); s-- > 0;) steps_[s]();

@@ -11,7 +11,7 @@
 namespace ramoe {
 namespace {
 
-/// The head of row n of x (N, heads*HS).
+/// Head `head` of row n of x (N, heads*HS).
 template <class Value>
 Value* head_of(Value* x, int n, int head, int heads, int HS) {
   return row(x, n, heads * HS) + head * HS;
@@ -28,7 +28,7 @@ void add_to(double* y, double a, const double* x, int n) {
   for (int i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
-/// p = softmax over j < n of q . k[j] / sqrt(HS), out = sum_j p[j] v[j]: one query, one head.
+/// One query, one head: p = softmax over j < n of q . k[j] / sqrt(HS), out = sum_j p[j] v[j].
 /// Rows of k and v are `apart` values apart.
 void attend(double* out, double* p, const double* q, const double* k, const double* v, int n,
             int apart, int HS) {

@@ -22,7 +22,7 @@ void append_rows(double* cache, const double* rows, const int* cached, const int
 int sample_token(const float* logits, int V, const GenerateOptions& options, double uniform) {
   const int best = static_cast<int>(std::max_element(logits, logits + V) - logits);
   if (options.temperature <= 0) return best;
-  // Candidates by falling logit, ties to the lower token.
+  // Candidates by decreasing logit, ties to the lower token.
   std::vector<int> order =
       order_by(static_cast<std::size_t>(V), [&](int token) { return -logits[token]; });
   if (options.top_k > 0 && options.top_k < V) order.resize(static_cast<std::size_t>(options.top_k));
@@ -47,7 +47,7 @@ int sample_token(const float* logits, int V, const GenerateOptions& options, dou
 
 namespace {
 
-/// One batch: `members` are indices into prompts; `done` prompts went before.
+/// One batch: `members` are indices into prompts; `done` is the number of prompts before it.
 void generate_batch(CachedModel& model, const std::vector<std::vector<int>>& prompts,
                     std::vector<int> members, std::size_t done, const GenerateOptions& options,
                     std::vector<std::vector<int>>& results) {

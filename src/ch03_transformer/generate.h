@@ -46,29 +46,29 @@ class CachedModel {
   virtual ~CachedModel() = default;
   virtual int vocabulary() const = 0;
   virtual int max_length() const = 0;
-  /// Reads B prompts into an empty cache and returns the logits (B,V) after the last token of each.
-  /// Valid until the next call.
+  /// Reads B prompts into an empty cache and returns the logits (B,V) after the last token of each,
+  /// valid until the next call.
   virtual const float* start(const std::vector<std::vector<int>>& prompts, int capacity) = 0;
-  /// Appends one token per sequence of the present batch and returns the next logits (B,V).
+  /// Appends one token to each sequence of the current batch and returns the next logits (B,V).
   virtual const float* step(const std::vector<int>& tokens) = 0;
-  /// Keeps only the sequences listed (ascending), e.g. those that have not ended.
+  /// Keeps only the listed sequences (ascending), e.g. those that have not ended.
   virtual void keep(const std::vector<int>& sequences) = 0;
 };
 
 struct GenerateOptions {
   int max_new_tokens = 32;
-  std::vector<int> eos = {};  // each of these tokens ends a sequence; none: nothing but length does
-  int vocabulary = 0;         // tokens from here on are never chosen; 0: all of the model's may be
-  int batch = 64;        // prompts per batch; batches are formed from prompts of similar length
-  int batch_tokens = 0;  // most tokens of a batch, prompts and new ones, if one prompt fits; 0: any
-  double temperature = 0;  // 0: greedy (ties to the lower token)
-  int top_k = 0;           // sample from the k likeliest; 0: from all
-  double top_p = 1;        // sample from the smallest set with this probability
-  std::uint64_t seed = 1;  // draws depend on (seed, prompt index, position) alone
-  /// Ends a sequence too: asked after each new token with all new tokens of the sequence.
+  std::vector<int> eos = {};  // each of these tokens ends a sequence; empty: only its length does
+  int vocabulary = 0;         // only tokens below this are chosen; 0: all tokens of the model
+  int batch = 64;             // max prompts per batch; a batch has prompts of similar length
+  int batch_tokens = 0;       // max tokens of a batch of several prompts, new ones included; 0: any
+  double temperature = 0;     // 0: greedy (ties to the lower token)
+  int top_k = 0;              // sample from the k most likely; 0: from all
+  double top_p = 1;           // sample from the smallest set with at least this probability
+  std::uint64_t seed = 1;     // draws depend only on (seed, prompt index, position)
+  /// Also ends a sequence: called after each new token, with all new tokens of the sequence.
   std::function<bool(const std::vector<int>& output)> has_stopped = {};
-  /// Called after each position of a batch: new tokens done, where an answer that ended early
-  /// counts as if it had all of them, of prompts * max_new_tokens.
+  /// Called after each position of a batch. `done` is the number of new tokens so far, out of
+  /// prompts * max_new_tokens; an answer that ended early counts as if it had all of them.
   std::function<void(std::size_t done)> watch = {};
 };
 
@@ -78,7 +78,7 @@ std::vector<std::vector<int>> generate(CachedModel& model,
                                        const std::vector<std::vector<int>>& prompts,
                                        const GenerateOptions& options);
 
-/// One token from logits (V): see GenerateOptions. `uniform` is a draw from [0,1).
+/// Chooses one token from logits (V) by GenerateOptions. `uniform` is a draw from [0,1).
 int sample_token(const float* logits, int V, const GenerateOptions& options, double uniform);
 
 }  // namespace ramoe

@@ -69,7 +69,7 @@ void rmsnorm_backward(double* dx, double* dw, const double* x, const double* w, 
 
 namespace {
 
-/// Turns every pair (i, i + HS/2) of every head of row n by sign * position[n] * theta^(-2i/HS).
+/// Rotates every pair (i, i + HS/2) of every head of row n by sign * position[n] * theta^(-2i/HS).
 void rotate(double* x, const int* position, int N, int heads, int HS, double theta, double sign) {
   const int half = HS / 2;
   for (int i = 0; i < half; ++i) {
@@ -96,7 +96,7 @@ void rope_forward(double* x, const int* position, int N, int heads, int HS, doub
 
 template <>
 void rope_backward(double* dout, const int* position, int N, int heads, int HS, double theta) {
-  // A rotation's gradient is the rotation back: the transpose of (c -s; s c) is (c s; -s c).
+  // The gradient is rotated back: the transpose of (c -s; s c) is (c s; -s c).
   rotate(dout, position, N, heads, HS, theta, -1);
 }
 

@@ -16,7 +16,7 @@ void plan_dispatch(const DispatchPlan<double>& plan, const int* chosen,
     for (int k = 0; k < K; ++k)
       if (is_token[n]) ++plan.offset[row(chosen, n, K)[k] + 1];
   for (int e = 0; e < E; ++e) plan.offset[e + 1] += plan.offset[e];
-  // offset[e] serves as the next free slot of e while filling, and is shifted back afterwards.
+  // While filling, offset[e] is the next free slot of e; afterwards it is shifted back.
   for (int n = 0; n < N; ++n)
     for (int k = 0; k < K; ++k) {
       int& slot = row(plan.slot_from_choice, n, K)[k];
@@ -46,7 +46,7 @@ void combine(double* out, const double* y, const double* gate, const int* slot_f
 
 namespace {
 
-/// Matrix e of a row of matrices, each (rows, columns).
+/// Matrix e of several stored one after another, each (rows, columns).
 template <class T>
 T* matrix(T* all, int e, int rows, int columns) {
   return all + std::size_t(e) * std::size_t(rows) * std::size_t(columns);
@@ -172,7 +172,7 @@ Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
   tape.arena().release(mark);
 
   tape.record(out, [&tape = tape, plan, gu, d, x, gate, gate_up, down, out, slots_c] {
-    // Gradients first: what is taken behind the mark is given back at the end.
+    // Take the gradients before the mark: what is taken after it is released at the end.
     bool dx_fresh;
     T *dx = tape.grad(x, dx_fresh), *dgate = tape.grad(gate), *dout = tape.grad(out);
     ExpertsGradient<T> dw{};

@@ -4,14 +4,16 @@
 //   experts  y = down( silu(x gate) * (x up) ) for the rows of each expert
 //   combine  out[n] = sum_k gate[n,k] y[slot of (n,k)], summed in the order of k
 //
-// A slot is a place in the sorted order; names give the direction: token_from_slot,
-// slot_from_choice. Weights: gate_up (E,C,2H), gate in the first H columns; down (E,H,C).
+// A slot is a position in the sorted order. Names such as token_from_slot and slot_from_choice say
+// which index is looked up from which. Weights: gate_up (E,C,2H), gate in the first H columns;
+// down (E,H,C).
 //
-// What makes them fast, in the order of the gain (forward, `ramoe bench --only=ideas`, one thread,
-// docs/speed.md): rows sorted by expert, so that an expert's weights meet all its rows in one fast
-// product, 70 times token by token; blocks of rows that pass through the whole chain in the cache,
-// 1.06 times that by themselves. The blocks also spare memory: of forward nothing but gate and up
-// is kept, the rest is computed again in backward (docs/log.md has the gain in a whole step).
+// What makes them fast, largest gain first (forward, `ramoe bench --only=ideas`, one thread,
+// docs/speed.md):
+//   rows sorted by expert: one fast product per expert       70 times token by token
+//   blocks of rows that stay in the cache for the chain      1.06 times that
+// The blocks also save memory: forward keeps only gate and up, and backward computes the rest again
+// (docs/log.md has the gain in a whole step).
 // Tests: tests/ch04_moe/experts_test.cpp
 #pragma once
 
@@ -19,8 +21,8 @@
 
 namespace ramoe {
 
-/// Who goes where. Rows with is_token[n] == 0 (padding) visit no expert: their choices have slot
-/// -1. There is room for N*K slots whatever the routing; offset[E] of them are taken.
+/// Which token visits which expert. Rows with is_token[n] == 0 (padding) visit none: their choices
+/// have slot -1. The arrays have room for all N*K slots; offset[E] of them are used.
 template <class T>
 struct DispatchPlan {
   Index<T>* offset = nullptr;            // (E+1)  slots of expert e are [offset[e], offset[e+1])
@@ -29,12 +31,12 @@ struct DispatchPlan {
   Index<T>* slot_from_choice = nullptr;  // (N,K)
 };
 
-/// Fills the arrays of a plan, by a counting sort.
+/// Fills the arrays of a plan with a counting sort.
 template <class T>
 void plan_dispatch(const DispatchPlan<T>& plan, const Index<T>* chosen, const Flag<T>* is_token,
                    int N, int E, int K);
 
-/// out (N,C) = or += sum over the chosen of gate * y[slot], in the order of k. gate null: all 1.
+/// out (N,C) = or += sum_k gate[n,k] y[slot of (n,k)], in the order of k. gate null: all 1.
 template <class T>
 void combine(T* out, const T* y, const T* gate, const Index<T>* slot_from_choice, int N, int K,
              int C, bool accumulate = false);
@@ -44,30 +46,32 @@ struct ExpertDims {
   Precision precision = Precision::fp32;  // of the products
 };
 
-/// y (N*K,C): every slot's row of x (N,C) through its expert. gu (N*K,2H) is kept for backward.
+/// y (N*K,C): the output of each slot's expert for its row of x (N,C). gu (N*K,2H): gate and up,
+/// kept for backward.
 template <class T>
 void experts_forward(T* y, T* gu, const T* x, const T* gate_up, const T* down,
                      const DispatchPlan<T>& plan, const ExpertDims& d);
 
-/// What backward reads of the mixture's inputs; gate (N,K).
+/// The inputs of the mixture that backward reads; gate (N,K).
 template <class T>
 struct ExpertsInput {
   const T *x, *gate_up, *down, *gate;
 };
-/// The gradients of the experts' weights, or null. fresh: what stands there is overwritten.
+/// The gradients of the experts' weights, or null. fresh: old values are overwritten.
 template <class T>
 struct ExpertsGradient {
   T *gate_up, *down;
   bool gate_up_fresh = false, down_fresh = false;
 };
 /// For out = combine(experts_forward(x), gate), given dout (N,C):
-///   dxs (N*K,C) = the gradient of each slot's row of x, by itself;  dgate += ;  dw as it says
+///   dxs (N*K,C) = the gradient of each slot's row of x, not yet summed over the K slots
+///   dgate += ...,  dw = or += ... as its flags say
 /// Null gradients are skipped. `scratch` holds experts_scratch<T>(d) values.
 template <class T>
 void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& dw, T* scratch,
                       const ExpertsInput<T>& in, const T* gu, const T* dout,
                       const DispatchPlan<T>& plan, const ExpertDims& d);
-/// Values that experts_backward wants beside its results, whatever the routing.
+/// The number of scratch values that experts_backward needs; enough for any routing.
 template <class T>
 std::size_t experts_scratch(const ExpertDims& d);
 
@@ -79,7 +83,7 @@ template <class T>
 void sigmoid_gate_backward(T* ds, T* dy, const T* s, const T* y, const T* dout, int N, int C);
 
 /// The mixture on the tape: x (N,C) through the experts of `routing` -> (N,C); 0 for padding.
-/// Multiplies in tape.precision().
+/// Its products run in tape.precision().
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
                   const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token);

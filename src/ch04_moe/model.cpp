@@ -59,7 +59,7 @@ Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviati
   parameters_.push_back(std::make_unique<Parameter<T>>(std::move(name), shape));
   Parameter<T>* parameter = parameters_.back().get();
   if (!seed || deviation == kZeros) return parameter;
-  // Every parameter has a stream of its own: adding one does not move the others.
+  // Each parameter has its own stream: adding one does not change the values of the others.
   Random random(*seed, 1000 + parameters_.size());
   std::vector<Number<T>> values(parameter->value.size());
   for (Number<T>& value : values) {

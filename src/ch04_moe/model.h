@@ -4,8 +4,8 @@
 //   for each layer:   x += attention(norm1(x));   x += mixture(norm2(x))  (or a dense SwiGLU)
 //   logits = lm_head(norm(x))
 //
-// Weights of linear layers are stored (in,out), so that forward is a row-major product x W; files
-// hold them as (out,in), the way Hugging Face names and shapes them (src/formats turns them).
+// Weights of linear layers are stored (in,out), so that forward is a row-major product x W. Files
+// hold them as (out,in), with Hugging Face's names and shapes (src/formats transposes them).
 // Tests: tests/ch04_moe/model_test.cpp
 #pragma once
 
@@ -21,7 +21,7 @@
 namespace ramoe {
 
 /// B sequences side by side, padded on the right to T tokens; N = B*T rows.
-/// `scored` marks what enters routing statistics and router losses: tokens except BOS.
+/// `scored` marks the rows that enter routing statistics and router losses: tokens except BOS.
 struct TokenBatch {
   int B = 0, T = 0;
   std::vector<int> token, position, length;  // (N), (N), (B)
@@ -32,12 +32,12 @@ struct TokenBatch {
         std::count_if(scored.begin(), scored.end(), [](auto s) { return s != 0; }));
   }
 };
-/// Pads the sequences with `pad` (-1, none: with token 0, which nothing reads). `bos` is -1 if
+/// Pads the sequences with `pad`, or with token 0 if `pad` is -1 (no pad token). `bos` is -1 if
 /// there is none. Error: an empty sequence.
 TokenBatch make_batch(const std::vector<std::vector<int>>& sequences, int pad, int bos);
 
-/// The vector where the values of T live, until the tape's reset; of the host it is the vector
-/// itself, which must live as long.
+/// The vector, copied to where the values of T live; valid until the tape's reset. On the host it
+/// is the vector itself, which must live as long.
 template <class T, class Value>
 const Beside<T, Value>* place(Tape<T>& tape, const std::vector<Value>& host) {
   if constexpr (Lives<T>::on_gpu) {
@@ -49,7 +49,7 @@ const Beside<T, Value>* place(Tape<T>& tape, const std::vector<Value>& host) {
   }
 }
 
-/// A batch where the values of `Value` live.
+/// A batch, placed where the values of `Value` live.
 template <class Value>
 struct PlacedBatch {
   int B = 0, T = 0, N = 0, scored_rows = 0;
@@ -68,12 +68,12 @@ template <class T>
 struct ForwardOptions {
   /// Rows (of N) whose logits are wanted, in order; nullptr: all N rows.
   const std::vector<int>* logit_rows = nullptr;
-  /// No logits at all: only the routing is wanted.
+  /// Computes no logits: only the routing is wanted.
   bool routing_only = false;
-  /// Reads and extends this cache: the first call fills it, later ones bring one token per
+  /// Reads and extends this cache: the first call fills it, each later call adds one token per
   /// sequence.
   KvCache<T>* cache = nullptr;
-  /// Changes the router logits; inference alone.
+  /// Changes the router logits; for inference only.
   const RouterHook<T>* hook = nullptr;
 };
 
@@ -87,10 +87,10 @@ struct ForwardResult {
 template <class T>
 class Model {
  public:
-  /// Random weights: normal with deviation initializer_range from `seed`; norms 1, biases 0; the
-  /// projections back into the residual stream (o, down) scaled by 1/sqrt(2L).
+  /// Random weights from `seed`: normal with deviation initializer_range; norms 1, biases 0. The
+  /// projections back into the residual stream (o, down) are scaled by 1/sqrt(2L).
   Model(const ModelConfig& config, std::uint64_t seed);
-  /// All weights zero, norms too: to be filled from a file or another model.
+  /// All weights are zero, norms too: to be filled from a file or another model.
   explicit Model(const ModelConfig& config);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -116,7 +116,7 @@ class Model {
   using Seed = std::optional<std::uint64_t>;
   Model(const ModelConfig& config, Seed seed);
   Parameter<T>* add(std::string name, const Shape& shape, double deviation, Seed seed);
-  /// A cache with the tokens of each sequence before and after this batch.
+  /// A cache, with the length of each sequence in it before and after this batch.
   struct Decoding {
     KvCache<T>* cache = nullptr;
     const Index<T>*before = nullptr, *after = nullptr;  // (B)
@@ -149,13 +149,13 @@ void Model<T>::copy_values(const Model<From>& other) {
   }
 }
 
-/// Parameters in all, and those that one token uses.
+/// The number of parameters, and of those that one token uses.
 struct ParameterCount {
   std::size_t total, active;
 };
 ParameterCount count_parameters(const ModelConfig& config);
 
-/// A model behind the interface of chapter 3.5. Holds an arena and a cache of its own.
+/// A model behind the interface of chapter 3.5, with its own arena and cache.
 template <class T>
 class CachedMoe : public CachedModel {
  public:
@@ -174,8 +174,8 @@ class CachedMoe : public CachedModel {
   ArenaOf<T> arena_;
   Tape<T> tape_;
   std::unique_ptr<KvCache<T>> cache_;
-  std::vector<Number<T>> fetched_;  // the logits, fetched from where they lie
-  std::vector<float> logits_;       // and as floats
+  std::vector<Number<T>> fetched_;  // the logits, copied to the host
+  std::vector<float> logits_;       // the same as floats
 };
 
 }  // namespace ramoe

@@ -6,7 +6,7 @@
 
 namespace ramoe {
 namespace {
-constexpr int kMostWidth = 1 << 20;  // of an expert or a dense layer
+constexpr int kMostWidth = 1 << 20;  // max width of an expert or a dense layer
 }
 
 void ModelConfig::list(FieldList& f) {

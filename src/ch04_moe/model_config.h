@@ -4,11 +4,11 @@
 //
 //   family      router                     shared expert           attention
 //   olmoe       softmax, top-K             none                    QK-norm over all heads, clip_qkv
-//   qwen3_moe   softmax, top-K, to sum 1   none                    QK-norm per head
+//   qwen3_moe   softmax, top-K, sum = 1    none                    QK-norm per head
 //   qwen2_moe   softmax, top-K             one, with sigmoid gate  bias on q, k, v
 //
-// Renormalising is a key of its own (norm_topk_prob); the table gives the families' published
-// settings. The two Qwen families may have dense layers among their MoE layers: layer l has experts
+// Renormalisation has its own key (norm_topk_prob); the table gives the published settings of the
+// families. The two Qwen families may have dense layers among their MoE layers: layer l has experts
 // if mlp_only_layers does not list it and decoder_sparse_step divides l + 1.
 // Tests: tests/ch04_moe/model_config_test.cpp
 #pragma once
@@ -35,18 +35,18 @@ struct ModelConfig {
   int intermediate_size = 0;                // hidden width of dense layers
   int decoder_sparse_step = 1;
   std::vector<int> mlp_only_layers;
-  /// No layer has experts: for comparing a mixture with a dense model of the same shapes. It is no
-  /// key and read from no file, for there is nothing to route.
+  /// No layer has experts: for comparing a mixture with a dense model of the same shapes. Not a key
+  /// of config.json, because such a model has nothing to route.
   bool all_dense = false;
   bool norm_topk_prob = false;
   bool tie_word_embeddings = false;
   int max_position_embeddings = 128;  // longest sequence
   double rope_theta = 10000;
   double rms_norm_eps = 1e-6;
-  double clip_qkv = 0;  // largest size of a query, key or value; 0: no limit
+  double clip_qkv = 0;  // max absolute value in queries, keys and values; 0: no limit
   double initializer_range = 0.02;
   int bos_token_id = 0, eos_token_id = 1, pad_token_id = 2;  // -1: there is none
-  /// Tokens that end a text like eos_token_id, where config.json lists several. Not a key.
+  /// More tokens that end a text, where config.json lists several as eos_token_id. Not a key.
   std::vector<int> more_eos;
 
   void list(FieldList& fields);
@@ -61,19 +61,19 @@ struct ModelConfig {
   std::vector<int> moe_layers() const;
   int moe_layer_count() const { return static_cast<int>(moe_layers().size()); }
 
-  /// Error naming the keys that do not fit together (K > E, heads that do not group, ...).
+  /// Error, naming the keys that do not fit together (K > E, heads that do not group, ...).
   void validate() const;
   /// The published settings of a family: renormalisation, shared expert.
   void set_family_defaults();
-  /// Replaces widths of 0 (shared expert, dense layers) by K * H.
+  /// Sets widths that are 0 (shared expert, dense layers) to K * H.
   void resolve_widths();
 };
 
-/// config.json as Hugging Face writes it for the family, and back. Keys that are left out have the
-/// default of transformers 5. Error, naming the key: one that is missing and has no sensible
-/// default, a value this model cannot honour (another activation, scaled rotary positions, a window
-/// shorter than the longest sequence, quantised weights), an unknown one that may mean part
-/// of the computation (model_config_keys.h); of others that are unknown, `notes` gets a line.
+/// config.json as Hugging Face writes it for the family, and back. Missing keys have the defaults
+/// of transformers 5. Error, naming the key: a missing key without a sensible default, a value that
+/// this model does not support (another activation, scaled rotary positions, a window shorter than
+/// the longest sequence, quantised weights), an unknown key that may change the computation
+/// (model_config_keys.h). For any other unknown key, `notes` gets a line.
 Json to_hugging_face(const ModelConfig& config);
 ModelConfig from_hugging_face(const Json& json, const std::string& where,
                               std::vector<std::string>* notes = nullptr);

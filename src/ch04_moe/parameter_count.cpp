@@ -5,7 +5,7 @@ namespace ramoe {
 ParameterCount count_parameters(const ModelConfig& config) {
   ModelConfig c = config;
   c.resolve_widths();
-  std::size_t total = 0, idle = 0;  // idle: the experts that a token does not visit
+  std::size_t total = 0, idle = 0;  // idle: in experts that a token does not visit
   const auto all =
       list_parameters<std::size_t>(c, [&](const std::string&, const Shape& shape, double) {
         total += shape.count();

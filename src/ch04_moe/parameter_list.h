@@ -1,6 +1,6 @@
 // Chapter 4.4 - what a model of a configuration consists of: every parameter, once
 //
-// The model allocates by this list, counting adds it up, and files name their tensors by it.
+// This list says what the model allocates, what is counted, and how files name their tensors.
 #pragma once
 
 #include <cmath>
@@ -12,18 +12,18 @@
 
 namespace ramoe {
 
-/// One thing for each parameter of a layer; a default-made P where the layer has no such one.
+/// One P for each parameter of a layer; a default P if the layer does not have that parameter.
 template <class P>
 struct LayerOf {
   P norm1{}, q{}, k{}, v{}, o{};
   P q_bias{}, k_bias{}, v_bias{};
   P q_norm{}, k_norm{};
   P norm2{};
-  P router{}, gate_up{}, down{};  // of the experts
+  P router{}, gate_up{}, down{};  // gate_up and down of the experts
   P shared_gate_up{}, shared_down{}, shared_gate{};
   P dense_gate_up{}, dense_down{};  // of a layer without experts
 };
-/// The same for a whole model; lm_head is a default-made P if it is tied to the embedding.
+/// The same for a whole model; lm_head is a default P if it is tied to the embedding.
 template <class P>
 struct ModelOf {
   P embedding{};
@@ -31,7 +31,7 @@ struct ModelOf {
   P final_norm{}, lm_head{};
 };
 
-/// In place of the deviation of a parameter's first values.
+/// Instead of a deviation: all initial values are 1, or 0.
 inline constexpr double kOnes = -1, kZeros = 0;
 
 template <class P, class Add>
@@ -75,9 +75,9 @@ LayerOf<P> list_layer(const ModelConfig& c, int l, const Add& add) {
   return p;
 }
 
-/// Calls add(name, shape, deviation) -> P for every parameter, in their order. The deviation is
-/// that of the first values: normal ones, or kOnes for norms and kZeros for biases. The widths of
-/// `config` are resolved.
+/// Calls add(name, shape, deviation) -> P for every parameter, in order. The initial values are
+/// normal with this deviation; norms have kOnes, biases kZeros. The widths of `config` must be
+/// resolved.
 template <class P, class Add>
 ModelOf<P> list_parameters(const ModelConfig& config, const Add& add) {
   const int C = config.hidden_size, V = config.vocab_size;

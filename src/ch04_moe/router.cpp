@@ -16,7 +16,7 @@ void route_forward(int* chosen, double* gate, const double* p, bool renormalise,
     const double* p_n = row(p, n, E);
     int* chosen_n = row(chosen, n, K);
     double *gate_n = row(gate, n, K), total = 0;
-    for (int k = 0; k < K; ++k) {  // K times the largest that is left
+    for (int k = 0; k < K; ++k) {  // the largest p of those not chosen yet
       int best = -1;
       for (int e = 0; e < E; ++e)
         if ((best < 0 || p_n[e] > p_n[best]) &&
@@ -33,7 +33,7 @@ void route_forward(int* chosen, double* gate, const double* p, bool renormalise,
 template <>
 void route_backward(double* dz, const double* p, const int* chosen, const double* gate,
                     const double* dgate, bool renormalise, int N, int E, int K) {
-  // gate[k] = p[chosen[k]], or p[chosen[k]] / sum: then it is a softmax over the chosen z alone
+  // gate[k] = p[chosen[k]]. Renormalised, it is the softmax over the chosen z alone.
   std::vector<double> p_chosen(static_cast<std::size_t>(E)), dp(static_cast<std::size_t>(E));
   for (int n = 0; n < N; ++n) {
     const double* p_n = row(p, n, E);
@@ -138,7 +138,7 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
 
 namespace {
 
-/// f and the sums of p over some layers: what the balance loss of all of them is made of.
+/// f and the sums of p over some layers, from which their balance loss is computed.
 template <class T>
 struct Balance {
   const T* f;
@@ -165,7 +165,7 @@ Balance<T> balance_of(Tape<T>& tape, const Routing<T>* layers, int L, const Flag
   return {f, total};
 }
 
-/// One layer's share of the balance loss of L layers.
+/// What one layer adds to the balance loss of L layers.
 template <class T>
 Tensor<T> balance_share(Tape<T>& tape, const Routing<T>& r, const Balance<T>& b,
                         const Flag<T>* scored, int scored_rows, int L) {

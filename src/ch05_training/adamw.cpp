@@ -11,7 +11,7 @@ struct Updated {
   bool finite() const { return std::isfinite(w) && std::isfinite(m) && std::isfinite(v); }
 };
 
-/// The formula for one value, whose gradient is g.
+/// The formula for one value with gradient g.
 Updated update(double w, double g, double m, double v, double decay, const AdamWRule& rule) {
   const AdamWConfig& c = rule.config;
   m = c.beta1 * m + (1 - c.beta1) * g;
@@ -36,7 +36,7 @@ void adamw_step(AdamWOutcome* outcome, const AdamWChunk<double>* chunks, int n,
   const double norm = outcome->norm = std::sqrt(squares);
   if (!std::isfinite(norm)) return;
   const double scale = rule.clip > 0 && norm > rule.clip ? rule.clip / norm : 1.0;
-  for (const bool write : {false, true})  // asks first
+  for (const bool write : {false, true})  // the first pass only checks
     for (int c = 0; c < n; ++c) {
       const AdamWChunk<double>& chunk = chunks[c];
       const double decay = chunk.decays ? rule.config.weight_decay : 0;
@@ -77,14 +77,14 @@ void AdamW<T>::set_steps_done(int steps) {
 
 namespace {
 
-constexpr std::size_t kChunk = 16384;  // values worth a thread's attention
+constexpr std::size_t kChunk = 16384;  // values in a chunk: enough work for a thread
 
 template <class T>
 bool decays(const Parameter<T>& parameter) {
   return parameter.shape.rank() > 1 && parameter.name != "embed_tokens";
 }
 
-/// Calls visit(begin, count) for the stretches of a parameter that are trained.
+/// Calls visit(begin, count) for each trained range of a parameter.
 template <class T, class Visit>
 void each_trained(const Parameter<T>& p, const Visit& visit) {
   if (!p.trainable) return;
@@ -116,7 +116,7 @@ void AdamW<T>::list_chunks() {
 template <class T>
 AdamWStep<T> AdamW<T>::step(double rate, double clip, const T* losses, int count) {
   for (const auto& p : parameters_)
-    if (p->trainable) p->want_gradient();  // zero where nothing led to it
+    if (p->trainable) p->want_gradient();  // zero if the loss does not depend on it
   list_chunks();
   adamw_step<T>(outcome_.data(), chunks_.data(), static_cast<int>(chunks_.size()),
                 {rate, clip, steps_ + 1, config_}, losses, count);

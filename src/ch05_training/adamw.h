@@ -3,14 +3,14 @@
 //   m = b1 m + (1-b1) g        v = b2 v + (1-b2) g^2
 //   w = w - lr ( (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay w )
 //
-// Source: Loshchilov and Hutter (arXiv 1711.05101). Decay is for matrices alone: norms, biases and
-// the embedding are left out (our choice, and the usual one). State: 16 bytes per parameter (w, g,
-// m, v). The fast version is 4.5 times the plain one (`ramoe bench --only=ideas`, docs/speed.md):
-// factors made once, vectors, and clipping in the same pass. Over the parameters of the bench's
-// model it runs as fast as memory is copied.
+// Source: Loshchilov and Hutter (arXiv 1711.05101). Only matrices decay; norms, biases and the
+// embedding do not (our choice, and the usual one). State: 16 bytes per parameter (w, g, m, v).
+// The fast version is 4.5 times as fast as the plain one (`ramoe bench --only=ideas`,
+// docs/speed.md): factors computed once, vectors, and clipping in the same pass. On the bench's
+// model it runs at the speed of copying memory.
 //
-// A step is done whole or not at all: no weight, m or v is written unless the losses, the norm of
-// the gradient and all new values are finite. This is found out where the values lie.
+// A step is done completely or not at all: no weight, m or v is written unless the losses, the norm
+// of the gradient and all new values are finite. The check runs where the values live.
 // Tests: tests/ch05_training/adamw_test.cpp
 #pragma once
 
@@ -26,7 +26,7 @@ struct AdamWConfig {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
 };
 
-/// Consecutive values of one parameter, which one block of work updates.
+/// Consecutive values of one parameter, updated as one block of work.
 template <class T>
 struct AdamWChunk {
   T *w, *m, *v;
@@ -35,33 +35,33 @@ struct AdamWChunk {
   bool decays;
 };
 
-/// What all chunks of a step have in common.
+/// The settings that all chunks of a step share.
 struct AdamWRule {
-  double rate, clip;  // the largest norm of the gradient; 0: no limit
-  int t;              // counts the steps, from 1
+  double rate, clip;  // clip: max norm of the gradient; 0: no limit
+  int t;              // number of the step, from 1
   AdamWConfig config;
 };
 
-/// What a step found, written where the values lie.
+/// The result of a step, written where the values live.
 struct AdamWOutcome {
   double norm = 0;     // of the gradient before clipping
-  int spoilt = -1;     // the first chunk whose new values would not be finite; -1: all are
+  int spoilt = -1;     // the first chunk whose new values would not be finite; -1: none
   bool done = false;   // whether anything was written
   bool small = false;  // for the next step: whether w, m and v are small (src/fast/adamw.cpp)
 };
 
-/// One step over all chunks. The gradients are scaled down to a norm of at most `clip` first.
-/// Nothing but the outcome is written if one of the `count` losses, the norm or a new value is not
-/// finite. The lists of chunks lie on the host.
+/// One step over all chunks. The gradients are first scaled down to a norm of at most `clip`. If
+/// one of the `count` losses, the norm or a new value is not finite, only the outcome is written.
+/// The list of chunks is on the host.
 template <class T>
 void adamw_step(Beside<T, AdamWOutcome>* outcome, const AdamWChunk<T>* chunks, int n,
                 const AdamWRule& rule, const T* losses, int count);
 
-/// What a step did.
+/// The result of a step, on the host.
 template <class T>
 struct AdamWStep {
-  double norm = 0;  // of the gradient before clipping, of what is trained
-  /// The parameter whose new values, or moments, would not be finite; nullptr: all are.
+  double norm = 0;  // of the gradient of all that is trained, before clipping
+  /// The parameter whose new values or moments would not be finite; nullptr: none.
   const Parameter<T>* spoilt = nullptr;
   bool done = false;
 };
@@ -71,15 +71,15 @@ class AdamW {
  public:
   using Parameters = std::vector<std::unique_ptr<Parameter<T>>>;
 
-  /// Moments start at zero, for trainable parameters alone. The parameters must outlive this.
+  /// Moments start at zero; only trainable parameters have them. The parameters must outlive this.
   AdamW(const Parameters& parameters, const AdamWConfig& config);
 
-  /// Updates every trainable parameter, or those of its blocks that are trained, by adamw_step. The
-  /// gradients are spent then. Nothing is changed if a loss, the norm or a new value is not finite.
+  /// Updates every trainable parameter, or its trained blocks, with adamw_step. Then the gradients
+  /// are spent. If a loss, the norm or a new value is not finite, nothing is changed.
   AdamWStep<T> step(double rate, double clip, const T* losses = nullptr, int count = 0);
 
   int steps_done() const { return steps_; }
-  /// For a resume, whose moments and weights are read from a file.
+  /// For resuming a run, with moments and weights read from a file.
   void set_steps_done(int steps);
   /// The moments of parameter i, empty if it is not trainable.
   Storage<T>& m(std::size_t i) { return m_[i]; }
@@ -93,8 +93,8 @@ class AdamW {
   const Parameters& parameters_;
   AdamWConfig config_;
   std::vector<Storage<T>> m_, v_;
-  std::vector<AdamWChunk<T>> chunks_;    // of the present step
-  std::vector<const Parameter<T>*> of_;  // whose they are
+  std::vector<AdamWChunk<T>> chunks_;    // of the current step
+  std::vector<const Parameter<T>*> of_;  // the parameter of each chunk
   typename Lives<T>::template Vector<Beside<T, AdamWOutcome>> outcome_;
   int steps_ = 0;
 };

@@ -8,7 +8,7 @@
 
 namespace ramoe {
 namespace {
-constexpr double kMoments = 12;  // bytes of a trained parameter's gradient and two moments
+constexpr double kMoments = 12;  // bytes of a trained parameter's gradient and its two moments
 }
 
 ActivationCount count_activations(const ModelConfig& config, int T) {
@@ -19,14 +19,14 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
   const double Q = c.num_attention_heads * c.head_size();
   const double KV = c.num_key_value_heads * c.head_size();
 
-  // norm, q, k, v, what attention mixed, its probabilities, the output
+  // norm; q, k, v; the output of attention and its probabilities; the sum
   double attention = (C + 1) + (Q + 2 * KV) + Q + double(c.num_attention_heads) * T + C;
   if (c.qk_norm_whole()) attention += Q + KV + 2;
   if (c.qk_norm_heads()) attention += Q + KV + c.num_attention_heads + c.num_key_value_heads;
   if (c.clip_qkv > 0) attention += Q + 2 * KV;
 
-  // norm, z and p, choices and gates and where they went and came from, gate and up of each choice;
-  // the sum. The rest of an expert's chain is computed again.
+  // norm; z and p; choices, gates and the three slot tables; gate and up of each choice; the sum.
+  // The rest of an expert's chain is computed again in backward.
   double mixture = (C + 1) + 2 * E + 5 * K + K * 2 * H + C;
   if (c.shared_expert()) mixture += 3.0 * c.shared_expert_intermediate_size + 2 * C + 1;
   const double dense = (C + 1) + 3.0 * c.intermediate_size + C;
@@ -36,8 +36,8 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
   count.per_token =
       C + c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
   count.per_target = 2 * V + 4 * C;  // logits and last norm with their gradients
-  // The residual stream, the normed input, and around attention: out, q, k, v; choices and gates;
-  // gate and up of what is dense.
+  // The residual stream and the normed input; q, k, v and output of attention; z and gates; gate
+  // and up of a dense layer or shared expert.
   const double wide = std::max(c.shared_expert() ? c.shared_expert_intermediate_size : 0,
                                c.num_hidden_layers > moe ? c.intermediate_size : 0);
   count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide;

@@ -1,12 +1,12 @@
 // Chapter 5.4 - how much memory a model needs, from its shapes alone
 //
-//   weights       4 bytes a parameter (fp32)
-//   training      4 more for its gradient and 8 for AdamW's two moments, where a parameter is
-//   trained activations   what the tape keeps of B*T tokens for backward, and the gradients of one
-//   layer answers       keys and values of every layer and token of the sequences being answered
+//   weights       4 bytes per parameter (fp32)
+//   training      12 more per trained parameter: 4 for its gradient, 8 for AdamW's two moments
+//   activations   what the tape keeps of B*T tokens for backward, and the gradients of one layer
+//   answers       keys and values of every layer, for every token of the sequences in the batch
 //
-// Formulas of what this program allocates, term by term; the tests hold them against real
-// parameters and, within 5 per cent, against a real arena.
+// The formulas give what this program allocates, term by term. The tests compare them with real
+// parameters and, within 5 per cent, with a real arena.
 // Tests: tests/ch05_training/memory_test.cpp
 #pragma once
 
@@ -19,29 +19,29 @@ namespace ramoe {
 
 /// Floats that a training step keeps in its arena.
 struct ActivationCount {
-  double per_token;   // of every token: the embedding's row and all layers
-  double per_target;  // of every token whose logits are wanted
-  double one_layer;   // of every token, once: gradients on their way through a layer
-  double lent;        // of every token, once: given back within the layer (experts)
+  double per_token;   // for every token: the embedding's row and all layers
+  double per_target;  // for every token whose logits are wanted
+  double one_layer;   // for every token, once: gradients inside one layer
+  double lent;        // for every token, once: released within the layer (experts)
   double bytes(double tokens, double targets) const {
     return 4 * (tokens * (per_token + one_layer + lent) + targets * per_target);
   }
 };
-/// `T`: tokens per sequence, padding included; attention keeps NH * T probabilities of each token.
+/// `T`: tokens per sequence, padding included; attention keeps NH * T probabilities per token.
 ActivationCount count_activations(const ModelConfig& config, int T);
 
-/// Bytes of a training run with batches of B rows of T tokens, half of whose logits are wanted, if
-/// `trained` of the model's parameters have gradients and moments.
+/// Bytes of a training run with batches of B sequences of T tokens. `trained` parameters have
+/// gradients and moments; the logits of half of the tokens are wanted.
 double training_bytes(const ModelConfig& config, double B, int T, double trained);
-/// Parameters of the routed experts, which RISE trains.
+/// Number of parameters of the routed experts, which RISE trains.
 double expert_parameters(const ModelConfig& config);
 
-/// Error if `bytes` are more than free_memory(): what they are for, both sizes, and what to lower.
-/// `loaded`: what of them the process holds already.
+/// Error if `bytes` are more than free_memory(). It says what they are for, both sizes, and what to
+/// lower. `loaded`: the part of them that the process already holds.
 void check_memory(double bytes, const std::string& what, const std::string& advice,
                   double loaded = 0);
 
-/// Bytes of keys and values that answering keeps of one token of one sequence.
+/// Bytes of keys and values that answering keeps for each token of a sequence.
 double cache_bytes_per_token(const ModelConfig& config);
 
 /// "26.8 GiB", "340 MiB" or "17 KiB".
@@ -50,12 +50,12 @@ std::string size_text(double bytes);
 struct MemoryQuestion {
   int batch = 8, tokens = 512;  // sequences trained or answered together, tokens of each
   int examples = 1000;          // pairs whose English routing RA-MoE keeps
-  double share = 0.25;          // of the experts, for RISE
+  double share = 0.25;          // of the experts that RISE trains
 
   void list(FieldList& fields);
 };
-/// One way to use a model, and the bytes it takes. `here`: this program does it so; the others say
-/// what would have to change to fit in less.
+/// One way to use a model, and the bytes it takes. `here`: this program does it this way; the
+/// others show what would have to change to need less.
 struct MemoryNeed {
   std::string what;
   bool here;

@@ -23,7 +23,7 @@ double learning_rate(const Schedule& schedule, std::int64_t step) {
   if (step < s.warmup)
     return s.peak * static_cast<double>(step + 1) / static_cast<double>(s.warmup);
   if (s.decay == Decay::constant) return s.peak;
-  // From 0 at the first step after the warm-up to 1 at the last step; a single step is at the peak.
+  // 0 at the first step after the warm-up, 1 at the last step; a single step is at the peak.
   const std::int64_t length = s.steps - 1 - s.warmup;
   const double done =
       length > 0 ? static_cast<double>(step - s.warmup) / static_cast<double>(length) : 0.0;

@@ -23,7 +23,7 @@ void TrainConfig::list(FieldList& f) {
   f.add("weight_decay", &weight_decay, "AdamW's decay of matrices", {0, 10});
   f.add("beta1", &beta1, "AdamW's decay of the first moment", {0, 0.999999});
   f.add("beta2", &beta2, "AdamW's decay of the second moment", {0, 0.999999});
-  f.add("adam_eps", &adam_eps, "AdamW's epsilon", {1e-30, 1});  // 0: 0/0 where g is 0
+  f.add("adam_eps", &adam_eps, "AdamW's epsilon", {1e-30, 1});  // with 0: 0/0 where g is 0
   f.add("clip", &clip, "largest global gradient norm; 0: no limit", {0, 1e9});
   f.add("balance", &balance, "alpha, weight of the balance loss (mean over layers)", {0, 100});
   f.add("balance_form", &balance_form,
@@ -88,7 +88,7 @@ Tensor<T> mean_over_layers(Tape<T>& tape, const std::vector<Routing<T>>& routing
   return total;
 }
 
-/// The weight of a batch that has `part` of the `whole` that a loss is a mean over.
+/// The weight of a batch that has `part` of the `whole` items of a step.
 double share_of(double part, double whole) {
   return whole > 0 ? part / whole : 0;
 }
@@ -108,7 +108,7 @@ typename Trainer<T>::StepTotals Trainer<T>::totals(const std::vector<TrainingBat
   return totals;
 }
 
-/// f of the balance loss over all batches, from a pass that computes their routing alone.
+/// f of the balance loss over all batches, from a pass that computes only their routing.
 template <class T>
 void Trainer<T>::step_shares(const std::vector<TrainingBatch>& batches, StepTotals& totals) {
   const typename Tape<T>::NoGrad no_grad(tape_);
@@ -198,7 +198,7 @@ StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
     return optimiser_.step(report.rate, config_.clip, losses_.data(),
                            static_cast<int>(losses_.size()));
   }();
-  // The one place where what a step computed is read.
+  // The losses of a step are read on the host only here.
   std::vector<Number<T>> losses(losses_.size());
   copy_out(losses.data(), losses_.data(), losses.size());
   report.gradient_norm = update.norm;

@@ -2,20 +2,21 @@
 //
 //   L = L_CE + balance * L_balance + z * L_z + extra losses
 //
-//   L_CE       sum of -log p over the targets of the step / number of its targets
-//   L_z        sum over the scored rows of the step / their number, mean over the layers
+//   L_CE       mean of -log p over the targets of the step
+//   L_z        mean over the scored rows of the step and over the layers
 //   L_balance  E sum_e f[e] P[e], f and P over the scored rows of the step (chapter 4.1)
-//   extra      mean over the examples of the step that the loss looks at
+//   extra      mean over those examples of the step that the loss uses
 //
-// A step's rows may be cut into batches (`accumulate`): every cut gives the same loss, gradient and
-// step, but for rounding. With n of a step's targets, rows or examples, a batch that has n_i of
-// them adds n_i / n of its own mean. f belongs to the whole step and has no gradient, so with
-// balance and more than one batch the routing of all batches is computed first, forward alone
-// (a third of the step's time more); a single batch needs no second pass.
+// The rows of a step may be cut into batches (`accumulate`). Every cut gives the same loss, gradient
+// and step, except for rounding: if a step has n targets, rows or examples and a batch has n_i of
+// them, the batch adds n_i / n times its own mean. f belongs to the whole step and has no gradient.
+// So with balance and more than one batch, a forward pass over all batches computes their routing
+// first (one third more time per step); a single batch needs no such pass.
 //
 // Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss
 // (the alignment term of chapter 10). A step is a pure function of the weights, the optimiser's
-// state and the step number, so a resumed run gives the same bits as one that never stopped.
+// state, the step number and its batches, so a resumed run gives the same bits as one that never
+// stopped.
 // Tests: tests/ch05_training/trainer_test.cpp
 #pragma once
 
@@ -54,12 +55,12 @@ struct TrainConfig {
 struct TrainingBatch {
   TokenBatch tokens;
   std::vector<int> logit_rows, target;
-  std::vector<int> prompt;   // (B) leading tokens that are prompt
-  std::vector<int> example;  // (B) number of each sequence's example, for extra losses; or -1
+  std::vector<int> prompt;   // (B) number of leading tokens that are prompt
+  std::vector<int> example;  // (B) index of each sequence's example, for extra losses; or -1
 };
 
-/// Sequences with the number of leading tokens that are prompt: targets are the tokens from
-/// `prompt` on (prompt >= 1; 1 trains on everything after BOS).
+/// A sequence whose first `prompt` tokens are the prompt; all tokens after them are targets
+/// (prompt >= 1; 1 trains on everything after BOS).
 struct TrainingSequence {
   std::vector<int> tokens;
   int prompt = 1;
@@ -72,14 +73,14 @@ template <class T>
 class ExtraLoss {
  public:
   virtual ~ExtraLoss() = default;
-  /// How many examples of the batch the loss is a mean over: its share in a step of several.
+  /// The number of examples of the batch that the loss is a mean over; it gives the batch's weight.
   virtual int count(const TrainingBatch& batch) const = 0;
-  /// A scalar already weighted, or a tensor without data for none.
+  /// The loss, a scalar that includes its weight; a tensor without data if there is none.
   virtual Tensor<T> add(Tape<T>& tape, const TrainingBatch& batch, const ForwardResult<T>& forward,
                         int step) = 0;
 };
 
-/// What one step measured.
+/// The measurements of one step.
 struct StepReport {
   double loss = 0, balance = 0, z_loss = 0, extra = 0, gradient_norm = 0, rate = 0;
   std::size_t tokens = 0;
@@ -91,20 +92,20 @@ class Trainer {
   /// The model must outlive the trainer. Parameters that are not trainable stay as they are.
   Trainer(Model<T>& model, const TrainConfig& config);
 
-  /// One optimiser step from `config.accumulate` batches given by `next(micro)`; those without a
-  /// row, as where an epoch ends, are passed over. Error, naming step and part, if a loss, the
-  /// gradient norm or the update is not finite; weights and moments are then unchanged, as they
-  /// are when it is Interrupted.
+  /// One optimiser step from `config.accumulate` batches given by `next(micro)`; batches without a
+  /// row, such as at the end of an epoch, are skipped. Error, naming step and part, if a loss, the
+  /// gradient norm or the update is not finite. Weights and moments are then unchanged, as they
+  /// are after Interrupted.
   StepReport step(const std::function<TrainingBatch(int micro)>& next,
                   ExtraLoss<T>* extra = nullptr);
 
   int steps_done() const { return optimiser_.steps_done(); }
-  /// Mean over all steps so far, those before a resume too; padding counts. NaN after a resume from
-  /// an old checkpoint, which does not say.
+  /// Mean over all steps so far, including those before a resume and padding. NaN after a resume
+  /// from an old checkpoint, which does not store it.
   double tokens_per_step() const;
 
   Model<T>& model() const { return model_; }
-  /// What a checkpoint holds beside the weights; `tokens` of all steps so far, NaN: not known.
+  /// What a checkpoint holds besides the weights. `tokens`: of all steps so far; NaN: not known.
   AdamW<T>& optimiser() { return optimiser_; }
   const AdamW<T>& optimiser() const { return optimiser_; }
   double tokens() const { return tokens_; }
@@ -113,14 +114,14 @@ class Trainer {
   const ArenaOf<T>& arena() const { return arena_; }
 
  private:
-  /// What the losses of a step are means over, and f of its balance loss.
+  /// The numbers of targets, rows and examples in a step, and f of its balance loss.
   struct StepTotals {
     double targets = 0, rows = 0, examples = 0;
-    Storage<T> f;  // (L,E), pooled (1,E); empty: each batch has its own
+    Storage<T> f;  // (L,E), pooled (1,E); empty: the batch computes its own
   };
   StepTotals totals(const std::vector<TrainingBatch>& batches, const ExtraLoss<T>* extra);
   void step_shares(const std::vector<TrainingBatch>& batches, StepTotals& totals);
-  /// The weights in a step of what one batch has of its targets, rows and examples.
+  /// The weights of one batch in a step: its shares of the targets, rows and examples.
   struct Shares {
     double targets, rows, examples;
   };
@@ -129,13 +130,13 @@ class Trainer {
   /// Forward and backward; `losses` gets kLosses values.
   void accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss<T>* extra,
                   T* losses);
-  /// Ends a step of which `what` is not finite with an Error; the gradients are cleared.
+  /// Clears the gradients and throws the Error of a step in which `what` is not finite.
   [[noreturn]] void give_up(const std::string& what, const StepReport& report);
 
   Model<T>& model_;
   TrainConfig config_;
   AdamW<T> optimiser_;
-  double tokens_ = 0;  // of all steps: a whole number
+  double tokens_ = 0;  // of all steps; a whole number or NaN
   ArenaOf<T> arena_;
   Tape<T> tape_;
   static constexpr std::size_t kLosses = 5;  // cross-entropy, balance, z, extra, their sum
