@@ -21,7 +21,7 @@ bool is_white_space(char32_t c) {
   return char_class(c) == CharClass::white_space;
 }
 
-/// Whether neither the character before `from` nor the one at `to` is of a word.
+/// Whether neither the character before `from` nor the one at `to` belongs to a word.
 bool stands_alone(std::string_view text, std::size_t from, std::size_t to) {
   return (from == 0 || !is_word(character_before(text, from).value)) &&
          (to == text.size() || !is_word(read_utf8(text, to).value));
@@ -55,8 +55,8 @@ AddedTokenSet::AddedTokenSet(std::vector<Entry> entries) : entries_(std::move(en
   for (const Entry& e : entries_) starts_[static_cast<unsigned char>(e.text[0])] = true;
 }
 
-/// The longest entry that the text has at byte `at`, or null: narrows the entries down to those
-/// that agree with the text in one more byte each time.
+/// The longest entry that the text has at byte `at`, or null. Each step keeps the entries that
+/// agree with the text in one more byte.
 const AddedTokenSet::Entry* AddedTokenSet::longest_at(std::string_view text, std::size_t at) const {
   const auto byte_of = [](const std::string& entry, std::size_t depth) {
     return depth < entry.size() ? static_cast<unsigned char>(entry[depth]) : -1;
@@ -88,11 +88,11 @@ std::vector<AddedTokenSet::Part> AddedTokenSet::split(std::string_view text,
     }
     const AddedToken& token = match->token;
     std::size_t from = at, to = at + match->text.size();
-    at = to;  // the search goes on behind the match, whether it is taken or not
+    at = to;  // the search goes on after the match, accepted or not
     if (token.special && !with_special) continue;
     if (token.single_word && !stands_alone(text, from, to)) continue;
-    // White space that the token before has taken may be matched again: then it counts for both,
-    // unless this token begins behind what is taken (lstrip), where nothing or less is left.
+    // The match may overlap white space that the previous token (rstrip) has taken. It then belongs
+    // to both tokens; a token with lstrip starts after the taken part instead.
     if (token.lstrip) from = std::max(done, skip_space_back(text, from, done));
     if (token.rstrip) to = skip_space(text, to);
     check(from <= to, "the added token \"", match->text,

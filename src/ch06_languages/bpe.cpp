@@ -13,8 +13,8 @@ namespace ramoe {
 namespace {
 
 constexpr std::uint64_t kFree = ~std::uint64_t{0};
-constexpr std::size_t kCacheLimit = 1 << 20;  // pieces; then the cache starts over
-constexpr std::size_t kCachedPiece = 256;     // bytes; longer pieces hardly come back
+constexpr std::size_t kCacheLimit = 1 << 20;  // pieces; then the cache is cleared
+constexpr std::size_t kCachedPiece = 256;     // bytes; longer pieces rarely repeat
 constexpr std::string_view kReplacementBytes = "\uFFFD";
 
 std::uint64_t pair_key(int left, int right) {
@@ -41,7 +41,7 @@ MergeTable::MergeTable(const std::vector<Merge>& merges)
   }
 }
 
-/// The slot of the pair, or the free one where it would go.
+/// The slot of the pair, or the free slot for it.
 std::size_t MergeTable::place(std::uint64_t pair) const {
   const std::size_t mask = slots_.size() - 1;
   std::size_t at = static_cast<std::size_t>((pair * 0x9E3779B97F4A7C15u) >> 32) & mask;
@@ -99,7 +99,7 @@ std::vector<int> bpe_merge(const std::vector<int>& ids, const MergeTable& merges
     const Candidate c = heap.top();
     heap.pop();
     Node& left = node(c.at);
-    // Candidates are not withdrawn when a neighbour changes: those out of date are dropped here.
+    // Candidates stay in the heap when a neighbour changes; outdated ones are dropped here.
     if (left.id != c.left || left.after < 0 || node(left.after).id != c.right) continue;
     const int gone = left.after;
     left.id = c.result;
@@ -141,7 +141,7 @@ void Tokenizer::index_added() {
   for (const AddedToken& a : parts_.added) {
     const auto id = static_cast<std::size_t>(a.id);
     special_[id] = a.special;
-    // model.vocab is in byte letters: only printable ASCII is spelled there as it is here.
+    // model.vocab uses byte letters: only printable ASCII is spelled the same there.
     const auto printable = [](char c) { return c > ' ' && c <= '~'; };
     const std::string& text = parts_.tokens[id];
     ordinary_[id] = a.in_vocab && std::all_of(text.begin(), text.end(), printable);

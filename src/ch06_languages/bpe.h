@@ -1,14 +1,14 @@
-// Chapter 6.2 - byte-pair encoding: text to token ids and back, without loss
+// Chapter 6.2 - byte-pair encoding: text to token ids and back without loss
 //
-// A token is a string of bytes; every single byte is one, so nothing is unknown. Each piece of text
-// (pretokenize.h) starts as its bytes; the adjacent pair whose merge was learnt first (lowest rank,
-// leftmost on ties) becomes one token, until no merge applies.
+// A token is a string of bytes; every single byte is a token, so no text is unknown. Each piece of
+// text (pretokenize.h) starts as its bytes. Then the adjacent pair whose merge was learnt first
+// (lowest rank, leftmost on ties) becomes one token, until no merge applies.
 //   decode(encode(x)) == x for any bytes x, valid UTF-8 or not
-// with three exceptions, all from real files: a tokenizer that normalises gives NFC(x), where
-// broken bytes are U+FFFD; a byte without a token (GPT-NeoX has none for the 13 that UTF-8 never
-// uses) is read as U+FFFD; white space that an added token strips is gone. Same ids as the PyPI
-// package `tokenizers` for valid UTF-8 (tokenizer_json_test.cpp), also for what Python makes of
-// broken bytes (errors="replace") if the tokenizer normalises.
+// with three exceptions, all from real files: a tokenizer that normalises gives NFC(x), with U+FFFD
+// for invalid bytes; a byte without a token (GPT-NeoX has none for the 13 bytes that UTF-8 never
+// uses) is read as U+FFFD; white space that an added token strips is lost. The ids are those of the
+// PyPI package `tokenizers` for valid UTF-8 (tokenizer_json_test.cpp). If the tokenizer normalises,
+// they are also those for invalid bytes that Python decoded with errors="replace".
 #pragma once
 
 #include <array>
@@ -24,37 +24,37 @@
 
 namespace ramoe {
 
-/// Two tokens that become one. A merge's rank is its place in the list.
+/// Two tokens that become one. The rank of a merge is its index in the list.
 struct Merge {
   int left, right, result;
 };
 
-/// All that makes a tokenizer; plain data, what a tokenizer.json holds.
+/// The data of a tokenizer, as in a tokenizer.json.
 struct TokenizerParts {
-  /// (V) bytes of token id. Empty: a hole, an id that no token has. An added token may have the
-  /// bytes of an ordinary one ("  " in GPT-NeoX), otherwise they are distinct.
+  /// (V) bytes of each token id. Empty: a hole, an id without a token. An added token may have the
+  /// same bytes as an ordinary one ("  " in GPT-NeoX); all others are distinct.
   std::vector<std::string> tokens;
   std::vector<Merge> merges;
   std::vector<AddedToken> added;
   std::string pattern = kWordsPattern;
   bool nfc = false;                     ///< bring text to NFC first
-  bool ignore_merges = false;           ///< a piece that is a token is that token, merges or not
+  bool ignore_merges = false;           ///< a piece that is a token is encoded as it
   int bos = -1, eos = -1, pad = -1;     ///< -1: there is none
-  std::vector<int> before, after;       ///< what with_specials puts around a text
-  std::string post_processor = "null";  ///< the JSON that says so, kept for saving
+  std::vector<int> before, after;       ///< ids that with_specials puts around a text
+  std::string post_processor = "null";  ///< the JSON of these, kept for saving
 };
 
 /// Ids of the special tokens of a tokenizer that we train (choice).
 inline constexpr int kBos = 0, kEos = 1, kPad = 2, kSpecials = 3;
 inline constexpr const char* kSpecialTexts[kSpecials] = {"<|bos|>", "<|eos|>", "<|pad|>"};
 
-/// What encode does with text that spells a special token.
+/// How encode treats text that spells a special token.
 enum class SpecialText {
-  plain,   ///< encode its characters: text from outside cannot inject control tokens
-  tokens,  ///< make it that token, as `tokenizers` does
+  plain,   ///< encode its characters: external text cannot inject control tokens
+  tokens,  ///< encode it as that token, as `tokenizers` does
 };
 
-/// Ranks of pairs: an open hash table, since this lookup is all that encoding does.
+/// Ranks of pairs. An open hash table, since encoding spends its time in this lookup.
 class MergeTable {
  public:
   struct Found {
@@ -72,28 +72,28 @@ class MergeTable {
   std::vector<Slot> slots_;  // a power of two, at most half full
 };
 
-/// The definition: merge the lowest-rank pair, leftmost first, until there is none. O(n^2).
+/// The definition: merge the pair of lowest rank, leftmost first, until none is left. O(n^2).
 std::vector<int> bpe_merge_plain(std::vector<int> ids, const MergeTable& merges);
 
-/// The same result by a heap of candidate pairs over a linked list. O(n log n).
+/// The same result with a heap of candidate pairs over a linked list. O(n log n).
 std::vector<int> bpe_merge(const std::vector<int>& ids, const MergeTable& merges);
 
 /// Immutable once made; encode and decode may be called from several threads.
 class Tokenizer {
  public:
-  /// Error: a token twice, an id out of range or of a hole, a byte that UTF-8 uses without a token,
-  /// unknown pattern, a merge whose result is not its two parts joined.
+  /// Error: a duplicate token, an id out of range or of a hole, no token for a byte that UTF-8
+  /// uses, an unknown pattern, a merge whose result is not its two parts joined.
   explicit Tokenizer(TokenizerParts parts);
 
   /// No bos or eos is put around the ids (add_special_tokens=False of `tokenizers`).
   std::vector<int> encode(std::string_view text, SpecialText special = SpecialText::plain) const;
-  /// The ids between those that the file's TemplateProcessing puts around a text, if it has one:
-  /// what add_special_tokens=True of `tokenizers` gives.
+  /// The ids with those around them that the file's TemplateProcessing adds, if it has one: the
+  /// result of add_special_tokens=True of `tokenizers`.
   std::vector<int> with_specials(const std::vector<int>& ids) const;
-  /// The bytes of the tokens, special ones included; a hole has none. Error: an id outside 0..V-1,
-  /// such as a padded row of a model whose vocab_size is larger.
+  /// The bytes of the tokens, with special ones; a hole has none. Error: an id outside 0..V-1, such
+  /// as a padded row of a model with a larger vocab_size.
   std::string decode(const std::vector<int>& ids) const;
-  /// The same without special tokens: what a reader should see.
+  /// The same without special tokens, for readers.
   std::string decode_text(const std::vector<int>& ids) const;
 
   int vocab_size() const { return static_cast<int>(parts_.tokens.size()); }
@@ -124,13 +124,13 @@ class Tokenizer {
   MergeTable merges_;
   PieceScanner scanner_;
   std::unordered_map<std::string, int> id_from_token_;
-  std::vector<char> special_, ordinary_;  // (V) flags; ordinary: merges may make it
+  std::vector<char> special_, ordinary_;  // (V) flags; ordinary: merges may produce it
   std::array<int, 256> id_from_byte_;     // token of a single byte, -1: none
-  AddedTokenSet raw_, normalized_;        // looked for before and after normalisation
+  AddedTokenSet raw_, normalized_;        // searched before and after normalisation
 };
 
-/// Encodes many texts: remembers the ids of each piece it has met. One per thread; the tokenizer
-/// must outlive it. Same ids as Tokenizer::encode.
+/// Encodes many texts with a cache of the ids of each piece. Use one per thread; the tokenizer must
+/// outlive it. Gives the same ids as Tokenizer::encode.
 class CachedEncoder {
  public:
   explicit CachedEncoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}

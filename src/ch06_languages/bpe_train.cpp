@@ -19,7 +19,7 @@ struct Word {
   long count;
 };
 
-/// What grows while training: the parts, and the way from bytes to ids.
+/// The tokenizer during training: its parts, and the map from bytes to ids.
 struct Growing {
   TokenizerParts parts;
   std::unordered_map<std::string, int> id_from_token;
@@ -40,8 +40,8 @@ struct Growing {
     parts.pad = kPad;
   }
 
-  /// Adds the merge. "a"+"bc" and "ab"+"c" spell one token: the second merge makes the first's id,
-  /// which may bring back a pair that was merged before; that merge is not listed again.
+  /// Adds the merge. "a"+"bc" and "ab"+"c" spell the same token, so the second merge gets the id of
+  /// the first. This may bring back a pair that was merged before; its merge is not listed again.
   int merge(Pair pair) {
     if (const auto known = merged.find(pair); known != merged.end()) return known->second;
     const auto text = [&](int id) { return parts.tokens[static_cast<std::size_t>(id)]; };
@@ -57,7 +57,7 @@ struct Growing {
   bool full(int vocab_size) const { return static_cast<int>(parts.tokens.size()) >= vocab_size; }
 };
 
-/// The distinct pieces as bytes, in an order that does not depend on that of the lines.
+/// The distinct pieces as bytes, in an order that does not depend on the order of the lines.
 std::vector<Word> count_words(const std::vector<WeightedLine>& lines, int vocab_size) {
   check(vocab_size >= kSmallestVocab, "vocab_size is ", vocab_size, ", but ", kSpecials,
         " special tokens and 256 bytes need at least ", kSmallestVocab, ".");
@@ -84,7 +84,7 @@ std::vector<Word> count_words(const std::vector<WeightedLine>& lines, int vocab_
   return words;
 }
 
-/// Replaces each occurrence of the pair from the left, none overlapping.
+/// Replaces the occurrences of the pair from left to right, without overlaps.
 void replace_pair(std::vector<int>& ids, Pair pair, int result) {
   std::size_t written = 0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -106,7 +106,7 @@ struct PairHash {
   }
 };
 
-/// Counts of pairs, kept up to date word by word, and where each pair may be found.
+/// Counts of pairs, updated word by word, and the words in which each pair may occur.
 class PairCounts {
  public:
   explicit PairCounts(std::vector<Word> words) : words_(std::move(words)) {
@@ -121,14 +121,15 @@ class PairCounts {
       const Entry top = heap_.top();
       const long now = counts_[top.pair];
       if (now == top.count) return {top.pair, now};
-      heap_.pop();  // counts only fall between offers: enter it again where it now belongs
+      heap_.pop();  // outdated, since counts fall between offers: insert it again
       if (now > 0) heap_.push({now, top.pair});
     }
     return {{0, 0}, 0};
   }
 
   void apply(Pair pair, int result) {
-    // A list may name a word twice or one that has lost the pair; sorting and looking mends both.
+    // The list may hold duplicates and words that no longer have the pair. Sorting removes the
+    // first; the second are left unchanged below.
     std::vector<std::size_t> places = std::move(places_[pair]);
     places_.erase(pair);
     std::sort(places.begin(), places.end());
@@ -164,7 +165,7 @@ class PairCounts {
     }
   }
 
-  /// Enters pairs whose count may have grown. The order does not matter: the heap's order is total.
+  /// Inserts pairs whose count may have grown, in any order: the order of the heap is total.
   void offer(const std::unordered_set<Pair, PairHash>& pairs) {
     for (const Pair& pair : pairs) {
       if (const long count = counts_[pair]; count > 0) heap_.push({count, pair});
@@ -209,7 +210,7 @@ Tokenizer train_bpe_plain(const std::vector<WeightedLine>& lines, int vocab_size
     }
     Pair best = {0, 0};
     long best_count = 0;
-    for (const auto& [pair, count] : counts) {  // ascending ids: the first of equals is the lowest
+    for (const auto& [pair, count] : counts) {  // ascending ids: of a tie the lowest ids win
       if (count > best_count) best_count = count, best = pair;
     }
     if (best_count < 2) break;

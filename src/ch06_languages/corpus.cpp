@@ -101,7 +101,8 @@ void Corpus::deal(Task task) {
     ids_[task][s].assign(next, end);
     next = end;
   }
-  // One draw per id, by its place: what is rare does not depend on who is local, nor the reverse.
+  // One draw per id from each generator: what is rare does not depend on what is local, and vice
+  // versa.
   Random rare(seed, 1), local(seed, 2);
   for (const std::string& id : all) {
     if (rare.uniform() < c.rare_share) rare_.insert(id);
@@ -110,8 +111,8 @@ void Corpus::deal(Task task) {
   }
 }
 
-/// A fact at home in a target language and not in English: official there, English not the main
-/// one.
+/// Whether a fact belongs to a target language and not to English: the target is official in the
+/// territory, and English is not its main language.
 bool Corpus::is_foreign(const std::string& id) const {
   const Territory& t = world_.territories.at(id.substr(6, id.find('/', 6) - 6));  // after "facts/"
   if (t.language == english) return false;
@@ -160,8 +161,8 @@ std::vector<Example> Corpus::base_examples(const std::string& lang, Task task) c
         if (!is_rare(id) && !unseen_by_english_.contains(id)) seen.push_back(example(id, lang));
     return seen;
   }
-  // The ids of a split stand in seeded order already; the weaker language sees a prefix of what the
-  // stronger one sees, so that languages differ in how much they saw and not in what.
+  // The ids of a split are already in seeded order. A smaller language sees a prefix of what a
+  // larger one sees, so languages differ only in how much they saw.
   const std::vector<std::string>& base = ids(task, Split::base);
   const auto part =
       static_cast<std::size_t>(std::ceil(weight(lang) * static_cast<double>(base.size()) - 1e-9));
@@ -252,7 +253,7 @@ std::vector<std::string> Corpus::names_of(const std::string& lang) const {
 
 std::string Corpus::checksum() const {
   CorpusConfig config = config_;
-  config.data.clear();  // the same data elsewhere is the same data
+  config.data.clear();  // the data may lie in another folder
   std::string all = world_.checksum + fields_of(config).to_json().dump();
   for (const LanguagePack& pack : packs_) all += pack.code + pack.checksum;
   return ramoe::checksum(all);

@@ -1,20 +1,21 @@
-// Chapter 6.8 - the corpus: which item is seen where
+// Chapter 6.8 - the corpus: which items each language sees
 //
 // The ids of each task are dealt by seed into four splits: base (pre-training), adapt_train and
-// adapt_valid (parallel examples for stages 1 to 3) and test. Adapt and test are exchangeable
-// draws; a target language sees neither in pre-training, so that the four cells of the taxonomy
-// measure what transferred, not what was memorised. What a language sees in pre-training:
+// adapt_valid (parallel examples for stages 1 to 3) and test. Adapt and test are drawn the same
+// way; a target language sees neither in pre-training, so that the four cells of the taxonomy
+// measure transfer and not memory. What a language sees in pre-training:
 //
 //   English   nearly every id of every split                                  -> cc, ci
-//   a target  of the base ids, the first ceil(weight * n) of a seeded order; weight =
-//             (web share / English share) ^ mixture_exponent
-//   local     facts about a territory where the target is official: seen there first, and by
-//             English with probability english_sees_local, unless it is its main language  -> ic
-//   rare      a small share of all splits: seen by nobody                     -> ii
+//   a target  the first ceil(weight * n) of the n base ids in a seeded order, with
+//             weight = (web share / English share) ^ mixture_exponent
+//   local     facts about a territory where the target is official: the target sees them all;
+//             English sees them with probability english_sees_local, or always if it is the
+//             main language of the territory                                  -> ic
+//   rare      a small share of all splits: no language sees it                -> ii
 //
-// Local facts are the one exception: they may be in their language's base and adapt, carry `local`,
-// and are never in its test. Words are another matter: lexicon lines (mixture.h) give every name in
-// every language. Tests: tests/ch06_languages/corpus_test.cpp
+// Local facts are the only exception: they may be in the base and adapt splits of their language,
+// are marked `local`, and are never in its test. Words are not split: lexicon lines (mixture.h)
+// give every name in every language. Tests: tests/ch06_languages/corpus_test.cpp
 #pragma once
 
 #include <array>
@@ -52,15 +53,15 @@ struct ParallelText {
   std::string id;
   std::map<std::string, std::string> text;
 };
-/// For each emoji the list of its name and the next names - 1 of a seeded order, in every language.
-/// Error: not 1 <= names <= number of emoji.
+/// For each emoji a list of `names` names in every language: its own and the next ones of a seeded
+/// order. Error: not 1 <= names <= number of emoji.
 std::vector<ParallelText> emoji_lines(const World& world, const std::vector<LanguagePack>& packs,
                                       int names, std::uint64_t seed);
 
-/// Deterministic from its packs, world and config; constant after construction.
+/// A pure function of its packs, world and config; constant after construction.
 class Corpus : public ParallelData {
  public:
-  /// Packs in any order, English among them. Error: no English, a code twice, unknown or repeated
+  /// Packs in any order, with English. Error: no English, a duplicate code, an unknown or repeated
   /// task, shares that leave nothing for base, a pack that does not name the whole world.
   Corpus(std::vector<LanguagePack> packs, World world, CorpusConfig config);
 
@@ -71,23 +72,23 @@ class Corpus : public ParallelData {
   /// In the order of the packs.
   std::vector<std::string> languages() const override;
   std::vector<std::string> tasks_by_name() const override { return config_.tasks; }
-  /// Error: not a language of this corpus, with the nearest.
+  /// Error: not a language of this corpus; suggests the nearest.
   const LanguagePack& pack(const std::string& lang) const;
   /// (web share / English share) ^ mixture_exponent, at most 1.
   double weight(const std::string& lang) const;
 
-  /// The ids of a split, whatever the language. Error: a task that this corpus was not built with.
+  /// The ids of a split, the same for all languages. Error: this corpus was built without the task.
   const std::vector<std::string>& ids(Task task, Split split) const;
   Example example(const std::string& id, const std::string& lang) const;
   bool is_rare(const std::string& id) const { return rare_.contains(id); }
   bool is_local(const std::string& id, const std::string& lang) const;
 
-  /// What a language sees of a task in pre-training.
+  /// The examples of a task that a language sees in pre-training.
   std::vector<Example> base_examples(const std::string& lang, Task task) const;
-  /// An adapt or test split of one language. Test leaves the language's local facts out;
-  /// adapt_train gains them (local_test_to_adapt). Error: Split::base, which base_examples() gives.
+  /// An adapt or test split of one language. A target's local facts are left out of its test and
+  /// added to its adapt_train (local_test_to_adapt). Error: Split::base; use base_examples().
   std::vector<Example> examples(const std::string& lang, Task task, Split split) const;
-  /// examples() of a target beside the same items in English.
+  /// examples() of a target, each with the same item in English.
   std::vector<ExamplePair> pairs(const std::string& lang, Task task, Split split) const;
   std::vector<Example> examples(const std::string& lang, const std::string& task,
                                 Split split) const override {
@@ -98,16 +99,17 @@ class Corpus : public ParallelData {
     return pairs(lang, from_name<Task>(task, "task"), split);
   }
 
-  /// General parallel text, the part FLORES plays in the literature: emoji_lines() of all packs.
+  /// General parallel text, our counterpart of FLORES: emoji_lines() of all packs.
   std::vector<ParallelText> parallel_text(int names = 1) const;
   std::vector<TextPair> general_text(const std::string& lang, int names) const override;
   /// The English side of parallel_text().
   std::vector<std::string> english_text(int names = 1) const override;
-  /// Of follow: whether the output follows the instruction (tasks.h).
+  /// For follow: whether the output follows the instruction (tasks.h).
   bool is_verified(const Example& example, const std::string& output) const override;
   std::vector<std::string> names_of(const std::string& lang) const override;
 
-  /// Changes with any byte of the packs and the world, and with any field of the config but `data`.
+  /// Depends on every byte of the packs and the world, and on every field of the config except
+  /// `data`.
   std::string checksum() const override;
 
  private:
@@ -125,7 +127,7 @@ class Corpus : public ParallelData {
 /// Reads the world and the packs from config.data and builds the corpus.
 Corpus load_corpus(const CorpusConfig& config);
 
-/// A seed for one purpose: equal (seed, purpose) give equal seeds, others unrelated ones.
+/// A seed for one purpose: equal (seed, purpose) give equal seeds, different ones unrelated seeds.
 std::uint64_t seed_for(std::uint64_t seed, const std::string& purpose);
 
 }  // namespace ramoe

@@ -20,7 +20,7 @@ class Mixture::Draw {
     double sum = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) sum += i == skip ? 0 : weights[i];
     double left = random_.uniform() * sum;
-    std::size_t last = 0;  // rounding may leave a rest: it goes to the last possible index
+    std::size_t last = 0;  // the last possible index also gets the rest that rounding leaves
     for (std::size_t i = 0; i < weights.size(); ++i) {
       if (i == skip || weights[i] <= 0) continue;
       last = i;
@@ -75,7 +75,7 @@ Mixture::Mixture(const Corpus& corpus, const MixtureConfig& config)
   for (const Concept kind : every<Concept>()) {
     std::map<std::string, std::vector<std::size_t>> groups;
     for (const std::string& key : corpus.world().keys(kind)) {
-      // Lists of emoji of one group only: a list of one subregion's places would give facts away.
+      // Lists contain only emoji: a list of the places of one subregion would reveal facts.
       if (kind == Concept::emoji)
         groups[corpus.world().emoji_group.at(key)].push_back(entries_.size());
       Entry& entry = entries_.emplace_back(Entry{name_of(kind) + "/" + key, {}});
@@ -124,7 +124,7 @@ Document Mixture::draw_lexicon(Draw& draw) const {
   std::size_t from = english_;
   const bool with_english = codes_.size() < 3 || draw.uniform() < config_.english_pairs;
   if (!with_english) from = draw.by_weight(weights_, english_);
-  // The other side is a target; English has had its chance.
+  // The other side is always a target.
   std::vector<double> weights = weights_;
   weights[english_] = 0;
   std::size_t to = draw.by_weight(weights, from);

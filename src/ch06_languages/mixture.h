@@ -4,9 +4,9 @@
 //   lexicon  one concept in two languages, mostly English   Kenya = Kenia
 //   names    a plain list of names in one language          lemon, mango, and pear
 //
-// Languages are drawn by weight (corpus.h), lexicon concepts uniformly, so every name in every
-// language comes up. Nothing is stored between documents: resuming at i gives the same i.
-// No question of a test or adapt item of a target language (its local facts aside) is among them.
+// Languages are drawn by weight (corpus.h) and lexicon concepts uniformly, so every name occurs in
+// every language. No state is kept between documents: document i is the same after a resume.
+// The mixture has no question of a test or adapt item of a target language, except its local facts.
 // Tests: tests/ch06_languages/mixture_test.cpp
 #pragma once
 
@@ -26,7 +26,7 @@ constexpr auto names(DocumentKind) {
   return std::array{"qa", "lexicon", "names"};
 }
 
-/// A training text: question, one blank, answer; or the answer alone when the question is empty.
+/// A training text: question, one blank, answer; only the answer if the question is empty.
 struct Document {
   std::string lang;  // of the answer
   DocumentKind kind = DocumentKind::qa;
@@ -46,7 +46,7 @@ struct MixtureConfig {
   void list(FieldList& f);
 };
 
-/// Draws documents by number. Keeps its own copy of what a corpus says; the corpus may go.
+/// Draws documents by number. Keeps its own copy of the data, so the corpus need not outlive it.
 class Mixture {
  public:
   /// Error: all shares zero.
@@ -55,9 +55,9 @@ class Mixture {
   /// Document number i, for any i.
   Document document(std::uint64_t i) const;
 
-  /// Every qa document that can come up in a language.
+  /// Every qa document that can be drawn in a language.
   const std::vector<Document>& qa_documents(const std::string& lang, Task task) const;
-  /// Every lexicon document that can come up, both directions.
+  /// Every lexicon document that can be drawn, in both directions.
   std::vector<Document> lexicon_documents() const;
 
  private:
@@ -82,7 +82,7 @@ class Mixture {
   std::vector<double> task_shares_;
   std::vector<std::map<Task, std::vector<Document>>> qa_;  // by language
   std::vector<Entry> entries_;                             // every concept
-  std::vector<std::vector<std::size_t>> groups_;           // emoji of one group: entries
+  std::vector<std::vector<std::size_t>> groups_;           // by group: the entries of its emoji
   std::vector<double> group_sizes_;
 };
 

@@ -1,13 +1,12 @@
 // Chapter 6.5 - language packs: the words of one language, and the facts of the world
 //
-// A pack (data/languages/<code>.json) holds what tasks are built from: number words 0..100, the
+// A pack (data/languages/<code>.json) holds what the tasks are built from: number words 0..100, the
 // words for plus and minus, list patterns, and names of territories, subregions, currencies,
 // languages and emoji; all from Unicode CLDR 47 (data/SOURCES.md). The few cue words that CLDR
-// lacks
-// ("currency", "repeat", ...) are hand-written and stand under a key that says so. The world
-// (data/world.json) holds what is true in every language: Kenya - Eastern Africa - KES - Swahili.
-// A pack must name every concept of the world, and no two of a kind alike: adding a language is
-// adding one file. Tests: tests/ch06_languages/pack_test.cpp
+// lacks ("currency", "repeat", ...) are handwritten and have a key that says so. The world
+// (data/world.json) holds the facts of all languages: Kenya - Eastern Africa - KES - Swahili. A
+// pack must name every concept of the world, and names of one kind must differ. To add a language,
+// add one file. Tests: tests/ch06_languages/pack_test.cpp
 #pragma once
 
 #include <array>
@@ -28,7 +27,7 @@ enum class Concept {
   operators,
   cues
 };
-/// The key of a kind in the pack's file.
+/// The key of a kind in the file of a pack.
 constexpr auto names(Concept) {
   return std::array{"territories", "subregions", "currencies", "languages",
                     "emoji",       "numbers",    "operators",  "cues"};
@@ -40,7 +39,7 @@ struct ListPattern {
 
   /// The items as a list in this language. One item: itself; none: empty.
   std::string join(const std::vector<std::string>& items) const;
-  /// What stands between item i and i+1 of `count` items, as join() writes it.
+  /// The text between items i and i+1 of `count` items in join().
   std::string separator(int i, int count) const;
 };
 
@@ -51,7 +50,7 @@ struct LanguagePack {
   double web_share = 0;  // percent of web pages
   ListPattern list;
   std::map<Concept, std::map<std::string, std::string>> names;
-  std::string path, checksum;  // where it was read, and the checksum of its bytes
+  std::string path, checksum;  // its file, and the checksum of the file
 
   /// The name of one concept. Error: unknown key, with file and key.
   const std::string& name(Concept kind, const std::string& key) const;
@@ -59,10 +58,10 @@ struct LanguagePack {
   const std::string& number(int value) const;
 };
 
-/// What is true of a territory. Currency and language may be empty: not every fact has a name.
+/// The facts of a territory. Currency and language may be empty: not every fact has a name.
 struct Territory {
   std::string subregion, currency, language;  // M49 code, ISO 4217, main official language
-  std::vector<std::string> official;          // languages official in the whole territory
+  std::vector<std::string> official;          // languages that are official in the whole territory
 
   bool is_official(const std::string& language_code) const;
 };
@@ -77,28 +76,29 @@ struct World {
   std::vector<std::string> keys(Concept kind) const;
 };
 
-/// Reads a pack and checks it by itself: present keys, types, no empty name, list patterns with {0}
-/// and {1}, 101 numbers, no two names of a kind alike after normalise_answer. Error: file and key.
+/// Reads a pack and checks it on its own: all keys present, types, no empty name, list patterns
+/// with {0} and {1}, 101 numbers, no two equal names of a kind after normalise_answer. Error: names
+/// file and key.
 LanguagePack load_pack(const std::string& path);
 
-/// Reads the facts. Error: file and key.
+/// Reads the facts. Error: names file and key.
 World load_world(const std::string& path);
 
-/// Checks that the pack names every concept of the world. Error: file and key of the first missing.
+/// Error unless the pack names every concept of the world; names file and key of the first missing.
 void check_names(const LanguagePack& pack, const World& world);
 
-/// The packs of folder/languages/<code>.json in the order of `codes`, each with check_names.
-/// Error: unknown language (with those there are and the nearest), a code given twice, none given.
+/// The packs folder/languages/<code>.json in the order of `codes`, checked with check_names. Error:
+/// an unknown language (lists the known ones and suggests the nearest), a duplicate code, no code.
 std::vector<LanguagePack> load_packs(const std::string& folder,
                                      const std::vector<std::string>& codes, const World& world);
 
-/// The given languages by their codes: a pack's code, English name or own name in any case is
-/// understood; what is none of these stays as it is, for load_packs() to refuse.
+/// The codes of the given languages. Accepts the code, English name or own name of a pack in any
+/// case; anything else stays as it is, and load_packs() refuses it.
 std::vector<std::string> language_codes(const std::string& folder,
                                         const std::vector<std::string>& given);
 
-/// Whether a text names a language: same_name() as its code, or equal to one of its names but for
-/// case and white space.
+/// Whether a text names a language: same_name() with its code, or one of its names if case and
+/// white space are ignored.
 bool names_language(const std::string& text, const std::string& code,
                     const std::vector<std::string>& names);
 

@@ -38,7 +38,7 @@ bool is_line_break(char c) {
   return c == '\r' || c == '\n';
 }
 
-/// Where the run of characters of a kind ends that starts at `at`; `at` if there is none.
+/// The end of the run of characters of a kind that starts at `at`; `at` if there is none.
 std::size_t end_of_run(std::string_view text, std::size_t at, bool (*of_kind)(CharClass)) {
   while (at < text.size()) {
     const Seen seen = look(text, at);
@@ -48,8 +48,8 @@ std::size_t end_of_run(std::string_view text, std::size_t at, bool (*of_kind)(Ch
   return at;
 }
 
-/// \s+(?!\S)|\s+ : all the space up to the end of the text, or all but the last character of it
-/// (which then leads the next piece if it is a blank); a single one stands alone.
+/// \s+(?!\S)|\s+ : at the end of the text all the white space; elsewhere all but its last
+/// character, which leads the next piece if it is a blank. A single character is a piece.
 std::size_t scan_space(std::string_view text, std::size_t at) {
   std::size_t end = at, last = at;
   while (end < text.size()) {
@@ -61,7 +61,7 @@ std::size_t scan_space(std::string_view text, std::size_t at) {
   return end - at;
 }
 
-/// " ?[kind]+" for the first of the kinds that fits: where the piece ends, or `at`.
+/// " ?[kind]+": the end of the piece, or `at` if there is none.
 std::size_t after_blank(std::string_view text, std::size_t at, bool (*of_kind)(CharClass)) {
   const std::size_t from = text[at] == ' ' ? at + 1 : at;
   const std::size_t end = end_of_run(text, from, of_kind);
@@ -112,14 +112,14 @@ std::size_t scan_gpt2(std::string_view text, std::size_t at) {
   return scan_space(text, at);
 }
 
-/// \s*[\r\n]+ : through the last line break of the white space that starts at `at`, or nothing.
+/// \s*[\r\n]+ : up to the last line break of the white space that starts at `at`, or nothing.
 std::size_t scan_lines(std::string_view text, std::size_t at) {
   std::size_t end = end_of_run(text, at, is_space);
   while (end > at && !is_line_break(text[end - 1])) --end;
   return end - at;
 }
 
-/// kQwen2Pattern and kLlama3Pattern, which differ in how many digits go together.
+/// kQwen2Pattern and kLlama3Pattern, which differ in the max number of digits in a piece.
 std::size_t scan_qwen2(std::string_view text, std::size_t at, int most_digits) {
   if (const std::size_t bytes = contraction(text, at, true)) return bytes;
   const Seen first = look(text, at);

@@ -1,17 +1,17 @@
 // Chapter 6.1 - cutting text into pieces that byte-pair merges never cross
 //
-// A tokenizer.json names its cut by a regular expression. We know a few of these expressions by
-// heart and run a handwritten scanner for each; another one is an Error, never a guess.
+// A tokenizer.json defines the pieces by a regular expression. We know a few of these expressions
+// and have a handwritten scanner for each; any other one is an Error, never a guess.
 //
-// Our own (choice), kWordsPattern: in Hindi and Thai the vowel signs are marks, \p{M}, which
-// GPT-2's expression treats as punctuation, cutting words apart; here letters and marks go
-// together. Digits stand alone, so that a number is read place by place.
+// Our own (choice), kWordsPattern: in Hindi and Thai the vowel signs are marks, \p{M}. GPT-2's
+// expression treats them as punctuation and cuts words apart; here letters and marks stay together.
+// Each digit is a piece, so that a number is read digit by digit.
 //
 //   "Kenya : 12"  ->  "Kenya" " :" " 1" "2"
 //
 // Those of real models, so that their files load: GPT-2's (OLMoE), Qwen2's (Qwen1.5-MoE, Qwen3-MoE)
-// and Llama 3's. Classes are those of unicode.h, white space is the property White_Space; under
-// (?i:...) the long s U+017F is an s, and nothing else folds to the letters of the contractions.
+// and Llama 3's. Classes are those of unicode.h, white space is the property White_Space. Under
+// (?i:...) the long s U+017F counts as s; no other character folds to a letter of the contractions.
 #pragma once
 
 #include <cstddef>
@@ -32,16 +32,16 @@ inline constexpr char kQwen2Pattern[] =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
     R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-/// As Qwen2's, but up to three digits together.
+/// The same as Qwen2's, but with up to three digits together.
 inline constexpr char kLlama3Pattern[] =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
     R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 /// Length in bytes (at least 1) of the piece that starts at byte `at` < text.size().
-/// Broken UTF-8 counts as U+FFFD, that is, as punctuation; its bytes stay as they are.
+/// Invalid UTF-8 counts as U+FFFD, that is, as punctuation; its bytes stay unchanged.
 using PieceScanner = std::size_t (*)(std::string_view text, std::size_t at);
 
-/// The scanner of a pattern. Error: no scanner for it; names the pattern and those there are.
+/// The scanner of a pattern. Error: no scanner for it; names the pattern and the known ones.
 PieceScanner find_scanner(const std::string& pattern);
 
 /// The pieces, in order; joined they are the text.

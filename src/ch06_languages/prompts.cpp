@@ -17,7 +17,7 @@ PromptFormat plain_format(const Tokenizer& tokenizer) {
   return format;
 }
 
-/// The longest special token that the text spells at a place, or -1.
+/// The longest special token that the text spells at byte `at`, or -1.
 int special_at(const Tokenizer& tokenizer, std::string_view text, std::size_t at) {
   int best = -1;
   for (const AddedToken& added : tokenizer.parts().added) {
@@ -33,8 +33,8 @@ void append(std::vector<int>& tokens, const std::vector<int>& more) {
   tokens.insert(tokens.end(), more.begin(), more.end());
 }
 
-/// The bytes of an output up to the stop text, or to its end. The stop text is looked for with
-/// special tokens spelled out; what is kept has none.
+/// The bytes of an output up to the stop text, or to its end. The stop text may have special
+/// tokens; the result has none.
 std::string up_to_stop(const Tokenizer& tokenizer, const std::string& stop,
                        const std::vector<int>& output) {
   if (stop.empty()) return tokenizer.decode_text(output);
@@ -139,7 +139,7 @@ TrainingSequence Prompts::example(CachedEncoder& encoder, const std::string& que
   TrainingSequence sequence;
   sequence.tokens = question.empty() ? text(encoder, "") : prompt(encoder, question);
   sequence.prompt = static_cast<int>(sequence.tokens.size());
-  // The prefix belongs to the answer's first piece, so prompt and answer meet at a piece's edge.
+  // The prefix belongs to the first piece of the answer, so the prompt ends at the end of a piece.
   const std::string end = format_.eos.empty() ? format_.stop : "";
   append(sequence.tokens,
          encoder.encode((question.empty() ? answer : format_.answer_prefix + answer) + end));

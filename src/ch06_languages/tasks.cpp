@@ -28,7 +28,7 @@ std::vector<std::string> split(const std::string& text, char sign) {
        "follow/repeat3/1f419.");
 }
 
-/// A whole number written without sign; bad_id otherwise.
+/// A whole number without sign; otherwise bad_id.
 int parse_number(const std::string& text, const std::string& id) {
   if (text.empty() || text.size() > 3 || text.find_first_not_of("0123456789") != std::string::npos)
     bad_id(id);
@@ -109,7 +109,7 @@ void fill_follow(const LanguagePack& pack, Example& example) {
   example.answer = pack.list.join(names_of(instruction.wanted(), pack));
 }
 
-/// An output cut into known names and what stands before, between and after them.
+/// An output cut into known names and the text before, between and after them.
 struct Cut {
   std::vector<std::string> names, gaps;  // gaps: one more than names
 };
@@ -137,7 +137,7 @@ Cut cut_names(const std::string& text, const LanguagePack& pack) {
   return cut;
 }
 
-/// Whether a gap has no words but those of the language's separators.
+/// Whether a gap has no words except those of the separators of the language.
 bool is_separator_like(const std::string& gap, const ListPattern& list) {
   if (gap.empty()) return true;
   for (const auto& [i, count] : {std::pair{0, 2}, {0, 3}, {1, 3}, {1, 4}})
@@ -182,7 +182,8 @@ std::vector<std::string> follow_ids(const World& world, int count, int longest_l
   check(longest_list >= 2 && longest_list <= 4, "a list of ", longest_list,
         " names was asked for; set --longest_list from 2 to 4.");
   const int names = static_cast<int>(world.emoji.size());
-  // Pairs alone give names*(names-1) of first, last and reverse each: far more than anyone needs.
+  // Lists of two names alone give names*(names-1) each of first, last and reverse: far more than
+  // needed.
   check(count >= 4 && count <= 3 * names * (names - 1) / 4, count,
         " follow items were asked for; from ", names, " emoji there can be 4 to ",
         3 * names * (names - 1) / 4, ".");
@@ -267,7 +268,7 @@ Verdict follows(const Instruction& instruction, const std::string& output,
       return {false, cat("order: name ", i + 1, " is \"", cut.names[i], "\", expected \"",
                          wanted[i], "\"")};
   for (std::size_t i = 0; i + 1 < found; ++i) {
-    // Only the wanted join says what a separator looks like once blanks are normalised.
+    // Normalise the joined names: blanks of a separator alone would be stripped.
     const std::string separator = pack.list.separator(static_cast<int>(i), static_cast<int>(found));
     const std::string pair = normalise_answer(wanted[i] + separator + wanted[i + 1]);
     if (pair != wanted[i] + cut.gaps[i + 1] + wanted[i + 1])

@@ -10,8 +10,8 @@
 namespace ramoe {
 namespace {
 
-/// Weights and moments as a file holds them, in the order of the parameters: the arrays of the
-/// training themselves if it computes in float, otherwise copies.
+/// Weights and moments as float for the file, in the order of the parameters: the training's own
+/// arrays if it computes in float, otherwise copies.
 struct FloatState {
   std::vector<std::vector<float>*> values, m, v;
   std::vector<std::unique_ptr<std::vector<float>>> copies;
@@ -44,7 +44,7 @@ void put_back(Storage<T>& to, const std::vector<float>& from) {
   copy_in(to.data(), host.data(), host.size());
 }
 
-/// A whole number of at least 0 among the metadata; -1 if there is none.
+/// A whole number >= 0 in the metadata; -1 if there is none.
 std::int64_t whole_number(const SafetensorsMetadata& metadata, const char* key) {
   const auto found = metadata.find(key);
   if (found == metadata.end() || found->second.empty() || found->second.size() > 18 ||
@@ -59,7 +59,7 @@ template <class T>
 void save_checkpoint(const Trainer<T>& trainer, const std::string& path,
                      const CheckpointNotes& notes) {
   const StopScope whole(nullptr);
-  // Nothing is changed: the arrays are written from where they lie.
+  // The cast is safe: the arrays are only read.
   const FloatState state = float_state(trainer.model(), const_cast<AdamW<T>&>(trainer.optimiser()));
   const ModelConfig& config = trainer.model().config();
   std::vector<TensorToWrite> tensors;
@@ -96,7 +96,7 @@ CheckpointNotes load_checkpoint(Trainer<T>& trainer, const std::string& path, co
   Model<T>& model = trainer.model();
   AdamW<T>& optimiser = trainer.optimiser();
   const FloatState state = float_state(model, optimiser);
-  // What is missing is found by reading; what is too much, as of a deeper model, by its name.
+  // Reading finds missing tensors; extra ones, such as those of a deeper model, are found by name.
   std::set<std::string> wanted;
   for (const StoredTensor& t : stored_tensors(model.config())) {
     wanted.insert(t.name);
@@ -107,7 +107,7 @@ CheckpointNotes load_checkpoint(Trainer<T>& trainer, const std::string& path, co
   for (const std::string& name : file.names())
     check(wanted.contains(name), path, ": the tensor ", name,
           " belongs to no trained part of this model; is it the checkpoint of another one?");
-  // All is checked before anything is overwritten: a file that does not fit changes nothing.
+  // Everything is checked before anything is overwritten: a wrong file changes nothing.
   const std::pair<const char*, const std::vector<std::vector<float>*>&> parts[] = {
       {"", state.values}, {"adamw.m.", state.m}, {"adamw.v.", state.v}};
   for (const auto& [prefix, arrays] : parts) check_tensors(file, model.config(), prefix, arrays);

@@ -1,6 +1,6 @@
-// Runs - a training that goes on: weights, moments and step number in one file
+// Runs - checkpoints of a training: weights, moments and step number in one file
 //
-// The file is safetensors with a checksum; float is its type, whatever the training computes in.
+// The file is safetensors with a checksum; its type is float, whatever type the training uses.
 // Tests: tests/runs/checkpoint_test.cpp
 #pragma once
 
@@ -11,20 +11,21 @@
 
 namespace ramoe {
 
-/// What a checkpoint says beside weights, moments and step.
+/// What a checkpoint holds besides weights, moments and step.
 struct CheckpointNotes {
-  Json run;                // whose it is (run_identity), or null
-  int metrics_lines = -1;  // of metrics.jsonl when it was saved; -1: not known
-  bool checked = false;    // when read: whether it has a checksum; old ones have none
+  Json run;                // the run that it belongs to (run_identity), or null
+  int metrics_lines = -1;  // lines of metrics.jsonl at that time; -1: unknown
+  bool checked = false;    // after reading: it has a checksum (old ones have none)
 };
 
-/// Writes the state of a training, with notes, so that a kill leaves a consistent one.
+/// Writes the state of a training, with notes. If the process is killed, the file is the old or the
+/// new one, never a mixture.
 template <class T>
 void save_checkpoint(const Trainer<T>& trainer, const std::string& path,
                      const CheckpointNotes& notes = {});
 
-/// Error: the file is damaged, or belongs to another run than `run` (null: any; what differs is
-/// named) or to another model (tensor and shapes are named). Nothing has changed then.
+/// Error: the file is damaged, belongs to a run other than `run` (names the differences; null: any
+/// run) or to another model (names tensor and shapes). The trainer is then unchanged.
 template <class T>
 CheckpointNotes load_checkpoint(Trainer<T>& trainer, const std::string& path,
                                 const Json& run = nullptr);

@@ -10,7 +10,7 @@
 namespace ramoe {
 namespace {
 
-// A signal handler has no argument of its own, so this is the one place where state is global.
+// A signal handler gets no argument of ours, so this is the only place with global state.
 std::atomic<bool> alive{false}, signalled{false};
 std::atomic<int> first_signal{0}, first_sender{0};
 std::atomic<std::int64_t> first_time{0};
@@ -18,7 +18,7 @@ static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_alw
                   std::atomic<std::int64_t>::is_always_lock_free,
               "a handler may only touch lock-free atomics");
 
-// SIGQUIT, Ctrl-\, stays the way to end at once.
+// SIGQUIT (Ctrl-\) is not caught: it ends the process at once.
 constexpr int kCaught[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 
 std::int64_t milliseconds_now() {
@@ -39,7 +39,7 @@ void note_signal(int signal, siginfo_t* info, void*) {
     first_time.store(milliseconds_now());
     return;
   }
-  // `timeout` signals its command and then the whole group, the command among it.
+  // `timeout` signals its command and then the whole group, so the command gets it twice.
   const bool same = sender_of(info) != 0 && sender_of(info) == first_sender.load() &&
                     milliseconds_now() - first_time.load() < 50;
   if (signal == SIGHUP || same) return;

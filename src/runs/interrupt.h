@@ -1,4 +1,4 @@
-// Runs - interruption: Ctrl-C, a batch system or a lost connection asks to save and stop
+// Runs - interruption: Ctrl-C, a batch system or a lost connection makes a run save and stop
 //
 //   Interrupt interrupt;
 //   try { while (step < steps) trainer.step(...) } catch (const Interrupted&) { save }
@@ -12,12 +12,12 @@
 
 namespace ramoe {
 
-/// While it lives, the first SIGINT, SIGTERM or SIGHUP is noted, and stop_point() on this thread
-/// throws from then on. A second one ends the process at once; but for SIGHUP, since a terminal
-/// that goes away may send it twice, and but for one that `timeout` sends with the first. A pipe
-/// that nobody reads any more is passed over like a lost terminal. Afterwards the signals do what
-/// they did before. Signals that the process was started to ignore stay ignored (nohup). Signal
-/// handlers belong to the process, so only one may live at a time: Error.
+/// During its lifetime the first SIGINT, SIGTERM or SIGHUP is noted, and stop_point() on this
+/// thread throws from then on. A second signal ends the process at once, with two exceptions:
+/// SIGHUP, since a closing terminal may send it twice, and a signal that `timeout` sends together
+/// with the first. SIGPIPE, a pipe without a reader, is ignored. The destructor restores the old
+/// handlers. Signals that were ignored at the start of the process stay ignored (nohup). Signal
+/// handlers belong to the process, so a second object at the same time is an Error.
 class Interrupt {
  public:
   Interrupt();
@@ -25,7 +25,7 @@ class Interrupt {
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
 
-  /// Whether a signal has come; may be asked from any thread.
+  /// Whether a signal has arrived; may be called from any thread.
   bool requested() const;
 
  private:
@@ -36,9 +36,9 @@ class Interrupt {
 
 /// The flag of the signal handler, for the StopScopes of other threads.
 const std::atomic<bool>* interrupt_flag();
-/// Whether a signal has come to the present Interrupt, or to the last one.
+/// Whether a signal has arrived during the current Interrupt, or the last one.
 bool interrupt_requested();
-/// The exit code of a process that a signal ended, as shells count: 130 after SIGINT.
+/// The exit code after a signal by the convention of shells: 130 after SIGINT.
 int interrupt_exit_code();
 
 }  // namespace ramoe

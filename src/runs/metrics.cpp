@@ -30,8 +30,8 @@ Line gap(std::int64_t after, int missing) {
   return {after, missing, true, Json{{"step", after}, {"missing", missing}}.dump()};
 }
 
-/// The lines of a file but a half-written last one: that is a line without its newline, and it is
-/// dropped even if it happens to parse. Broken lines before a whole one become a gap.
+/// The lines of a file. A half-written last line, one without its newline, is dropped even if it
+/// happens to parse. Broken lines before a valid one become a gap.
 std::vector<Line> whole_lines(const std::string& text) {
   std::vector<Line> lines;
   std::int64_t step = 0;
@@ -55,8 +55,8 @@ std::vector<Line> whole_lines(const std::string& text) {
   return lines;
 }
 
-/// Marks `count` more lost lines: where neighbours lie further apart than lines of a run do, and at
-/// the end what remains.
+/// Marks `count` more lost lines: first between neighbours that are more than log_every steps
+/// apart, the rest at the end.
 std::vector<Line> with_gaps(const std::vector<Line>& lines, int count, int log_every) {
   std::vector<Line> marked;
   std::int64_t before = 0;  // step of the last ordinary line
@@ -81,7 +81,7 @@ std::vector<Line> with_gaps(const std::vector<Line>& lines, int count, int log_e
 
 }  // namespace
 
-/// The file's text up to a checkpoint, gaps marked.
+/// The text of the file up to a checkpoint, with marked gaps.
 std::string MetricsFile::kept_text(const std::string& old, const MetricsFrom& from) {
   std::vector<Line> lines = whole_lines(old);
   std::erase_if(lines, [&](const Line& line) { return line.step > from.step; });
@@ -90,7 +90,7 @@ std::string MetricsFile::kept_text(const std::string& old, const MetricsFrom& fr
     for (const Line& line : lines) sum += std::max(1, line.missing);
     return sum;
   };
-  // What broke after the checkpoint is dropped like everything there.
+  // Broken lines after the checkpoint are dropped, as is everything else there.
   while (from.lines >= 0 && !lines.empty() && lines.back().fresh && count() > from.lines)
     lines.pop_back();
   for (const Line& line : lines) lost_ += line.fresh ? line.missing : 0;
@@ -128,7 +128,7 @@ void MetricsFile::append(const Json& line) {
     return;
   }
   const int reason = written < 0 ? errno : ENOSPC;
-  // A piece of a line would spoil the next one; if it cannot be cut off, reading drops it anyway.
+  // Cut off a partial line, since it would spoil the next one. If that fails, reading drops it.
   if (written > 0 && end >= 0 && ::ftruncate(descriptor_, end) != 0) errno = reason;
   fail(path_, " cannot be written: ", std::strerror(reason), ". Free some space and resume.");
 }

@@ -16,9 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kSmall = 1 << 20;    // up to here checksum() of the file
-constexpr std::uint64_t kWhole = 1 << 30;    // up to here the checksum of its blocks
-constexpr std::uint64_t kHeader = 16 << 20;  // most of a header that is read
+constexpr std::uint64_t kSmall = 1 << 20;    // up to this size: checksum() of the file
+constexpr std::uint64_t kWhole = 1 << 30;    // up to this size: the checksum of its blocks
+constexpr std::uint64_t kHeader = 16 << 20;  // max bytes of a header that are read
 constexpr std::uint64_t kSamples = 256, kSample = 4096;
 
 constexpr std::array kSmallFiles = {
@@ -49,7 +49,8 @@ std::string sampled(const std::string& path) {
   return bytes;
 }
 
-/// What is noted of a file; `by_samples`: as of a huge one, as earlier versions did from 1 MiB on.
+/// The checksum noted for a file. `by_samples`: the one of huge files, which earlier versions used
+/// from 1 MiB on.
 std::string noted_of(const std::string& path, bool by_samples = false) {
   const std::uint64_t size = fs::file_size(path);
   if (size <= kSmall || size > kWhole || by_samples) return checksum(sampled(path));

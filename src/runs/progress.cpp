@@ -89,8 +89,8 @@ void Progress::show(bool last) {
   std::string line = title_ + "  ";
   const std::string after = text_after_bar(now, last);
   if (output_.terminal) {
-    // The last column stays free: a full line would make some terminals wrap. The bar gives way
-    // first, then the end of the text.
+    // The last column stays free, since some terminals wrap a full line. If the line is too long,
+    // the bar is left out first, then the end of the text is cut.
     const int room = std::max(output_.width - 1, 0);
     const int columns =
         std::min(room - static_cast<int>(line.size() + after.size()) - 3, most_bar_columns);
@@ -122,7 +122,7 @@ void LateProgress::finish() {
 }
 
 std::string duration_text(double seconds) {
-  const double most = 1e9;  // 30 years: also what an estimate from nearly nothing may say
+  const double most = 1e9;  // 30 years: the limit of an estimate from very little work
   const auto s = static_cast<std::int64_t>(std::ceil(std::clamp(seconds, 0.0, most)));
   const auto two = [](std::int64_t large, const char* unit, std::int64_t small, const char* unit2) {
     return cat(large, unit, small < 10 ? "0" : "", small, unit2);

@@ -2,8 +2,8 @@
 //
 //   pretrain  [=====>      ] 1200/4000  loss 1.23  11,200 tok/s  1m20s left
 //
-// On a terminal one line is rewritten; elsewhere (a file, CI) plain lines come at most every 10 s,
-// and always the first and the last. Tests: tests/runs/progress_test.cpp
+// On a terminal one line is rewritten; elsewhere (a file, CI) plain lines are written at most every
+// 10 s, and always the first and the last. Tests: tests/runs/progress_test.cpp
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace ramoe {
 
-/// Where progress goes. Tests give their own stream and clock.
+/// Where progress is shown. Tests use their own stream and clock.
 struct ProgressOutput {
   std::ostream* stream;           // must outlive the Progress
   bool terminal;                  // rewrite one line
@@ -24,7 +24,7 @@ struct ProgressOutput {
   std::function<double()> clock;  // seconds, never falling
 };
 
-/// stderr, its width if it is a terminal, and the steady clock.
+/// stderr, the width of its terminal (80 if unknown), and the steady clock.
 ProgressOutput progress_on_stderr();
 
 class Progress {
@@ -33,7 +33,7 @@ class Progress {
   /// Error: not 0 <= first <= total.
   Progress(std::string title, std::int64_t total, std::int64_t first = 0,
            double tokens_per_step = 0, ProgressOutput output = progress_on_stderr());
-  /// Leaves the rewritten line, so that an error message starts on a line of its own.
+  /// Ends the rewritten line, so that an error message starts on a new line.
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -55,14 +55,15 @@ class Progress {
   bool any_shown_ = false, finished_ = false;
 };
 
-/// The progress of a stage over all its languages and tasks, in texts. An answer in work counts by
-/// its part, so that the estimate does not wait for a batch of long ones.
+/// The progress of a stage over all its languages and tasks, in texts. An unfinished answer counts
+/// as a fraction, so that the estimate does not wait for a batch of long answers.
 class TextProgress {
  public:
   TextProgress(const std::string& title, std::size_t texts,
                ProgressOutput output = progress_on_stderr())
       : progress_(title, static_cast<std::int64_t>(texts), 0, 0, std::move(output)) {}
-  /// For what works on the texts; must not outlive this object. Asked from one thread at a time.
+  /// For the code that works on the texts; must not outlive this object. One thread at a time may
+  /// call it.
   Watch watch() {
     return [this](double texts) { progress_.update(static_cast<std::int64_t>(done_ += texts)); };
   }
@@ -70,16 +71,16 @@ class TextProgress {
 
  private:
   Progress progress_;
-  double done_ = 1e-6;  // sums of fractions end on the whole number
+  double done_ = 1e-6;  // so that a sum of fractions is not rounded down
 };
 
-/// The same where most runs take a moment: shown only once the work has taken some seconds.
+/// The same for work that is usually short: shown only after 5 seconds.
 class LateProgress {
  public:
   LateProgress(const std::string& title, std::size_t texts,
                const ProgressOutput& output = progress_on_stderr())
       : title_(title), texts_(texts), output_(output), began_(output.clock()) {}
-  /// As TextProgress::watch().
+  /// See TextProgress::watch().
   Watch watch();
   void finish();
 

@@ -14,11 +14,11 @@ namespace fs = std::filesystem;
 
 constexpr const char *record_name = "run.json", *lock_name = "run.lock";
 constexpr const char* model_name = "model";
-// What the folder of a model may hold that this program wrote.
+// The files that this program may have written into the folder of a model.
 constexpr const char* model_files[] = {
     "config.json",           "generation_config.json",  "model.safetensors",  "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
-/// What a run from before "files" was noted wrote.
+/// The files of an older run, whose run.json has no list "files".
 std::vector<std::string> older_files(const std::string& command) {
   if (command == "pretrain")
     return {"results.json", "metrics.jsonl", "training.safetensors", model_name};
@@ -31,7 +31,7 @@ std::vector<std::string> older_files(const std::string& command) {
   return {"results.json"};
 }
 
-/// Whether run.json is one that RunFolder wrote; other programs have files of that name, too.
+/// Whether RunFolder wrote this run.json; other programs use that name too.
 bool is_record(const Json& record) {
   const auto has = [&](const Json& object, const char* key, Json::value_t type) {
     return object.contains(key) && object[key].type() == type;
@@ -49,7 +49,7 @@ bool is_record(const Json& record) {
           status == "failed" || status == "removed");
 }
 
-/// run.json with its members checked, so that nobody after this meets a missing or odd one.
+/// run.json with checked members: later code need not expect missing or wrong ones.
 Json read_record(const std::string& path) {
   const std::string file = path + "/" + record_name;
   Json record = read_json(file);
@@ -60,19 +60,19 @@ Json read_record(const std::string& path) {
 }
 
 bool holds_run(const std::string& path) {
-  std::error_code unreadable;  // whoever goes on meets it again, and says so
+  std::error_code unreadable;  // ignored here: later code meets the error again and reports it
   return fs::exists(path + "/" + record_name, unreadable);
 }
 
-/// What became of a run at which nobody is at work; empty if it is finished.
+/// How a run ended that no process works on; empty if it is finished.
 std::string unfinished_state(const Json& record) {
   const std::string status = record["status"].get<std::string>();
   if (status == "running") return "was killed";
   return status == "finished" ? "" : status == "failed" ? "failed" : "was " + status;
 }
 
-/// The names of what is in a folder, but for the lock and what a killed process left of the record;
-/// at most a few.
+/// The first few names in a folder, without the lock and the temporary run.json of a killed
+/// process.
 std::vector<std::string> strange_names(const std::string& path) {
   std::vector<std::string> names;
   std::error_code error;
@@ -105,7 +105,8 @@ void check_command(const std::string& path, const Json& old, const std::string& 
         "`; use another --run=FOLDER.");
 }
 
-/// What the run wrote: by its own list, of which a hand may have made anything.
+/// The files that the run wrote, from its own list. The list may have been edited, so only names in
+/// the folder or its model folder are accepted.
 std::vector<std::string> files_of(const Json& record) {
   if (!record.contains("files")) return older_files(record["command"].get<std::string>());
   std::vector<std::string> names;
@@ -120,12 +121,12 @@ std::vector<std::string> files_of(const Json& record) {
   return names;
 }
 
-/// Removes what the run wrote but for run.json, which says until the end that there is a run.
+/// Removes what the run wrote except run.json, so that the folder counts as a run until the end.
 void remove_files(const std::string& path, Json record) {
-  record["status"] = "running";  // if this is killed, nobody takes what is left for a finished run
+  record["status"] = "running";  // so that a kill does not leave a run that looks finished
   write_json(path + "/" + record_name, record);
   std::vector<std::string> names = files_of(record);
-  std::reverse(names.begin(), names.end());  // what is in the model's folder before the folder
+  std::reverse(names.begin(), names.end());  // files in the model's folder before the folder
   for (const std::string& name : names) {
     const std::string file = path + "/" + name;
     remove_written(file);
@@ -135,7 +136,7 @@ void remove_files(const std::string& path, Json record) {
   }
 }
 
-/// "steps: 100 there, 200 here" for each key with another value, or that only one side has.
+/// "steps: 100 there, 200 here" for each key whose value differs or that only one side has.
 std::string differences(const Json& there, const Json& here,
                         const std::vector<std::string>& free_keys) {
   std::vector<std::string> keys;
@@ -153,7 +154,7 @@ std::string differences(const Json& there, const Json& here,
   return text;
 }
 
-/// What to do where a file of a command's run is missing.
+/// What to do if a file of a command's run is missing.
 std::string way_to_file(const std::string& folder, const std::string& command) {
   if (!holds_run(folder)) {
     if (strange_names(folder).empty())
@@ -204,7 +205,7 @@ RunFolder::RunFolder(const std::string& path, RunFacts facts, OnExisting existin
 }
 
 void RunFolder::take(OnExisting existing) {
-  check_owner(path_);  // again: now nobody else can put a run there
+  check_owner(path_);  // again: from now on no other process can put a run there
   record_ = Json{{"command", facts_.command}, {"status", "running"},     {"started", utc_now()},
                  {"finished", nullptr},       {"config", facts_.config}, {"seed", facts_.seed},
                  {"build", facts_.build},     {"data", facts_.data},     {"files", Json::array()}};
@@ -249,7 +250,8 @@ RunFolder::~RunFolder() {
   try {
     if (!closed_) close(interrupt_requested() ? "interrupted" : "failed");
   } catch (const std::exception&) {
-    // An Error is on its way already, most likely for the same reason; run.json keeps "running".
+    // Another Error is already being thrown, most likely with the same cause; run.json keeps
+    // "running".
   }
 }
 
@@ -292,7 +294,7 @@ void remove_run(const std::string& path) {
     remove_empty(path);
     return;
   }
-  record["status"] = "removed";  // the folder stays one for a run, whatever else is in it
+  record["status"] = "removed";  // other files are in the folder; it can still take a run
   record["files"] = Json::array();
   write_json(path + "/" + record_name, record);
 }

@@ -133,7 +133,7 @@ std::string sha256(std::string_view bytes) {
   const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
   std::size_t left = bytes.size();
   for (; left >= 64; at += 64, left -= 64) sha256_block(state, at);
-  // The end: what is left, a 1 bit, zeros, and the length in bits, big-endian.
+  // The end: the remaining bytes, a 1 bit, zeros, and the length in bits, big-endian.
   std::array<unsigned char, 128> end{};
   if (left > 0) std::memcpy(end.data(), at, left);
   end[left] = 0x80;

@@ -1,7 +1,7 @@
 // Support - checksums of files: XXH64 for our own, SHA-256 for lists
 //
-// XXH64 keeps up with the memory; sha256sum reads and writes the lists. Against damage and mix-ups,
-// not against attackers. Tests: tests/support/checksum_test.cpp
+// XXH64 is as fast as the memory; sha256sum can read and write the lists. The checksums find damage
+// and mix-ups, not attacks. Tests: tests/support/checksum_test.cpp
 #pragma once
 
 #include <cstddef>
@@ -20,11 +20,12 @@ std::string hex_text(std::uint64_t value);
 
 inline constexpr std::size_t kChecksumBlock = 1 << 20;
 
-/// The checksum of a whole from those of its blocks: the XXH64 of the XXH64 of each block of 1 MiB
-/// (the last may be shorter), as 16 hexadecimal digits. Blocks may be summed on several threads.
+/// The checksum of a whole file from those of its blocks: the XXH64 of the XXH64 values of all
+/// blocks of 1 MiB (the last may be shorter), as 16 hexadecimal digits. Several threads may compute
+/// the values of the blocks.
 std::string checksum_of_blocks(const std::vector<std::uint64_t>& sums);
 
-/// The same for bytes that come piece by piece.
+/// The same for bytes that arrive piece by piece.
 class BlockChecksum {
  public:
   void add(const void* data, std::size_t bytes);

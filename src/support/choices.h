@@ -1,11 +1,12 @@
-// Support - choices: an enum whose names stand beside it
+// Support - choices: an enum with a table of its names
 //
 //   enum class PairType { cc, ci, ic, ii };
 //   constexpr auto names(PairType) { return std::array{"cc", "ci", "ic", "ii"}; }
 //
-// The table of names in the order of the values is all there is to write: name_of, every, from_name
-// follow from it, and a field of a configuration (config.h) with its choices in --help, the
-// nearest name in an error and its text in JSON. Tests: tests/support/choices_test.cpp
+// The table lists the names in the order of the values; nothing else has to be written. It gives
+// name_of, every and from_name, and makes the enum a field of a configuration (config.h): its
+// choices in --help, the nearest name in an error, its text in JSON.
+// Tests: tests/support/choices_test.cpp
 #pragma once
 
 #include <array>
@@ -39,11 +40,12 @@ std::vector<std::string> names_of() {
   return {all.begin(), all.end()};
 }
 
-/// The place of a name in a list. Error: `what` "name" is unknown; the names, and the nearest one.
+/// The index of a name in a list. Error: `what` "name" is unknown; lists the names and suggests the
+/// nearest one.
 std::size_t place_of(const std::string& name, const std::vector<std::string>& names,
                      const std::string& what);
 
-/// The value of that name. `what` it is stands in the error.
+/// The value with that name. `what` says in the error what the name is for.
 template <NamedEnum Enum>
 Enum from_name(const std::string& name, const std::string& what) {
   return static_cast<Enum>(place_of(name, names_of<Enum>(), what));

@@ -34,7 +34,7 @@ std::string bound(double value) {
   return whole ? cat(static_cast<std::int64_t>(value)) : cat(value);
 }
 
-/// "[1 to 5000]" without the brackets; empty if all numbers are allowed.
+/// "1 to 5000"; empty if all numbers are allowed.
 std::string range_text(const Allowed& a) {
   const bool above = std::isfinite(a.most), below = std::isfinite(a.least);
   return above && below ? bound(a.least) + " to " + bound(a.most)
@@ -43,7 +43,7 @@ std::string range_text(const Allowed& a) {
                         : "";
 }
 
-/// Sets single values and lists from JSON, checking type and range on the way.
+/// Sets single values and lists from JSON and checks their type and range.
 struct Setter {
   const Field& field;
   const Json& given;
@@ -61,7 +61,7 @@ struct Setter {
     wrong(cat("a number ", both ? "from " : "of ", range_text(a)));
   }
 
-  /// A number with a fraction, or with an exponent in a file: JSON calls 1e3 no whole number.
+  /// A number with a fraction, or with an exponent in a file: 1e3 is not an integer in JSON.
   [[noreturn]] void not_whole(const Json& json, const std::string& expected) const {
     const double number = json.is_number_float() ? json.get<double>() : 0.5;
     wrong(expected + (number == std::floor(number) && std::abs(number) < 1e15
@@ -144,7 +144,7 @@ void FieldList::also(const std::string& key, const std::vector<std::string>& ali
 }
 
 const Field* FieldList::find(const std::string& name) const {
-  // A key comes before another one's alias.
+  // Keys are searched first: a key wins over an alias of another field.
   for (const Field& field : fields_)
     if (same_name(field.key, name)) return &field;
   for (const Field& field : fields_)

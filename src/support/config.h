@@ -22,9 +22,9 @@
 
 namespace ramoe {
 
-/// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, when there are
-/// any; for lists the rule holds for each element. Enums: those of their names that `choices`
-/// lists, or all. Lists of `paths` are separated by commas alone, others by blanks too.
+/// What a value may be. Numbers: least <= value <= most. Text: one of `choices`, if there are any.
+/// Enums: the names that `choices` lists, or all. Lists: the rule holds for each element; lists of
+/// `paths` are separated by commas only, others by blanks too.
 struct Allowed {
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
@@ -40,14 +40,14 @@ struct Field {
   std::string key, help;
   FieldValue value;
   Allowed allowed;
-  std::vector<std::string> aliases = {};  // other names that are understood
-  bool given = false;                     // by a flag, or with another value than the default
+  std::vector<std::string> aliases = {};  // other accepted names
+  bool given = false;                     // by a flag, or with a value other than the default
 
-  /// Whether a name means this field: same_name() as the key or an alias.
+  /// Whether the name is that of this field: same_name() with the key or an alias.
   bool is_called(const std::string& name) const;
 };
 
-/// A command line taken apart: flags in their order, and words that belong to none.
+/// A parsed command line: the flags in order, and the words that belong to no flag.
 struct CommandLine {
   struct Flag {
     std::string key, value;  // the key as listed
@@ -69,25 +69,24 @@ class FieldList {
   /// Other names of a listed key, for files and flags.
   void also(const std::string& key, const std::vector<std::string>& aliases);
   const std::vector<Field>& fields() const { return fields_; }
-  /// The field of that name; nullptr if there is none.
+  /// The field with that name; nullptr if there is none.
   const Field* find(const std::string& name) const;
-  /// The keys among these that were given: by a flag, or by a file with another value than the
-  /// default.
+  /// Those of `keys` that were given: by a flag, or by a file with a value other than the default.
   std::vector<std::string> given(const std::vector<std::string>& keys) const;
 
   /// Sets the fields named in a JSON object. `where` names the source in errors.
   /// Error: unknown key (the nearest known one is suggested), wrong type, value not allowed.
   void read_json(const Json& object, const std::string& where);
-  /// Takes arguments apart: --key=value, --key value, --key alone for true, --no-key for false;
-  /// one dash or a dash of a word processor is two, ':' is '='. Error: unknown key, no value.
+  /// Parses arguments: --key=value, --key value, --key alone for true, --no-key for false. One dash
+  /// or a dash of a word processor counts as two, ':' counts as '='. Error: unknown key, no value.
   CommandLine split(const std::vector<std::string>& arguments) const;
-  /// Sets one field from text as it is typed; lists are separated by commas. Errors as read_json.
+  /// Sets one field from typed text; lists are separated by commas. Errors: see read_json.
   void read_flag(const CommandLine::Flag& flag);
   /// split() and read_flag() of one argument, "key=value".
   void read_flag(const std::string& flag);
-  /// All fields and their present values.
+  /// All fields and their current values.
   Json to_json() const;
-  /// A line for each field: key, present value, meaning, what is allowed.
+  /// A line for each field: key, current value, meaning, allowed values.
   std::string help() const;
 
  private:

@@ -7,7 +7,7 @@
 
 namespace ramoe {
 
-/// Every failure that a user can cause or mend. main() prints what() on one line and exits with 1.
+/// Every failure that a user can cause or fix. main() prints what() on one line and exits with 1.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -21,7 +21,7 @@ std::string cat(const Parts&... parts) {
   return out.str();
 }
 
-/// Throws an Error whose text is the parts joined.
+/// Throws an Error whose text is the joined parts.
 template <class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
   throw Error(cat(parts...));

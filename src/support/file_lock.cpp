@@ -28,7 +28,7 @@ bool take(int descriptor, int kind) {
 
 FileLock::FileLock(const std::string& path) {
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  // A lock needs no right to write: another user's results can be read in peace, too.
+  // A lock needs no write permission, so the results of another user can be locked as well.
   if (descriptor_ < 0) descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   check(descriptor_ >= 0, path, " cannot be made: ", std::strerror(errno),
         "; choose another folder with --run=FOLDER.");
@@ -51,7 +51,7 @@ void FileLock::lock() {
 }
 
 void FileLock::share() {
-  // The system may let a waiting process in between; then this waits for it in turn.
+  // The system may give the lock to a waiting process first; then this one waits for it.
   for (; !take(descriptor_, LOCK_SH); std::this_thread::sleep_for(kPause)) stop_point();
 }
 

@@ -1,25 +1,25 @@
-// Support - locks between processes: on files, dropped by the system when their process ends
+// Support - locks between processes: locks on files that the system releases when a process ends
 #pragma once
 
 #include <string>
 
 namespace ramoe {
 
-/// A lock on a file. It holds for the file itself, whatever path leads to it.
+/// A lock on a file. It belongs to the file itself, whatever path is used to open it.
 class FileLock {
  public:
-  /// Opens the file, made if it is missing. Error: that cannot be done.
+  /// Opens the file and creates it if it is missing. Error: this is not possible.
   explicit FileLock(const std::string& path);
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
-  /// Takes the lock for this process alone; false if another one holds it. Tries for a moment,
-  /// since is_locked() takes it for an instant.
+  /// Takes the exclusive lock; false if another process holds it. Tries several times, since
+  /// is_locked() of another process holds it for a moment.
   bool try_lock();
-  /// Waits for it. Interrupted: see stop_point().
+  /// Waits for the lock. Throws Interrupted, see stop_point().
   void lock();
-  /// Turns the lock into one that several processes may have, all of which only read.
+  /// Turns the lock into a shared one: several processes may hold it, and all of them only read.
   void share();
 
  private:

@@ -19,7 +19,7 @@
 namespace ramoe {
 namespace {
 
-/// A file being written beside its final place; removed again unless finished.
+/// A file that is being written under a temporary name; removed unless finish() was called.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& path)

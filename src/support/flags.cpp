@@ -32,7 +32,7 @@ bool read_all(const std::string& text, Number& value) {
   return error == std::errc() && at == end;
 }
 
-/// 7, -0.5, .5, 1e-3; 1e3 is a whole number. Text that is no number stays text.
+/// 7, -0.5, .5, 1e-3; 1e3 is a whole number. Text that is not a number stays text.
 Json number_from(const std::string& typed) {
   std::string text = plain_dashes(trimmed(typed));
   if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.erase(0, 1);
@@ -59,13 +59,13 @@ Json truth_from(const std::string& typed) {
   return typed;
 }
 
-/// The elements of a list: "a,b", "a, b", "[a, b]", and but for paths "a b".
+/// The elements of a list: "a,b", "a, b", "[a, b]", and "a b" unless they are paths.
 std::vector<std::string> pieces_of(const Field& field, const std::string& typed) {
   std::string text = trimmed(typed);
   if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
     text = trimmed(text.substr(1, text.size() - 2));
   if (!field.allowed.paths) {
-    for (const std::string comma : {"\uFF0C", "\u3001", "\u060C"})  // as other keyboards have it
+    for (const std::string comma : {"\uFF0C", "\u3001", "\u060C"})  // commas of other keyboards
       for (std::size_t at; (at = text.find(comma)) != std::string::npos;)
         text.replace(at, comma.size(), ",");
     if (text.find(',') == std::string::npos)
@@ -94,13 +94,13 @@ bool is_list(const Field& field) {
          std::holds_alternative<std::vector<double>*>(field.value);
 }
 
-/// One argument that begins like a flag: the name behind the dashes, and what "=" gives.
+/// An argument that begins like a flag: the name after the dashes, and the value after "=".
 struct Typed {
   std::string name, value;
   bool has_value = false;
 };
 
-/// Whether an argument is a flag, and not a word or a number below 0.
+/// Whether an argument is a flag and not a word or a negative number.
 bool is_flag(const std::string& argument) {
   const std::string text = plain_dashes(argument);
   const std::size_t name = text.find_first_not_of('-');
@@ -108,7 +108,7 @@ bool is_flag(const std::string& argument) {
 }
 
 Typed parse_flag(const std::string& argument) {
-  // Only the name's dashes are made plain; the value stays as it is.
+  // Only the dashes of the name become plain ones; the value is kept as it is.
   std::size_t end = 0;
   const std::string plain = plain_dashes(argument);
   const std::size_t first = std::min(plain.find_first_not_of('-'), plain.size());
@@ -201,7 +201,7 @@ CommandLine FieldList::split(const std::vector<std::string>& arguments) const {
       fail(where, ": --", field->key, "= and ", arguments[i + 1], " stand apart; write --",
            field->key, "=", arguments[i + 1], ".");
     }
-    // The shell cuts --languages=en, es in two.
+    // The shell splits --languages=en, es into two arguments.
     while (is_list(*field) && typed.value.ends_with(",") && next_is_word())
       typed.value += arguments[++i];
     line.flags.push_back({field->key, typed.value});

@@ -1,4 +1,4 @@
-// Support - what is typed behind the name of a command, as JSON of a field's type.
+// Support - arguments typed after the name of a command, as JSON of the field's type.
 // Tests: tests/support/flags_test.cpp
 #pragma once
 
@@ -8,14 +8,14 @@
 
 namespace ramoe {
 
-/// Text as it is typed, as JSON of the field's type: 1e3 for 1000, yes for true, "en, es" for a
-/// list. What is none of that type stays text, which FieldList::read_json() then refuses.
+/// Typed text as JSON of the field's type: 1e3 for 1000, yes for true, "en, es" for a list. Text
+/// that does not fit the type stays text, which FieldList::read_json() then refuses.
 Json typed_value(const Field& field, const std::string& text);
 
-/// A value as a flag gives it: text bare, lists separated by commas.
+/// A value as it is written in a flag: text without quotes, lists separated by commas.
 std::string flag_text(const Json& value);
 
-/// What to write for a text that was meant as a number ("; write 0.5 ..."); empty if none was.
+/// How to write a text that was meant as a number ("; write 0.5 ..."); empty if it was not.
 std::string number_advice(const std::string& text);
 
 }  // namespace ramoe

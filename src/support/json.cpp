@@ -13,7 +13,7 @@ std::string place_of(std::string_view text, const std::string& path, long line, 
   return cat(path, ", line ", std::max(line, 1L) + breaks, ", column ", column);
 }
 
-/// What people write that JSON does not have, if it is that what stands at a place.
+/// Explains the error at `at` if it is a common mistake in handwritten JSON.
 const char* json_slip(std::string_view text, std::size_t at) {
   if (text.empty()) return "it is empty";
   const char found = text[std::min(at, text.size() - 1)];

@@ -1,7 +1,7 @@
-// Support - JSON text of any reader of the program, with its place in every error.
+// Support - parsing of JSON text for all readers; every error names the place in the file.
 //
-// nlohmann's parser takes a NUL byte for the end of the text: what stands behind it would be lost
-// without a word. So no JSON may hold one, and what is not UTF-8 at all is named as such.
+// nlohmann's parser takes a NUL byte for the end of the text and would silently ignore the rest. So
+// NUL bytes are an error, and files in UTF-16 or UTF-32 get a message of their own.
 // Tests: tests/support/json_test.cpp
 #pragma once
 
@@ -14,11 +14,11 @@
 
 namespace ramoe {
 
-/// Error if a file begins as UTF-16 or UTF-32 does.
+/// Error if a file begins with a byte order mark of UTF-16 or UTF-32.
 void check_json_encoding(std::string_view text, const std::string& path);
 
-/// Error with the place if the text holds a NUL byte. `line` is the number that the text has as a
-/// line of the file `path`; 0: the text is the whole file, whose encoding is checked as well.
+/// Error with the place if the text holds a NUL byte. `line` is the line number of the text
+/// in the file `path`; 0: the text is the whole file, and its encoding is checked as well.
 void check_json_bytes(std::string_view text, const std::string& path, long line = 0);
 
 /// The Error of a parser that stopped at byte `byte`, counted from 1.
@@ -26,7 +26,7 @@ void check_json_bytes(std::string_view text, const std::string& path, long line 
                             std::size_t byte);
 
 /// Parses the text. Json keeps the order of keys, nlohmann::json sorts them; `watch` is the
-/// parser's callback. Error: as check_json_bytes, or no JSON, with path, line and column.
+/// parser's callback. Error: see check_json_bytes, or invalid JSON, with path, line and column.
 template <class Value = Json>
 Value parse_json(std::string_view text, const std::string& path, long line = 0,
                  const typename Value::parser_callback_t& watch = nullptr) {

@@ -4,9 +4,9 @@
 //     keys("lang", row.lang, "n", row.n);
 //   }
 //
-// A double is a number or null, which is NaN. A key that is missing or null is an Error for a text
-// or a whole number, and leaves everything else as it is. Errors name the file and the path of the
-// key. Tests: tests/support/json_keys_test.cpp
+// A double that is null or missing is NaN. A missing or null key is an Error for a text, a whole
+// number or a bool; lists, structs and optionals keep their value. Errors name the file and the
+// path of the key. Tests: tests/support/json_keys_test.cpp
 #pragma once
 
 #include <cmath>
@@ -26,7 +26,7 @@ namespace ramoe {
 template <class T>
 using Named = std::vector<std::pair<std::string, T>>;
 
-/// The value of a key; nullptr if it is not there.
+/// The value of a key; nullptr if the key is missing.
 template <class T>
 const T* find_named(const Named<T>& named, const std::string& key) {
   for (const auto& [name, value] : named)
@@ -63,7 +63,7 @@ class JsonKeyReader {
     if (!value_.is_object() || value_.value(key, Json()).is_null()) return;
     (*this)(key, field);
   }
-  /// An object of the JSON that is none of the struct.
+  /// A nested object of the JSON whose keys are fields of this same struct.
   template <class List>
   void object(const char* key, const List& list_inside) const {
     Json inside;
@@ -131,7 +131,7 @@ class JsonKeyReader {
   const std::string where_, path_;
 };
 
-/// Writes into an object. What is not finite becomes null; an optional that is empty is left out.
+/// Writes into an object. NaN and infinity become null; an empty optional is left out.
 class JsonKeyWriter {
  public:
   static constexpr bool writes = true;

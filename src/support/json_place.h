@@ -18,11 +18,11 @@
 
 namespace ramoe {
 
-/// Sorted objects for reading: an ordered one (Json) is searched from its start for each key of a
+/// JSON with sorted objects: Json finds a key by a linear search, too slow for the keys of a
 /// vocabulary.
 using JsonTree = nlohmann::json;
 
-/// File, path of keys and value. All are borrowed but the path.
+/// File, path of keys and value. Owns only the path.
 template <class Value>
 struct JsonAt {
   const std::string& file;
@@ -32,7 +32,7 @@ struct JsonAt {
 
   /// The file and the path, for messages of the caller's own.
   std::string name() const { return path.empty() ? file : file + ": " + path; }
-  /// The value in short. Lists and objects by their size alone: they may be deep or huge.
+  /// The value in short. Of lists and objects only the size: they may be deep or huge.
   std::string shown() const {
     if (value.is_array()) return cat("a list of ", value.size());
     if (value.is_object()) return cat("an object of ", value.size(), " keys");
@@ -43,14 +43,14 @@ struct JsonAt {
   [[noreturn]] void expected(const Parts&... parts) const {
     fail(name(), ": expected ", parts..., ", found ", shown(), advice);
   }
-  /// The error of a value that has the right type.
+  /// The error for a wrong value of the right type.
   template <class... Parts>
   [[noreturn]] void wrong(const Parts&... parts) const {
     fail(name(), " is ", shown(), "; ", parts..., advice);
   }
 
   std::string join(const std::string& key) const { return path.empty() ? key : path + "." + key; }
-  /// Error: no object, or the key is missing.
+  /// Error: this is not an object, or the key is missing.
   JsonAt operator[](const std::string& key) const {
     const auto found = object().find(key);
     check(found != value.end(), file, ": ", join(key), " is missing", advice);
@@ -106,7 +106,7 @@ struct JsonAt {
     return found;
   }
 
-  /// Error: an object with another key than these.
+  /// Error: the object has a key that is not one of these.
   void only(const std::vector<std::string>& keys) const {
     for (const auto& [key, unused] : object().items()) {
       if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
@@ -118,7 +118,7 @@ struct JsonAt {
            advice);
     }
   }
-  /// The key, where present, has one of these values.
+  /// Error: the key is present and its value is not one of these.
   void expect(const std::string& key, std::initializer_list<Value> allowed) const {
     if (!has(key)) return;
     const JsonAt at = (*this)[key];

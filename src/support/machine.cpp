@@ -18,14 +18,14 @@ namespace {
 constexpr double kNone = std::numeric_limits<double>::infinity();
 constexpr double kGigabyte = 1 << 30;
 
-/// The number at the beginning of a file; infinity if there is none, as for "max".
+/// The number at the beginning of a file; infinity if there is none, such as for "max".
 double number_in(const std::string& path) {
   double value = kNone;
   return std::ifstream(path) >> value ? value : kNone;
 }
 
-/// The number behind `key` in a file with a key at the beginning of each line; `otherwise` if it is
-/// not there.
+/// The number after `key` in a file with a key at the beginning of each line; `otherwise` if it is
+/// missing.
 double number_behind(const std::string& path, const std::string& key, double otherwise) {
   std::ifstream lines(path);
   for (std::string line; std::getline(lines, line);) {
@@ -41,7 +41,8 @@ void take_least(FreeMemory& least, double bytes, const std::string& said_by) {
   if (bytes < least.bytes) least = {std::max(0.0, bytes), said_by};
 }
 
-/// One folder of a cgroup. Pages of files are given back before a process is killed.
+/// One folder of a cgroup. Cached file pages count as free: the system drops them before it kills a
+/// process.
 void take_cgroup(FreeMemory& least, const std::string& folder, const char* limit, const char* usage,
                  const std::string& prefix) {
   const double most = number_in(folder + limit), used = number_in(folder + usage);
@@ -52,8 +53,8 @@ void take_cgroup(FreeMemory& least, const std::string& folder, const char* limit
   take_least(least, most - std::max(0.0, used - files), "left of the limit in " + folder + limit);
 }
 
-/// The process's cgroup and those above it. In a container the path may be the host's, of which
-/// only the root is there.
+/// The process's cgroup and its parents. In a container the path may be the host's, and then only
+/// its root exists.
 void take_cgroups(FreeMemory& least, const std::string& root) {
   std::ifstream lines(root + "/proc/self/cgroup");
   for (std::string line; std::getline(lines, line);) {
@@ -76,7 +77,7 @@ void take_cgroups(FreeMemory& least, const std::string& root) {
   }
 }
 
-/// ulimit -v and -d.
+/// The limits of ulimit -v and -d.
 void take_limits(FreeMemory& least, const std::string& root) {
   const double kilobyte = 1024;
   const std::string status = root + "/proc/self/status";

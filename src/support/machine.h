@@ -1,4 +1,4 @@
-// Support - what the machine gives: memory that is free, and what the environment says of it.
+// Support - free memory of the machine, and the environment variables that set it.
 // Tests: tests/support/machine_test.cpp
 #pragma once
 
@@ -7,18 +7,18 @@
 
 namespace ramoe {
 
-/// The bytes that an environment variable gives in GiB, such as RAMOE_ARENA_GB=2.5; nothing if it
-/// is not set or empty. Error: no number above 0.
+/// An environment variable in GiB, such as RAMOE_ARENA_GB=2.5, as bytes; nothing if it is unset or
+/// empty. Error: not a number above 0.
 std::optional<double> environment_gigabytes(const char* name);
 
-/// Memory that the process may still take, and what says so.
+/// The memory that the process may still take, and the source of that number.
 struct FreeMemory {
   double bytes;
   std::string said_by;  // "free on this machine", "left of the limit of the cgroup ..."
 };
-/// RAMOE_MEMORY_GB if it is set; otherwise the least of MemAvailable in /proc/meminfo, what is left
-/// of the process's cgroups (v1 or v2) and of its limits (ulimit); where none of these is there,
-/// the memory of the machine. Files of the system are read below `root`.
+/// RAMOE_MEMORY_GB if it is set; otherwise the min of MemAvailable in /proc/meminfo, of what is
+/// left in the process's cgroups (v1 or v2) and of what is left of its limits (ulimit). If none of
+/// these is known: the memory of the machine. System files are read below `root`.
 FreeMemory free_memory(const std::string& root = "");
 
 }  // namespace ramoe

@@ -15,7 +15,7 @@ std::string squeezed(const std::string& name) {
   return out;
 }
 
-/// Insertions, deletions, replacements and exchanges of neighbours from a to b.
+/// The number of insertions, deletions, replacements and swaps of neighbours from a to b.
 std::size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
@@ -64,7 +64,7 @@ std::string nearest_word(const std::string& word, const std::vector<std::string>
     if (given.size() >= 3 && (known.starts_with(given) || known.ends_with(given)))
       begins.push_back(candidate);
     const std::size_t shorter = std::min(given.size(), known.size());
-    // Of a code of two letters only one letter more is a slip: swa for sw, and not sx.
+    // For a code of two letters only an appended letter is a typing error: swa for sw, but not sx.
     const bool longer = shorter == 2 && given.size() == 3 && given.starts_with(known);
     const std::size_t most = shorter <= 2 ? longer : std::max<std::size_t>(1, shorter / 3);
     const std::size_t distance = edit_distance(given, known);

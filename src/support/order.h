@@ -1,4 +1,4 @@
-// Support - orders: numbers 0 to n-1 sorted by what they stand for, and cut into batches
+// Support - orders: the indices 0 to n-1 sorted by a key, and cut into batches
 // Tests: tests/support/order_test.cpp
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace ramoe {
 
-/// 0 to n-1 by rising key(i); equal keys in their old order.
+/// The indices 0 to n-1 by rising key(i); equal keys keep their order.
 template <class Key>
 std::vector<int> order_by(std::size_t n, const Key& key) {
   std::vector<int> order(n);
@@ -17,8 +17,8 @@ std::vector<int> order_by(std::size_t n, const Key& key) {
   return order;
 }
 
-/// 0 to n-1 in batches of similar length: sorted by length(i), and cut where fits(rows, longest)
-/// says that one more row is too many. A single row always fits.
+/// The indices 0 to n-1 in batches of similar length: sorted by length(i), and cut where
+/// fits(rows, longest) says that one more row is too many. A single row always fits.
 template <class Length, class Fits>
 std::vector<std::vector<int>> batches_by_length(std::size_t n, const Length& length,
                                                 const Fits& fits) {

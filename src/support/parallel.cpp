@@ -7,13 +7,13 @@ namespace {
 
 thread_local ThreadPool* pool_of_this_thread = nullptr;
 
-// The state word: generation * kGeneration | kOpen while workers may join | workers inside.
+// The state word: generation * kGeneration | kOpen if workers may join | number of workers inside.
 constexpr std::uint64_t kOpen = std::uint64_t{1} << 31;
 constexpr std::uint64_t kGeneration = std::uint64_t{1} << 32;
 constexpr std::uint64_t kInside = kOpen - 1;
 
-// Some 15 to 40 us of `pause`: loops that follow one another find the workers awake, which to wake
-// takes longer than most of a step's loops, and idle workers soon leave the core to others.
+// Spin 15 to 40 us before sleeping: waking a worker costs more than most loops of a step. After
+// that, idle workers leave the core to others.
 constexpr int kSpins = 1000;
 
 void pause_briefly() {
@@ -65,7 +65,7 @@ void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
   check(grain >= 1, "grain = ", grain, ", expected at least 1");
   if (n <= 0) return;
   if (workers_.empty() || running_.exchange(true, std::memory_order_acquire)) {
-    // Alone, or called while this pool already runs a loop: the blocks in order, here.
+    // No workers, or this pool already runs a loop: run the blocks in order on this thread.
     for (std::int64_t begin = 0; begin < n; begin += grain) {
       stop_point();
       block(body, static_cast<int>(begin),
@@ -77,9 +77,9 @@ void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
   next_.store(0, std::memory_order_relaxed);
   error_ = nullptr;
 
-  // Open the loop. Either a worker about to sleep sees it open, or we see that it sleeps: both
-  // sides write their word before they read the other's, in the one order of sequential
-  // consistency.
+  // Open the loop. A worker that is about to sleep sees the open loop, or we see that it sleeps:
+  // both sides write their own variable before they read the other's, and sequential consistency
+  // puts these accesses in one order.
   const std::uint64_t generation = (state_.load(std::memory_order_relaxed) | (kGeneration - 1)) + 1;
   state_.store(generation | kOpen);
   if (sleeping_.load() > 0) {
@@ -92,7 +92,7 @@ void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
   take_blocks();
   pool_of_this_thread = before;
 
-  // Close it. From here on nobody can join, and those inside leave when they find no block.
+  // Close the loop. From here on nobody can join, and those inside leave when no block is left.
   state_.fetch_and(~kOpen, std::memory_order_acq_rel);
   for (int spins = 0; (state_.load(std::memory_order_acquire) & kInside) != 0; ++spins) {
     if (spins < kSpins)
@@ -113,12 +113,12 @@ void ThreadPool::take_blocks() {
     if (b >= blocks) return;
     const std::int64_t begin = b * grain_, end = std::min<std::int64_t>(n_, begin + grain_);
     try {
-      stop_point();  // no more than a look at a null pointer on the pool's own threads
+      stop_point();  // on the pool's own threads only a check of a null pointer
       block_(body_, static_cast<int>(begin), static_cast<int>(end));
     } catch (...) {
       std::lock_guard lock(mutex_);
       if (!error_) error_ = std::current_exception();
-      next_.store(blocks, std::memory_order_relaxed);  // the others need not start what is left
+      next_.store(blocks, std::memory_order_relaxed);  // no further block starts
     }
   }
 }
@@ -126,8 +126,8 @@ void ThreadPool::take_blocks() {
 bool ThreadPool::join_loop(std::uint64_t& seen) {
   std::uint64_t state = state_.load();
   while ((state & kOpen) != 0 && state / kGeneration != seen) {
-    // The generation is part of the word, so this can only count us into the loop that we looked
-    // at, and only while it is open: the caller then waits for us before the loop's body goes away.
+    // The generation is part of the word, so we can only join the loop that we have seen, and only
+    // while it is open. The caller then waits for us before the body of the loop is destroyed.
     if (state_.compare_exchange_weak(state, state + 1)) {
       seen = state / kGeneration;
       return true;
@@ -137,7 +137,7 @@ bool ThreadPool::join_loop(std::uint64_t& seen) {
 }
 
 void ThreadPool::work() {
-  std::uint64_t seen = 0;  // the generation last worked on
+  std::uint64_t seen = 0;  // the last generation joined
   for (;;) {
     bool inside = false;
     for (int spin = 0; spin < kSpins && !inside && !stop_.load(std::memory_order_relaxed); ++spin) {

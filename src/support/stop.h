@@ -1,4 +1,4 @@
-// Support - stopping long work from outside: loops look at a flag that a signal handler sets.
+// Support - stopping long work from outside: loops check a flag that a signal handler sets.
 #pragma once
 
 #include <atomic>
@@ -6,18 +6,18 @@
 
 namespace ramoe {
 
-/// Thrown where work was stopped. Not an Error: whoever explains or passes over those lets it by.
-/// The text says what is kept and how to go on; empty: only the command knows.
+/// Thrown when work is stopped. It is not an Error, so code that catches Errors does not catch it.
+/// The text says what was saved and how to resume; if it is empty, the command fills it in.
 class Interrupted : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// What stop_point() looks at on this thread; none: nothing.
+/// The flag that stop_point() checks on this thread, if any.
 inline constinit thread_local const std::atomic<bool>* stop_flag_of_this_thread = nullptr;
 
-/// While it lives, stop_point() on this thread throws once the flag is set. Without a flag it never
-/// does: around what must not be left half done, and around saving after an interrupt.
+/// During its lifetime stop_point() on this thread throws once the flag is set. With nullptr it
+/// never throws: for work that must not be left half done, and for saving after an interrupt.
 class StopScope {
  public:
   explicit StopScope(const std::atomic<bool>* flag) : before_(stop_flag_of_this_thread) {
@@ -31,7 +31,7 @@ class StopScope {
   const std::atomic<bool>* before_;
 };
 
-/// For loops that may take long; parallel loops (parallel.h) call it themselves.
+/// Call this in loops that may take long; parallel loops (parallel.h) call it themselves.
 inline void stop_point() {
   const std::atomic<bool>* flag = stop_flag_of_this_thread;
   if (flag != nullptr && flag->load(std::memory_order_relaxed)) [[unlikely]]

@@ -1,6 +1,6 @@
 // Support - numbers as text, the same in messages, sentences and pages
 //
-// "n/a" is what was not measured.
+// "n/a" stands for values that were not measured.
 // Tests: tests/support/text_test.cpp
 #pragma once
 
@@ -8,12 +8,11 @@
 
 namespace ramoe {
 
-/// Exactly `decimals` after the point, for columns; "-" only before something that is not 0; "n/a"
-/// for NaN and infinity.
+/// Exactly `decimals` digits after the point, for columns; never "-0"; "n/a" for NaN and infinity.
 std::string fixed_number(double value, int decimals);
 /// The same without trailing zeros.
 std::string short_number(double value, int decimals = 2);
-/// fixed_number with a "+" before what is above 0.
+/// fixed_number with a "+" before positive numbers.
 std::string signed_number(double value, int decimals);
 
 }  // namespace ramoe

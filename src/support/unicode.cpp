@@ -28,7 +28,7 @@ constexpr CharClass kL = CharClass::letter, kM = CharClass::mark, kN = CharClass
 
 constexpr char32_t kReplacement = 0xFFFD;
 
-/// The range that holds c, or null. Ranges are sorted and disjoint.
+/// The range that contains c, or null. Ranges are sorted and disjoint.
 template <class Range, std::size_t n>
 const Range* find_range(const Range (&ranges)[n], char32_t c) {
   const Range* range = std::upper_bound(std::begin(ranges), std::end(ranges), c,
@@ -44,8 +44,7 @@ std::uint8_t combining_class(char32_t c) {
   return range ? range->value : std::uint8_t{0};
 }
 
-// Hangul syllables: 19 leading consonants (L) x 21 vowels (V) x 28 trailing consonants (T, 0 =
-// none).
+// Hangul syllables: 19 leading consonants (L) x 21 vowels (V) x 28 trailing ones (T, 0: none).
 constexpr char32_t kSyllable0 = 0xAC00, kL0 = 0x1100, kV0 = 0x1161, kT0 = 0x11A7;
 constexpr char32_t kLs = 19, kVs = 21, kTs = 28, kSyllables = kLs * kVs * kTs;
 
@@ -88,7 +87,7 @@ char32_t compose(char32_t a, char32_t b) {
   return d.first == a && d.second == b ? d.whole : 0;
 }
 
-/// Canonical ordering: each run of non-starters sorted by combining class, equal ones in place.
+/// Canonical ordering: each run of non-starters is sorted by combining class (stable).
 void order_marks(std::u32string& text) {
   for (std::size_t i = 0; i < text.size();) {
     if (combining_class(text[i]) == 0) {
@@ -105,7 +104,7 @@ void order_marks(std::u32string& text) {
   }
 }
 
-/// Composes each character with the last starter unless something between the two blocks it.
+/// Composes each character with the last starter unless a character between the two blocks it.
 void compose_all(std::u32string& text) {
   constexpr std::size_t kNone = ~std::size_t{0};
   std::size_t starter = kNone, written = 0;
@@ -152,7 +151,8 @@ CodePoint read_utf8(std::string_view text, std::size_t at) {
   if (lead < 0x80) return {lead, 1, true};
   if (lead < 0xC2 || lead > 0xF4) return {kReplacement, 1, false};
   const std::size_t wanted = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  // The second byte's range is narrower after four leads: overlong forms, surrogates, > U+10FFFF.
+  // After four lead bytes the range of the second byte is narrower: it excludes overlong forms,
+  // surrogates and values above U+10FFFF.
   const unsigned least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   const unsigned most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
   char32_t value = lead & (0xFFu >> (wanted + 1));
@@ -207,7 +207,7 @@ std::string encode_utf8(std::u32string_view text) {
 }
 
 CharClass char_class(char32_t c) {
-  if (c < 0x80) {  // the most frequent, without a search
+  if (c < 0x80) {  // ASCII, the most frequent: no search
     if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') return CharClass::letter;
     if (c >= '0' && c <= '9') return CharClass::number;
     return c == ' ' || (c >= 9 && c <= 13) ? CharClass::white_space : CharClass::other;
@@ -258,7 +258,7 @@ std::string to_nfc(std::string_view text) {
 std::string normalise_answer(std::string_view text) {
   std::u32string lower = nfc(decode_utf8(text));
   for (char32_t& c : lower) c = to_lower(c);
-  // Lower-casing can bring pairs together that compose (capital I with dot, then an acute accent).
+  // Lower case can create pairs that compose (capital I with dot, then an acute accent).
   lower = nfc(lower);
   std::u32string out;
   bool blank = false;

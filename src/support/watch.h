@@ -1,11 +1,11 @@
-// Support - who works on many texts tells a watcher how far it is
+// Support - a callback that reports progress on many texts
 #pragma once
 
 #include <functional>
 
 namespace ramoe {
 
-/// Called with how many more texts have been answered or routed.
+/// Called with the number of texts answered or routed since the last call.
 using Watch = std::function<void(double texts)>;
 
 }  // namespace ramoe
