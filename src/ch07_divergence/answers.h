@@ -1,8 +1,8 @@
 // Chapter 7.3 - asking a model questions: greedy answers, and which of them are correct
 //
-// correct = the output, up to EOS or the stop text, is the expected answer by the example's rule
-// (chapter 6.8): for our own tasks the same text after normalisation (NFC, lower case, white
-// space). Ours: answers are greedy and compared exactly.
+// An answer is correct if the output, up to EOS or the stop text, is the expected one by the rule
+// of its example (chapter 6.8). For our own tasks the two texts must be equal after normalisation
+// (NFC, lower case, white space). Ours: answers are greedy and compared exactly.
 // Tests: tests/ch07_divergence/answers_test.cpp
 #pragma once
 
@@ -28,20 +28,20 @@ struct AnswerOptions {
   int batch = 64;
   int batch_tokens = 8192;
   std::string stop;  // for load_base(): ends an answer; empty: as the base run says
-  Watch watch;       // is told of the questions answered
+  Watch watch;       // is told how many questions are answered
 
   void list(FieldList& fields);
 };
 
 /// Greedy answers to all examples, in their order; `hook` steers the model (chapter 11.2). Error: a
-/// prompt that leaves no room for max_new_tokens, with its id.
+/// prompt leaves no room for max_new_tokens (the message gives its id).
 template <class T>
 std::vector<Answer> answer_questions(Model<T>& model, const Prompts& prompts,
                                      const std::vector<Example>& examples,
                                      const AnswerOptions& options = {},
                                      const RouterHook<T>* hook = nullptr);
 
-/// Share of correct answers; 0 of none.
+/// Share of correct answers; 0 if there are none.
 double accuracy(const std::vector<Answer>& answers);
 
 }  // namespace ramoe

@@ -5,7 +5,7 @@
 namespace ramoe {
 namespace {
 
-/// The training pairs of a language and task, learning and validation part.
+/// The training pairs of a language and task: the learning part, then the validation part.
 std::vector<ExamplePair> adapt_pairs(const ParallelData& data, const std::string& lang,
                                      const std::string& task) {
   std::vector<ExamplePair> pairs = data.pairs(lang, task, Split::adapt_train);
@@ -54,7 +54,7 @@ TaskGap task_gap(Model<T>& model, const Prompts& prompts, const ParallelData& da
   return result;
 }
 
-/// Mean over the layers of the zone, or over the others; NaN of no layer.
+/// Mean over the layers of the zone, or over the others; NaN if there are none.
 double mean_over(const std::vector<double>& divergence, Zone zone, bool inside) {
   double sum = 0;
   int count = 0;

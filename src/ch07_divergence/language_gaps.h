@@ -1,12 +1,12 @@
-// Chapter 7.4 - divergence and gap of every language: what fact 1 relates           [paper fact 1]
+// Chapter 7.4 - divergence and gap of every language, which fact 1 relates          [paper fact 1]
 //
 //   Div_l(lang)         on general parallel text; its mean over the languages gives the zone
 //   Div_l(lang, task)   on the prompts of a task
 //   gap(lang, task)     accuracy in English - accuracy in the language, on the same items
-//   correlation         of gap with Div, mean over the layers of the zone and over those outside
+//   correlation         of the gap with the mean Div of the layers in the zone, and outside it
 //
-// Fact: divergence in the zone predicts the gap. Ours: the items are the training pairs, learning
-// and validation part, so that nothing is read off test.
+// Fact: divergence in the zone predicts the gap. Ours: the items are the training pairs of both
+// parts, learning and validation, so that nothing depends on the test split.
 // Tests: tests/ch07_divergence/language_gaps_test.cpp
 #pragma once
 
@@ -32,15 +32,16 @@ struct LanguageGaps {
   std::vector<TaskGap> tasks;                          // by language, then by task
 };
 
-/// Routes and answers the data's texts in every target language and in English. `names`: emoji
-/// names per line of general text, where that is made of them.
+/// Routes and answers the texts of the data in every target language and in English. `names`: emoji
+/// names per line of general text, if that text is made of emoji names.
 template <class T>
 LanguageGaps measure_gaps(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                           int names, const AnswerOptions& options);
-/// How many texts that routes or answers, each language's English sides too.
+/// How many texts measure_gaps() routes or answers, including the English sides of each language.
 std::size_t texts_to_measure(const ParallelData& data, int names);
 
-/// Pearson's correlation of gap and divergence over languages and tasks; NaN of fewer than 3.
+/// Pearson's correlation of gap and divergence over languages and tasks; NaN for fewer than 3
+/// points.
 struct ZoneCorrelation {
   double zone, outside;
   std::size_t points;

@@ -53,7 +53,7 @@ void usage(std::vector<double>& u, const FetchedRouting<T>& routing, const Token
   });
 }
 
-/// The routing of every layer and token is in memory at once.
+/// Limits a batch, because the routing of all its layers and tokens is in memory at once.
 bool fits(std::size_t rows, std::size_t longest) {
   constexpr std::size_t kRows = 64, kTokens = 8192;
   return rows <= kRows && rows * longest <= kTokens;

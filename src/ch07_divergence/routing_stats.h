@@ -22,7 +22,7 @@ struct SequenceRouting {
   PerLayer q, u;  // (L,E)
 };
 
-/// Which tokens of a sequence are looked at: [begin, end); BOS is left out in any case.
+/// Which tokens of a sequence count: [begin, end). BOS never counts.
 struct TokenSpan {
   int begin = 0, end = 1 << 30;
 };
@@ -36,21 +36,22 @@ struct FetchedRouting {
   std::vector<int> chosen;   // (N,K)
 };
 
-/// q of row b of a batch over the scored tokens in the span. Returns how many tokens that were;
-/// with none q is left zero.
+/// q of row b of a batch, over the scored tokens in the span. Returns the number of these tokens;
+/// if it is 0, q is zero.
 template <class T>
 int mean_routing(std::vector<double>& q, const FetchedRouting<T>& routing, const TokenBatch& batch,
                  int b, TokenSpan span);
 
-/// The routing of each sequence (BOS + text), in order. `spans`: one per sequence, or empty for
-/// all. `watch` is told of the sequences done. Error: a sequence without any scored token.
+/// The routing of each sequence (BOS + text), in order. `spans`: one per sequence, or empty for all
+/// tokens. `watch` is told how many sequences are done. Error: a sequence without a scored token in
+/// its span.
 template <class T>
 std::vector<SequenceRouting> sequence_routing(Model<T>& model,
                                               const std::vector<std::vector<int>>& sequences,
                                               const std::vector<TokenSpan>& spans = {},
                                               const Watch& watch = {});
 
-/// The mean over sequences of q (or u). Error: no sequence.
+/// The mean of q (or u) over the sequences. Error: no sequences.
 PerLayer mean_of(const std::vector<SequenceRouting>& routings, PerLayer SequenceRouting::*which);
 
 }  // namespace ramoe

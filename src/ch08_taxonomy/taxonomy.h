@@ -1,9 +1,9 @@
 // Chapter 8 - stage 1: cc / ci / ic / ii                                        [paper fact 2]
 //
-// Each training pair is answered in English and in the target language by the frozen base model:
+// The frozen base model answers each training pair in English and in the target language:
 //
 //                       target correct    target wrong
-//     English correct        cc                ci      what English knows and the target does not
+//     English correct        cc                ci      known in English but not in the target
 //     English wrong          ic                ii
 //
 //   rho_ci = N_ci / N        over the N training pairs of a language and task
@@ -35,8 +35,8 @@ struct ClassifiedPair {
   bool local = false;
 };
 
-/// Classifies pairs with the frozen base model. English questions that occur for several languages
-/// are answered once.
+/// Classifies pairs with the frozen base model. An English question that occurs for several
+/// languages is answered once.
 template <class T>
 class Classifier {
  public:
@@ -56,24 +56,24 @@ struct TypeCounts {
   std::array<int, 4> count{};
   int total() const { return count[0] + count[1] + count[2] + count[3]; }
   int of(PairType type) const { return count[static_cast<std::size_t>(type)]; }
-  /// rho of a type; 0 of none.
+  /// rho of a type; 0 if there are no pairs.
   double share(PairType type) const { return total() ? double(of(type)) / total() : 0.0; }
 };
-/// Of the pairs of a language and task; empty: of any.
+/// The counts for the pairs of a language and task; an empty name means any.
 TypeCounts count_types(const std::vector<ClassifiedPair>& pairs, const std::string& lang = "",
                        const std::string& task = "");
 
-/// Stage 1 on all training pairs, by language and then by task.
+/// Stage 1 on all training pairs, ordered by language and then by task.
 template <class T>
 std::vector<ClassifiedPair> classify_training_pairs(Model<T>& model, const Prompts& prompts,
                                                     const ParallelData& data,
                                                     const AnswerOptions& options);
-/// How many questions that asks: in English each item once.
+/// How many questions classify_training_pairs() asks; in English, each item counts once.
 std::size_t questions_to_classify(const ParallelData& data);
 
 /// taxonomy.jsonl: one pair per line.
 void write_taxonomy(const std::string& path, const std::vector<ClassifiedPair>& pairs);
-/// Error: broken line (number), missing key, unknown type.
+/// Error, with the number of the line: it is malformed, lacks a key, or has an unknown type.
 std::vector<ClassifiedPair> read_taxonomy(const std::string& path);
 
 }  // namespace ramoe

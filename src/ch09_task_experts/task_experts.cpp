@@ -47,7 +47,7 @@ TaskExperts select_experts(const std::string& task, const ExpertConfig& config,
             " experts is compared with that of ", reference[l].size(), " experts.");
       for (std::size_t e = 0; e < score.size(); ++e) score[e] -= reference[l][e];
     }
-    std::vector<int> order =  // by falling score, ties to the lower expert
+    std::vector<int> order =  // by falling score; the lower expert of a tie first
         order_by(score.size(), [&](int e) { return -score[std::size_t(e)]; });
     order.resize(chosen_count(config, score, order));
     std::sort(order.begin(), order.end());

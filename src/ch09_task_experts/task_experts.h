@@ -1,16 +1,16 @@
 // Chapter 9.1 - stage 2: the task experts S_l of each layer                       [paper fact 3]
 //
-// Fact: task-relevant experts are identified in the middle layers. Ours: by which of these rules
+// Fact: task-relevant experts are identified in the middle layers. Ours: the rule, one of these
 //
 //   usage      Delta_l[e] = mean over English task prompts of u_l[e]
 //                         - mean over general English text of u_l[e]
 //              S_l = { e : Delta_l[e] > tau }                   (arXiv 2510.04694; tau is a key)
 //   esft       the fewest experts whose token-selection ratios sum to at least p of the total
 //              of the layer            (Wang et al., ESFT, arXiv 2407.01906; normalised per layer)
-//   contrast   the rule of `usage` on prompts answered correctly minus prompts answered wrongly
+//   contrast   as usage, but prompts answered correctly minus prompts answered wrongly
 //
-// and that a layer where none passes gets the n with the largest score, and none all E experts: a
-// set of all experts has no mass to compare.
+// Also ours: a layer in which no expert passes gets the n experts with the largest score, and no
+// layer gets all E experts, because the mass of all experts is always 1.
 // Tests: tests/ch09_task_experts/task_experts_test.cpp
 #pragma once
 
@@ -44,25 +44,27 @@ struct TaskExperts {
   std::vector<std::vector<int>> experts;  // S_l, ascending
 };
 
-/// The rule on the mean usage of some texts and of those that they are compared with (none for
-/// esft): both (L,E).
+/// Applies the rule to the mean usage of some texts and to `reference`, that of the texts they are
+/// compared with (empty for esft). Both are (L,E).
 TaskExperts select_experts(const std::string& task, const ExpertConfig& config,
                            const PerLayer& usage, const PerLayer& reference);
 
-/// Stage 2 of one task on its English training prompts. `names`: emoji names per line of general
-/// English text. Error: contrast, and all prompts are answered correctly or all wrongly.
+/// Stage 2 for one task, on its English training prompts. `names`: emoji names per line of general
+/// English text. Error: the rule is contrast, and all prompts are answered correctly, or all
+/// wrongly.
 template <class T>
 TaskExperts find_task_experts(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                               const std::string& task, const ExpertConfig& config, int names,
                               const AnswerOptions& options);
-/// How many texts that routes and answers for all tasks.
+/// How many texts find_task_experts() routes and answers for all tasks together.
 std::size_t texts_to_select(const ParallelData& data, const ExpertConfig& config, int names);
 
 /// Routing mass of the task experts by layer: sum of q_l[e] over e in S_l. (L)
 std::vector<double> mass_of(const PerLayer& q, const std::vector<std::vector<int>>& experts);
 
 Json to_json(const TaskExperts& experts);
-/// Error naming the source and what is missing or does not fit (layers, experts out of range).
+/// Error, with the source: a key is missing, the number of layers differs, a layer has no experts,
+/// or an expert is out of range.
 TaskExperts task_experts_from_json(const Json& json, const std::string& where, int layers,
                                    int experts);
 

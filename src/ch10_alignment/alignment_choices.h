@@ -1,9 +1,10 @@
 // Chapter 10.3 - the choices of stage 3: which examples, layers, experts and tokens are aligned
 //
-// Every choice of the method is one key, so that an ablation changes one key. The defaults follow
-// the facts: ci examples, the alignment zone, the task experts, the frozen base model's English
-// side. Ours: lambda, its schedule, the tokens compared (the prompt's), and all other values, which
-// are there for ablations. Tests: tests/ch10_alignment/alignment_choices_test.cpp
+// Each choice of the method is one key, so an ablation changes a single key. Four defaults follow
+// the facts: the ci examples, the layers of the alignment zone, the task experts, and the English
+// side of the frozen base model. Ours: lambda, its schedule, the default that the prompt's tokens
+// are compared, and all values besides the defaults, which are there for ablations.
+// Tests: tests/ch10_alignment/alignment_choices_test.cpp
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,7 @@ struct AlignmentConfig {
   double lambda = 1;
   LambdaSchedule lambda_schedule = LambdaSchedule::constant;
   AlignmentForm divergence = AlignmentForm::lumped;
-  double mass_weight = 1, allocation_weight = 1;  // of mass_allocation
+  double mass_weight = 1, allocation_weight = 1;  // for mass_allocation
   AlignedExperts support = AlignedExperts::task;
   AlignedLayers layers = AlignedLayers::zone;
   AlignedExamples examples = AlignedExamples::ci;
@@ -69,25 +70,28 @@ struct FinetuneExample {
   TrainingSequence target, english;
 };
 
-/// What the stages before found for a model.
+/// What the earlier stages found for a model.
 struct StageResults {
   Zone zone;
   std::map<std::string, ExpertSets> experts;  // by task
 };
 
-/// The aligned layers: the zone, all, or as many as the zone has from the first, from the last, or
-/// drawn by seed.
+/// The aligned layers: those of the zone, all layers, or as many as the zone has (the first ones,
+/// the last ones, or some drawn by seed).
 std::vector<int> alignment_layers(AlignedLayers which, Zone zone, int layers, std::uint64_t seed);
-/// The support of every layer: the task experts, all experts, or as many drawn by seed.
+/// The support of each layer: its task experts, all experts, or as many as it has task experts,
+/// drawn by seed.
 ExpertSets alignment_support(AlignedExperts which, const ExpertSets& task_experts, int experts,
                              std::uint64_t seed);
-/// Which examples are aligned: ci, cc and ci, all, or as many as there are ci, drawn by seed.
+/// Which examples are aligned: the ci examples, the cc and ci examples, all examples, or as many as
+/// there are ci examples, drawn by seed.
 std::vector<bool> aligned_examples(AlignedExamples which,
                                    const std::vector<FinetuneExample>& examples,
                                    std::uint64_t seed);
-/// lambda at a step of `steps`: constant, warmup (rises over the first half), decay (falls to 0).
+/// lambda at a step of `steps`: constant, warmup (rises from 0 over the first half of the steps),
+/// or decay (falls to 0 over all of them).
 double lambda_at(const AlignmentConfig& config, int step, int steps);
-/// The tokens that are compared in a sequence whose first `prompt` tokens are the prompt.
+/// The tokens that are compared, in a sequence whose first `prompt` tokens are the prompt.
 TokenSpan aligned_span(AlignedTokens which, int prompt);
 
 }  // namespace ramoe

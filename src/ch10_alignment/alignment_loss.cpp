@@ -5,14 +5,14 @@
 namespace ramoe {
 namespace {
 
-/// The aligned sequences as arrays of the host.
+/// The aligned sequences as arrays on the host.
 struct Layout {
-  std::vector<int> rows, begin = {0};  // (rows of all), (S+1)
+  std::vector<int> rows, begin = {0};  // (rows of all sequences), (S+1)
   std::vector<double> q_star;          // (M,S,E)
   std::vector<unsigned char> in_support;
 };
 
-/// The rows of a sequence that are scored within its span.
+/// Adds the rows of a sequence that are scored and lie in its span.
 void add_rows(Layout& layout, const TokenBatch& batch, const AlignedSequence& sequence) {
   for (int t = std::max(0, sequence.span.begin); t < std::min(batch.T, sequence.span.end); ++t)
     if (const int n = sequence.b * batch.T + t; batch.scored[std::size_t(n)])
@@ -22,7 +22,7 @@ void add_rows(Layout& layout, const TokenBatch& batch, const AlignedSequence& se
   layout.begin.push_back(static_cast<int>(layout.rows.size()));
 }
 
-/// q* and the support of a sequence in one layer.
+/// Adds q* and the support of a sequence in one layer.
 void add_english_side(Layout& layout, const std::vector<double>& q_star,
                       const std::vector<int>& support, int E) {
   check(static_cast<int>(q_star.size()) == E && !support.empty(), "alignment of ", E,
@@ -53,7 +53,7 @@ Layout layout_of(const std::vector<Routing<T>>& routing, const TokenBatch& batch
   return layout;
 }
 
-/// A copy beside the tape's values.
+/// A copy in the memory where the tape's values are.
 template <class T, class Value>
 const Beside<T, Value>* kept(Tape<T>& tape, const std::vector<Value>& values) {
   Beside<T, Value>* there = tape.template keep<Beside<T, Value>>(values.size());

@@ -4,9 +4,9 @@
 //
 //   for each layer l:  q (S,E)          = mean of p_l over the rows of each sequence
 //                      D (S), g (S,E)   = divergence of q from q*, and dD/dq
-//   backward:          dz_l (N,E)      += g taken through the mean and the softmax
+//   backward:          dz_l (N,E)      += g, propagated back through the mean and the softmax
 //
-// The operations are those of chapter 10.1; here the batch is laid out for them.
+// The operations are those of chapter 10.1. This file lays out a batch for them.
 // Tests: tests/ch10_alignment/alignment_loss_test.cpp
 #pragma once
 
@@ -20,17 +20,17 @@ namespace ramoe {
 /// The experts S_l of every layer, ascending.
 using ExpertSets = std::vector<std::vector<int>>;
 
-/// One row of the batch to be aligned.
+/// One row of the batch whose routing is aligned.
 struct AlignedSequence {
   int b = 0;                            // row of the batch
-  TokenSpan span;                       // its tokens that are compared
+  TokenSpan span;                       // tokens of the row that are compared
   const PerLayer* q_star = nullptr;     // (L,E) the English side
-  const ExpertSets* support = nullptr;  // of its task, for every layer
+  const ExpertSets* support = nullptr;  // of the row's task, for each layer
 };
 
-/// L_align for the sequences; a tensor without data if there are none. `layers` are the M aligned
-/// ones. Only scored tokens are looked at: neither padding nor BOS. Error: no layer; a sequence
-/// without a scored token in its span; an empty support, or one with an expert that is none.
+/// L_align of the sequences; a tensor without data if there are none. `layers` are the M aligned
+/// layers. Only scored tokens count: neither padding nor BOS. Error: no layers; a sequence without
+/// a scored token in its span; a support that is empty or names an expert that does not exist.
 template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
                          const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,

@@ -56,7 +56,7 @@ int AlignmentTerm<T>::count(const TrainingBatch& batch) const {
                                         [&](int i) { return i >= 0 && aligned_[std::size_t(i)]; }));
 }
 
-/// The same logits from an input without gradient: only the router's weights feel the loss.
+/// The same logits, from an input without gradient: the loss changes the router's weights alone.
 template <class T>
 Routing<T> AlignmentTerm<T>::with_router_alone(Tape<T>& tape, const Routing<T>& routing) const {
   Routing<T> alone = routing;

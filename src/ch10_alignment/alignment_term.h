@@ -2,8 +2,9 @@
 //
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
-// L_align is the mean over the aligned examples of the whole step, however its rows are cut into
-// batches (chapter 5.3). Tests: tests/ch10_alignment/alignment_term_test.cpp
+// L_align is the mean over all aligned examples of a step. It does not depend on how the rows of
+// the step are split into batches (chapter 5.3).
+// Tests: tests/ch10_alignment/alignment_term_test.cpp
 #pragma once
 
 #include <map>
@@ -17,21 +18,21 @@ namespace ramoe {
 template <class T>
 class AlignmentTerm : public ExtraLoss<T> {
  public:
-  /// `model` must be the base model still: its routing of the English sides is computed here and
-  /// kept. TrainingSequence::example of a batch is the number of its example. Error: an example of
-  /// a task without task experts.
+  /// `model` must still hold the base weights: with english_side = base, its routing of the English
+  /// sides is computed here and kept. TrainingBatch::example of a row is the index of its example
+  /// in `examples`. Error: an example of a task without task experts.
   AlignmentTerm(Model<T>& model, const AlignmentConfig& config, const StageResults& stages,
                 const std::vector<FinetuneExample>& examples, int steps, std::uint64_t seed);
 
-  /// The aligned examples of the batch.
+  /// The number of aligned examples in the batch.
   int count(const TrainingBatch& batch) const override;
   Tensor<T> add(Tape<T>& tape, const TrainingBatch& batch, const ForwardResult<T>& forward,
                 int step) override;
 
   const std::vector<int>& layers() const { return layers_; }
   int aligned_count() const;
-  /// L_align of the last batch before lambda, until the tape's reset; no data if it had no aligned
-  /// example.
+  /// L_align of the last batch, without the factor lambda; valid until the tape is reset. It has no
+  /// data if the batch had no aligned example or lambda was 0.
   const Tensor<T>& last() const { return last_; }
 
  private:
@@ -45,7 +46,7 @@ class AlignmentTerm : public ExtraLoss<T> {
   std::map<std::string, ExpertSets> support_;  // by task
   const std::vector<FinetuneExample>& examples_;
   std::vector<bool> aligned_;
-  std::vector<PerLayer> q_star_;  // per example; empty where not aligned
+  std::vector<PerLayer> q_star_;  // by example; empty if not aligned or not kept
   Tensor<T> last_;
 };
 

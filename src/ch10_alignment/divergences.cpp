@@ -23,7 +23,7 @@ template <>
 void sequence_mean_backward(double* dz, const double* p, const double* g, const int* rows,
                             const int* begin, const double* dloss, int parts, int S, int E) {
   for (int s = 0; s < S; ++s) {
-    // q_s[e] += p_t[e] / T, and D of the sequence is one of `parts` that the loss is the mean of
+    // q_s[e] += p_t[e] / T, and the loss is the mean of `parts` divergences, one of them this one
     const double scale = *dloss / parts / (begin[s + 1] - begin[s]);
     for (int i = begin[s]; i < begin[s + 1]; ++i)
       softmax_gradient_row(row(dz, rows[i], E), row(p, rows[i], E), row(g, s, E), E, scale);
@@ -36,7 +36,8 @@ double clamped(double value) {
   return std::clamp(value, kAlignmentClamp, 1 - kAlignmentClamp);
 }
 
-/// What one outcome of probability a adds to D, and the derivative of that by a. English: a_star.
+/// What an outcome with probability a adds to D, and the derivative of that by a. Its probability
+/// on the English side is a_star.
 struct Outcome {
   double value, derivative;
 };
@@ -56,7 +57,7 @@ Outcome outcome(AlignmentForm form, double a_star, double a) {
   }
 }
 
-/// m, m*, and whether there is any expert outside of the support.
+/// m, m*, and whether any expert is outside the support.
 struct Mass {
   double m = 0, m_star = 0;
   bool others = false;
@@ -71,7 +72,7 @@ Mass mass_of_support(const double* q_star, const double* q, const unsigned char*
   return {clamped(mass.m), clamped(mass.m_star), mass.others};
 }
 
-/// The sum over the experts of the support, and any other as one outcome more.
+/// D as a sum over the outcomes: each expert of the support, and all other experts as one more.
 double over_outcomes(double* g, const double* q_star, const double* q,
                      const unsigned char* in_support, AlignmentForm form, int E) {
   const Mass mass = mass_of_support(q_star, q, in_support, E);

@@ -3,28 +3,34 @@
 //   in   p (N,E)           router probabilities of one layer      N rows of the batch, E experts
 //        rows              the rows of each aligned sequence      S sequences
 //        q* (S,E)          routing of their English sides
-//        in_support (S,E)  1 for the task experts of the layer: the support
+//        in_support (S,E)  1 for the experts of the support, by default the task experts
 //   out  q (S,E)           routing of the sequences: mean of p over their rows
 //        D (S), g (S,E)    divergence of q from q*, and dD/dq
 //
-// With m = sum of q[k] over the support and m* likewise, the default form is
+// Let m be the sum of q[k] over the support, and m* the sum of q*[k]. The default form, lumped, is
 //
-//   D = sum_{k in support} q*[k] log(q*[k]/q[k])  +  (1-m*) log((1-m*)/(1-m))             lumped
-//     = KL_Bernoulli(m*||m)  +  m* KL(q*/m* || q/m)          total mass + relative allocation
+//   D = sum_{k in support} q*[k] log(q*[k]/q[k])  +  (1-m*) log((1-m*)/(1-m))
 //
-// Fact: routing on ci examples follows the English task experts in mass and allocation. Ours: this
-// formula, one KL over |support| + 1 outcomes: each expert of the support, and any other expert.
+//     = KL_Bernoulli(m*||m)  +  m* KL(q*/m* || q/m)
+//       total mass              relative allocation
 //
-// Gradient. q[k] of the support enters its own outcome; every other q[j] enters 1-m, their sum:
+// Fact: on ci examples the routing follows the English task experts in mass and allocation. Ours:
+// this formula. It is one KL over |support| + 1 outcomes: each expert of the support is an outcome,
+// and all other experts together are one more.
 //
-//   g[k] = -q*[k]/q[k]  in the support,      g[j] = -(1-m*)/(1-m)  otherwise
+// Gradient. q sums to 1, so 1-m is the sum of q[j] over the experts outside the support. Each q[k]
+// of the support therefore occurs in its own outcome alone, and each other q[j] in 1-m alone:
 //
-// and with q[k] = 1/T sum_t p[t,k], p = softmax(z), dp[t,k]/dz[t,j] = p[t,k] ([k==j] - p[t,j]):
+//   g[k] = -q*[k]/q[k]         for k in the support
+//   g[j] = -(1-m*)/(1-m)       for j outside it
+//
+// For a sequence of T rows, q[k] = 1/T sum_t p[t,k] with p = softmax(z). The softmax has the
+// derivative dp[t,k]/dz[t,j] = p[t,k] ([k==j] - p[t,j]), so the chain rule gives
 //
 //   dD/dz[t,j] = 1/T p[t,j] ( g[j] - sum_k p[t,k] g[k] )
 //
-// q and D are doubles whatever T is: q* is a statistic of chapter 7, and logarithms of its quotient
-// with q are compared. For float: src/fast/divergences.cpp.
+// q and D are doubles for every type of p: q* is a statistic of chapter 7, which is double, and D
+// takes logarithms of its ratio to q. The version for float is in src/fast/divergences.cpp.
 // Tests: tests/ch10_alignment/divergences_test.cpp
 #pragma once
 
@@ -37,7 +43,7 @@ namespace ramoe {
 
 enum class AlignmentForm {
   lumped,           // the default above
-  mass_allocation,  // its two parts with weights of their own
+  mass_allocation,  // its two parts, each with its own weight
   js,               // Jensen-Shannon over the same outcomes
   mse,              // sum of squares over the same outcomes
   reverse_kl,       // KL(q || q*) over the same outcomes
@@ -51,21 +57,22 @@ struct AlignmentMeasure {
   double mass_weight = 1, allocation_weight = 1;  // of mass_allocation
 };
 
-/// q and m are kept inside [kAlignmentClamp, 1 - kAlignmentClamp] before they are divided by.
+/// q, m, q* and m* are clamped to [kAlignmentClamp, 1 - kAlignmentClamp] before D is computed.
 inline constexpr double kAlignmentClamp = 1e-8;
 
-/// q[s,e] = 1/T_s sum_t p[t,e] over the rows t of sequence s: rows[begin[s]] to rows[begin[s+1]-1].
+/// q[s,e] = 1/T_s sum_t p[t,e] over the T_s rows t of sequence s, which are rows[begin[s]] to
+/// rows[begin[s+1]-1].
 template <class T>
 void sequence_mean_forward(Beside<T, double>* q, const T* p, const Index<T>* rows,
                            const Index<T>* begin, int S, int E);
-/// dz[t,j] += dq/dz of the same, for p = softmax(z) and dq = dloss / parts g:
-///   dz[t,j] += dloss / parts 1/T_s p[t,j] (g[s,j] - sum_k p[t,k] g[s,k])
+/// Gradient of q[s,e] = 1/T_s sum_t p[t,e], where p = softmax(z) and dq[s,e] = dloss/parts g[s,e]:
+///   dz[t,j] += dloss/parts 1/T_s p[t,j] ( g[s,j] - sum_k p[t,k] g[s,k] )
 template <class T>
 void sequence_mean_backward(T* dz, const T* p, const T* g, const Index<T>* rows,
                             const Index<T>* begin, const T* dloss, int parts, int S, int E);
 
-/// D[s] of q[s,:] from q_star[s,:], and g[s,e] = dD[s]/dq[s,e]. A support of all experts has no
-/// "any other" outcome; none may be empty.
+/// D[s] = divergence of q[s,:] from q_star[s,:], and g[s,e] = dD[s]/dq[s,e]. If the support holds
+/// all experts, there is no outcome for the others. No support may be empty.
 template <class T>
 void alignment_divergence_forward(Beside<T, double>* D, T* g, const Beside<T, double>* q_star,
                                   const Beside<T, double>* q, const Flag<T>* in_support,

@@ -64,7 +64,7 @@ TrainingBatch FinetuneBatches::batch(std::int64_t number) {
     epoch_ = step / per_epoch_;
     std::vector<TrainingSequence> sequences;
     for (const FinetuneExample& example : examples_) sequences.push_back(example.target);
-    // A new order each epoch, so that neighbours of equal length change.
+    // Shuffle first, so that examples of equal length have other neighbours in each epoch.
     Random(seed_, 4000 + std::uint64_t(epoch_)).shuffle(sequences);
     steps_ = bucket_by_length(std::move(sequences), std::size_t(batch_) * std::size_t(accumulate_),
                               seed_ + std::uint64_t(epoch_));

@@ -1,18 +1,18 @@
 // Chapter 11.1 - four methods, one training run
 //
-// A method chooses what is trained and which loss is added. All else - data, steps, learning rate,
-// batches (chapter 10.5) - is the same, so a comparison differs in the method alone:
+// A method chooses what is trained and which loss is added. All else is the same (data, steps,
+// learning rate and batches, chapter 10.5), so that two runs differ in the method alone:
 //
 //   method   trains         loss beside cross-entropy on the target-language answers
 //   sft      everything     none
 //   ramoe    everything     lambda times the alignment loss (chapter 10)
 //   rise     some experts   none (chapter 11.3)
 //   sara     everything     1.5 times the Jensen-Shannon divergence between the routing of the two
-//                           sides, mean over the zone's layers, of every example
+//                           sides, averaged over all examples and the layers of the zone
 //
-// sara is arXiv 2606.25821; ours: its English side is the frozen base model's, as for ramoe.
-// Routing Steering (chapter 11.2) trains nothing: it is a way to answer, on the base model or
-// sft's. Tests: tests/ch11_baselines/method_test.cpp
+// Source of sara: arXiv 2606.25821. Ours: its English side is that of the frozen base model, as for
+// ramoe. Routing Steering (chapter 11.2) trains nothing: it changes how the base model or the model
+// of sft answers. Tests: tests/ch11_baselines/method_test.cpp
 #pragma once
 
 #include <functional>
@@ -38,7 +38,7 @@ struct MethodConfig {
   void list(FieldList& fields);
 };
 
-/// A run: the method with all of its keys.
+/// A run: the method with all its keys.
 struct MethodRun {
   Method method = Method::ramoe;
   MethodConfig keys;
@@ -48,11 +48,11 @@ struct MethodRun {
   std::string language;  // the target
 };
 
-/// What the stages before found, and what is trained on.
+/// What the earlier stages found, and the examples to train on.
 struct MethodInputs {
   const StageResults& stages;
   const std::vector<FinetuneExample>& examples;  // must outlive the training
-  std::function<UsageByLanguage()> usage;        // of the base model; asked by rise alone
+  std::function<UsageByLanguage()> usage;        // of the base model; only rise calls it
 };
 
 /// Sets what the optimiser may change: everything, or for rise the chosen experts.
@@ -64,13 +64,13 @@ template <class T>
 std::unique_ptr<ExtraLoss<T>> extra_loss(Model<T>& model, const MethodRun& run,
                                          const MethodInputs& inputs);
 
-/// Training a model, which holds the base weights, by a method.
+/// The training of a model by a method. The model holds the base weights at first.
 template <class T>
 class MethodTraining {
  public:
   MethodTraining(Model<T>& model, const MethodRun& run, const MethodInputs& inputs);
 
-  /// With it a checkpoint is loaded, before run(), or saved.
+  /// For loading a checkpoint, before run(), and for saving one.
   Trainer<T>& trainer() { return trainer_; }
   /// Trains until all steps are done or `after_step` returns false. Returns whether all are done.
   bool run(const std::function<bool(int step, const StepReport&)>& after_step);

@@ -1,7 +1,8 @@
 // Chapter 11.3 - RISE: train a few experts that serve the target language, freeze the rest
 //
-// Routing Isolation-guided Subnetwork Enhancement (arXiv 2604.03592). From the usage a[lang,e] of
-// each layer's experts (chapter 7.1), with mean and coefficient of variation CV over the languages:
+// Routing Isolation-guided Subnetwork Enhancement (arXiv 2604.03592). It starts from the usage
+// a[lang,e] of the experts of each layer (chapter 7.1). Mean and coefficient of variation CV are
+// taken over the languages:
 //
 //   specificity  S = a[target] / mean a          Spec = S (1 + 10 a[target])
 //   overlap      O = 1 / (1 + CV)                Ovlp = O (1 + 10 mean a)
@@ -12,8 +13,8 @@
 //   62.5  to 100  %        Spec        .40
 //
 // Only the chosen experts are trained; routers, attention and the rest stay frozen. Ours: the depth
-// of layer i of L is (i + 1/2) / L, the experts of a part are ranked together, an expert that no
-// language uses scores 0, and the number chosen is a share of all experts.
+// of layer i of L is (i + 1/2) / L, the experts of all layers of a part are ranked together, an
+// expert that no language uses scores 0, and the number chosen is a share of all experts.
 // Tests: tests/ch11_baselines/rise_test.cpp
 #pragma once
 
@@ -27,7 +28,7 @@
 
 namespace ramoe {
 
-/// Usage by language: (L,E) each, of the same prompts.
+/// Usage by language, (L,E) each, on the same prompts.
 using UsageByLanguage = std::map<std::string, PerLayer>;
 
 struct RiseScores {
@@ -36,15 +37,15 @@ struct RiseScores {
 /// Error: the target is not among the languages, or there is only one.
 RiseScores rise_scores(const UsageByLanguage& usage, const std::string& target);
 
-/// The chosen experts of every MoE layer, ascending; round(share * L * E) in all, at least one for
-/// each part of the depth that has layers.
+/// The chosen experts of every MoE layer, ascending. They are about share * L * E in all: each part
+/// of the depth has its share of this number, rounded, but at least one expert if it has layers.
 std::vector<std::vector<int>> rise_experts(const RiseScores& scores, double share);
 
-/// Freezes everything but the experts chosen, one list for each MoE layer.
+/// Freezes everything but the given experts; `experts` has one list for each MoE layer.
 template <class T>
 void train_only_experts(Model<T>& model, const std::vector<std::vector<int>>& experts);
 
-/// a of English and of every target language on the training prompts of some tasks.
+/// The usage a for English and every target language, on the training prompts of some tasks.
 template <class T>
 UsageByLanguage usage_by_language(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                                   const std::vector<std::string>& tasks);

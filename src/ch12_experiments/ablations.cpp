@@ -1,4 +1,4 @@
-// The ablations' grid and its learning curve. Declared in evidence.h.
+// The grid of ablations and its learning curve. Declared in evidence.h.
 #include <map>
 
 #include "ch12_experiments/evidence_parts.h"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* curve_group = "train_pairs";
 
-/// What one variant did, by cell and seed.
+/// The values of one variant, by cell and seed.
 struct VariantValues {
   std::vector<std::vector<double>> test, valid, routing_zone;
 };
@@ -52,8 +52,8 @@ LearningPoint learning_point(int pairs, const VariantValues& sft, const VariantV
   return point;
 }
 
-/// The two variants of each number of pairs, by that number; numbers that only one method has are
-/// left out. Error: a variant of the group that is no point of a curve.
+/// The two variants for each number of pairs, by that number; a number that only one method has is
+/// left out. Error: a variant of the group is not a point of the curve.
 struct CurveVariants {
   std::string sft, ramoe;
 };

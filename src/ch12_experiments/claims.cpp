@@ -91,7 +91,7 @@ Claim methods_claim(const Evidence& evidence) {
   const bool steered = others.size() > 1;
   others.push_back("rise");
   for (const std::string& name : others) add(name, true);
-  // A method that the plan leaves out was not measured, and the claim is not shown without it.
+  // If the plan has no steering, that part was not measured, and the claim cannot be shown.
   if (!steered)
     claim.parts.push_back({"RA-MoE minus Routing Steering", Estimate{}, +1, true, "points"});
   if (evidence.comparison("ramoe", "sara", all_cells)) add("sara", false);

@@ -1,11 +1,11 @@
 // Chapter 12.10 - the claims of the abstract, each with a verdict             [paper facts 1, 4, 5]
 //
-// A claim has parts, each a number that should be above (or below) zero if it holds. The verdict
-// follows from the interval alone: shown if it lies on the claimed side of zero, contradicted if it
-// lies on the other, not shown if it contains zero, not measured if there is none. The whole is
-// shown if all deciding parts are, contradicted if any is, not measured if none was, else not
-// shown. That these numbers stand for the abstract's sentences is our choice; others are given
-// beside them, not deciding.
+// A claim has parts. Each is a number that should be above (or below) zero if the claim holds. The
+// verdict on a part follows from its interval alone: shown if the interval lies on the claimed side
+// of zero, contradicted if it lies on the other side, not shown if it contains zero, not measured
+// if there is none. The claim is shown if all deciding parts are, contradicted if any is, not
+// measured if none was measured, and else not shown. Ours: that these numbers stand for the
+// sentences of the abstract. Parts that do not decide are given beside them.
 // Tests: tests/ch12_experiments/claims_test.cpp
 #pragma once
 

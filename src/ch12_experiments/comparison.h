@@ -1,9 +1,9 @@
 // Chapter 12.2 - comparing methods by seed                                        [paper fact 5]
 //
-// SFT and RA-MoE share base model, data, steps, learning rate and, seed by seed, the order of
-// examples: the difference of a seed is a paired one. Per language and task the mean difference
-// stands with its Student-t interval over seeds; over all cells a hierarchical bootstrap (cells,
-// then seeds). What was not measured is NaN and left out. Tests: comparison_test.cpp
+// SFT and RA-MoE share base model, data, steps, learning rate and, for each seed, the order of
+// examples, so the difference of a seed is a paired one. Each language and task has its mean
+// difference with a Student-t interval over seeds. All cells together have a hierarchical bootstrap
+// (cells, then seeds). What was not measured is NaN and left out. Tests: comparison_test.cpp
 #pragma once
 
 #include <vector>

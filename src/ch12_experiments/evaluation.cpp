@@ -5,7 +5,7 @@
 namespace ramoe {
 namespace {
 
-/// NaN of nothing: 0 of 0 is no accuracy.
+/// NaN if whole is 0: 0 of 0 is no accuracy.
 double share(int part, int whole) {
   return whole > 0 ? static_cast<double>(part) / whole : std::nan("");
 }

@@ -1,8 +1,8 @@
-// Chapter 12.1 - evaluation: accuracy on the test split, and on what English knows
+// Chapter 12.1 - evaluation: accuracy on the test split, and on items known in English
 //
-// Accuracy is that of chapter 7.3 on test, which no target language has seen at any stage.
+// Accuracy is that of chapter 7.3 on test, whose items no stage has seen in a target language.
 // `given_english` is the accuracy on the test items that the base model answers correctly in
-// English: the transfer that alignment claims to help.
+// English. It measures the transfer that alignment claims to improve.
 // Tests: tests/ch12_experiments/evaluation_test.cpp
 #pragma once
 
@@ -20,9 +20,9 @@ namespace ramoe {
 struct Score {
   std::string lang, task;
   int n = 0, n_english = 0;                // items; items that the base model knows in English
-  double accuracy = 0, given_english = 0;  // NaN of no item
-  /// Share of outputs that follow the instruction by the verifier (task follow; otherwise
-  /// accuracy).
+  double accuracy = 0, given_english = 0;  // NaN if there are no items
+  /// Share of outputs that follow the instruction according to the verifier (task follow; otherwise
+  /// equal to accuracy).
   double verified = 0;
 };
 
@@ -34,7 +34,7 @@ struct EvaluationPlan {
 };
 
 /// Scores of a model on a split. `english_correct` holds the ids that count for given_english.
-/// `hook` steers the model (chapter 11.2), `answers` receives what was answered.
+/// `hook` steers the model (chapter 11.2); `answers` receives the examples and their answers.
 template <class T>
 std::vector<Score> evaluate(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                             const EvaluationPlan& plan,
@@ -47,7 +47,7 @@ template <class T>
 std::set<std::string> correct_in_english(Model<T>& model, const Prompts& prompts,
                                          const ParallelData& data, const EvaluationPlan& plan);
 
-/// A share of no item is null.
+/// A share of no items is null.
 Json to_json(const Score& score);
 
 }  // namespace ramoe

@@ -8,8 +8,8 @@
 namespace ramoe {
 namespace {
 
-/// The variants of the group main, then steering of the base model and of sft's, as the records of
-/// the first cell are named.
+/// The variants of the group main, then steering of the base model and of sft's models, with the
+/// names that the records of the first cell have.
 std::vector<std::string> methods_of(const GridPlan& plan) {
   std::vector<std::string> methods, steered;
   const GridRun base = cells_of(plan).at(0);
@@ -32,7 +32,7 @@ std::vector<std::string> methods_of(const GridPlan& plan) {
   return methods;
 }
 
-/// A scope is known by its name alone.
+/// A scope is identified by its name alone, so no name may occur twice.
 void check_scopes(const GridResults& results, const Evidence& evidence) {
   std::vector<std::string> names = scopes_of(evidence);
   std::sort(names.begin(), names.end());

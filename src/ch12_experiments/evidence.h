@@ -1,22 +1,21 @@
-// Chapter 12.8 - the evidence: what the records of a finished grid say, cell by cell and in all
+// Chapter 12.8 - the evidence: what the records of a finished grid say, by cell and over all cells
 //
 //   cell       one model, task and target language; its values by seed are paired across methods
 //   gain       accuracy of a method minus that of sft, seed by seed
-//   interval   95 %: per cell a paired bootstrap over seeds; over cells the hierarchical bootstrap
-//              of chapter 12.3 (cells, then seeds); of a correlation a bootstrap over cells (those
-//              of a model and task among themselves where these were centred). The three models
-//              are taken as given: nothing here generalises to a fourth. That cells of a language
-//              or task resemble each other is left out, so the intervals are rather too narrow
-//   p          two-sided sign flips (12.3): per cell over seeds, in all over the cells' means
-//   p_adjusted Holm's, over the family that the field's comment names; accuracy and given_english
-//              are families of their own
+//   interval   95 %. Per cell: a paired bootstrap over seeds. Over cells: the hierarchical
+//              bootstrap of chapter 12.3 (cells, then seeds). Of a correlation: a bootstrap over
+//              cells (within each model and task, if the values were centred there). The models
+//              are taken as given, so nothing here generalises to another one. That cells of one
+//              language or task resemble each other is ignored, so the intervals are too narrow
+//   p          two-sided sign flips (12.3): per cell over seeds, over cells on the cells' means
+//   p_adjusted by Holm, over the family that the comment of the field names; accuracy and
+//              given_english are separate families
 //
-// Steering of the base model draws nothing: it has one value in a cell. Against sft that is one
-// value minus the mean over sft's seeds, without an interval of its own; against it and against the
-// base model each seed of the other side is held.
+// Steering of the base model has no seeds, so it has one value in a cell. Its gain is this value
+// minus the mean over sft's seeds, without an interval. As the other side of a comparison, it is
+// compared with each seed of the method, and so is the base model.
 //
-// Shares are 0..1 throughout. Nothing is chosen here, and adapt_valid is looked at for the
-// ablations alone.
+// All shares are 0..1. Nothing is chosen here, and adapt_valid is read for the ablations alone.
 // Tests: evidence_test.cpp, evidence_routing_test.cpp, ablations_test.cpp (tests/ch12_experiments)
 #pragma once
 
@@ -31,12 +30,12 @@
 
 namespace ramoe {
 
-/// A mean difference or a correlation with its interval; p is NaN where nothing was tested.
+/// A mean difference or a correlation with its interval; p is NaN if nothing was tested.
 struct Estimate {
   double value = std::nan("");
   Interval interval = unknown_interval();
   double p = std::nan(""), p_adjusted = std::nan("");
-  int count = 0;  // cells, seeds or points that it rests on
+  int count = 0;  // how many cells, seeds or points it is computed from
   bool above_zero() const { return interval.known() && interval.low > 0; }
   bool below_zero() const { return interval.known() && interval.high < 0; }
 };
@@ -44,12 +43,13 @@ struct Estimate {
 /// A method in one cell.
 struct MethodInCell {
   std::string name;                             // "sft", "ramoe", "steer-soft-base", ...
-  std::vector<double> accuracy, given_english;  // on test, by seed; one value if nothing is drawn
-  double setting = std::nan("");                // learning rate or strength of steering, as chosen
-  // Minus sft, seed by seed; unknown of sft itself. Family of p_adjusted: all cells of this method.
+  std::vector<double> accuracy, given_english;  // on test, by seed; one value if there are no seeds
+  double setting = std::nan("");                // chosen learning rate or strength of steering
+  // Minus sft, seed by seed; unknown for sft. Family of p_adjusted: all cells of this method.
   Estimate gain, gain_given_english;
-  // Minus sft at the same seed, by layer and averaged over seeds (trained methods; else empty): D
-  // between the frozen base model's English routing and this model's target routing, and the mass.
+  // By layer: minus sft at the same seed, averaged over seeds (empty unless the method trains). Of
+  // D between the English routing of the frozen base model and the target routing of this model,
+  // and of the mass.
   std::vector<double> divergence_change, mass_change;
   std::vector<double> divergence;  // (L) mean over seeds
 };
@@ -71,27 +71,27 @@ struct EvidenceCell {
 struct ModelCurves {
   std::string model;
   Zone zone;
-  std::vector<double> general;  // (L) mean over languages: the curve that the zone was read off
+  std::vector<double> general;  // (L) mean over languages: the curve that gave the zone
   std::map<std::string, std::vector<double>> general_by_language;
   std::vector<double> prompts;  // (L) mean over tasks, languages
   std::map<std::string, std::map<std::string, std::vector<double>>> by_task;  // [task][lang]
-  // Mean of the layers before (after) the zone minus mean of the zone, on task prompts, over the
-  // plan's task-language pairs, bootstrap over languages (of means over tasks). The zone was read
-  // off general text, other text than this. count 0: there is no such layer.
+  // Mean of the layers before (after) the zone minus the mean of the zone, on the task prompts of
+  // the plan's tasks and languages. The bootstrap is over languages (of means over tasks). The zone
+  // comes from general text, not from this text. count is 0 if there are no such layers.
   Estimate early, late;
 };
 
-/// One method against another over many cells: each against "sft", "ramoe" against each other one;
-/// "sft", "ramoe" and steering of the base model against "base", the base model as it is. scope:
-/// "all", or a model's or a task's name.
+/// One method against another over many cells: each against "sft"; "ramoe" against each other one;
+/// "sft", "ramoe" and steering of the base model against "base", the unchanged base model. scope:
+/// "all", or the name of a model or a task.
 struct Comparison {
   std::string method, against, scope;
   Estimate accuracy, given_english;     // family: the comparisons of one scope
   int cells = 0, above = 0, below = 0;  // cells whose own interval excludes 0
 };
 
-/// A correlation over cells; scope as above. `within`: both sides were centred within each model
-/// and task first, so that only differences between languages count.
+/// A correlation over cells; scope as above. `within`: both sides were first centred within each
+/// model and task, so that only differences between languages count.
 struct CellCorrelation {
   std::string scope;
   bool within = false;
@@ -105,16 +105,16 @@ struct GapCorrelation {
   Estimate zone, outside, difference;
 };
 
-/// What alignment did to routing, RA-MoE minus SFT, over the cells of a model ("all": of all).
+/// How alignment changed routing: RA-MoE minus SFT over the cells of a model ("all": all cells).
 struct RoutingChange {
   std::string scope;
   Estimate zone, outside, difference;  // of divergence: mean over layers; zone minus outside
-  Estimate mass_zone;                  // of the task experts' mass. Family: the four of a scope
+  Estimate mass_zone;                  // mass of the task experts. Family: the four of a scope
   std::vector<double> by_layer;        // of divergence; empty for "all"
 };
 
 struct Evidence {
-  // methods: the variants of the group main, then steer-soft-base, steer-hard-base, and of "sft"
+  // methods: variants of the group main, then steering (soft, hard) of the base model and of sft
   std::vector<std::string> models, tasks, languages, methods;
   int seeds = 0;
   std::vector<EvidenceCell> cells;
@@ -127,21 +127,21 @@ struct Evidence {
                                const std::string& scope) const;
 };
 
-/// All of it from one finished grid. Error: no sft or ramoe, records or stages missing.
+/// All evidence of one finished grid. Error: sft, ramoe, a record or a stage is missing.
 Evidence gather_evidence(const GridResults& results);
 
 /// An ablation against the default choice and against sft, over the cells and seeds of its grid.
-/// Of the default, "ramoe", what is against the default is unknown. Family of p_adjusted: all rows,
-/// for each of the estimates.
+/// For the default itself, "ramoe", estimates against the default are unknown. Family of
+/// p_adjusted: all rows, for each of the estimates.
 struct Ablation {
   std::string group, variant;
   Json keys;
   Estimate against_default, against_sft;  // on test
-  Estimate valid_against_default;         // on adapt_valid: what a default is chosen by
-  Estimate routing_zone;                  // change of divergence in the zone against sft
+  Estimate valid_against_default;         // on adapt_valid, by which defaults are chosen
+  Estimate routing_zone;                  // divergence in the zone, minus that of sft
 };
 
-/// One point of the learning curve; 0 pairs: all of them.
+/// One point of the learning curve; pairs = 0 means all pairs.
 struct LearningPoint {
   int pairs = 0;
   double sft = 0, ramoe = 0;  // mean accuracy over cells and seeds
@@ -151,14 +151,14 @@ struct LearningPoint {
 struct Ablations {
   std::vector<std::string> models, tasks, languages;
   int seeds = 0;
-  std::vector<Ablation> rows;           // of the plan's order, the default among them as "ramoe"
-  std::vector<LearningPoint> learning;  // ascending, all pairs last; empty: none in the plan
+  std::vector<Ablation> rows;           // in the plan's order, with the default as "ramoe"
+  std::vector<LearningPoint> learning;  // ascending, all pairs last; empty if the plan has none
 };
-/// From the plan's variants outside of the group main and "ramoe"; those of the group train_pairs
-/// make the learning curve. A point of it that lacks sft or ramoe is left out. Error: as above.
+/// From "ramoe" and the plan's variants outside the group main. Variants of the group train_pairs
+/// make the learning curve; a point that lacks sft or ramoe is left out. Error: as above.
 Ablations gather_ablations(const GridResults& results);
 
-/// Machine-readable, every estimate with value, low, high, p, p_adjusted, count.
+/// Machine-readable; every estimate has value, low, high, p, p_adjusted and count.
 Json to_json(const Estimate& estimate);
 Json to_json(const Evidence& evidence);
 Json to_json(const Ablations& ablations);

@@ -13,7 +13,7 @@ double minus_zone(const std::vector<double>& curve, int begin, int end, Zone zon
   return mean({curve.begin() + begin, curve.begin() + end}) - mean_inside(curve, zone);
 }
 
-/// Over languages, of the mean over tasks; count 0 if there are no layers [begin, end).
+/// minus_zone() over languages, each with its mean over tasks; count 0 if [begin, end) is empty.
 Estimate arm_of_curves(const ModelCurves& curves, const std::vector<std::string>& languages,
                        int begin, int end) {
   if (begin >= end) return {};
@@ -56,7 +56,7 @@ ModelCurves read_curves(const Json& stage, const GridPlan& plan, const std::stri
   return curves;
 }
 
-/// The share of each type among the training pairs of a cell.
+/// Adds the share of each type among the training pairs of a cell.
 void add_types(EvidenceCell& cell, const GridResults& results) {
   const auto broken = [&](const std::string& why) {
     fail(results.where(), ": the stage taxonomy of ", cell.model, " ", why, " of ", cell.task, " ",
@@ -95,7 +95,7 @@ void add_base(EvidenceCell& cell, const GridResults& results, const GridRun& run
   cell.divergence_outside = mean_outside(cell.divergence, zone);
 }
 
-/// By layer: the mean over seeds of a member minus that of sft at the same seed.
+/// By layer: a member of the records minus that of sft at the same seed, averaged over seeds.
 std::vector<double> change_by_layer(const std::vector<const Json*>& records,
                                     const std::vector<const Json*>& sft, const char* key,
                                     std::size_t L) {

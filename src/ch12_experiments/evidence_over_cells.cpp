@@ -71,7 +71,7 @@ std::vector<PairOfMethods> all_pairs(const Evidence& evidence) {
   return pairs;
 }
 
-/// Of the cells of a scope: what is correlated, and the group (model and task) of each.
+/// For the cells of a scope: the values to correlate, and the group (model and task) of each.
 struct ScopePoints {
   std::vector<double> zone, outside, gap, ci, gain;
   std::vector<int> groups;
@@ -100,7 +100,7 @@ Estimate from_correlation(const CorrelationEstimate& c) {
   return {.value = c.r, .interval = c.interval, .count = c.points};
 }
 
-/// RA-MoE minus SFT by cell and seed, of the cells of a scope.
+/// RA-MoE minus SFT by cell and seed, for the cells of a scope.
 struct RoutingDifferences {
   std::vector<std::vector<double>> zone, outside, difference, mass;
 };
@@ -152,7 +152,7 @@ std::vector<GapCorrelation> gather_gap(const Evidence& evidence) {
       const ScopePoints p = points_of(evidence, scope, within);
       GapCorrelation g{scope, within, {}, {}, {}};
       g.zone = from_correlation(estimate_correlation(p.zone, p.gap, {}, p.groups));
-      // A model whose zone is all of its layers has nothing outside to compare with.
+      // A model whose zone holds all its layers has none outside to compare with.
       const ScopePoints both = points_of(evidence, scope, within, true);
       const CorrelationDifference d =
           compare_correlations(both.zone, both.outside, both.gap, {}, both.groups);

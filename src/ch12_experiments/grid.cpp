@@ -9,7 +9,7 @@
 namespace ramoe {
 namespace {
 
-/// Each run of all cells: visit(run with model, task and lang set).
+/// Calls visit(run) for each cell, with model, task and lang set.
 template <class Visit>
 void for_each_cell(const GridPlan& plan, const Visit& visit) {
   for (const std::string& model : plan.models)
@@ -34,7 +34,7 @@ bool is_steered(const GridPlan& plan, const GridVariant& variant) {
   return !plan.strengths.empty() && variant.is_main() && variant.method == "sft";
 }
 
-/// The rates at which the search trains a variant; none if nothing is to be found out.
+/// The rates at which the search trains a variant; none if there is nothing to choose.
 std::vector<double> searched_rates(const GridPlan& plan, const GridVariant& variant,
                                    const GridRun& run) {
   if (!variant.is_main()) return {};
@@ -216,7 +216,7 @@ GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& reco
         if (const std::string cell = model + "/" + task + "/";
             !choices.rates.contains(cell + variant.name))
           choices.rates[cell + variant.name] = choices.rates.at(cell + variant.like);
-  // Strengths: of the base model, and of sft's models of the search at the rate chosen.
+  // Strengths: for the base model, and for sft's models of the search at the chosen rate.
   std::map<std::string, Means> steered;
   for (const GridRun& run : search_runs(plan)) {
     const std::string key = run.model + "/" + run.task + "/" + run.variant;

@@ -2,16 +2,16 @@
 //
 //   cell     one model, task and target language
 //   variant  a method with its keys; those of the group "main" are compared, others are ablations
-//   search   each main variant at each learning rate, with seeds of its own; adapt_valid alone
-//   main     each variant at its rate with n seeds, from 1 unless said; adapt_valid and test
+//   search   each main variant at each learning rate, with its own seeds; reads adapt_valid alone
+//   main     each variant at its rate with n seeds, by default from 1; adapt_valid and test
 //
-//   rate(model, task, variant) = the rate with the largest mean, over languages and search seeds,
-//                                of the accuracy on adapt_valid; of equal ones the smaller
+//   rate(model, task, variant) = the rate with the largest mean accuracy on adapt_valid, over
+//                                languages and search seeds; the smaller one of a tie
 //
 // An ablation takes the rate of the main variant that it is like. The strength of soft steering is
-// chosen in the same way. The parts of a run's id say all that distinguishes it within a plan.
-// That the search ends before the main part begins, and never sees test, is our choice, as is all
-// of this: of the paper's own protocol only the abstract is known.
+// chosen in the same way. Within a plan, the id of a run identifies it. All of this is our choice,
+// also that the search ends before the main part begins and never reads test: of the paper's
+// protocol only the abstract is known.
 // Tests: tests/ch12_experiments/grid_test.cpp
 #pragma once
 
@@ -34,7 +34,7 @@ struct GridVariant {
 struct GridPlan {
   std::map<std::string, std::string> model_runs;  // by name: run folder of the base model
   std::vector<std::string> models, tasks, languages;
-  int seeds = 1, first_seed = 1;  // of the main part: so many from the first on
+  int seeds = 1, first_seed = 1;  // of the main part: how many, and the first
   Json keys = Json::object();
   std::vector<double> rates;  // of the search, ascending; empty: there is none
   int search_seeds = 0;
@@ -45,24 +45,24 @@ struct GridPlan {
   const GridVariant& variant(const std::string& name) const;
 };
 
-/// Seeds of the search are this and those after it, so none is one of the main part.
+/// The seeds of the search begin here, so that none is a seed of the main part.
 inline constexpr int kSearchSeed = 1001;
 
-/// Error, naming the source: an unknown or missing key, names that occur twice or cannot be file
-/// names, a variant whose rate comes from nowhere.
+/// Error, naming the source: an unknown or missing key, a name that occurs twice or cannot be a
+/// file name, a variant whose rate is neither given nor searched.
 GridPlan grid_plan(const Json& json, const std::string& where);
 
-/// One piece of work. Some write more than one record: the base model's brings Routing Steering of
-/// it, and so does that of sft.
+/// One piece of work. Some runs write more than one record: those of the base model and of sft also
+/// have Routing Steering of their models.
 struct GridRun {
   std::string part;  // search, base, main
   std::string model, task, lang;
   std::string variant = "base";
-  int seed = 0;     // 0: nothing is drawn
-  double rate = 0;  // of the search; that of the main part is chosen
+  int seed = 0;     // 0: the run has no seed
+  double rate = 0;  // of the search; the main part takes the chosen one
 
-  /// "olmoe/facts/es/ramoe/3"; of the search "olmoe/facts/es/ramoe/0.0005/1001"; "olmoe/facts/es/
-  /// base" and, where strengths are searched, "olmoe/facts/es/base/strengths".
+  /// "olmoe/facts/es/ramoe/3", or "olmoe/facts/es/ramoe/0.0005/1001" in the search; for the base
+  /// model "olmoe/facts/es/base", or "olmoe/facts/es/base/strengths" if strengths are searched.
   std::string id() const;
   /// "olmoe/facts/es"
   std::string cell() const { return model + "/" + task + "/" + lang; }
@@ -74,9 +74,9 @@ std::vector<GridRun> search_runs(const GridPlan& plan);
 std::vector<GridRun> main_runs(const GridPlan& plan);
 /// The ids of the records that a run writes, its own last.
 std::vector<std::string> record_ids(const GridPlan& plan, const GridRun& run);
-/// Those of all runs, the search before the main part.
+/// The ids of the records of all runs, the search before the main part.
 std::vector<std::string> all_record_ids(const GridPlan& plan);
-/// Whether a run on SFT tries Routing Steering on its model too.
+/// Whether a run of sft also tries Routing Steering on its model.
 bool steers(const GridPlan& plan, const GridRun& run);
 
 /// Shard `index` (from 1) of `count`.
@@ -85,8 +85,8 @@ struct Shard {
 };
 /// "2/4". Error: anything else, or not 1 <= index <= count.
 Shard parse_shard(const std::string& text);
-/// The runs of a shard in the order in which they are done: first seeds first, otherwise shuffled,
-/// so that times measured early are like those to come and shards get equal shares of long runs.
+/// The runs of a shard in the order in which they are done: by seed, and shuffled within a seed.
+/// Early times then predict later ones, and the shards share the long runs equally.
 std::vector<GridRun> shard_of(std::vector<GridRun> runs, Shard shard);
 
 /// The number as JSON writes it, for ids and keys: "0.0005".
@@ -95,12 +95,12 @@ std::string number_text(double value);
 /// What was chosen from the search, by "model/task/variant".
 struct GridChoices {
   std::map<std::string, double> rates, strengths;  // strengths: of "base" and "sft"
-  Json rates_json = Json::array(), strengths_json = Json::array();  // with what they rest on
+  Json rates_json = Json::array(), strengths_json = Json::array();  // with the values behind them
 };
-/// `records`: those of the search by id. Error: records that the choice needs are missing.
+/// `records`: those of the search, by id. Error: records that the choice needs are missing.
 GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& records);
 
-/// The key with the largest value, of equal ones (within 1e-9) the smaller key. Error: no value.
+/// The key with the largest value; the smaller key of a tie (within 1e-9). Error: no values.
 double best_of(const std::map<double, double>& value_by_key);
 
 }  // namespace ramoe

@@ -18,8 +18,9 @@ struct GridEvidence {
   std::optional<Evidence> mixture;  // a model per exponent, named "exponent=0.3"
 };
 
-/// Weighs and gathers. Ablations of the grid's own plan count where there is no grid of them.
-/// Error: as gather_evidence, or a mixture whose models are not named after exponents.
+/// Gathers the evidence and weighs the claims. Without a grid of ablations, those of the grid's own
+/// plan are taken. Error: as gather_evidence(), or a model of the mixture is not named after its
+/// exponent.
 GridEvidence weigh_grid(GridResults grid, const std::optional<GridResults>& ablations = {},
                         const std::optional<GridResults>& mixture = {});
 

@@ -65,7 +65,7 @@ GridVariant read_variant(const Place& at) {
   return v;
 }
 
-/// Where a variant's rate comes from, so that nothing is found missing after hours.
+/// Checks where the rate of a variant comes from, so that no run fails for it after hours.
 void check_rates(const GridPlan& plan, GridVariant& variant, const std::string& where) {
   if (variant.is_main()) {
     check(variant.like.empty() || variant.like == variant.name, where,

@@ -15,7 +15,7 @@ constexpr const char* collect_again =
 
 using Place = JsonAt<Json>;
 
-/// The facts that are read here and by those who show them.
+/// Checks the facts that this file and the reports read.
 void check_collected_facts(const Json& facts, const std::string& where) {
   const Place at{where, "", facts, collect_again};
   for (const char* key : {"plan", "build", "data", "bases", "stages", "cost"}) at[key].object();
@@ -28,7 +28,7 @@ void check_share(const Place& at) {
   if (!(at.number() >= 0 && at.number() <= 1)) at.expected("a share from 0 to 1");
 }
 
-/// The id says the same as the members.
+/// Checks that the id agrees with the members.
 void check_id(const Place& at) {
   const std::string start = at["model"].text() + "/" + at["task"].text() + "/" + at["lang"].text() +
                             "/" + at["variant"].text();
@@ -38,7 +38,7 @@ void check_id(const Place& at) {
   check(same, at.name(), " is of ", start, seed, " by its members", collect_again);
 }
 
-/// What docs/grid.md promises of a record of its part.
+/// Checks that a record has what docs/grid.md promises for its part of the grid.
 void check_record(const Json& record, const std::string& where) {
   const std::string name =
       where + ": the record " +

@@ -1,7 +1,7 @@
-// Chapter 12.7 - the results of a grid as they were collected, for those who read them
+// Chapter 12.7 - reading the collected results of a grid
 //
-// <plan>.json holds the facts (plan, code, build, data, choices, stages), <plan>.jsonl a record per
-// line (docs/grid.md). Nothing is computed here.
+// <plan>.json holds the facts (plan, code, build, data, choices, stages), and <plan>.jsonl holds
+// one record per line (docs/grid.md). Nothing is computed here.
 // Tests: tests/ch12_experiments/grid_results_test.cpp
 #pragma once
 
@@ -15,8 +15,8 @@ namespace ramoe {
 
 class GridResults {
  public:
-  /// `where` is what errors call it. Error: facts or a record lack what docs/grid.md promises, a
-  /// record stands there twice, or the grid is said to be finished and records are missing.
+  /// `where` names the results in errors. Error: facts or a record lack what docs/grid.md promises,
+  /// a record occurs twice, or the grid is marked as finished but records are missing.
   GridResults(Json facts, std::vector<Json> records, std::string where);
 
   const GridPlan& plan() const { return plan_; }
@@ -24,11 +24,11 @@ class GridResults {
   const std::string& where() const { return where_; }
   bool finished() const;
 
-  /// The record of an id. Error: it is missing, with the remedy.
+  /// The record of an id. Error: it is missing (the message says what to do).
   const Json& record(const std::string& id) const;
   const Json* find(const std::string& id) const;
-  /// The records of a variant in a cell ("olmoe/facts/es") by seed, in order; the one without a
-  /// seed alone (the base model and steering of it). Those of the search are not among them.
+  /// The records of a variant in a cell ("olmoe/facts/es"), ordered by seed; a variant without
+  /// seeds (the base model, and steering of it) has one record. Records of the search are left out.
   /// Error: one of the plan's seeds is missing.
   std::vector<const Json*> by_seed(const std::string& cell, const std::string& variant) const;
   /// What a stage found: stage "divergence", "taxonomy" or "experts". Error: missing.
@@ -41,12 +41,12 @@ class GridResults {
   std::map<std::string, Json> records_;
 };
 
-/// The records of a .jsonl file in the order of its lines. Error, with file and line: a line that
-/// is no record, or the second one of an id.
+/// The records of a .jsonl file in the order of its lines. Error, with file and line: a line is not
+/// a record, or its id occurred before.
 std::vector<Json> read_record_lines(const std::string& path);
 
-/// Reads both files of a collected grid by the name without its end: "docs/results/main".
-/// Error: missing, truncated, not JSON: with the file and the line.
+/// Reads both files of a collected grid; `name` has no extension: "docs/results/main". Error, with
+/// the file and the line: missing, truncated, or not JSON.
 GridResults read_grid_results(const std::string& name);
 
 }  // namespace ramoe

@@ -103,7 +103,7 @@ static void list(Keys& keys, KeysOf<Keys, OverallResults>& o) {
   keys("difference", o.difference, "ci_gain_correlation", o.ci_gain);
 }
 
-/// The texts of the target language are those of `before`; `after` has the same.
+/// `before` holds the texts of the target language; those of `after` are the same.
 template <class Keys>
 static void list(Keys& keys, KeysOf<Keys, RoutingTrace>& r) {
   keys("lang", r.lang, "task", r.task, "method", r.method, "id", r.id, "experts", r.experts, "zone",
@@ -247,7 +247,7 @@ void check_parts(const Checker& check, const GridRouting& g, const std::string&)
   check_parts(check, g.traces, "traces");
 }
 
-/// `after` has the texts of `before`, which the file holds once.
+/// Copies the texts of `before` to `after`; the file holds them once.
 void share_texts(std::vector<RoutingTrace>& traces) {
   for (RoutingTrace& r : traces) {
     r.after.question = r.before.question;

@@ -1,6 +1,7 @@
 // Chapter 12.4 - what a demo or one fine-tuning run found: structs here, JSON only in files
 //
-// Shares are 0..1. NaN is what was not measured, null in the file; what is empty is not there.
+// Shares are 0..1. A number that was not measured is NaN, and null in the file. A part that is not
+// there is empty.
 // Tests: tests/report/report_test.cpp, tests/report/routing_trace_test.cpp
 #pragma once
 
@@ -25,7 +26,7 @@ struct LanguageGap {
   std::string lang, task;
   double gap = not_measured;
 };
-/// Of divergence with the gap to English, over languages and tasks.
+/// Correlation of divergence with the gap to English, over languages and tasks.
 struct GapCorrelations {
   double zone = not_measured, outside = not_measured;
   int points = 0;
@@ -57,7 +58,7 @@ struct ExpertResults {
   std::vector<std::vector<double>> score;  // (L,E)
   std::vector<std::vector<int>> experts;   // (L)
   std::string rule;                        // empty: not known
-  std::optional<double> tau;               // nothing: not known, or not of this rule
+  std::optional<double> tau;               // nothing: not known, or the rule has none
   std::optional<int> prompts;
 };
 
@@ -71,7 +72,7 @@ struct FinetuneCurve : LossCurve {
   std::vector<double> alignment;  // empty: the run had none
 };
 
-/// What a comparison needs of results.json of `ramoe finetune`.
+/// What a comparison reads from results.json of `ramoe finetune`.
 struct RunScores {
   std::string language, method;
   int seed = 0;
@@ -107,10 +108,10 @@ struct OverallResults {
   CiGainCorrelation ci_gain;
 };
 
-/// A prompt inside a model: its tokens, the experts that each visits and what was answered.
+/// A prompt inside a model: its tokens, the experts that each token visits, and the answer.
 struct Passage {
   std::string question, answer, output;
-  std::optional<bool> correct;                        // the output; nothing if not known
+  std::optional<bool> correct;                        // whether the output is; nothing: not known
   std::vector<std::string> tokens;                    // (T)
   std::vector<std::vector<std::vector<int>>> chosen;  // (L,T,K)
   std::vector<double> mass, divergence;               // (L); no divergence on the English side
@@ -123,7 +124,7 @@ struct RoutingTrace {
   std::vector<std::vector<int>> task_experts;  // (L)
   Passage english, before, after;
 };
-/// routing.json of a grid: of what facts it is, and a pair of each task.
+/// routing.json of a grid: the facts that it belongs to (`of`), and one pair of each task.
 struct GridRouting {
   std::string of;
   Named<std::string> language_names;
@@ -132,7 +133,7 @@ struct GridRouting {
 
 struct RunResults {
   std::string title = "RA-MoE in small";
-  Json model, run;  // facts, which pages show as they stand
+  Json model, run;  // facts, which pages show unchanged
   Named<std::string> language_names;
   Named<double> web_share;  // per cent
   std::vector<std::string> languages, tasks;
@@ -149,7 +150,7 @@ struct RunResults {
   std::vector<std::string> words;
 
   std::string name(const std::string& lang) const;
-  /// Tasks that `entries` say something about: those listed first, others in order of appearance.
+  /// The tasks that occur in `entries`: first those of `tasks`, then others as they appear.
   template <class Entries>
   std::vector<std::string> tasks_in(const Entries& entries) const {
     std::vector<std::string> found;
@@ -167,8 +168,8 @@ struct RunResults {
 /// The language's name, or its code.
 std::string name_of(const Named<std::string>& language_names, const std::string& lang);
 
-/// Reads RunResults, GridRouting, RunScores, or the results of a stage: DivergenceResults, lists of
-/// TaxonomyRow and ExpertResults. Error, with the file and the key: something is malformed.
+/// Reads RunResults, GridRouting, RunScores, or the results of a stage: DivergenceResults, a list
+/// of TaxonomyRow or of ExpertResults. Error, with the file and the key: something is malformed.
 template <class Results>
 Results results_from(const Json& json, const std::string& file);
 

@@ -18,7 +18,7 @@ std::string counted(std::size_t n, const std::string& one, const std::string& ma
   return cat(n, " ", n == 1 ? one : many);
 }
 
-/// Points with one decimal, or with as many as show that a value that is not 0 is none.
+/// Points with one decimal, or with as many as it takes so that no value other than 0 reads as 0.
 std::string points(std::initializer_list<double> shares, std::size_t which) {
   int decimals = 1;
   const auto hidden = [&](double share) {
@@ -33,7 +33,7 @@ bool excludes_zero(Interval interval) {
   return interval.known() && (interval.low > 0 || interval.high < 0);
 }
 
-/// English first, then the targets from the highest accuracy down; "" if nothing was measured.
+/// English first, then the targets by falling accuracy; "" if nothing was measured.
 std::string base_sentence(const RunResults& results, const std::string& task) {
   std::vector<const Score*> rows;
   for (const Score& row : results.base_accuracy)
@@ -48,11 +48,11 @@ std::string base_sentence(const RunResults& results, const std::string& task) {
   return cat("Accuracy of the base model on ", task, ", test: ", text, ".");
 }
 
-/// n differences have one sign by chance with probability 2/2^n, over 5 % for n = 5, and then an
-/// interval drawn from them excludes 0.
+/// By chance, n differences all have the same sign with probability 2/2^n, which is over 5 % for
+/// n = 5. An interval drawn from them then excludes 0.
 constexpr std::size_t fewest_differences = 6;
 
-/// Where the mean curve is lowest; "" where it is not known or lowest in all layers alike.
+/// Where the mean curve is lowest; "" if it is not known or the same in all layers.
 std::string lowest_layer(const std::vector<double>& curve, const Zone& zone) {
   if (curve.empty() || !std::isfinite(mean(curve)) || all_same(curve)) return "";
   const auto at = std::min_element(curve.begin(), curve.end());
@@ -62,7 +62,7 @@ std::string lowest_layer(const std::vector<double>& curve, const Zone& zone) {
              zone.contains(static_cast<int>(layer)) ? "in the zone" : "outside of the zone");
 }
 
-/// "" of what was not measured.
+/// "" if it was not measured.
 std::string divergence_sentence(const std::optional<DivergenceResults>& found) {
   if (!found || !found->zone) return "";
   const DivergenceResults& d = *found;

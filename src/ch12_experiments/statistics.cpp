@@ -16,7 +16,7 @@ namespace ramoe {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-// Streams of the bootstraps, so that two statistics of one seed do not share their draws.
+// Streams of the bootstraps, so that two statistics with the same seed do not share draws.
 constexpr std::uint64_t mean_stream = 1201, grand_stream = 1202, correlation_stream = 1203;
 
 void check_finite(const std::vector<double>& values, const char* what) {
@@ -111,7 +111,7 @@ double student_quantile(double p, double degrees) {
         " degrees of freedom; expected a share between 0 and 1, and at least 1 degree.");
   if (p < 0.5) return -student_quantile(1 - p, degrees);
   if (p == 0.5) return 0;
-  // P(T > t) = I_x(v/2, 1/2) / 2 with x = v/(v+t^2): falling in t, so halve the bracket.
+  // P(T > t) = I_x(v/2, 1/2) / 2 with x = v/(v+t^2). It falls with t, so bisect.
   const double tail = 1 - p;
   const auto above = [&](double t) {
     return 0.5 * incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5);
@@ -193,7 +193,7 @@ double sign_flip_p_value(const std::vector<double>& differences, std::uint64_t s
     sum += d;
     sizes += std::abs(d);
   }
-  // Sums in another order differ in their last bits: as far means as far up to rounding.
+  // Sums in another order differ in their last bits, so compare up to rounding.
   const double as_far = std::abs(sum) - 1e-12 * sizes;
   const bool exact = n <= 16;
   const std::uint64_t rounds = exact ? std::uint64_t{1} << n : 100'000;
@@ -208,7 +208,7 @@ double sign_flip_p_value(const std::vector<double>& differences, std::uint64_t s
     }
     far += std::abs(flipped) >= as_far;
   }
-  // What was seen is one of the ways, so the share is never 0.
+  // The signs as observed are one of the combinations, so the share is never 0.
   return exact ? double(far) / double(rounds) : double(far + 1) / double(rounds + 1);
 }
 
@@ -246,7 +246,7 @@ std::vector<double> centred(const std::vector<double>& values, const std::vector
   std::vector<double> result(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Group& g = by_number[groups[i]];
-    // What differs in its last bits alone has no spread, and would correlate with anything.
+    // Values that differ in their last bits alone have no spread, but would correlate anyway.
     result[i] = g.high - g.low <= 1e-12 * largest ? 0 : values[i] - g.sum / g.count;
   }
   return result;
@@ -260,8 +260,8 @@ double grouped_correlation(const Values& x, const Values& y, const std::vector<i
   return groups.empty() ? correlation(x, y) : correlation(centred(x, groups), centred(y, groups));
 }
 
-/// For each side its r with y in every resample, NaN where there is none. A point is replaced by
-/// one of its own group, so that groups[i] stays the group of point i.
+/// For each side, its r with y in every resample, NaN if there is none. A point is replaced by one
+/// of its own group, so that groups[i] remains the group of point i.
 std::vector<Values> resampled_correlations(const std::vector<const Values*>& sides, const Values& y,
                                            const BootstrapConfig& config,
                                            const std::vector<int>& groups) {

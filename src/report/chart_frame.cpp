@@ -8,7 +8,7 @@
 namespace ramoe {
 namespace {
 
-/// Decimals that tell ticks of this distance apart.
+/// The decimals needed to tell ticks of this distance apart.
 int decimals_of(const std::vector<double>& ticks) {
   if (ticks.size() < 2) return 2;
   const double step = ticks[1] - ticks[0];

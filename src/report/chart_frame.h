@@ -1,4 +1,4 @@
-// Report - what the charts share: the frame with its axes, and ranges of data
+// Report - shared by all charts: the frame with its axes, and ranges of data
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace ramoe {
 
 inline constexpr double chart_width = 400;
 
-/// Smallest and largest of the finite values seen.
+/// The min and max of the finite values seen.
 struct Range {
   double low = 1, high = 0;
   bool empty() const { return low > high; }
@@ -20,7 +20,7 @@ struct Range {
   Range padded(double share) const;
 };
 
-/// A rectangle of the drawing and the data it shows; y grows upwards.
+/// A rectangle of the drawing, and the ranges of the data in it; y grows upwards.
 struct Frame {
   double left, top, right, bottom;
   Range x_range, y_range;
@@ -37,12 +37,12 @@ Ticks ticks_of(const Frame& frame, int x_wanted, int y_wanted, bool whole_x = fa
 
 /// Grid lines, numbers at the ticks, the lower edge.
 void draw_axes(Svg& svg, const Frame& frame, const Ticks& ticks);
-/// A point: a dot, a square, a ring, a hollow square, and again from the start.
+/// A point: a dot, a square, a ring or a hollow square; then these repeat.
 void draw_mark(Svg& svg, const Series& look, Point at, double radius, const std::string& tip = "");
-/// Colours with their names in rows between left and right; returns where the next line would be.
+/// Colours with their names, in rows between left and right. Returns the y of the next row.
 double draw_legend(Svg& svg, const std::vector<Series>& entries, double left, double right,
                    double top);
-/// How many rows that takes.
+/// How many rows draw_legend() takes.
 int legend_rows(const std::vector<Series>& entries, double left, double right);
 
 }  // namespace ramoe

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double row_height = 19, heading_height = 21, row_label_size = 11;
 
-/// Room at the left for labels, within reason.
+/// Room for labels at the left, up to a limit.
 template <class Groups, class Rows>
 double label_room(const Groups& groups, const Rows& rows_of) {
   double widest = 0;
@@ -25,7 +25,7 @@ void draw_row_label(Svg& svg, double right, double middle, const std::string& la
            {.size = row_label_size, .anchor = Anchor::end});
 }
 
-/// A value as a tint of one colour: nothing at 0 and below, `darkest` at the largest; grey if it is
+/// A value as a tint of one colour: none at 0 and below, `darkest` at the max; grey if the value is
 /// not known.
 Style tint(double value, double largest, double darkest) {
   if (!std::isfinite(value)) return {.fill = "var(--unknown, #ddd)", .stroke = grid_colour};
@@ -107,7 +107,7 @@ std::string heat_map(const HeatMap& chart) {
     check(row.size() == E, chart.text.id, ": rows of ", row.size(), " and of ", E, " values.");
     seen.see(row);
   }
-  constexpr double darkest = 0.5;  // numbers stay readable on it
+  constexpr double darkest = 0.5;  // numbers remain readable on it
   const double largest = seen.empty() ? 0 : std::max(0.0, seen.high);
   const double left = 46, top = 22, width = (chart_width - left - 8) / static_cast<double>(E);
   const double height = std::clamp(width * 0.6, 14.0, 26.0);
@@ -130,7 +130,7 @@ std::string heat_map(const HeatMap& chart) {
                  {.size = 9.5, .anchor = Anchor::middle});
     }
   }
-  for (std::size_t l = 0; l < L; ++l)  // last, so that no neighbour paints over an outline
+  for (std::size_t l = 0; l < L; ++l)  // last, so that no neighbour covers an outline
     for (const int e : chart.outlined[l])
       svg.rectangle(left + width * e + 1, top + height * static_cast<double>(l) + 1, width - 2,
                     height - 2, {.stroke = ink, .stroke_width = 2});

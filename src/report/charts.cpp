@@ -34,7 +34,7 @@ void draw_series(Svg& svg, const Frame& frame, const Series& series, double opac
                     .dashes = series.dashes});
 }
 
-/// Shades [low, high] of x as far as the frame goes.
+/// Shades [low, high] of x, clipped to the frame.
 void draw_band(Svg& svg, const Frame& frame, double low, double high) {
   const double left = std::max(frame.left, frame.x(low));
   const double right = std::min(frame.right, frame.x(high));

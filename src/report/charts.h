@@ -1,9 +1,10 @@
 // Report - the charts, each from plain numbers to an SVG
 //
-// Drawings are 400 units wide, so that they read on a phone and grow on a desk. Colours are those
-// of Okabe and Ito (2008), told apart with every common colour vision. On a page a colour has one
-// meaning: these are languages, and violet is ci; all else is told apart by place, by dashes or by
-// the shape of a point. Ticks stand at round numbers. NaN is not drawn.
+// Drawings are 400 units wide, so that they can be read on a phone and scale up on a large screen.
+// Colours are those of Okabe and Ito (2008), which readers with any common colour vision can tell
+// apart. On a page a colour has one meaning: these are languages, and violet is ci. All else
+// differs by place, by dashes or by the shape of a point. Ticks are at round numbers. NaN is not
+// drawn.
 // Tests: tests/report/svg_test.cpp
 #pragma once
 
@@ -16,9 +17,9 @@
 
 namespace ramoe {
 
-/// Colour i of the palette, again from the start after six.
+/// Colour i of the palette; six colours, then they repeat.
 std::string palette(std::size_t i);
-/// Dashes i: none, long, dotted, mixed, and again from the start.
+/// Dash pattern i: none, long, dotted or mixed; then these repeat.
 std::string dash_pattern(std::size_t i);
 
 /// About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside [low, high].
@@ -27,10 +28,10 @@ std::vector<double> round_ticks(double low, double high, int wanted);
 /// 0, 1, ... n-1, for curves over layers.
 std::vector<double> counting(std::size_t n);
 
-/// A line, or points where the sign is a mark. In a legend: label and looks alone.
+/// A line, or points if the sign is a mark. A legend uses only the label and the look.
 struct Series {
   std::string label;
-  std::vector<double> x = {}, y = {};  // of one length
+  std::vector<double> x = {}, y = {};  // of the same length
   std::string colour = ink, dashes = "";
   double width = 1.5;
   enum class Sign { line, box, mark };
@@ -38,8 +39,8 @@ struct Series {
   std::size_t mark = 0;  // kind of the mark (chart_frame.h)
 };
 
-/// Small multiples over common axes: `columns` panels per row, a legend on top. Each may shade a
-/// band of x of its own.
+/// Small multiples with common axes: `columns` panels per row, and a legend on top. Each panel may
+/// shade its own band of x.
 struct Panel {
   std::string title;
   std::vector<Series> series;
@@ -52,7 +53,7 @@ struct PanelChart {
   std::vector<Series> legend = {};
   std::size_t columns = 2;
   double panel_height = 112;
-  bool whole_x = false, from_zero = false;  // ticks at whole numbers only; 0 is in view
+  bool whole_x = false, from_zero = false;  // x ticks at whole numbers only; y includes 0
 };
 std::string panel_chart(const PanelChart& chart);
 
@@ -72,8 +73,8 @@ struct StackedBars {
 };
 std::string stacked_bars(const StackedBars& chart);
 
-/// values[row][column]: the stronger the tint, the further above 0; what is not above 0 has none,
-/// and its number tells. outlined[row] lists columns. Rows of the band are marked at the side.
+/// values[row][column]: the larger the value, the stronger the tint. A value that is not above 0
+/// has a number but no tint. outlined[row] lists columns. Rows of the band are marked at the side.
 /// `threshold` is marked on the scale, unless it is NaN.
 struct HeatMap {
   ChartText text;
@@ -84,7 +85,7 @@ struct HeatMap {
 };
 std::string heat_map(const HeatMap& chart);
 
-/// A row per cell: small dots, a large dot at the mean and its interval, against a line at zero.
+/// One row per cell: small dots, and a large dot at the mean with its interval, beside a line at 0.
 struct DotRow {
   std::string label;
   double centre;
@@ -101,7 +102,7 @@ struct DotPlot {
 };
 std::string dot_plot(const DotPlot& chart);
 
-/// Points, each series of one look; its label is said on hover.
+/// Points. Each series has one look; its label is shown on hover.
 struct Scatter {
   ChartText text;
   std::vector<Series> points, legend = {};

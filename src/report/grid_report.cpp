@@ -17,8 +17,7 @@ std::string p_text(double p) {
   return std::isfinite(p) && p < 0.001 ? "&lt;0.001" : fixed_number(p, 3);
 }
 
-/// "value [low, high]" of an estimate times `factor`, with a star where the adjusted p is under
-/// 0.05.
+/// "value [low, high]" of an estimate times `factor`, with a star if the adjusted p is below 0.05.
 std::string estimate_text(const Estimate& e, double factor, int decimals) {
   return cat(signed_number(factor * e.value, decimals),
              e.interval.known() ? " " + interval_text(e.interval, factor, decimals) : "",
@@ -68,7 +67,7 @@ std::string numbers_of(const Claim& claim) {
                     2);
 }
 
-/// Of models that were chosen for their curve (docs/log.md).
+/// A warning about models that were chosen for their curve (docs/log.md).
 std::string warning_of(const GridPlan& plan) {
   for (const auto& [model, run] : plan.model_runs)
     if (run.find("data/models/") != std::string::npos)
@@ -104,7 +103,7 @@ std::string claims_section(const GridEvidence& weighed) {
 
 // ---- Charts -------------------------------------------------------------------------------------
 
-/// Methods that train against SFT over all cells, each model and each task.
+/// Methods that train, compared with SFT: over all cells, by model and by task.
 std::string comparison_figure(const Evidence& evidence) {
   DotPlot plot;
   plot.text = {"comparison", "Methods against SFT",
@@ -211,7 +210,7 @@ std::string routing_figure(const Evidence& evidence, const Names& names) {
 
 // ---- Tables -------------------------------------------------------------------------------------
 
-/// What the page is about stands first; the others may scroll out of a narrow window.
+/// The most important columns come first; the others may scroll out of a narrow window.
 std::string accuracy_table(const Evidence& evidence, const std::string& model, const Names& names) {
   std::vector<std::string> head = {"Task",   "Language",         "n",   "English", "Base", "SFT",
                                    "RA-MoE", "RA-MoE minus SFT", "ci %"};

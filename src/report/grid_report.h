@@ -1,8 +1,8 @@
 // Report - a grid: a verdict on each claim, the main table, the most telling charts, the routing of
 // a pair
 //
-// One offline page like that of a run. What the abstract says and what we chose are kept apart.
-// docs/make_results.py makes the long form of it. Tests: tests/report/grid_report_test.cpp
+// One offline page, as for a run. It keeps apart what the abstract says and what we chose. Its long
+// form is made by docs/make_results.py. Tests: tests/report/grid_report_test.cpp
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@
 
 namespace ramoe {
 
-/// The page; it links to evidence.json beside it. Without routing it says what traces a pair.
+/// The page; it links to evidence.json beside it. Without routing it says how to trace a pair.
 std::string grid_report_html(const GridEvidence& weighed,
                              const std::optional<GridRouting>& routing);
 

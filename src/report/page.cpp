@@ -10,7 +10,7 @@
 namespace ramoe {
 namespace {
 
-/// The headings of a page as a list of links; nothing where there are fewer than three.
+/// The headings of a page as a list of links; nothing if there are fewer than three.
 std::string contents_of(const std::string& body) {
   const std::string begin = "<h2 id=\"", end = "</h2>";
   std::string items;
@@ -92,7 +92,7 @@ std::string html_page(const std::string& title, const std::string& body) {
              "<main>\n<h1>", name, "</h1>\n", body, "</main>\n</body>\n</html>\n");
 }
 
-/// An interval does not break between its ends.
+/// Keeps an interval on one line.
 static std::string unbroken(std::string cell) {
   bool inside = false;
   for (std::size_t i = 0; i < cell.size(); ++i) {

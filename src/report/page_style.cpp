@@ -1,5 +1,5 @@
 // The style of all pages. Colours are variables, which the drawings use too (svg.h): one set for a
-// bright page and for paper, one for a dark page. Declared in report_parts.h.
+// bright page and for paper, one for a dark page. Declared in page.h.
 #include "report/page.h"
 
 namespace ramoe {
@@ -59,8 +59,8 @@ summary { cursor: pointer; padding: 0.35rem 0; font-weight: 600; }
 }
 )";
 
-// What scrolls has a shadow at the side where more is, which goes away at the end: the first two
-// gradients move with the table and cover the shadows of the last two.
+// A table that scrolls has a shadow at the side where there is more of it. The last two gradients
+// are the shadows; the first two move with the table and cover a shadow at its end.
 const char* const tables = R"(
 .scroll { overflow-x: auto; margin: 1rem 0; background:
   linear-gradient(to right, var(--paper) 30%, var(--clear)) 0 0 / 3rem 100% no-repeat local,
@@ -91,7 +91,7 @@ thead .number { white-space: normal; }
 .mark { font-weight: 700; }
 )";
 
-// ::details-content opens what is folded; browsers that do not know it print it folded.
+// ::details-content opens folded parts; browsers that do not know it print them folded.
 const char* const print = R"(
 @page { margin: 14mm; }
 @media print {

@@ -38,7 +38,7 @@ std::vector<std::string> methods_in(const RunResults& results) {
   return names;
 }
 
-/// The most seeds that a cell's methods were run with.
+/// The max number of seeds of a method in a cell.
 std::size_t seeds_in(const RunResults& results) {
   std::size_t most = 0;
   for (const AccuracyRow& cell : results.accuracy)
@@ -55,7 +55,7 @@ std::vector<const AccuracyRow*> table_order(const RunResults& results) {
   return cells;
 }
 
-/// Whether a number of the rows is known.
+/// Whether this number is known in any row.
 bool any_known(const RunResults& results, double AccuracyRow::*value) {
   return std::any_of(results.accuracy.begin(), results.accuracy.end(),
                      [&](const AccuracyRow& cell) { return std::isfinite(cell.*value); });
@@ -132,7 +132,7 @@ std::string accuracy_section(const RunResults& results) {
   return html + folded("On what English knows", inner) + "</section>\n";
 }
 
-/// A scalar as a reader would write it, 12,345,678 for large numbers; lists and objects as JSON.
+/// A scalar in readable form, such as 12,345,678; lists and objects as JSON.
 std::string shown(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number_float()) return short_number(value.get<double>(), 4);
@@ -195,7 +195,7 @@ std::string making_section(const RunResults& results, const Files& files) {
   return html + "</section>\n";
 }
 
-/// Cells of UTF-8 text padded to columns; the first two to the left, the others to the right.
+/// Cells of UTF-8 text padded to columns; the first two are left-aligned, the others right-aligned.
 std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths(rows[0].size(), 0);
   for (const auto& row : rows)
@@ -235,7 +235,7 @@ std::string report_html(const RunResults& results, const Files& files) {
     html += "</ul>\n";
   }
   html += "</section>\n" + accuracy_section(results) + answers_section(results);
-  // A run is told from its end, a demo from its beginning.
+  // The page of a run shows fine-tuning before the stages it builds on, that of a demo after them.
   const std::string stages =
       divergence_section(results) + taxonomy_section(results) + experts_section(results);
   const std::string routing = routing_section(results.routing, results.language_names),

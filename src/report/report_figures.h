@@ -9,10 +9,10 @@
 
 namespace ramoe {
 
-/// Whether the results are of one fine-tuning run, which is compared with its base model alone.
+/// Whether the results are of one fine-tuning run, which is only compared with its base model.
 bool is_one_run(const RunResults& results);
 
-/// How every chart draws a language: its hue by its place among the page's targets.
+/// How every chart draws a language; its hue follows from its place among the targets of the page.
 Series language_series(const std::vector<std::string>& languages, const std::string& lang,
                        const std::string& name);
 /// A panel of layers with its zone shaded, if there is one.
@@ -26,10 +26,10 @@ std::string divergence_section(const RunResults& results);
 std::string taxonomy_section(const RunResults& results);
 std::string experts_section(const RunResults& results);
 std::string curves_section(const RunResults& results);
-/// Of a pair in each language (routing_trace.h). Nothing, not even a heading, where there is none.
+/// One pair in each language (routing_trace.h). Nothing, not even a heading, if there is none.
 std::string routing_section(const std::vector<RoutingTrace>& traces,
                             const Named<std::string>& language_names);
-/// The questions of those pairs with their answers before and after. Nothing where there is none.
+/// The questions of those pairs with their answers before and after. Nothing if there is none.
 std::string answers_section(const RunResults& results);
 
 }  // namespace ramoe

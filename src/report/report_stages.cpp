@@ -57,7 +57,7 @@ std::string taxonomy_section(const RunResults& results) {
 
 namespace {
 
-/// What the scores of a rule are, as far as it is known.
+/// What the scores of the rule are, as far as the rule is known.
 std::string rule_words(const ExpertResults& experts) {
   if (experts.rule.empty()) return "The score is the rule's, by default usage Δ<sub>l</sub>[e].";
   std::string text =
@@ -121,7 +121,7 @@ Series thin_curve(const std::vector<int>& steps, const std::vector<double>& y) {
   return {.label = "", .x = {steps.begin(), steps.end()}, .y = y, .width = 1};
 }
 
-/// The languages of the curves in their order, each with its name.
+/// The languages of the curves, in their order.
 std::vector<std::string> languages_of(const std::vector<FinetuneCurve>& curves) {
   std::vector<std::string> languages;
   for (const FinetuneCurve& curve : curves)
@@ -130,7 +130,7 @@ std::vector<std::string> languages_of(const std::vector<FinetuneCurve>& curves) 
   return languages;
 }
 
-/// A panel for each language and method that has such a curve, thin lines per seed.
+/// A panel for each language and method that has such a curve, with a thin line per seed.
 PanelChart curve_panels(const RunResults& results, const ChartText& text,
                         std::vector<double> FinetuneCurve::*values) {
   PanelChart chart;
@@ -147,7 +147,7 @@ PanelChart curve_panels(const RunResults& results, const ChartText& text,
   return chart;
 }
 
-/// RA-MoE minus SFT of the same language, seed and steps.
+/// RA-MoE minus SFT for the same language, seed and steps.
 PanelChart difference_panels(const RunResults& results) {
   PanelChart chart;
   chart.text = {"loss-difference", "Training loss, RA-MoE minus SFT",

@@ -11,7 +11,7 @@
 namespace ramoe {
 namespace {
 
-/// The expert's number; a task expert of the layer is filled.
+/// The number of an expert; it is filled if the expert is a task expert of the layer.
 std::string chip(int expert, const std::vector<int>& task_experts) {
   const bool task =
       std::find(task_experts.begin(), task_experts.end(), expert) != task_experts.end();
@@ -24,10 +24,10 @@ bool same_experts(std::vector<int> a, std::vector<int> b) {
   return a == b;
 }
 
-constexpr std::size_t tokens_across = 12;  // of one table: so many fit on a sheet of paper
+constexpr std::size_t tokens_across = 12;  // tokens of one table: what fits on a sheet of paper
 
-/// Layers down, tokens [begin, end) across. Cells whose experts are not those of `before` are
-/// marked.
+/// One row per layer, one column per token of [begin, end). Cells whose experts differ from those
+/// of `before` are marked.
 std::string visits_part(const std::string& caption, const RoutingTrace& routing,
                         const Passage& passage, const Passage* before, std::size_t begin,
                         std::size_t end) {
@@ -91,14 +91,14 @@ std::string text_cell(const std::string& words) {
   return "<bdi>" + escape_markup(words) + "</bdi>";
 }
 
-/// What was answered, and whether that is right.
+/// The answer, and whether it is correct.
 std::string answer_cell(const Passage& passage) {
   const std::string text = passage.output.empty() ? "(nothing)" : text_cell(passage.output);
   if (!passage.correct) return text;
   return text + (*passage.correct ? " <small>✓ right</small>" : " <small>✗ wrong</small>");
 }
 
-/// A question with what was expected and answered.
+/// A question with the expected answer and those of the models.
 std::string words_table(const RoutingTrace& r, const std::string& language) {
   return html_table("The pair, and what the models answer",
                     {"", "English", escape_markup(language)},

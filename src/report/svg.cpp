@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint32_t replacement = 0xfffd;
 
 /// Length of a well-formed UTF-8 sequence at text[i], else 0 (RFC 3629: no overlong forms, no
-/// surrogates, nothing above U+10FFFF). Gives the code point too.
+/// surrogates, nothing above U+10FFFF). `point` receives the code point.
 std::size_t decode(const std::string& text, std::size_t i, std::uint32_t& point) {
   const auto byte = [&](std::size_t k) {
     return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
@@ -32,7 +32,7 @@ std::size_t decode(const std::string& text, std::size_t i, std::uint32_t& point)
   return overlong || surrogate || point > 0x10ffff ? 0 : length;
 }
 
-/// Widths of a sans-serif in em, roughly: enough to leave room for a label.
+/// Rough widths of a sans-serif font in em, good enough to leave room for a label.
 double em(std::uint32_t point) {
   const auto in = [point](std::uint32_t low, std::uint32_t high) {
     return low <= point && point <= high;
