@@ -7,9 +7,10 @@
 //   L_balance  E sum_e f[e] P[e], f and P over the scored rows of the step (chapter 4.1)
 //   extra      mean over those examples of the step that the loss uses
 //
-// The rows of a step may be cut into batches (`accumulate`). Every cut gives the same loss, gradient
-// and step, except for rounding: if a step has n targets, rows or examples and a batch has n_i of
-// them, the batch adds n_i / n times its own mean. f belongs to the whole step and has no gradient.
+// The rows of a step may be cut into batches (`accumulate`). Every cut gives the same loss,
+// gradient and step, except for rounding: if a step has n targets, rows or examples and a batch has
+// n_i of them, the batch adds n_i / n times its own mean. f belongs to the whole step and has no
+// gradient.
 // So with balance and more than one batch, a forward pass over all batches computes their routing
 // first (one third more time per step); a single batch needs no such pass.
 //
