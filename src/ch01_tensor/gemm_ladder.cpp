@@ -1,4 +1,4 @@
-// Chapter 1.5 - the matrix product made fast, one idea after the other
+// Chapter 1.7 - the matrix product made fast, one idea after the other
 #include "ch01_tensor/gemm_ladder.h"
 
 #include <algorithm>
