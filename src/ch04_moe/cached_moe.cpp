@@ -1,4 +1,4 @@
-// Chapter 4.5 - decoding with the cache, and counting parameters. Declared in model.h.
+// Chapter 4.5 - decoding with the cache. Declared in model.h.
 #include <algorithm>
 
 #include "ch01_tensor/vector_ops.h"
