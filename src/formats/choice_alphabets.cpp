@@ -8,7 +8,7 @@
 namespace ramoe {
 namespace {
 
-/// Letters in the order of choices, of one language or of all.
+/// Letters in the order of choices, for one language or for all.
 struct ChoiceLetters {
   std::string_view lang;
   std::u32string_view letters;
@@ -22,7 +22,8 @@ constexpr ChoiceLetters kAlphabets[] = {
     {"", U"ԱԲԳԴԵ"},      {"", U"ΑΒΓΔΕ"},     {"", U"甲乙丙丁戊"}, {"", U"アイウエオ"},
     {"", U"ㄱㄴㄷㄹㅁ"}, {"", U"가나다라마"}};
 
-/// Cyrillic letters are first what they look like, then what they sound like or their place.
+/// A Cyrillic letter is the Latin one that it looks like, or else the one of its sound or its
+/// index.
 constexpr std::u32string_view kCyrillic = U"АВСЕНБГД", kAsLatin = U"ABCEHBDD";
 
 struct LetterName {
@@ -65,7 +66,7 @@ bool is_cased(char32_t c) {
   return is_latin_letter(c) || (c >= 0x0370 && c <= 0x052F);
 }
 
-/// A number for the block of letters of c: the cased scripts that look alike are one.
+/// A number for the script of c: the cased scripts that look alike count as one.
 int script_of(char32_t c) {
   if (is_cased(c)) return 1;
   if (c >= 0x0530 && c < 0x0590) return 2;                                    // Armenian
@@ -82,7 +83,7 @@ int script_of(char32_t c) {
   return 0;
 }
 
-/// The n-th letter of those that Unicode encloses, and whether it is enclosed.
+/// A range of special letter shapes, its first plain letter, and whether they are enclosed.
 struct LetterShape {
   char32_t first, last, plain;
   bool enclosed;
@@ -136,7 +137,7 @@ Choice choice_named(std::string_view lang, std::u32string_view word) {
   for (const LetterName& name : kNames) {
     const bool spoken =
         name.languages.empty() || name.languages.find(primary) != std::string_view::npos;
-    // The name of a Persian alef is the letter; the others are English letters, written down.
+    // The name of alef in Persian means that letter; all others are the names of English letters.
     if (spoken && name.word == word)
       return {name.languages.empty() ? static_cast<char32_t>(name.latin) : U'أ', name.latin};
   }
@@ -154,7 +155,7 @@ bool are_of_one_script(char32_t a, char32_t b) {
 std::u32string plain_letters(std::u32string_view text) {
   std::u32string plain;
   for (const char32_t c : text)
-    if (!is_invisible(c) && c != 0x0640) append_plain(plain, c);  // 0640 stretches Arabic letters
+    if (!is_invisible(c) && c != 0x0640) append_plain(plain, c);  // 0640 only stretches letters
   return plain;
 }
 

@@ -6,30 +6,31 @@
 
 namespace ramoe {
 
-/// A letter as it stands, as a capital, and the choice that it is: 'A' to 'J', or 0 for none.
+/// A letter of the text, as a capital, and its choice: 'A' to 'J', or 0 for none.
 struct Choice {
   char32_t letter = 0;
   char latin = 0;
 };
 
-/// The choice that one letter of any script is in a language; latin is 0 if it is none.
+/// The choice that a letter of any script means in a language; latin is 0 if it means none.
 Choice choice_of(std::string_view lang, char32_t letter);
 
-/// The choice whose name a word of several letters is, such as بي or बी: latin is 0 if it is none.
+/// The choice whose name is the word, such as بي or बी; latin is 0 if there is none.
 Choice choice_named(std::string_view lang, std::u32string_view word);
 
-/// Whether the letter is also a word of its script and so needs the end of a sentence behind it.
+/// Whether the letter is also a word of its script, so that it is a choice only at the end of a
+/// sentence.
 bool is_also_a_word(char32_t letter);
 
-/// Whether both belong to one block of letters: a word goes on from one to the other.
+/// Whether both belong to one script, so that they may be neighbours within a word.
 bool are_of_one_script(char32_t a, char32_t b);
 
-/// Letters in the shapes that Unicode has for lists, such as fullwidth ones, Ⓑ, ㉡ and bold ones,
-/// as plain ones, in brackets if they were enclosed. Invisible characters are left out.
+/// The text with special letter shapes, such as fullwidth letters, Ⓑ, ㉡ and bold letters, replaced
+/// by plain letters, in brackets if they were enclosed. Invisible characters are left out.
 std::u32string plain_letters(std::u32string_view text);
 
-/// Whether the two are the same choice: letters of one script must be equal, others must stand at
-/// the same place of their lists.
+/// Whether the two are the same choice: letters of one script must be equal, others must have the
+/// same index in their lists.
 bool is_same_choice(const Choice& a, const Choice& b);
 
 }  // namespace ramoe

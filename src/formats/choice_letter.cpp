@@ -8,21 +8,21 @@
 namespace ramoe {
 namespace {
 
-/// Words that follow the English choice A, but not the article; and verbs with s.
+/// Words that can follow the English choice A, but not the article; is_verb() adds verbs in -s.
 constexpr std::u32string_view kBehindEnglishA =
     U" and are as at because but by can cannot could did had if in is isn't it might may must not "
     U"of on or should since so than that the then though to was wasn't were when which while will "
     U"with would ";
 constexpr std::u32string_view kNoVerbs =
     U" always basis bus gas lens less news plus previous serious series species this various ";
-/// "is" and the like behind a choice in other languages where A, E, А, В or С is also a word.
+/// Words such as "is" after a choice, in other languages where A, E, А, В or С is also a word.
 constexpr std::u32string_view kBehindChoice =
     U" es está parece sería era fue porque y o é foi seria ou è sembra sarebbe perché est était "
     U"semble serait parce et és sembla este pare pentru sau și jest ponieważ lub je jer protože "
     U"nebo alebo ili ali są është shi ce ne ni yw sy is je är er "
     U"является верно верен верна правильно подходит потому или и є правильно вірно або "
     U"है हैं হবে সঠিক ";
-/// Behind a letter of a script without blanks, or joined to it.
+/// Words after a letter in a script without blanks, or joined to the letter.
 constexpr std::u32string_view kJoinedBehind[] = {U"입니다", U"이다", U"이에요", U"예요", U"번",
                                                  U"项",     U"項",   U"是",     U"为",   U"為",
                                                  U"正",     U"对",   U"對",     U"ครับ",  U"ค่ะ"};
@@ -94,7 +94,7 @@ class Text {
     return char_class(next) == CharClass::mark || are_of_one_script(at(i), next);
   }
 
-  /// Whether no word or number goes on from the letter at i.
+  /// Whether the letter at i is not part of a word or number.
   bool is_alone(std::ptrdiff_t i) const {
     if (are_of_one_script(at(i), U'A')) return !continues(i, -1) && !continues(i, 1);
     const std::u32string_view text = text_, before = text.substr(0, static_cast<std::size_t>(i)),
@@ -106,7 +106,7 @@ class Text {
     return begins && ends;
   }
 
-  /// Whether a word of a script with capitals goes on from i in the given direction.
+  /// Whether a word in a script with capitals continues from i in the given direction.
   bool continues(std::ptrdiff_t i, int step) const {
     const auto is_cased = [](char32_t c) { return are_of_one_script(c, U'A'); };
     const char32_t next = at(i + step), second = at(i + 2 * step);
@@ -135,13 +135,13 @@ class Text {
     return i < 0 || kClosing.find(at(i)) != kClosing.npos;
   }
 
-  /// Whether no word follows, or one such as "is" behind which the sentence may go on.
+  /// Whether no word follows the letter, or only a word such as "is".
   bool ends_sentence(std::ptrdiff_t i) const {
     const std::u32string next = word_after(i);
     return next.empty() || holds_word(kBehindChoice, next);
   }
 
-  /// The word behind the blanks behind i in lower case; empty if something else stands there.
+  /// The word after i and its blanks, in lower case; empty if there is none.
   std::u32string word_after(std::ptrdiff_t i) const {
     std::u32string word;
     if (!is_blank(at(++i))) return word;
@@ -150,7 +150,7 @@ class Text {
     return word;
   }
 
-  /// Whether the capital at i is a word of the language and no choice: "A dog", "В этом".
+  /// Whether the capital at i is a word of the language and not a choice: "A dog", "В этом".
   bool is_word(std::ptrdiff_t i) const {
     const char32_t c = at(i);
     const std::u32string next = word_after(i);
@@ -162,15 +162,15 @@ class Text {
     return starts_sentence(i) && is_latin_letter(next[0]) && !is_verb(next);
   }
 
-  /// Whether an English word cannot stand behind the article: "is", "seems".
+  /// Whether an English word cannot follow the article "a": "is", "seems".
   static bool is_verb(const std::u32string& word) {
     if (holds_word(kBehindEnglishA, word)) return true;
     return word.size() > 2 && word.ends_with(U"s") && !word.ends_with(U"ss") &&
            !word.ends_with(U"us") && !word.ends_with(U"'s") && !holds_word(kNoVerbs, word);
   }
 
-  /// Whether a small letter is marked as a choice: the only one of the text, in brackets, b) at the
-  /// start of a line, or between a colon and the end of the sentence.
+  /// Whether a small letter is marked as a choice: it is the only letter of the text, in brackets,
+  /// like b) at the start of a line or after a colon, or alone after a colon.
   bool is_marked_out(std::ptrdiff_t i) const {
     const char32_t open = at(i - 1), close = at(i + 1);
     if (characters_ == 1 || (open == U'(' && close == U')') || (open == U'[' && close == U']') ||

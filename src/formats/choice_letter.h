@@ -7,7 +7,7 @@
 
 namespace ramoe {
 
-/// The choice that the text says; its latin is 0 if it says none.
+/// The choice in the text; its latin is 0 if there is none.
 Choice choice_letter(std::string_view lang, std::u32string_view text);
 
 }  // namespace ramoe

@@ -33,7 +33,7 @@ JsonlData::JsonlData(const JsonlConfig& config) : config_(config) {
   check_cells();
   read_general();
   JsonlConfig settings = config_;
-  settings.data.clear();  // the same data elsewhere are the same data
+  settings.data.clear();  // the data may lie in another folder
   settings.general.clear();
   settings.packs.clear();
   std::string all = fields_of(settings).to_json().dump();

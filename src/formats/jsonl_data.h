@@ -1,15 +1,15 @@
-// Formats - one's own parallel questions behind the interface of the stages
+// Formats - the user's own parallel questions, with the interface that the stages use
 //
 // Rows with the same task and id in English and other languages are one item (jsonl_rows.h). An
-// item is in one split in all its languages: the one that its rows name, or else dealt by seed,
+// item is in the same split in all its languages: the one that its rows name, or else dealt by seed
 //
 //   adapt_train   adapt_share      stages 1 to 3
 //   adapt_valid   valid_share      choices, such as a learning rate
-//   test          the rest         the comparison alone
+//   test          the rest         only the comparison
 //
-// Items that ask the same question in a language, under other ids or tasks, always share a split:
-// no test question is trained on. General text (the reference of stage 2, and the divergence
-// curve) comes from text files; languages without get the emoji names of their language packs.
+// Items with the same question in a language, under other ids or tasks, always share a split: no
+// test question is trained on. General text (the reference of stage 2, and the divergence curve)
+// comes from text files; languages without a file get the emoji names of their language packs.
 // Tests: tests/formats/jsonl_data_test.cpp
 #pragma once
 
@@ -34,17 +34,17 @@ struct JsonlConfig {
   void list(FieldList& f);
 };
 
-/// An item whose answer in a language reads otherwise than in English.
+/// An item whose answer in a language differs from the English one.
 struct OtherAnswer {
   std::string where, id, lang, english, target;
 };
 
 class JsonlData : public ParallelData {
  public:
-  /// Reads all files. Error, with file and line where there is one: whatever jsonl_rows.h refuses,
-  /// an item twice in a language or without English, rows of an item in different splits, a test
-  /// question in training, a target without any training or test item of a task, no target at all,
-  /// a language with neither general text nor pack.
+  /// Reads all files. Error, with file and line if there is one: whatever jsonl_rows.h refuses, an
+  /// item twice in a language or without English, rows of an item in different splits, a test
+  /// question in training, a target without a training or test item of a task, no target, or a
+  /// language with neither general text nor pack.
   explicit JsonlData(const JsonlConfig& config);
 
   std::vector<std::string> languages() const override { return languages_; }
@@ -56,18 +56,18 @@ class JsonlData : public ParallelData {
   std::vector<TextPair> general_text(const std::string& lang, int names) const override;
   std::vector<std::string> english_text(int names) const override;
   std::string checksum() const override { return checksum_; }
-  /// Items whose answers share no reading with the English one, in the order of ids and languages:
-  /// of numbers and choices, where both rows have the same extractor. Exact answers are words of
-  /// their languages, and nothing can be said.
+  /// Items whose answer shares no reading with the English one, in the order of ids and languages.
+  /// Only numbers and choices whose two rows have the same extractor: exact answers are words,
+  /// which differ between languages.
   const std::vector<OtherAnswer>& other_answers() const { return other_answers_; }
 
  private:
   struct Item {
-    std::string id, task, where;  // where its first row stands
+    std::string id, task, where;  // the place of its first row
     std::map<std::string, Example> by_language;
     bool has_split = false;
     Split split = Split::test;
-    std::size_t same = 0;  // an item that must be in the same split, or its own index
+    std::size_t same = 0;  // index of an item that must share its split, or its own
   };
 
   void read_items();

@@ -11,7 +11,7 @@
 namespace ramoe {
 namespace {
 
-/// One line as its texts by key.
+/// The texts of one line by key.
 class Row {
  public:
   Row(const std::string& path, int number, const std::string& line,
@@ -33,7 +33,7 @@ class Row {
   const std::string& where() const { return where_; }
   bool has(const std::string& key) const { return object_.contains(key); }
 
-  /// A text that is not empty or blank.
+  /// A text that is neither empty nor blank.
   std::string text(const std::string& key) const {
     const std::string text = at_[key].text();
     check(text.find('\0') == std::string::npos, at_[key].name(),
@@ -42,7 +42,7 @@ class Row {
     return text;
   }
 
-  /// A text that can stand in file names, tables and lists.
+  /// A text that can be used in file names, tables and lists.
   std::string name(const std::string& key) const {
     const std::string name = text(key);
     for (const char c : name)

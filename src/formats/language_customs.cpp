@@ -9,7 +9,7 @@ namespace {
 struct Codes {
   std::string_view two, three;
 };
-/// Languages of the lists below with the codes of three letters that data sets use.
+/// The codes of languages in the lists below, and their other codes in data sets.
 constexpr Codes kCodes[] = {
     {"am", "amh"}, {"ar", "ara"}, {"ar", "arb"}, {"as", "asm"}, {"az", "aze"},  {"az", "azj"},
     {"bg", "bul"}, {"bn", "ben"}, {"bs", "bos"}, {"ca", "cat"}, {"cs", "ces"},  {"cy", "cym"},
@@ -26,7 +26,7 @@ constexpr Codes kCodes[] = {
     {"th", "tha"}, {"tr", "tur"}, {"ug", "uig"}, {"ur", "urd"}, {"yi", "yid"},  {"yo", "yor"},
     {"xh", "xho"}, {"zu", "zul"}, {"zh", "cmn"}, {"zh", "zho"}, {"zh", "yue"}};
 
-/// Decimal point and grouping comma wherever the language is written, but for the regions below.
+/// Languages with decimal point and thousands comma everywhere except in the regions of kNoPoint.
 constexpr std::string_view kPoint =
     " am as bn cy en fil ga gd gu ha he hi ig ja kn ko mi ml mr ms my ne om or pa si so sw ta te "
     "th "
@@ -40,7 +40,8 @@ struct Words {
   std::string_view lang;
   std::u32string_view letters;
 };
-/// Article, preposition, conjunction, pronoun or verb: "A dog", "A mi juicio", "E o resto", "I am".
+/// Articles, prepositions, conjunctions, pronouns and verbs: "A dog", "A mi juicio", "E o resto",
+/// "I am".
 constexpr Words kWords[] = {
     {"bg", U"АВС"}, {"bs", U"AI"}, {"ca", U"AEI"}, {"cs", U"AI"},  {"cy", U"AEI"},  {"da", U"I"},
     {"en", U"AI"},  {"es", U"AE"}, {"fr", U"A"},   {"ga", U"AI"},  {"gd", U"A"},    {"gl", U"AE"},

@@ -1,8 +1,7 @@
-// Formats - what the extractors know of languages: how numbers are written, which letters are
-// words
+// Formats - what the extractors know about languages: forms of numbers, letters that are words
 //
-// A row names its language by a code of its own; known are ISO 639 codes of two or three letters,
-// with or without script and region: hi, hin_Deva, es-MX. Of another code nothing is known.
+// A row names its language by a code. ISO 639 codes of two or three letters are known, with or
+// without script and region: hi, hin_Deva, es-MX. Nothing is known about other codes.
 // The lists are ours; tests/formats/number_forms_test.cpp compares the first with CLDR.
 #pragma once
 
@@ -11,18 +10,18 @@
 
 namespace ramoe {
 
-/// The two-letter code of a language of the lists below ("hi" for "hin_Deva"), or the first part of
-/// the code in lower case.
+/// The short code of a known language ("hi" for "hin_Deva"), or else the first part of the code in
+/// lower case.
 std::string primary_language(std::string_view lang);
 
 struct NumberCustoms {
-  bool point = false;           // the decimal sign is the point, and the comma groups: 1,234 = 1234
-  char32_t decimal_sign = 0;    // another one: / of Persian digits, $ in Cape Verde (5$25)
-  bool sign_behind = false;     // a minus may stand behind the last digit
+  bool point = false;           // decimal point, and comma for thousands: 1,234 = 1234
+  char32_t decimal_sign = 0;    // another one: / with Persian digits, $ in Cape Verde (5$25)
+  bool sign_behind = false;     // a minus may follow the last digit
   bool three_decimals = false;  // money has three decimals: 5.000 may be 5
   bool groups_of_two = false;   // 12 34 56
 };
-/// All false where nothing is known, so that 1,234 may be either number.
+/// All false if nothing is known, so that 1,234 may be either number.
 NumberCustoms number_customs(std::string_view lang);
 
 /// The capital letters that are words of the language, such as "AI" in English.

@@ -10,8 +10,8 @@
 namespace ramoe {
 namespace {
 
-/// Without invisible characters, and with LaTeX's ways to write a separator or a sign, {,} \, \! \$
-/// \%, as that alone.
+/// The text without invisible characters, and with the LaTeX forms of separators and signs
+/// ({,} \, \! \$ \%) replaced by plain ones.
 std::u32string plain_text(std::u32string_view text) {
   std::u32string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {

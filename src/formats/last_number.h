@@ -7,8 +7,8 @@
 
 namespace ramoe {
 
-/// Its readings as decimals without idle zeros, such as "-1234.5": none without a number, two if
-/// the separator is ambiguous in the language.
+/// The readings of the last number as decimals without extra zeros, such as "-1234.5": none if
+/// there is no number, two if the separator is ambiguous in the language.
 std::vector<std::string> last_number(std::string_view lang, std::u32string_view text);
 
 }  // namespace ramoe

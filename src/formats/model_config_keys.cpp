@@ -46,11 +46,11 @@ std::map<std::string, std::vector<Json>> fixed_keys(const ModelConfig& family) {
 
 bool is_passive_key(const std::string& key) {
   static const std::set<std::string> kKeys = {
-      // How the file was made and is kept.
+      // How the file was made and stored.
       "architectures", "auto_map", "base_model", "base_model_name_or_path", "bf16", "dtype", "fp16",
       "fp32", "license", "license_link", "license_name", "model_id", "model_name", "model_version",
       "name_or_path", "torch_dtype", "torchscript", "transformers_version", "use_bfloat16",
-      // How a program computes the same.
+      // How a program computes the same result.
       "attention_implementation", "attn_implementation", "cache_implementation",
       "chunk_size_feed_forward", "cross_attention_hidden_size", "ep_size", "experts_implementation",
       "flash_attention", "gradient_checkpointing", "hf_device_map", "low_cpu_mem_usage",
@@ -62,28 +62,28 @@ bool is_passive_key(const std::string& key) {
       "output_hidden_states", "output_router_logits", "output_scores", "return_dict",
       "return_dict_in_generate", "tie_encoder_decoder", "tie_last_hidden_states", "tf_legacy_loss",
       "use_return_dict",
-      // Losses of training, which have keys of our own.
+      // Training losses: we have our own keys for them.
       "aux_loss_alpha", "label_smoothing", "loss_type", "moe_aux_loss_coef", "router_aux_loss_coef",
       "router_z_loss_coef", "seq_aux", "z_loss_coef",
-      // Lengths that others wrote; max_position_embeddings counts.
+      // Lengths that other tools write; only max_position_embeddings counts.
       "max_length", "max_new_tokens", "max_seq_len", "max_seq_length", "max_sequence_length",
       "max_window_layers", "min_length", "min_new_tokens", "model_max_length", "n_ctx",
       "n_positions", "original_max_position_embeddings", "seq_len", "seq_length",
       // Classifiers.
       "classifier_bias", "classifier_dropout", "finetuning_task", "id2label", "label2id",
       "num_labels", "problem_type", "task_specific_params",
-      // Tokens and tokenizers: the tokenizer's files count.
+      // Tokens and tokenizers: only the files of the tokenizer count.
       "bos_token", "cls_token_id", "decoder_start_token_id", "eos_token", "image_token_id",
       "mask_token_id", "pad_token", "padding_side", "prefix", "sep_token_id", "tokenizer_class",
       "unk_token", "unk_token_id", "video_token_id", "vision_end_token_id", "vision_start_token_id",
       "vision_token_id",
-      // How to sample, of files before generation_config.json; is_decoder is of the same age.
+      // Sampling, from before generation_config.json; is_decoder is equally old.
       "bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping",
       "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "forced_bos_token_id",
       "forced_eos_token_id", "is_decoder", "length_penalty", "min_p", "no_repeat_ngram_size",
       "num_beam_groups", "num_beams", "num_return_sequences", "remove_invalid_values",
       "repetition_penalty", "suppress_tokens", "temperature", "top_k", "top_p", "typical_p"};
-  // An underscore marks what Python objects keep for themselves.
+  // An underscore marks private members of Python objects.
   return kKeys.contains(key) || key.starts_with('_') || key.starts_with("unsloth_");
 }
 

@@ -27,7 +27,7 @@ std::string shown(const Json& value) {
   return excerpt(value, 80);
 }
 
-/// Reads config.json key by key: `known_` becomes an object for our own list of fields.
+/// Reads config.json key by key; `known_` becomes a JSON object for our own list of fields.
 class Reader {
  public:
   Reader(const Json& json, const FamilyName& name, const std::string& where)
@@ -36,7 +36,7 @@ class Reader {
   }
 
   ModelConfig read(std::vector<std::string>* notes) {
-    // Defaults of transformers, where they are not ours.
+    // Defaults of transformers that differ from ours.
     config_.norm_topk_prob = false;
     config_.rms_norm_eps = olmoe() ? 1e-5 : 1e-6;
     config_.max_position_embeddings = olmoe() ? 4096 : 32768;
@@ -99,14 +99,14 @@ class Reader {
     else if (key == "bos_token_id" || key == "eos_token_id" || key == "pad_token_id")
       take_token(key, value);
     else if (key == "shared_expert_intermediate_size" && !config_.shared_expert())
-      return;  // of a family without one
+      return;  // the family has none
     else if (fixed != fixed_.end())
       take_fixed(key, value, fixed->second);
     else if (!value.is_null() && !is_read_apart(key) && !is_passive_key(key))
       take_field(key, value);  // null: not set
   }
 
-  /// Read together with others, at the end.
+  /// Keys that are read together with others at the end.
   static bool is_read_apart(const std::string& key) {
     return key == "sliding_window" || key == "use_sliding_window" || key == "mlp_layer_types";
   }
@@ -156,8 +156,8 @@ class Reader {
     }
   }
 
-  /// A value that stands in several places. Old files have rope_theta alone, new ones have it
-  /// within rope_parameters, ours have both; transformers 5 calls Qwen3's experts "local".
+  /// A value that may be in several places. Old files have only rope_theta, new ones have it within
+  /// rope_parameters, ours have both; transformers 5 calls Qwen3's experts "local".
   void take_once(const char* name, const std::string& place, const Json& value) {
     if (value.is_null()) return;
     check(!known_.contains(name) || known_[name] == value, where_, ": ", place, " = ", shown(value),
@@ -167,8 +167,8 @@ class Reader {
     place_[name] = place;
   }
 
-  /// null, one id or a list of them. Of a list, each EOS ends a text; padding is never looked at,
-  /// so any of several will do.
+  /// null, one id or a list of ids. Each EOS of a list ends a text; padding is never read, so any
+  /// of several will do.
   void take_token(const std::string& key, const Json& value) {
     if (value.is_null() || value == Json::array())
       known_[key] = -1;
@@ -195,7 +195,7 @@ class Reader {
             "; every layer must be \"full_attention\".");
   }
 
-  /// Zeros that mean "not set" among our own keys and would be taken as numbers by transformers.
+  /// Zeros that mean "not set" in our own keys, but are plain numbers for transformers.
   void check_zeros() const {
     const auto no_zero = [&](bool looked_at, const char* key, const char* wanted) {
       check(!looked_at || json_.value(key, Json()) != Json(0), where_, ": ", key,
@@ -209,7 +209,8 @@ class Reader {
             "a number of at least 1, for there are dense layers");
   }
 
-  /// A window matters if it is shorter than a sequence can be. The Qwen families have a switch.
+  /// A window matters if it is shorter than the max sequence length. The Qwen families have a
+  /// switch.
   void check_window() const {
     const Json window = json_.value("sliding_window", Json());
     const Json use = json_.value("use_sliding_window", Json());
@@ -225,7 +226,7 @@ class Reader {
           config_.max_position_embeddings, ". Expected null.");
   }
 
-  /// The newer way to say which layers have experts; it must say the same.
+  /// The newer key for the layers that have experts; it must agree with the older ones.
   void check_mlp_types() const {
     const Json types = json_.value("mlp_layer_types", Json());
     if (types.is_null()) return;
@@ -245,8 +246,8 @@ class Reader {
   std::map<std::string, std::vector<Json>> fixed_;
   std::vector<std::string> read_;             // keys of the list of fields
   Json known_ = Json::object();               // their values
-  std::map<std::string, std::string> place_;  // where a value of several places stood first
-  std::string unknown_;                       // keys passed over
+  std::map<std::string, std::string> place_;  // the first place of a value that may be in several
+  std::string unknown_;                       // skipped keys
 };
 
 }  // namespace
@@ -264,7 +265,7 @@ Json to_hugging_face(const ModelConfig& given) {
   json["architectures"] = {name.architecture};
   json["torch_dtype"] = "float32";
   json["hidden_act"] = "silu";
-  // transformers 4 reads rope_theta alone, transformers 5 reads it within rope_parameters.
+  // transformers 4 reads rope_theta, transformers 5 reads it within rope_parameters.
   json["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", config.rope_theta}};
   for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"})
     if (json[key] == -1) json[key] = nullptr;
@@ -281,7 +282,7 @@ Json to_hugging_face(const ModelConfig& given) {
   } else {
     json["head_dim"] = config.head_size();
     json.erase("clip_qkv");
-    // Where there are no dense layers, transformers wants a width for them all the same.
+    // transformers needs a width of dense layers even if there are none.
     if (config.intermediate_size == 0) json["intermediate_size"] = config.moe_intermediate_size;
   }
   if (!config.shared_expert()) json.erase("shared_expert_intermediate_size");

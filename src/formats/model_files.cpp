@@ -13,7 +13,7 @@
 namespace ramoe {
 namespace {
 
-/// A parameter of the list; none has the number -1.
+/// A parameter of the list; number -1 means none.
 struct Listed {
   int number = -1;
   Shape shape;
@@ -85,17 +85,17 @@ void store_layer(Lister& list, const ModelConfig& c, const LayerOf<Listed>& p, i
   list.matrix(p.shared_gate, mlp + "shared_expert_gate.weight");
 }
 
-constexpr std::size_t kSquare = 32;                // a block that is turned at once
-constexpr std::size_t kBandBytes = 4 * (1 << 20);  // of the file, between two releases of its pages
+constexpr std::size_t kSquare = 32;                // side of a block that is transposed at once
+constexpr std::size_t kBandBytes = 4 * (1 << 20);  // of the file between two releases of its pages
 
-/// Rows of the file's tensor that make up a band.
+/// The number of rows of the file's tensor in a band.
 std::size_t band_rows(const StoredTensor& t, std::size_t element_bytes) {
   const std::size_t rows = kBandBytes / std::max<std::size_t>(1, t.in() * element_bytes);
   return std::max(kSquare, rows / kSquare * kSquare);
 }
 
-/// Calls act(o, i, count) for the squares of rows [o_begin, o_end): `count` elements from (o,i) on
-/// in the file, rows of one square after another. A tensor that is not turned is one row.
+/// Calls act(o, i, count) for each row of each square in rows [o_begin, o_end): `count` elements of
+/// the file from (o,i) on. A tensor that is not transposed counts as one row.
 template <class Act>
 void each_stretch(const StoredTensor& t, std::size_t o_begin, std::size_t o_end, const Act& act) {
   if (!t.transposed) return act(o_begin, std::size_t(0), (o_end - o_begin) * t.in());
@@ -103,7 +103,7 @@ void each_stretch(const StoredTensor& t, std::size_t o_begin, std::size_t o_end,
     for (std::size_t o = o_begin; o < o_end; ++o) act(o, i, std::min(kSquare, t.in() - i));
 }
 
-/// Rows [o_begin, o_end) of the file into the array; whether all are finite.
+/// Reads rows [o_begin, o_end) of the file into the array; returns whether all values are finite.
 template <class Element>
 bool read_rows(float* array, const unsigned char* from, const StoredTensor& t, std::size_t o_begin,
                std::size_t o_end) {
@@ -122,7 +122,7 @@ bool read_rows(float* array, const unsigned char* from, const StoredTensor& t, s
   return finite;
 }
 
-/// One tensor, band by band, the rows of a band side by side on the pool's threads.
+/// Reads one tensor band by band; the pool's threads share the rows of a band.
 void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const std::string& name,
                  const StoredTensor& t) {
   const std::string where = cat(file.path(), ", tensor ", name);
@@ -147,7 +147,7 @@ void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const s
   });
 }
 
-/// Writes fp32 values as the dtype.
+/// Writes fp32 values in the given dtype.
 void write_values(const std::vector<float>& values, const std::string& dtype,
                   const WriteBytes& write) {
   if (dtype == "F32") return write(values.data(), values.size() * sizeof(float));
@@ -157,7 +157,7 @@ void write_values(const std::vector<float>& values, const std::string& dtype,
   write(halves.data(), halves.size() * sizeof(std::uint16_t));
 }
 
-/// The same tensor from the array to a file.
+/// Writes one tensor from the array to a file.
 void write_tensor(const std::vector<float>& array, const StoredTensor& t, const std::string& dtype,
                   const WriteBytes& write) {
   const std::size_t rows = band_rows(t, sizeof(float));
@@ -174,7 +174,7 @@ void write_tensor(const std::vector<float>& array, const StoredTensor& t, const 
   }
 }
 
-/// Tensors of old files that are computed here, not read.
+/// Whether it is a tensor of old files that is computed here and not read.
 bool is_computed(const std::string& name) {
   return name.ends_with(".rotary_emb.inv_freq");
 }
@@ -240,8 +240,8 @@ void read_stored(const WeightFiles& files, const std::vector<StoredTensor>& tens
 
 constexpr const char* kHead = "lm_head.weight";
 
-/// Error if a tied model's files hold an output layer that is not the embedding: versions of
-/// transformers differ in which of the two they take.
+/// Error if the files of a tied model hold an output layer that differs from the embedding:
+/// versions of transformers differ in which of the two they use.
 void check_tied_head(const WeightFiles& files, const Model<float>& model,
                      const std::string& config_path) {
   const Parameter<float>& embedding = *model.embedding();

@@ -18,7 +18,7 @@ constexpr Unit kUnits[] = {{U'百', 2, U"分"},      {U'千', 3, kMeasures}, {U'
                            {U'兆', 12, kMeasures}, {U'백', 2, U""},       {U'천', 3, U"사"},
                            {U'만', 4, U"큼"},      {U'억', 8, U""},       {U'조', 12, U"각"}};
 
-/// The zeros of the units from place i on, whose end becomes i; 0 if there is none.
+/// The number of zeros of the units from index i on; 0 if there is none. Moves i to their end.
 std::size_t read_units(std::u32string_view text, std::size_t& i) {
   std::size_t zeros = 0;
   for (bool more = true; more && i < text.size();) {
@@ -39,7 +39,7 @@ struct Part {
   std::u32string whole, fraction;
 };
 
-/// Whether the comma at place i parts three digits off.
+/// Whether there is a comma at index i before exactly three digits.
 bool is_grouping(std::u32string_view text, std::size_t i) {
   if (text[i] != U',' && text[i] != 0xFF0C) return false;
   std::size_t end = i + 1;

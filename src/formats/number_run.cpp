@@ -8,8 +8,8 @@
 namespace ramoe {
 namespace {
 
-/// Whether the first `count` groups are one whole number written with thousands separators: groups
-/// of three, with commas also the Indian 12,34,567.
+/// Whether the first `count` groups are a whole number with thousands separators: groups of three,
+/// with commas also the Indian 12,34,567.
 bool are_thousands(const NumberRun& run, std::size_t count, const NumberCustoms& customs) {
   if (count < 2) return true;
   if (run.groups[0].size() > 3 || run.groups[0][0] == '0') return false;
@@ -36,7 +36,7 @@ std::string decimal(const NumberRun& run, std::size_t whole_groups) {
   return run.negative && whole != "0" ? "-" + whole : whole;
 }
 
-/// Whether the separator before the only group, at place `at`, begins a bare fraction such as ".5".
+/// Whether the separator at index `at`, before the only group, begins a bare fraction such as ".5".
 bool is_bare_fraction(std::u32string_view text, std::size_t at) {
   const char kind = separator_kind(text[at]);
   if (kind != '.' && kind != 'd') return false;
@@ -121,18 +121,18 @@ std::vector<std::string> readings_of(const NumberRun& run, const NumberCustoms& 
   if (n == 1) return {decimal(run, 1)};
   const char last = run.separators.back();
   const auto of_last_kind = std::count(run.separators.begin(), run.separators.end(), last);
-  // All separators but perhaps the last must be of one kind.
+  // All separators except the last must be of one kind.
   const std::size_t firsts = n - 2;
   for (std::size_t i = 1; i < firsts; ++i)
     if (run.separators[i] != run.separators[0]) return {};
   if (firsts > 0 && run.separators[0] == 'd') return {};
   const bool may_be_decimal = of_last_kind == 1 && last != 't' && last != ' ';
   const bool may_be_thousands = last != 'd' && of_last_kind == std::ptrdiff_t(n) - 1;
-  const bool known = customs.point && n == 2;  // the language decides what a single one means
+  const bool known = customs.point && n == 2;  // the language decides the meaning of a single one
   std::vector<std::string> found;
   if (may_be_thousands && !(known && last == '.') && are_thousands(run, n, customs))
     found.push_back(decimal(run, n));
-  // 10,000 is not ten, but where money has three decimals.
+  // 10,000 is not ten, except where money has three decimals.
   const bool round = run.groups.back() == "000" && !customs.three_decimals;
   const bool settled = !found.empty() && (known || round);
   if (may_be_decimal && !settled && are_thousands(run, n - 1, customs))

@@ -7,12 +7,12 @@
 
 namespace ramoe {
 
-/// Hyphens, dashes up to the en dash and the minus signs; no em dash.
+/// Hyphens, dashes up to the en dash and minus signs, but not the em dash.
 bool is_minus(char32_t c);
 /// The symbols of general category Sc.
 bool is_currency_sign(char32_t c);
 
-/// Whether what stands around the run in the text makes it negative.
+/// Whether the text around the run makes it negative.
 bool is_negative(std::u32string_view text, const NumberRun& run, const NumberCustoms& customs);
 
 }  // namespace ramoe

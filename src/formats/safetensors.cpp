@@ -27,7 +27,7 @@ constexpr const char* metadata_key = "__metadata__";
 constexpr const char* remedy =
     " The file is damaged or no safetensors file; make or fetch it again.";
 
-/// Found by search, not by walking: a header may name any number of tensors.
+/// JSON with sorted objects: a header may have many tensors, so keys must be found fast.
 using HeaderJson = nlohmann::json;
 
 struct Dtype {
@@ -37,14 +37,14 @@ struct Dtype {
 constexpr Dtype dtypes[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8},
                             {"I32", 4}, {"I16", 2}, {"I8", 1},   {"U8", 1},  {"BOOL", 1}};
 
-/// Bytes of one element; 0 for a dtype that we do not know.
+/// Bytes of one element; 0 for an unknown dtype.
 std::uint64_t element_bytes(const std::string& dtype) {
   for (const Dtype& known : dtypes)
     if (dtype == known.name) return known.bytes;
   return 0;
 }
 
-/// Bytes of a tensor of known dtype; `where` names file and tensor.
+/// Bytes of a tensor of a known dtype; `where` names file and tensor.
 std::uint64_t tensor_bytes(const std::string& dtype, const TensorShape& shape,
                            const std::string& where) {
   std::uint64_t bytes = element_bytes(dtype);
@@ -65,7 +65,7 @@ const HeaderJson& member(const HeaderJson& entry, const char* key, const std::st
   return *found;
 }
 
-/// One entry of the header; `begin` still counts from the start of the data.
+/// Reads one entry of the header; `begin` still counts from the start of the data.
 TensorInfo read_entry(const HeaderJson& entry, std::uint64_t data_bytes, const std::string& where) {
   check(entry.is_object(), where, ": its entry is not a JSON object.", remedy);
   TensorInfo info;
@@ -98,8 +98,8 @@ TensorInfo read_entry(const HeaderJson& entry, std::uint64_t data_bytes, const s
   return info;
 }
 
-/// The header as JSON. A duplicate key would silently hide the first one, and nesting is bounded by
-/// the format, so both are looked for while parsing.
+/// The header as JSON. A duplicate key would silently hide the first one, and the format limits the
+/// nesting, so the parser's callback checks both.
 HeaderJson parse_header(const std::string& text, const std::string& path) {
   std::vector<std::set<std::string>> seen(1);
   const auto watch = [&](int depth, HeaderJson::parse_event_t event, HeaderJson& parsed) {
@@ -156,7 +156,7 @@ void no_such_tensor(const std::string& path, const std::string& name,
 }
 
 namespace {
-/// Hands the bytes of a tensor to `write`. Error: not as many as its shape says.
+/// Passes the bytes of a tensor to `write`. Error: their number does not match the shape.
 void write_tensor(const TensorToWrite& tensor, const std::string& where, const WriteBytes& write) {
   const std::uint64_t wanted = tensor_bytes(tensor.dtype, tensor.shape, where);
   std::uint64_t given = 0;
@@ -253,7 +253,7 @@ void SafetensorsFile::read_header() {
   check_layout(data_begin, data_bytes);
 }
 
-/// Sorts the names by position. The tensors must cover the data without overlap and without holes.
+/// Sorts the names by position. The tensors must cover the data without overlaps and holes.
 void SafetensorsFile::check_layout(std::uint64_t data_begin, std::uint64_t data_bytes) {
   const auto start_and_length = [&](const std::string& name) {
     const TensorInfo& info = tensors_.at(name);
@@ -295,7 +295,7 @@ void SafetensorsFile::read_raw(const std::string& name, const std::string& dtype
   const TensorInfo& tensor = expect(name, expected);
   check(tensor.dtype == dtype, path_, ", tensor ", name, ": its dtype is ", tensor.dtype, ", but ",
         dtype, " was expected.");
-  if (tensor.bytes > 0) std::memcpy(out, bytes(name), tensor.bytes);  // no bytes may lie at null
+  if (tensor.bytes > 0) std::memcpy(out, bytes(name), tensor.bytes);  // no bytes: may be null
 }
 
 void SafetensorsFile::read_f32(const std::string& name, const TensorShape& expected,
@@ -320,7 +320,7 @@ const unsigned char* SafetensorsFile::bytes(const std::string& name) const {
 
 void SafetensorsFile::release(const std::string& name, std::uint64_t begin,
                               std::uint64_t count) const {
-  // Whole pages alone: those at the ends may hold other tensors' bytes.
+  // Only whole pages: those at the ends may hold bytes of other tensors.
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t first = (info(name).begin + begin + page - 1) / page * page;
   const std::uint64_t last = (info(name).begin + begin + count) / page * page;

@@ -5,14 +5,14 @@
 //             "__metadata__": {"key": "text"}}, padded with spaces to a multiple of 8
 //   data      the tensors, row-major, little-endian; offsets count from here
 //
-// Our own files carry a checksum of every byte among the metadata, which other readers pass over:
+// Our own files have a checksum of all bytes in the metadata, which other readers ignore:
 //
-//   "ramoe_checksum": "0123456789abcdef"  XXH64 of the XXH64 of each MiB of the file, in which
-//                                         these 16 digits are taken for zeros
-//   "ramoe_checksum_of": "file"           so that damage to the other key is seen as well
+//   "ramoe_checksum": "0123456789abcdef"  XXH64 of the XXH64 values of each MiB of the file, with
+//                                         these 16 digits taken as zeros
+//   "ramoe_checksum_of": "file"           so that damage to the other key is found as well
 //
-// A file may come from anywhere, so every claim of its header is held against the file before
-// anything is allocated: a lie is an Error that names file, tensor and what was wrong.
+// A file may come from anywhere, so the header is checked against the file before anything is
+// allocated. A contradiction is an Error that names file, tensor and the reason.
 // Source: the format's description at github.com/huggingface/safetensors.
 // Tests: tests/formats/safetensors_test.cpp
 #pragma once
@@ -36,7 +36,7 @@ using TensorShape = std::vector<std::int64_t>;
 /// "(V,C)" with the numbers, for messages.
 std::string shape_text(const TensorShape& shape);
 
-/// A tensor to be saved: its bytes either lie at `data` or are handed to `write` by `produce`.
+/// A tensor to be saved: its bytes are at `data`, or `produce` passes them to `write`.
 /// dtype is one of F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL.
 struct TensorToWrite {
   std::string name, dtype;
@@ -45,7 +45,7 @@ struct TensorToWrite {
   std::function<void(const WriteBytes& write)> produce = {};
 };
 
-/// The Error of a tensor that is not among `names`, with the nearest of them.
+/// The Error for a tensor that is not in `names`; suggests the nearest one.
 [[noreturn]] void no_such_tensor(const std::string& path, const std::string& name,
                                  const std::vector<std::string>& names);
 
@@ -53,18 +53,18 @@ using SafetensorsMetadata = std::map<std::string, std::string>;
 
 /// The metadata with the two keys of a checksum, which write_safetensors fills in.
 SafetensorsMetadata with_checksum(SafetensorsMetadata metadata);
-/// A header as it stands in a file: filled up with spaces to a multiple of 8 bytes.
+/// A header as stored in a file: padded with spaces to a multiple of 8 bytes.
 std::string padded_header(std::string text);
-/// Where the digits of the checksum stand in a header; npos: it has none.
+/// The position of the checksum digits in a header; npos: there is no checksum.
 std::size_t digits_of_checksum(std::string_view header);
 
-/// Writes the tensors in the given order: beside the path, flushed, renamed (see write_file).
-/// Error: two of one name, unknown dtype, negative dimension, or another number of bytes produced
-/// than the shape says; the old file is then untouched.
+/// Writes the tensors in the given order, to a temporary file that is flushed and renamed (see
+/// write_file). Error: a duplicate name, an unknown dtype, a negative dimension, or a number of
+/// produced bytes that does not match the shape; the old file is then untouched.
 void write_safetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
                        const SafetensorsMetadata& metadata = {});
 
-/// What the header says about one tensor, checked against the file.
+/// The header entry of one tensor, checked against the file.
 struct TensorInfo {
   std::string dtype;
   TensorShape shape;
@@ -72,10 +72,10 @@ struct TensorInfo {
   std::uint64_t begin = 0;  // from the start of the file
 };
 
-/// A file opened for reading, mapped into memory. The constructor reads and checks the header
-/// alone; data comes from the disk when it is looked at. A file that was cut short since it was
-/// opened is an Error at the next access to a tensor; one that is cut while a tensor is being read
-/// ends the process (SIGBUS), as for every mapped file. One object may be used by several threads.
+/// A file opened for reading, mapped into memory. The constructor reads and checks only the header;
+/// data is read from the disk on access. If the file was truncated after opening, the next access
+/// to a tensor is an Error; if it is truncated while a tensor is being read, the process ends
+/// (SIGBUS), as with every mapped file. Several threads may use one object.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
@@ -87,26 +87,26 @@ class SafetensorsFile {
   /// In the order of the data.
   const std::vector<std::string>& names() const { return names_; }
   bool has(const std::string& name) const { return tensors_.contains(name); }
-  /// Error for a name that is not there suggests the nearest one.
+  /// Error: no such tensor; suggests the nearest name.
   const TensorInfo& info(const std::string& name) const;
   const SafetensorsMetadata& metadata() const { return metadata_; }
 
-  /// Reads the whole file, on the pool's threads, and compares its checksum. Error: it is damaged.
-  /// False: it has none, as the files of other programs.
+  /// Reads the whole file on the pool's threads and compares its checksum. Error: the file is
+  /// damaged. Returns false if it has no checksum, such as the files of other programs.
   bool check_whole() const;
 
-  /// info(name). Error: missing, or its shape is another.
+  /// info(name). Error: the tensor is missing or has another shape.
   const TensorInfo& expect(const std::string& name, const TensorShape& expected) const;
-  /// The bytes of a tensor where they are mapped, aligned for nothing. Error: missing, or the file
-  /// was cut short since.
+  /// The mapped bytes of a tensor, without any alignment. Error: the tensor is missing, or the file
+  /// was truncated after opening.
   const unsigned char* bytes(const std::string& name) const;
-  /// Says that [begin, begin + count) of bytes(name) will not be looked at soon: their pages go
-  /// back to the system, and would be read from the disk again.
+  /// Tells the system that [begin, begin + count) of bytes(name) is not needed soon: it takes the
+  /// pages back, and a later access reads them from the disk again.
   void release(const std::string& name, std::uint64_t begin, std::uint64_t count) const;
 
   /// Reads F32, F16 or BF16 as fp32. Error: missing, another dtype, another shape than expected.
   void read_f32(const std::string& name, const TensorShape& expected, float* out) const;
-  /// Reads any dtype as it stands in the file. Errors as read_f32.
+  /// Reads any dtype without conversion. Errors: see read_f32.
   void read_raw(const std::string& name, const std::string& dtype, const TensorShape& expected,
                 void* out) const;
 
@@ -123,8 +123,8 @@ class SafetensorsFile {
   SafetensorsMetadata metadata_;
 };
 
-/// checksum() (files.h) of a file as it would be without a checksum of its own: what runs note of
-/// their base model, the same for the same tensors as before files had one.
+/// checksum() (files.h) of the file as if it had no checksum of its own. Runs note it for their
+/// base model; it is the same as for older files, which had no checksum.
 std::string checksum_of_tensors(const std::string& path);
 
 /// IEEE half precision and bfloat16, exact, with subnormals, infinities and NaN.
@@ -133,11 +133,11 @@ inline float f32_from_bf16(std::uint16_t brain) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
 }
 
-/// The nearest one, of two as near the even one; beyond the largest: infinity.
+/// The nearest value, the even one of a tie; infinity beyond the largest.
 std::uint16_t f16_from_f32(float value);
 std::uint16_t bf16_from_f32(float value);
 
-/// How an element of a stored tensor becomes fp32. Bytes may lie anywhere.
+/// Converts an element of a stored tensor to fp32. The bytes need no alignment.
 struct StoredF32 {
   static constexpr std::size_t kBytes = 4;
   static float read(const unsigned char* from) {
@@ -155,7 +155,7 @@ struct StoredHalf {
     return convert(value);
   }
 };
-/// Calls action(StoredF32() or StoredHalf<...>()). Error, with `where` in front: another dtype.
+/// Calls action(StoredF32() or StoredHalf<...>()). Error, which begins with `where`: another dtype.
 template <class Action>
 void with_elements(const std::string& dtype, const std::string& where, const Action& action) {
   if (dtype == "F32") return action(StoredF32());

@@ -1,4 +1,4 @@
-// The checksum that our own safetensors files carry.
+// The checksum of our own safetensors files.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char *checksum_key = "ramoe_checksum", *checksum_of_key = "ramoe_checksum_of";
 constexpr std::string_view no_digits = "0000000000000000";
-constexpr std::uint64_t kGroup = 16;  // blocks between two releases of the pages that were read
+constexpr std::uint64_t kGroup = 16;  // blocks between two releases of the pages
 
 }  // namespace
 
@@ -29,7 +29,7 @@ std::string padded_header(std::string text) {
 }
 
 std::size_t digits_of_checksum(std::string_view header) {
-  // Inside a JSON text quotes are escaped, so what is found is a key.
+  // Quotes inside a JSON text are escaped, so a match is a key.
   const std::string key = cat('"', checksum_key, "\":\"");
   const std::size_t at = header.find(key);
   return at == std::string_view::npos ? at : at + key.size();

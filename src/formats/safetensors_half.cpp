@@ -1,4 +1,4 @@
-// From fp32 to the two half precisions. The other way is exact: safetensors.h.
+// From fp32 to the two half precisions. The other direction is exact: safetensors.h.
 #include <algorithm>
 #include <cmath>
 
@@ -12,8 +12,8 @@ std::uint16_t f16_from_f32(float value) {
   if (size != size) return static_cast<std::uint16_t>(sign | 0x7e00u);
   if (size >= 65520.0f) return static_cast<std::uint16_t>(sign | 0x7c00u);
   if (size < 0x1p-26f) return static_cast<std::uint16_t>(sign);
-  // A half in [2^(e-1), 2^e) is a multiple of 2^(e-11), a subnormal one of 2^-24. 2048 steps carry
-  // into the exponent: the bits of exponent and steps simply add.
+  // A half in [2^(e-1), 2^e) is a multiple of 2^(e-11), a subnormal one of 2^-24. If rounding gives
+  // 2048 steps, the sum of the bits of exponent and steps carries into the exponent.
   int e = 0;
   std::frexp(size, &e);
   const int step = std::max(e - 11, -24);

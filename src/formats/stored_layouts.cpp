@@ -1,13 +1,13 @@
 // The same tensors under other names and in other layouts
 //
 //   file                                       what it is
-//   embed_tokens.weight, layers.0....          without "model." in front: a model without its head
-//   ...mlp.experts.gate_up_proj (E,2H,C)       all experts of a layer in two tensors, (out,in): as
-//   ...mlp.experts.down_proj    (E,C,H)        transformers 5 holds them
-//   ...mlp.experts.gate_up_proj (E,C,2H)       the same turned, (in,out), as others write it:
-//   ...mlp.experts.down_proj    (E,H,C)        our parameters, number by number
+//   embed_tokens.weight, layers.0....          no prefix "model.": a model without its head
+//   ...mlp.experts.gate_up_proj (E,2H,C)       all experts of a layer in two tensors, (out,in), as
+//   ...mlp.experts.down_proj    (E,C,H)        in transformers 5
+//   ...mlp.experts.gate_up_proj (E,C,2H)       the same transposed, (in,out), as other programs
+//   ...mlp.experts.down_proj    (E,H,C)        write it: the layout of our parameters
 //
-// Both readings would fit only if 2H = C and C = H, so the shapes of the two tell the layout.
+// Both layouts would fit only if 2H = C and C = H, so the two shapes determine the layout.
 // Tests: tests/formats/stored_layouts_test.cpp
 #include <string_view>
 
@@ -26,7 +26,7 @@ struct Fused {
   std::int64_t E, H, C;
   bool turned;  // (in,out)
 
-  /// The part that is gate_proj, up_proj or down_proj of expert e.
+  /// The part of the fused tensor that is gate_proj, up_proj or down_proj of expert e.
   StoredTensor part(const StoredTensor& t, std::int64_t e, const std::string& matrix) const {
     StoredTensor part = t;
     const bool down_proj = matrix != kGate && matrix != kUp;
@@ -36,7 +36,7 @@ struct Fused {
     part.file_begin = static_cast<std::size_t>((e * rows + row) * width);
     return part;
   }
-  /// The whole tensor where it is turned: its rows are those of the parameter.
+  /// The whole fused tensor if it is (in,out): its rows are those of the parameter.
   StoredTensor all(const StoredTensor& t, bool down_proj) const {
     const TensorShape shape = down_proj ? TensorShape{E, H, C} : TensorShape{E, C, 2 * H};
     return {down_proj ? down : gate_up,
@@ -50,7 +50,7 @@ struct Fused {
   }
 };
 
-/// "....mlp.experts." + "gate_up_proj", with or without ".weight" behind it; empty: not there.
+/// "....mlp.experts." + "gate_up_proj", with or without ".weight" at the end; empty: not there.
 std::string fused_name(const WeightFiles& files, const std::string& name) {
   for (const char* end : {"", ".weight"})
     if (files.has(name + end)) return name + end;
@@ -86,7 +86,7 @@ Fused find_layout(const WeightFiles& files, const std::string& base, const Model
 std::vector<StoredTensor> stored_tensors_in(const WeightFiles& files, const ModelConfig& config) {
   std::vector<StoredTensor> result;
   const bool bare = !files.has("model.embed_tokens.weight") && files.has("embed_tokens.weight");
-  std::string fused_base;  // of the layer at hand, if its experts are fused
+  std::string fused_base;  // of the current layer, if its experts are fused
   Fused fused{};
   for (StoredTensor& t : stored_tensors(config)) {
     if (bare && t.name.starts_with(kPrefix)) t.name = t.name.substr(kPrefix.size());

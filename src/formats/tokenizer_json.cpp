@@ -41,7 +41,7 @@ JsonTree parse_tree(const std::string& file) {
   return parse_json<JsonTree>(text, file);
 }
 
-/// Tokens as the file spells them: those of model.vocab and the added ones.
+/// Tokens as they are spelled in the file: those of model.vocab and the added ones.
 struct Spelled {
   std::unordered_map<std::string, int> vocab, added;
 
@@ -53,8 +53,8 @@ struct Spelled {
   }
 };
 
-/// Room for all ids. A file whose ids leave more holes than tokens is refused: a few bytes must not
-/// ask for gigabytes.
+/// Makes room for all ids. Error: ids that leave more holes than tokens; a small file must not make
+/// us allocate gigabytes.
 void make_room(const JsonPlace& vocab, const JsonPlace& added, TokenizerParts& parts) {
   const std::size_t count = vocab.object().size() + added.list().size();
   std::size_t rows = 0;
@@ -141,7 +141,8 @@ void read_merges(const JsonPlace& root, TokenizerParts& parts, const Spelled& sp
   }
 }
 
-/// No byte that UTF-8 uses is unknown, so the unknown token is never used; it must only make sense.
+/// All bytes that UTF-8 uses are known, so the unknown token is never used; it only has to be
+/// valid.
 void check_unknown(const JsonPlace& root, const Spelled& spelled) {
   if (!root["model"].given("unk_token")) return;
   const JsonPlace at = root["model"]["unk_token"];
@@ -157,8 +158,8 @@ int read_named(const JsonPlace& at, const Spelled& spelled) {
   return id;
 }
 
-/// What tokenizer_config.json adds: names of tokens. special_tokens_map.json names what it does
-/// not.
+/// Reads the names of tokens from tokenizer_config.json, and those that it does not name from
+/// special_tokens_map.json.
 void read_configuration(const std::string& folder, TokenizerParts& parts, const Spelled& spelled) {
   const std::vector<std::pair<const char*, int*>> named = {
       {"bos_token", &parts.bos}, {"eos_token", &parts.eos}, {"pad_token", &parts.pad}};

@@ -11,7 +11,7 @@ Json byte_level_json(bool add_prefix_space, bool use_regex) {
           {"use_regex", use_regex}};
 }
 
-/// How model.vocab and added_tokens spell each id; empty: that id is a hole.
+/// The spelling of each id in model.vocab or added_tokens; empty: the id is a hole.
 std::vector<std::string> names_of(const TokenizerParts& parts) {
   std::vector<std::string> names;
   for (const std::string& bytes : parts.tokens) names.push_back(to_byte_letters(bytes));
@@ -27,7 +27,7 @@ Json model_json(const TokenizerParts& parts, const std::vector<std::string>& nam
   Json vocab = Json::object(), merges = Json::array();
   auto& entries = vocab.get_ref<Json::object_t&>();
   for (std::size_t id = 0; id < names.size(); ++id) {
-    // Distinct, so no need for the search that [] makes.
+    // The names are distinct, so the search of operator[] is not needed.
     if (listed[id] && !names[id].empty()) entries.emplace_back(names[id], id);
   }
   const auto name = [&](int id) { return names[static_cast<std::size_t>(id)]; };

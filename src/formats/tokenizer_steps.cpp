@@ -3,7 +3,7 @@
 namespace ramoe {
 namespace {
 
-/// type, and flags that are flags; which values matter depends on the step.
+/// Checks the type, and that all flags are booleans; their values matter only in some steps.
 void read_byte_level(const JsonPlace& at) {
   at.require("type", {"ByteLevel"});
   at.only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
@@ -12,7 +12,7 @@ void read_byte_level(const JsonPlace& at) {
   }
 }
 
-/// ByteLevel as a pre-tokenizer; `use_regex` is true where it is left out.
+/// Checks ByteLevel as a pre-tokenizer; a missing `use_regex` means true.
 void read_byte_level(const JsonPlace& at, bool use_regex) {
   read_byte_level(at);
   at.require("add_prefix_space", {false});
@@ -67,7 +67,7 @@ void read_decoder(const JsonPlace& at) {
   if (byte_levels != 1) list.expected("one ByteLevel in it, and no more");
 }
 
-/// The ids that a template puts before and behind its sequence A (and B, if it is `pair`).
+/// Reads the ids that a template puts before and after its sequence A (and B, if it is `pair`).
 void read_template(const JsonPlace& at, const JsonPlace& specials, const TokenizerParts& parts,
                    std::vector<int>& before, std::vector<int>& after) {
   int sequences = 0;
@@ -118,7 +118,7 @@ void read_processor(const JsonPlace& at, TokenizerParts& parts, bool in_sequence
     for (std::size_t i = 0; i < tokens.list().size(); ++i) tokens[i].text();
   }
   std::vector<int> unused;
-  read_template(at["pair"], specials, parts, unused, unused);  // kept for saving; we have no pairs
+  read_template(at["pair"], specials, parts, unused, unused);  // only checked: we have no pairs
   read_template(at["single"], specials, parts, parts.before, parts.after);
 }
 

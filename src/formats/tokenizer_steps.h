@@ -17,11 +17,11 @@ namespace ramoe {
 
 inline constexpr int kLargestId = 100'000'000;
 
-/// Fills in nfc, pattern and ignore_merges. Error: a step that would change ids in a way we do not
-/// know, named by its key.
+/// Fills in nfc, pattern and ignore_merges. Error: a step that would change ids in a way that we do
+/// not support; names its key.
 void read_steps(const JsonPlace& root, TokenizerParts& parts);
 
-/// Fills in before, after and post_processor. Error: another form, an id that `parts` has not.
+/// Fills in before, after and post_processor. Error: another form, or an id that is not in `parts`.
 void read_post_processor(const JsonPlace& root, TokenizerParts& parts);
 
 }  // namespace ramoe

@@ -37,7 +37,7 @@ void WeightFiles::open_shards(const std::string& index) {
   check(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object() &&
             !json["weight_map"].empty(),
         index, ": the key weight_map, an object of tensor: file, is missing or empty.");
-  const nlohmann::json map = json["weight_map"];  // sorted: searched by name below
+  const nlohmann::json map = json["weight_map"];  // sorted, since it is searched by name below
   std::map<std::string, std::string> path_from_shard;
   for (const auto& [tensor, file] : map.items()) {
     check(file.is_string(), index, ": weight_map.", tensor, " is ", file.dump(),

@@ -1,10 +1,10 @@
-// Formats - the tensors of a model in one file or in several
+// Formats - the tensors of a model in one or several files
 //
 //   model.safetensors                                                 all of them
 //   model.safetensors.index.json, model-00001-of-00003.safetensors    large models: shards, and
-//     {"metadata": {...}, "weight_map": {tensor: file, ...}}          which tensor lies in which
+//     {"metadata": {...}, "weight_map": {tensor: file, ...}}          the shard of each tensor
 //
-// If both are there the single file is read, as transformers does.
+// If both forms are there, the single file is read, as in transformers.
 // Tests: tests/formats/weight_files_test.cpp
 #pragma once
 
@@ -16,9 +16,9 @@ namespace ramoe {
 
 class WeightFiles {
  public:
-  /// A folder, or one safetensors file. Error: nothing there, index and shards that contradict each
-  /// other (missing shard, a tensor named but not there, or there but not named), a shard outside
-  /// of the folder, and whatever SafetensorsFile finds.
+  /// Opens a folder or one safetensors file. Error: nothing there, index and shards contradict each
+  /// other (a missing shard, a listed tensor that is missing, a tensor that is not listed), a shard
+  /// outside of the folder, and any error of SafetensorsFile.
   explicit WeightFiles(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -26,7 +26,7 @@ class WeightFiles {
   /// Of all files, file by file.
   const std::vector<std::string>& names() const { return names_; }
   bool has(const std::string& name) const { return file_from_name_.contains(name); }
-  /// The file that holds the tensor. Error: none does; suggests the nearest name.
+  /// The file with the tensor. Error: there is none; suggests the nearest name.
   const SafetensorsFile& file_of(const std::string& name) const;
   const TensorInfo& info(const std::string& name) const { return file_of(name).info(name); }
   const SafetensorsMetadata& metadata() const { return files_.front()->metadata(); }
