@@ -1,4 +1,4 @@
-// What is typed behind the name of a command.
+// Reads the words after the name of a command.
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -34,7 +34,7 @@ void print_help(const FieldList& fields, const std::string& command, const Plain
   std::cout << "\n" << fields.help();
 }
 
-/// Error for a key that the object has twice, of which JSON readers keep one.
+/// Error if an object has a key twice, because JSON readers keep only one of them.
 void check_keys_once(const std::string& path) {
   std::vector<std::string> seen;
   const auto on_event = [&](int depth, Json::parse_event_t event, Json& parsed) {
@@ -48,7 +48,7 @@ void check_keys_once(const std::string& path) {
   [[maybe_unused]] const Json parsed = Json::parse(read_file(path), on_event);
 }
 
-/// A config file, or the configuration that the run.json of the same command keeps.
+/// Reads a config file, or the configuration in a run.json of the same command.
 void read_config(FieldList& fields, const std::string& path, const std::string& command) {
   check(!fs::is_directory(path), path, " is a folder; `ramoe ", command,
         "` takes a config.json here, and folders by their keys: --help lists them.");
@@ -58,7 +58,7 @@ void read_config(FieldList& fields, const std::string& path, const std::string& 
     check(config["command"] == command, path, " is of a run of `ramoe ", excerpt(config["command"]),
           "`, not of `ramoe ", command, "`.");
     config = Json(config["config"]);
-    for (const char* key : {"resume", "overwrite"}) config.erase(key);  // of that one call
+    for (const char* key : {"resume", "overwrite"}) config.erase(key);  // of that call alone
   }
   fields.read_json(config, path);
 }
@@ -77,7 +77,7 @@ void read_config(FieldList& fields, const std::string& path, const std::string& 
        ".");
 }
 
-/// --config=FILE, where a command has no such key of its own, is a config file.
+/// Takes --config=FILE as a config file, unless the command has a key of that name.
 void take_configs(const FieldList& fields, CommandLine& line) {
   if (fields.find("config") != nullptr) return;
   std::erase_if(line.flags, [&](const CommandLine::Flag& flag) {
@@ -109,8 +109,8 @@ std::string shell_word(const std::string& text) {
 
 namespace {
 
-/// Whether a word is a config file, and not what the command's own key is to be. A run.json of
-/// another command and a model's config.json stand for their folders.
+/// Whether a word is a config file, and not the value of the command's own key. A run.json of
+/// another command and the config.json of a model stand for their folders.
 bool is_config(const std::string& word, const std::string& command, const PlainWords& words) {
   if (words.key.empty()) return true;
   if (!words.configs || !word.ends_with(".json")) return false;
@@ -201,7 +201,7 @@ std::string command_line(const std::string& command, const Arguments& arguments)
 
 std::string resuming(const std::string& command, const std::string& run) {
   const std::string record = run + "/run.json";
-  if (!std::filesystem::exists(record)) return "the same command";  // it had not begun
+  if (!std::filesystem::exists(record)) return "the same command";  // the run had not begun
   return command_line(command, {record, "--resume=true"});
 }
 

@@ -14,7 +14,7 @@
 namespace ramoe {
 namespace {
 
-/// The part of a resolved configuration that a struct lists.
+/// The part of a resolved configuration that a config struct lists.
 template <class Config>
 Config part_of(const Json& config, const std::string& where) {
   Config result;
@@ -26,7 +26,7 @@ Config part_of(const Json& config, const std::string& where) {
   return result;
 }
 
-/// Data, prompts and model folder as a run names them.
+/// Data, prompts and model folder that a run names.
 struct BaseParts {
   std::unique_ptr<ParallelData> data;
   std::string model_folder;
@@ -59,7 +59,7 @@ BaseParts imported_parts(const RunRecord& record, const ImportOptions& options) 
 
 namespace fs = std::filesystem;
 
-/// The command whose run a folder holds; empty if it holds none.
+/// The command that made the run in a folder; empty if there is no run.
 std::string command_of(const std::string& folder) {
   const std::string place = folder + "/run.json";
   if (!fs::exists(place)) return "";
@@ -76,7 +76,7 @@ bool is_base(const std::string& path) {
   return is_import(path) || command_of(path) == "pretrain";
 }
 
-/// The folder that a path names, without a last slash: of a file, that in which it lies.
+/// The folder that a path names, or the folder of a file; without a slash at the end.
 std::string folder_of(const std::string& path) {
   const fs::path folder = fs::is_regular_file(path) ? fs::path(path).parent_path() : fs::path(path);
   const std::string text = folder.empty() ? "." : folder.string();
@@ -84,27 +84,27 @@ std::string folder_of(const std::string& path) {
   return end == std::string::npos ? "/" : text.substr(0, end + 1);
 }
 
-/// The folder above, so that it can be named.
+/// The parent folder, in a form that messages can show.
 std::string above(const std::string& folder) {
   const fs::path parent = fs::path(folder).parent_path();
   return parent.empty() ? (fs::path(folder) / "..").string() : parent.string();
 }
 
-/// Error if the folder holds a training that has not come to its model: in which state it is.
+/// Error if the folder holds a training run that has no model yet; the message gives its state.
 void check_has_model(const std::string& path) {
   const std::string command = command_of(path);
   if (command == "pretrain" || command == "finetune")
     require_file(path, "model/config.json", command);
 }
 
-/// The model folder that an import's run folder names; empty if the path is no such run.
+/// The model folder that a run of `ramoe import` names; empty if the path is no such run.
 std::string imported_model(const std::string& path) {
   const std::string place = path + "/run.json";
   if (!is_import(path)) return "";
   return part_of<ImportOptions>(read_run(path, "import").config, place).model;
 }
 
-/// What of an import's configuration changes what a model reads, or how it ends.
+/// The keys of an import that change what a model reads or where its answers end.
 Json prompt_keys(const Json& config) {
   Json keys = Json::object();
   for (const char* key : {"prompt", "answer_prefix", "stop", "bos"}) keys[key] = config[key];
@@ -149,7 +149,7 @@ std::string find_base(const std::string& path) {
   check(fs::exists(folder + "/run.json"), path,
         " holds no base model: run.json is missing; those of "
         "`ramoe pretrain` and `ramoe import` do, and data/models holds some.");
-  read_run(folder, "pretrain");  // says what is there instead
+  read_run(folder, "pretrain");  // its error says what is there instead
   return folder;
 }
 
@@ -181,7 +181,7 @@ BaseRun load_base(const std::string& given, const std::string& stop) {
     set_stop(format, *tokenizer, stop);
     check_specials("stop", format.stop, *tokenizer, parts.model_folder);
   }
-  // A BOS that only the tokenizer names is left out of routing statistics like any other.
+  // Routing statistics leave out BOS, also one that only the tokenizer names.
   if (format.bos >= 0) config.bos_token_id = format.bos;
   const Prompts prompts(*tokenizer, format);
   auto model = load_model(parts.model_folder, config);

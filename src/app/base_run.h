@@ -23,33 +23,33 @@ struct BaseRun {
   Json facts() const;
 };
 
-/// Reads the run of `ramoe pretrain` or `ramoe import` that a path means (find_base). Error: a run
-/// that is missing or not finished, data or model files that changed. `stop`, as typed, replaces
-/// the run's own stop text.
+/// Reads the run of `ramoe pretrain` or `ramoe import` that a path stands for (find_base). `stop`,
+/// as typed, replaces the stop text of the run. Error: the run is missing or not finished, or data
+/// or model files have changed.
 BaseRun load_base(const std::string& path, const std::string& stop = "");
 
-/// The run folder of a base model: the path itself, or the run whose model folder or whose file it
-/// is. Error: none is there, and what to do - a bare model's folder is to be imported, of a run
-/// that was built on a base model that one is named.
+/// The run folder of a base model: the path itself, or the run that has this model folder or file.
+/// Error: there is none. The message says what to do: import a bare model folder; for a run that
+/// was built on a base model, it names that model.
 std::string find_base(const std::string& path);
-/// The base model that a fine-tuned one was made from, by its run.json; a base run is its own.
-/// Empty: the path does not say.
+/// The base model that a fine-tuned model was made from, by its run.json; for a base run, the run
+/// itself. Empty if the path does not tell.
 std::string base_of_model(const std::string& path);
 
-/// The tokenizer of a model's folder. Error: one with more tokens than the model knows. What of the
-/// files is passed over is said on standard error.
+/// The tokenizer of a model folder. What it ignores in the files is reported on standard error.
+/// Error: it has more tokens than the model.
 Tokenizer load_base_tokenizer(const std::string& folder, const ModelConfig& config);
 
 /// The folder with config.json: a model folder itself, or that of a run folder that has one
-/// (pretrain, finetune) or names one (import); a file in either is as good. Error: there is none,
-/// or one of its files is not as checksums.txt beside it says.
+/// (pretrain, finetune) or names one (import). The path may also be a file in one of these. Error:
+/// there is none, or one of its files differs from checksums.txt beside it.
 std::string find_model_folder(const std::string& path);
 
 /// The folder with tokenizer.json: the path itself or its model folder.
 std::string find_tokenizer_folder(const std::string& path);
 
-/// Reads the model there with its tokenizer, and how texts begin and answers end: as the import's
-/// run says, if the path is one, or else as the folder's files say.
+/// Reads the model at a path with its tokenizer, and how texts begin and answers end: by the run if
+/// the path is a run of `ramoe import`, else by the files of the folder.
 struct LoadedModel {
   std::unique_ptr<Model<float>> model;
   Tokenizer tokenizer;

@@ -14,14 +14,14 @@
 
 namespace ramoe {
 
-/// What is typed behind the command's name.
+/// The words after the name of the command.
 using Arguments = std::vector<std::string>;
 
 struct Command {
   const char* name;
   const char* summary;
   int (*run)(const Arguments& arguments);  // the exit code; throws Error
-  bool looks = true;  // at stop_point(), so that an interrupt need not end the process at once
+  bool looks = true;  // whether it calls stop_point(), so that an interrupt can wait for that
 };
 /// All commands, in the order of the stages.
 const std::vector<Command>& commands();
@@ -45,7 +45,7 @@ int run_results(const Arguments&);
 int run_demo(const Arguments&);
 int run_bench(const Arguments&);
 
-/// Keys that every command which writes a run folder has.
+/// Keys of every command that writes a run folder.
 struct RunOptions {
   std::string run;
   int threads = 0;
@@ -54,41 +54,41 @@ struct RunOptions {
 
   void list(FieldList& fields);
   OnExisting existing() const;
-  /// Error, before anything is read or computed, if no run of the command can be put there.
+  /// Error, before anything is read or computed, if the folder cannot take a run of the command.
   void check_place(const std::string& command) const;
-  /// "The same command goes on.": of those that keep what they have done.
+  /// How to continue a command that keeps finished work, such as "The same command goes on."
   static std::string how_to_go_on(bool overwrite);
 };
 
-/// Throws the interrupt on: with its own text or, if it has none, with this one.
+/// Rethrows the interrupt, with its own text or, if it has none, with this one.
 [[noreturn]] void throw_on(const Interrupted& interrupted, const std::string& text);
 
-/// What a word that belongs to no flag is: `ramoe inspect runs/base`, `ramoe pretrain base.json`.
+/// What a word without a flag means: `ramoe inspect runs/base`, `ramoe pretrain base.json`.
 struct PlainWords {
-  std::string key = {};         // of which it is the value; empty: a word is a config file
-  bool configs = true;          // one that ends with .json is, unless it is a model's or a run's
-  const char* usage = nullptr;  // behind the name of the command, for --help; nullptr: the usual
+  std::string key = {};         // the word is the value of this key; empty: it is a config file
+  bool configs = true;          // whether a .json file is one, unless it is a model's or a run's
+  const char* usage = nullptr;  // what --help shows after the command's name; nullptr: the default
 };
 
 /// Reads the arguments into the fields: first a config file, if one is named, then the flags in
-/// their order. A run.json of the same command is a config file too. `--help` prints the keys and
-/// ends the command: returns false.
+/// their order. A run.json of the same command is a config file too. Returns false after `--help`,
+/// which prints the keys and ends the command.
 bool read_arguments(FieldList& fields, const Arguments& arguments, const std::string& command,
                     const PlainWords& words = {});
 
-/// What people call a model's folder, where a command has one key for it.
+/// Other names for the key of a model folder, for commands with one such key.
 std::vector<std::string> model_aliases();
-/// What people call a language or several.
+/// Other names for the key of one or several languages.
 std::vector<std::string> language_aliases();
 
-/// The key of commands that look at one place.
+/// The key of commands that read one path.
 struct PathKey {
   std::string path;
   const char* help;
   void list(FieldList& fields);
 };
-/// Reads the path, given as a word or as --path=. False after --help. Error: none was given, or
-/// nothing is there. `fields` lists the key, and others beside it.
+/// Reads the path, given as a word or as --path=. `fields` lists the key, and perhaps others.
+/// Returns false after --help. Error: no path was given, or nothing is there.
 bool read_path(PathKey& key, FieldList& fields, const Arguments& arguments,
                const std::string& command);
 
@@ -102,24 +102,24 @@ std::vector<std::string> keys_of() {
   return keys;
 }
 
-/// Says on standard error which of the keys were given although they change nothing, and why.
+/// Reports on standard error which of the keys were given although they have no effect, and why.
 void note_unused(const FieldList& fields, const std::vector<std::string>& keys,
                  const std::string& why);
 
-/// A command line of this program as a shell takes it: "build/release/ramoe report runs/sw".
+/// A command line of this program, quoted for a shell: "build/release/ramoe report runs/sw".
 std::string command_line(const std::string& command, const Arguments& arguments);
-/// The command line that goes on with the run in a folder, by what its run.json says.
+/// The command line that resumes the run in a folder, by its run.json.
 std::string resuming(const std::string& command, const std::string& run);
-/// The folder `name` beside a run's folder: runs/taxonomy beside runs/divergence.
+/// The folder `name` beside a run folder: runs/taxonomy beside runs/divergence.
 std::string beside(const std::string& run, const std::string& name);
-/// The keys among these that were given, as flags with their values.
+/// Those of the keys that were given, as flags with their values.
 Arguments flags_given(const FieldList& fields, const std::vector<std::string>& keys);
-/// "12.3 %" of an accuracy of `n` items; "n/a" if there are none.
+/// "12.3 %" for an accuracy over `n` items; "n/a" if there are none.
 std::string percent_text(double share, int n);
-/// The same of a JSON number, or of the null that stands for none.
+/// The same for a JSON number, or for null, which means none.
 std::string percent_text(const Json& share, int n);
 
-/// Prints the two lines that end a stage: where its results are, and what comes next.
+/// Prints the two last lines of a stage: where its results are, and the next command.
 void say_end(const std::string& where, const std::string& next_command);
 
 /// A command that is one stage: reads the options and calls stage(options, fields).
@@ -133,15 +133,15 @@ int run_stage(const Arguments& arguments, const std::string& command, const Stag
   return 0;
 }
 
-/// The facts of a run for its folder, from its resolved fields. Run options never change a result.
+/// The facts that a run folder records, from the resolved fields, without run options: those never
+/// change a result.
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
                    const Json& data);
 
-/// The value behind "key : value" in a file of the system's, such as /proc/cpuinfo; empty if it
-/// does not say.
+/// The value of a line "key : value" in a system file such as /proc/cpuinfo; empty if not there.
 std::string system_fact(const char* file, const std::string& key);
 
-/// A pool of `threads` threads (0: as many as the machine has) in force on this thread.
+/// A pool of `threads` threads (0: as many as the machine has) that this thread uses.
 class Workers {
  public:
   explicit Workers(int threads);

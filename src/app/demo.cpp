@@ -1,6 +1,6 @@
 // ramoe demo: the whole paper in small. Pre-train, draw the divergence curve, classify, find
-// experts, fine-tune with SFT and with RA-MoE over several seeds, compare, and say in words what
-// was seen.
+// experts, fine-tune with SFT and with RA-MoE over several seeds, compare, and put the results in
+// words.
 #include <atomic>
 #include <iostream>
 #include <mutex>
@@ -196,7 +196,7 @@ std::vector<std::pair<std::string, std::string>> stage_folders(const DemoPlan& p
   return all;
 }
 
-/// Error, before anything is changed, if the demo or a stage of it cannot have its folder.
+/// Error, before anything is changed, if the demo or one of its stages cannot have its folder.
 void check_places(const DemoOptions& o, const DemoPlan& p) {
   o.run.check_place("demo");
   for (const auto& [folder, command] : stage_folders(p)) check_run_place(folder, command);
@@ -204,12 +204,12 @@ void check_places(const DemoOptions& o, const DemoPlan& p) {
 
 void run_all(DemoOptions o, const DemoPlan& p) {
   const Json corpus = {{"corpus", load_corpus(p.pretrain.corpus).checksum()}};
-  // The demo's own folder only records what was asked for; the stages have folders inside it.
+  // The demo's own folder only records the request; the stages have folders inside it.
   OnExisting existing = o.run.existing();
   if (existing == OnExisting::refuse && std::filesystem::exists(o.run.run + "/run.json"))
     existing = OnExisting::resume;
   RunFolder folder(o.run.run, run_facts("demo", fields_of(o), 1, corpus), existing);
-  // All of them now: what a kill leaves is then of this demo, and can be gone on with.
+  // Remove all of them first: what a kill then leaves belongs to this demo and can be resumed.
   if (o.run.overwrite)
     for (const auto& [stage, command] : stage_folders(p)) remove_run(stage);
   const int threads = [&] { return Workers(o.run.threads).threads(); }();

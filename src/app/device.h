@@ -2,7 +2,7 @@
 //
 //   with_device(options.device, [&]<class T>() { stage<T>(options); });
 //
-// Files hold floats: a model is read and saved as Model<float>, and computes as Model<T>.
+// Files hold floats: a model is read and saved as Model<float>, but computes as Model<T>.
 // Tests: tests/app/device_test.cpp
 #pragma once
 
@@ -32,7 +32,7 @@ inline void check_device(Device device) {
 #endif
 }
 
-/// Calls act<T>() for the type of the device's values, and returns what it returns.
+/// Calls act<T>(), where T is the value type of the device, and returns its result.
 template <class Act>
 decltype(auto) with_device(Device device, const Act& act) {
   check_device(device);
@@ -43,8 +43,8 @@ decltype(auto) with_device(Device device, const Act& act) {
                                      : act.template operator()<float>();
 }
 
-/// Calls act(model) where the device computes, and returns what it returns: with the model itself
-/// or, for values of another type, with a copy whose values, rounded to floats, it has afterwards.
+/// Calls act(model) on the device and returns its result. If the values there are not floats, act
+/// gets a copy of the model, whose values are rounded to floats and copied back.
 template <class Act>
 auto on_device(Device device, Model<float>& model, const Act& act) {
   return with_device(device, [&]<class T>() {
@@ -60,8 +60,8 @@ auto on_device(Device device, Model<float>& model, const Act& act) {
   });
 }
 
-/// Calls act(model) with the model as files hold it: itself, or a copy rounded to floats, whose
-/// values it has afterwards.
+/// Calls act(model) with floats, as files hold them. If the values are of another type, act gets a
+/// copy rounded to floats, whose values are copied back.
 template <class T, class Act>
 void as_floats(Model<T>& model, const Act& act) {
   if constexpr (std::is_same_v<T, float>) {

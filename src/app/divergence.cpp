@@ -1,4 +1,4 @@
-// ramoe divergence: routing divergence by layer and language, and the alignment zone read off it.
+// ramoe divergence: routing divergence by layer and language, and the alignment zone.
 #include <cstdio>
 #include <iostream>
 

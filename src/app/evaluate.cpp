@@ -39,7 +39,7 @@ struct EvaluateOptions {
   }
 };
 
-/// Names what was given and cannot matter with the other keys.
+/// Names the given keys that have no effect with the other keys.
 void note_unused_keys(const EvaluateOptions& o, const FieldList& fields) {
   const std::string because = "steering=" + name_of(o.steering.form);
   if (o.steering.form != Steering::soft) note_unused(fields, {"steering_strength"}, because);
@@ -48,7 +48,7 @@ void note_unused_keys(const EvaluateOptions& o, const FieldList& fields) {
     note_unused(fields, {"divergence_run", "experts_run"}, because);
 }
 
-/// What the plan asks, and what English knows of it.
+/// The number of questions: in the languages of the plan, and in English for given_english.
 std::size_t questions_of(const ParallelData& data, const EvaluationPlan& plan) {
   std::vector<std::string> languages = plan.languages;
   languages.push_back(english);
@@ -71,7 +71,7 @@ void write_answers(const std::string& path,
   write_file(path, lines);
 }
 
-/// The scores; with steering task by task, each towards its own experts.
+/// The scores; with steering, each task is scored separately and steered towards its own experts.
 template <class T>
 std::vector<Score> scores_of(Model<T>& model, const EvaluateOptions& o, const BaseRun& base,
                              const EvaluationPlan& plan, const std::set<std::string>& known,
@@ -121,7 +121,7 @@ int run_evaluate(const Arguments& arguments) {
     return correct_in_english(model, base.prompts, *base.data, plan);
   });
   if (!o.model.empty()) {
-    base.model.reset();  // one model at a time in memory
+    base.model.reset();  // memory holds one model at a time
     LoadedModel loaded = load_any_model(o.model);
     check(loaded.tokenizer.parts().tokens == base.tokenizer->parts().tokens, o.model,
           " has another tokenizer than ", o.base,

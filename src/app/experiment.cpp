@@ -44,7 +44,7 @@ std::string plan_name(const std::string& path) {
   return std::filesystem::path(path).stem().string();
 }
 
-/// Plan, facts and folder of an experiment, and its models once they are needed.
+/// Plan, facts and folder of an experiment; its models are loaded when needed.
 class Experiment {
  public:
   Experiment(const ExperimentOptions& options, const Json& json)
@@ -63,7 +63,7 @@ class Experiment {
   }
 
   void say_cost() const;
-  /// Runs what is left of a part. Error: interrupted.
+  /// Runs the rest of a part. Error: interrupted.
   void run_part(const std::string& name, const std::vector<GridRun>& all);
   void search() { run_part("search", search_runs(plan_)); }
   void choose_from_search();
@@ -115,7 +115,7 @@ void Experiment::say_cost() const {
   std::cout << std::flush;
 }
 
-/// Whether all stages of a model are there; those that are not are made, if asked for.
+/// Whether all stages of a model exist; with `make`, missing ones are made.
 bool Experiment::has_stages(const std::string& model, const FinetuneOptions& o, bool make) {
   const Json facts = facts_["bases"][model];
   const std::uint64_t seed = load_base(o.base).record.seed;
@@ -126,13 +126,13 @@ bool Experiment::has_stages(const std::string& model, const FinetuneOptions& o, 
     options.run.device = o.run.device;
     options.base = o.base;
     options.answers = o.answers;
-    // A folder that holds something else was left by a base model at another place.
+    // Overwrite another run in this folder: it was made from a base model at another place.
     options.run.overwrite =
         !is_finished(options.run.run, run_facts(name, fields_of(options), stage_seed, facts));
     if (!options.run.overwrite || !make) return !options.run.overwrite;
     std::cout << "== " << model << ": " << name << "\n" << std::flush;
     stage(options);
-    // Records merged from what was collected rest on what the stages of that grid found.
+    // Records that were merged from collected ones depend on what the stages of that grid found.
     const Json known = read_facts(o_.run).value("stages", Json::object());
     check(!known.contains(model) || !known[model].contains(name) ||
               known[model][name] == read_json(options.run.run + "/results.json"),
@@ -151,8 +151,8 @@ void Experiment::load_models() {
   for (const std::string& model : plan_.models) {
     FinetuneOptions o = options_.at("base");
     set_model(o, plan_, model, o_.run);
-    // Processes that share the folder wait here for the first of them, and nobody makes the stages
-    // anew while others read what they found.
+    // Processes that share the folder wait here for the first one. No process makes the stages
+    // again while others read what they found.
     make_folder(o_.run + "/stages/" + model);
     FileLock lock(o_.run + "/stages/" + model + "/lock");
     lock.share();
@@ -256,7 +256,7 @@ void Experiment::choose_from_search() {
   std::cout << std::flush;
 }
 
-/// Error if <plan>.json or .jsonl is there and is something else, such as the plan itself.
+/// Error if <plan>.json or .jsonl exists and is something else, such as the plan itself.
 void check_collected_place(const std::string& name) {
   const std::string file = name + ".json", remedy = "; collect into another folder.";
   if (!std::filesystem::exists(file)) {
@@ -297,7 +297,7 @@ void collect(const ExperimentOptions& o, const Json& json) {
             << ".jsonl, the facts in " << name << ".json\n";
 }
 
-/// Runs what is left of a plan, of which a copy is written once the folder is this process's.
+/// Runs the rest of a plan. A copy of the plan is written once this process has the folder.
 void run_grid(const ExperimentOptions& o, const Json& plan, const std::string& copy = "") try {
   Experiment experiment(o, plan);
   if (!copy.empty()) write_json(copy, plan);

@@ -21,7 +21,7 @@ Json names_of(const Json& object) {
   return names;
 }
 
-/// Says which members differ, but for those listed, as "what + key: a there, b here".
+/// Adds the members that differ, except those listed, as "what + key: a there, b here".
 void add_differences(std::string& text, const std::array<Json, 2>& values,
                      const std::array<std::string, 2>& names, const std::string& what,
                      const std::vector<std::string>& free_keys = {}) {
@@ -161,7 +161,8 @@ ExperimentFolder::ExperimentFolder(const std::string& path, const Json& facts, b
   write_json(file, record);
 }
 
-/// Shards of one division are disjoint; those of different divisions are not.
+/// Error if another worker must not be at work. Shards of one division are disjoint, but shards of
+/// different divisions are not.
 void ExperimentFolder::check_others(const Worker& worker, bool overwrite) const {
   for (const auto& entry : fs::directory_iterator(path_ + "/locks")) {
     const std::string name = entry.path().filename().string();
@@ -176,20 +177,20 @@ void ExperimentFolder::check_others(const Worker& worker, bool overwrite) const 
   }
 }
 
-/// Removes the records of the plan that the folder was made by, and what its stages found. The
-/// facts stay till the end: if this is killed, what is left is an experiment still.
+/// Removes the records of the plan that the folder was made for, and what its stages found. The
+/// facts are removed last: if the process is killed, the folder is still an experiment.
 void ExperimentFolder::remove_old() const {
   const Json old = read_facts(path_);
   const GridPlan plan = grid_plan(old["plan"], path_ + facts_name);
   const std::string routing_run = path_ + "/routing-run";
-  check_run_place(routing_run, "finetune");  // of a report that is being made
+  check_run_place(routing_run, "finetune");  // of a report that is in progress
   for (const std::string& model : plan.models)
     for (const char* name : stage_names) check_run_place(stage_folder(path_, model, name), name);
   for (const std::string& id : all_record_ids(plan)) {
     fs::path file = record_path(path_, id);
     remove_written(file.string());
     do file = file.parent_path();
-    while (remove_empty(file.string()));  // ends here at the latest: the facts are still there
+    while (remove_empty(file.string()));  // stops at the folder, which still has the facts
   }
   for (const std::string& model : plan.models) {
     const std::string stages = path_ + "/stages/" + model;

@@ -11,7 +11,7 @@
 namespace ramoe {
 namespace {
 
-/// What is merged: the folder of an experiment, or what --collect wrote of one.
+/// One source of a merge: the folder of an experiment, or the files that --collect wrote.
 struct Source {
   std::string path;
   Json facts;
@@ -21,7 +21,7 @@ struct Source {
   int seeds() const { return facts["plan"].value("seeds", 0); }
 };
 
-/// <plan>.jsonl beside <plan>.json.
+/// The records of <plan>.jsonl beside <plan>.json.
 std::map<std::string, Json> collected_records(const std::string& path) {
   const std::string lines_path = std::filesystem::path(path).replace_extension(".jsonl").string();
   std::map<std::string, Json> records;
@@ -42,12 +42,12 @@ Source read_source(const std::string& path) {
     source.records = read_records(path, all_record_ids(grid_plan(source.facts["plan"], file)));
   else
     source.records = collected_records(path);
-  // What the stages found: the folder's own files say it, or the facts that were collected.
+  // What the stages found comes from the files of the folder, or from the collected facts.
   source.facts["stages"] = stages_of(source.is_folder ? path : "", source.facts);
   return source;
 }
 
-/// The source with the most seeds. Error: one that must not be mixed with it.
+/// The source with the most seeds. Error: another source must not be mixed with it.
 const Source& check_alike(const std::vector<Source>& sources) {
   const Source* best = &sources[0];
   for (const Source& other : sources) {
@@ -62,7 +62,7 @@ const Source& check_alike(const std::vector<Source>& sources) {
   return *best;
 }
 
-/// Everything but the time must be the same wherever it was computed.
+/// Everything but the time must be the same in all sources.
 Json without_seconds(Json record) {
   record.erase("seconds");
   return record;
@@ -75,7 +75,7 @@ void check_same(const Json& a, const Json& b, const std::string& what, const Sou
         "damaged. Nothing was merged.");
 }
 
-/// The records of all sources: where each was found first. Error: contradictions.
+/// The first source of each record, by id. Error: two sources contradict each other.
 std::map<std::string, const Source*> unite_records(const std::vector<Source>& sources,
                                                    const std::set<std::string>& ids) {
   std::map<std::string, const Source*> where;
@@ -90,7 +90,8 @@ std::map<std::string, const Source*> unite_records(const std::vector<Source>& so
   return where;
 }
 
-/// What the stages of all sources found, by model and stage. Error: contradictions.
+/// What the stages of all sources found, by model and stage. Error: two sources contradict each
+/// other.
 Json unite_stages(const std::vector<Source>& sources) {
   Json all = Json::object();
   std::map<std::string, const Source*> where;
@@ -105,7 +106,7 @@ Json unite_stages(const std::vector<Source>& sources) {
   return all;
 }
 
-/// The run folders of the stages that `into` lacks. Without them they are run again when needed.
+/// Copies the run folders of stages that `into` lacks. Stages without one run again when needed.
 void copy_stages(const Source& source, const std::string& into, const GridPlan& plan) {
   for (const std::string& model : plan.models)
     for (const char* name : stage_names) {
@@ -122,7 +123,7 @@ void copy_stages(const Source& source, const std::string& into, const GridPlan& 
         if (const std::string file = entry.path().filename().string();
             entry.is_regular_file() && file != "results.json" && file != "run.lock")
           write_file(to + "/" + file, read_file(entry.path().string()));
-      // Last: with it the stage counts as finished.
+      // Written last: it marks the stage as finished.
       write_file(to + "/results.json", read_file(from + "/results.json"));
     }
 }

@@ -7,7 +7,7 @@
 
 namespace ramoe {
 
-/// merge --into=FOLDER A B ...: nothing is written unless all may be mixed and nothing contradicts.
+/// merge --into=FOLDER A B ...: writes nothing unless all sources may be mixed and agree.
 int merge_experiments(const Arguments& arguments);
 
 }  // namespace ramoe

@@ -49,7 +49,7 @@ Json experiment_facts(const GridPlan& plan, const Json& plan_json) {
 
 namespace {
 
-/// What the traces rest on: with other facts they are made anew.
+/// Checksum of the facts that the traces depend on; with other facts they are made again.
 std::string facts_checksum(const Json& facts) {
   std::string text;
   for (const char* key : {"plan", "code", "build", "data", "bases"}) text += facts[key].dump();
@@ -71,7 +71,7 @@ std::string obstacle(const std::string& folder, const GridResults& grid) {
   }
 }
 
-/// RA-MoE of a cell again, and how it routes a pair.
+/// Trains RA-MoE of a cell again, and traces how it routes a pair.
 RoutingTrace trace_of(const std::string& folder, const FinetuneInputs& inputs,
                       const FinetuneOptions& o, const Json& record) {
   Model<float> tuned(inputs.base.model->config());

@@ -1,7 +1,7 @@
 // App - the routing of one pair of each task before and after RA-MoE, for the report of a grid
 //
-// A grid keeps no models, and needs none: this one is trained again in a second, with the same
-// bits. Tests: tests/app/results_test.cpp
+// A grid keeps no models and needs none: this model is trained again, in about a second and with
+// the same bits. Tests: tests/app/results_test.cpp
 #pragma once
 
 #include "app/stages.h"
@@ -10,22 +10,21 @@
 
 namespace ramoe {
 
-/// The options of a variant's runs, without what differs from run to run.
+/// The options of the runs of a variant, without those that differ between runs.
 FinetuneOptions variant_options(const GridPlan& plan, const GridVariant& variant,
                                 const std::string& where);
-/// Where base and stages of a model are, in the folder of a grid.
+/// Sets the paths of the base model and of its stages in the folder of a grid.
 void set_model(FinetuneOptions& options, const GridPlan& plan, const std::string& model,
                const std::string& folder);
-/// What the results of this program on these base models must not be mixed with other than:
-/// plan, code, build, data and base models.
+/// Plan, code, build, data and base models. Results may only be mixed if these facts agree.
 Json experiment_facts(const GridPlan& plan, const Json& plan_json);
 
-/// Of the plan's first model and first language, with the first seed; kept as routing.json in the
-/// folder. Nothing, and the reason on standard error, if code, build, data or base models are no
-/// longer those of the grid, or its stages are not there. Error: the model that was trained again
-/// answers otherwise than its record says.
+/// The routing for the plan's first model, first language and first seed; kept as routing.json in
+/// the folder. Nothing, with the reason on standard error, if code, build, data or base models are
+/// no longer those of the grid, or if its stages are missing. Error: the answers of the model that
+/// was trained again differ from its record.
 std::optional<GridRouting> grid_routing(const std::string& folder, const GridResults& grid);
-/// The same if the folder has it already.
+/// The same routing, if the folder already has it.
 std::optional<GridRouting> kept_routing(const std::string& folder, const Json& facts);
 
 }  // namespace ramoe

@@ -70,7 +70,7 @@ double thread_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-/// The model at work on one run.
+/// One run in progress, with its model.
 template <class T>
 class RunAtWork {
  public:
@@ -81,7 +81,7 @@ class RunAtWork {
         model_(shared.copy<T>()),
         cell_(shared.cell(run.task, run.lang, *model_)) {}
 
-  /// Returns whether it came to the end.
+  /// Returns whether training finished.
   bool train(const std::function<bool()>& stop);
   std::vector<Json> records();
 
@@ -141,7 +141,7 @@ Json RunAtWork<T>::accuracy(Split split, const RouterHook<T>* hook) {
   return json;
 }
 
-/// The search sees adapt_valid alone.
+/// The search reads adapt_valid alone.
 template <class T>
 void RunAtWork<T>::add_search(Json& record) {
   record["valid"] = accuracy(Split::adapt_valid);
@@ -189,7 +189,7 @@ void RunAtWork<T>::add_routing(Json& record) {
   if (run_.seed == 1) record["q"] = rounded(q);
 }
 
-/// A record of Routing Steering on the model as it is.
+/// A record of Routing Steering on the current model.
 template <class T>
 Json RunAtWork<T>::steered(Steering form) {
   const double began = thread_seconds();

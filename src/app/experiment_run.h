@@ -1,7 +1,7 @@
 // App - one run of an experiment: train one task, language and seed, evaluate, measure routing
 //
-// All that computes a result of the grid is here and below; the checksum of these sources is kept
-// with the results (cmake/code_checksum.cmake). Tests: tests/app/experiment_test.cpp
+// This file and what it includes compute all results of a grid. The checksum of these sources is
+// kept with the results (cmake/code_checksum.cmake). Tests: tests/app/experiment_test.cpp
 #pragma once
 
 #include <mutex>
@@ -15,15 +15,15 @@ namespace ramoe {
 struct GridCell {
   std::once_flag made;
   std::vector<FinetuneExample> examples;  // all training pairs
-  // Of the test pairs: both sides of the prompts, and the base model's routing of the English one.
+  // Of the test pairs: the prompts of both sides, and the base model's routing of the English side.
   std::vector<std::vector<int>> english_prompts, target_prompts;
   std::vector<SequenceRouting> english_routing;
 };
 
-/// A base model with what its runs share, made when first wanted. May be used by several threads.
+/// A base model with what its runs share, made on first use. Several threads may use it.
 class GridModel {
  public:
-  /// `options`: where base and stages are, train_tasks those of the plan.
+  /// `options`: the paths of base model and stages; train_tasks are those of the plan.
   GridModel(const FinetuneOptions& options, const std::vector<std::string>& languages);
 
   const FinetuneInputs& inputs() const { return inputs_; }
@@ -49,24 +49,24 @@ class GridModel {
   std::map<std::string, TaskUsage> usage_;                         // by task
 };
 
-/// What a run needs beyond its own name.
+/// What a run needs besides its name.
 struct GridRunOptions {
   FinetuneOptions finetune;       // with keys, method, language, task, seed and rate of the run
-  std::vector<double> strengths;  // search: strengths of soft steering to be tried; may be empty
-  bool steer = false;             // main: Routing Steering of the model too
+  std::vector<double> strengths;  // search: strengths of soft steering to try; may be empty
+  bool steer = false;             // main: also Routing Steering of the model
   double strength = 0;            // of its soft form
 };
 
-/// Trains and evaluates; returns the records that record_ids() names, in its order, or nothing if
-/// `stop()` said to stop. Runs on the calling thread alone.
+/// Trains and evaluates. Returns the records that record_ids() names, in its order, or none if
+/// `stop()` returned true. Runs on the calling thread alone.
 std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
                               const std::function<bool()>& stop);
 
-/// The plan with its key device, unless that is the usual one.
+/// The plan with the key device, unless that has its default.
 Json plan_on(Device device, Json plan);
 
-/// `ramoe experiment` on a plan in whole, and --collect into the folder "collected" in it. The plan
-/// is written to `path` once the folder is this process's.
+/// Runs `ramoe experiment` on a whole plan, and --collect into its folder "collected". The plan is
+/// written to `path` once this process has the folder.
 void run_plan(const Json& plan, const std::string& path, const std::string& run, int threads,
               bool overwrite);
 

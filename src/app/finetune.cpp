@@ -20,7 +20,7 @@ namespace ramoe {
 FinetuneOptions::FinetuneOptions() {
   train.steps = 120;
   train.batch = 32;
-  train.learning_rate = 5e-4;  // by SFT on adapt_valid: docs/log.md
+  train.learning_rate = 5e-4;  // chosen for SFT on adapt_valid: docs/log.md
   train.balance = 0.01;
   train.z_loss = 0;
   train.weight_decay = 0.01;
@@ -57,7 +57,7 @@ std::vector<std::string> tasks_of(const FinetuneOptions& o, const ParallelData& 
 
 namespace {
 
-/// How many pairs of each type are trained on, and that nothing is aligned where that is so.
+/// Prints how many pairs of each type are trained on, and says so if none is aligned.
 void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOptions& o) {
   std::map<PairType, int> count;
   for (const FinetuneExample& example : examples) ++count[example.type];
@@ -166,7 +166,7 @@ void keep_tuned_model(Model<float>& model, const FinetuneInputs& inputs, RunFold
   try {
     round_values(model, form);
   } catch (const Error& error) {
-    form.dtypes.clear();  // better another form than a run lost
+    form.dtypes.clear();  // better to save in another form than to lose the run
     std::cerr << error.what() << " It is saved so now.\n";
   }
   for (const std::string& copied :
@@ -227,7 +227,7 @@ bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, M
     training.run(watch);
   } catch (const Interrupted&) {  // the step that was at work is left out
   }
-  files.save();  // after the last step too: a kill while answering costs no training
+  files.save();  // also after the last step: a kill while answering loses no training
   if (training.trainer().steps_done() < o.train.steps) {
     folder.close("interrupted");
     return false;
@@ -274,7 +274,7 @@ int run_finetune(const Arguments& arguments) {
     FinetuneInputs inputs = load_finetune_inputs(options);
     options.language = inputs.base.data->language_code(options.language);
     const RunFacts facts = run_facts("finetune", fields, options.seed, inputs.base.facts());
-    // Of a finished run that kept no weights nothing is left to go on with, and nothing is to do.
+    // A finished run that kept no weights has nothing to resume, and nothing to do.
     finished = options.run.resume && is_finished(options.run.run, facts);
     inputs.base_scores = base_scores = say_finetuning(options, inputs);
     finished =

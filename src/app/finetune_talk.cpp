@@ -63,7 +63,7 @@ Json say_finetuning(const FinetuneOptions& o, const FinetuneInputs& inputs) {
 
 namespace {
 
-/// One line for each task: the base model's accuracy, and the fine-tuned one's.
+/// One line for each task: the accuracy of the base model and of the fine-tuned one.
 void print_gain(const FinetuneOptions& o, const Json& before, const Json& after) {
   for (std::size_t i = 0; i < after.size(); ++i) {
     const auto both = [&](const char* key, const char* count) {

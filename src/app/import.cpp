@@ -1,4 +1,4 @@
-// ramoe import: a model from elsewhere and one's own data as the base that the stages build on.
+// ramoe import: an existing model and the user's own data as the base that the stages build on.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -74,7 +74,7 @@ Json count_items(const ParallelData& data) {
   return rows;
 }
 
-/// Says where answers differ between the languages of an item, and counts them by language.
+/// Reports where answers differ between the languages of an item, and counts them by language.
 Json report_other_answers(const JsonlData& data) {
   Json counts = Json::object();
   for (const OtherAnswer& other : data.other_answers()) {

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// "name          value", as every line here.
+/// Prints "name          value", the form of every line here.
 void print(const std::string& name, const std::string& value) {
   std::cout << name << std::string(name.size() < 14 ? 14 - name.size() : 1, ' ') << value << "\n";
 }
@@ -25,7 +25,7 @@ std::string token_name(const char* name, int id) {
   return id < 0 ? cat("no ", name) : cat(name, " ", id);
 }
 
-/// What config.json alone says.
+/// Prints what config.json alone says.
 void print_config(const ModelConfig& c) {
   const int L = c.num_hidden_layers, moe = c.moe_layer_count();
   print("family", c.model_type);
@@ -58,7 +58,7 @@ void print_config(const ModelConfig& c) {
                       " with gradients and AdamW's moments; see ramoe memory"));
 }
 
-/// The files: dtypes, bytes, and the first and last tensors.
+/// Prints the weight files: dtypes, bytes, and the first and last tensors.
 void print_weights(const WeightFiles& files) {
   std::map<std::string, std::size_t> tensors_from_dtype;
   std::uint64_t bytes = 0;
@@ -82,7 +82,7 @@ void print_weights(const WeightFiles& files) {
   }
 }
 
-/// Whether a file is as it was written. Error: it is not.
+/// Prints whether a file has a checksum that it agrees with. Error: it does not agree.
 void print_check(const SafetensorsFile& file) {
   print("checksum", file.check_whole() ? "as when it was written" : cat("none in ", file.path()));
 }

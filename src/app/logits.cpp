@@ -1,4 +1,4 @@
-// ramoe logits: what a model computes for given token ids, so that anybody can compare.
+// ramoe logits: what a model computes for given token ids, for comparison with other programs.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -91,8 +91,8 @@ Given read_given(const std::string& path, int vocabulary) {
   return given;
 }
 
-/// Computes one row at a time, so that memory holds the logits of one; what routers said is small
-/// and kept for all rows.
+/// Computes one row at a time, so that memory holds the logits of one row. The values of the
+/// routers are small and kept for all rows.
 template <class T>
 class LogitsWriter {
  public:
@@ -125,8 +125,8 @@ class LogitsWriter {
   }
 
  private:
-  /// Appends values (count,width) with zeros before and after, so that they stand where the tokens
-  /// do. Error: one is not finite.
+  /// Appends values (count,width) with zeros before and after, so that they are at the places of
+  /// their tokens. Error: one is not finite.
   void place(std::vector<float>& to, const T* values, std::size_t b, int width) const {
     const std::size_t at = to.size(), w = std::size_t(width);
     const std::size_t count = std::size_t(given_.count[b]) * w;

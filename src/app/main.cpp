@@ -1,4 +1,4 @@
-// ramoe: the command line. One clear line for every error, and an exit code that is not 0.
+// ramoe: the command line. Every error is one clear line and an exit code other than 0.
 #include <exception>
 #include <iostream>
 #include <new>
@@ -34,7 +34,7 @@ void print_version() {
             << ramoe::code_checksum << " (results of the same code may be mixed)\n";
 }
 
-/// What a command is called elsewhere; empty if the name says nothing.
+/// The command that is most likely meant by another name; empty if the name says nothing.
 std::string nearest_command(const std::string& name) {
   std::vector<std::string> names;
   for (const ramoe::Command& command : ramoe::commands()) names.push_back(command.name);

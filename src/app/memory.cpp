@@ -29,7 +29,7 @@ struct MemoryKeys {
   }
 };
 
-/// "32 GiB", the first size that is enough.
+/// "32 GiB": the first of the sizes that is large enough.
 std::string enough(double bytes, const std::vector<double>& sizes) {
   for (const double size : sizes)
     if (bytes <= size * (1 << 30)) return cat(size, " GiB");

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A JSON file of the model's folder, or an empty object.
+/// A JSON file of the model's folder, or an empty object if there is none.
 Json optional_json(const std::string& path) {
   const Json json = fs::exists(path) ? read_json(path) : Json::object();
   check(json.is_object(), path, ": a JSON object was expected.");
@@ -53,7 +53,7 @@ std::vector<int> choose_eos(const std::string& folder, const Tokenizer& tokenize
                             const ModelConfig& config) {
   std::vector<int> ids;
   const auto add = [&](std::int64_t id) {
-    if (id < 0 || id >= tokenizer.vocab_size()) return;  // rows that no token has never come up
+    if (id < 0 || id >= tokenizer.vocab_size()) return;  // rows without a token never occur
     if (std::find(ids.begin(), ids.end(), int(id)) == ids.end()) ids.push_back(int(id));
   };
   add(tokenizer.parts().eos);
@@ -64,7 +64,7 @@ std::vector<int> choose_eos(const std::string& folder, const Tokenizer& tokenize
   return ids;
 }
 
-/// The file with every id of `eos` in its eos_token_id; untouched if it has them.
+/// The file with every id of `eos` in its eos_token_id; unchanged if it has them already.
 Json with_eos(Json json, const std::string& path, const std::vector<int>& eos) {
   std::vector<std::int64_t> ids = eos_of(json, path);
   const auto has = [&](int id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
@@ -76,8 +76,8 @@ Json with_eos(Json json, const std::string& path, const std::vector<int>& eos) {
   return json;
 }
 
-/// Whether a file of a model's folder goes along with a model made from it: all but weights, the
-/// two files that are written anew, and a model card, which is about the other model.
+/// Whether a file of a model's folder is copied to a model made from it: all but the weights, the
+/// two files that are written again, and a model card, which describes the other model.
 bool goes_along(const std::string& name) {
   static const std::vector<std::string> kNames = {"added_tokens.json",
                                                   "chat_template.json",
@@ -96,7 +96,7 @@ bool goes_along(const std::string& name) {
   return false;
 }
 
-/// Copies them and returns the names of those that lie in the folder itself.
+/// Copies the files that go along. Returns the names of those in the folder itself.
 std::vector<std::string> copy_files(const std::string& from, const std::string& to) {
   make_folder(to);
   std::vector<std::string> names;
@@ -112,7 +112,7 @@ std::vector<std::string> copy_files(const std::string& from, const std::string& 
   return names;
 }
 
-/// What config.json calls the dtype of the weights: that of most of them.
+/// The dtype of most of the weights, by the name that config.json uses.
 std::string dtype_name(const SavedForm& form) {
   std::map<std::string, int> count;
   for (const auto& [name, dtype] : form.dtypes) ++count[dtype];
@@ -122,7 +122,7 @@ std::string dtype_name(const SavedForm& form) {
   return most->first == "F16" ? "float16" : "bfloat16";
 }
 
-/// The folder's own chat templates, wherever they stand.
+/// All chat templates of the folder, from any of its files.
 std::string chat_templates(const std::string& folder) {
   std::string text = optional_json(folder + "/tokenizer_config.json")
                          .value("chat_template", Json())
@@ -181,7 +181,7 @@ std::vector<std::string> save_tuned_model(const Model<float>& model, const std::
   for (const char* key : {"dtype", "torch_dtype"})
     if (form.config.contains(key)) form.config[key] = dtype;
   if (!form.config.contains("dtype") && !form.config.contains("torch_dtype"))
-    form.config["torch_dtype"] = dtype;  // what transformers 4 and 5 both read
+    form.config["torch_dtype"] = dtype;  // the key that transformers 4 and 5 both read
   if (fs::exists(more))
     write_json(to + "/generation_config.json", with_eos(optional_json(more), more, eos));
   save_model(model, to, form);

@@ -15,7 +15,7 @@
 namespace ramoe {
 
 PretrainOptions::PretrainOptions() {
-  model.initializer_range = 0.07;  // about 0.6 / sqrt(C) at C = 64; 0.02 learns far slower there
+  model.initializer_range = 0.07;  // about 0.6 / sqrt(C) at C = 64; 0.02 learns much slower there
   train.steps = 20000;
 }
 
@@ -66,7 +66,7 @@ void pretrain_on(PretrainOptions o) {
   make_folder(model_folder);
   save_tokenizer(tokenizer, model_folder);
   ModelConfig config = o.model;
-  config.vocab_size = tokenizer.vocab_size();  // less than asked for on little text
+  config.vocab_size = tokenizer.vocab_size();  // less than requested if there is little text
   config.bos_token_id = tokenizer.bos();
   config.eos_token_id = tokenizer.eos();
   config.pad_token_id = tokenizer.pad();

@@ -26,7 +26,7 @@ Json model_facts(const ModelConfig& config) {
 
 namespace {
 
-/// A number of each line of metrics.jsonl; NaN where it has none.
+/// One number of each line of metrics.jsonl; NaN if the line lacks it.
 std::vector<double> column(const std::vector<Json>& lines, const char* key) {
   std::vector<double> values;
   for (const Json& line : lines) {
@@ -93,8 +93,8 @@ void keep_tasks(std::vector<Row>& rows, const std::vector<std::string>& tasks) {
   });
 }
 
-/// Both sides of the test pairs are answered for the accuracies, and again for a pair to show, of
-/// which three answers are shown.
+/// Both sides of the test pairs are answered for the accuracies, and again to choose the pair to
+/// show, which has three answers.
 std::size_t questions_of_report(const ParallelData& data, const std::string& lang,
                                 const std::vector<std::string>& tasks) {
   std::size_t questions = 0;
@@ -105,8 +105,8 @@ std::size_t questions_of_report(const ParallelData& data, const std::string& lan
   return questions;
 }
 
-/// What a report shows of one fine-tuning run: its accuracy beside the base model's, its loss, the
-/// stages that it was made from, and the routing of a pair of each task.
+/// What a report shows of one fine-tuning run: its accuracy beside that of the base model, its
+/// loss, the stages that it builds on, and the routing of a pair of each task.
 RunResults results_of_finetune(const RunRecord& record) {
   FinetuneOptions o;
   fields_of(o).read_json(record.config, record.path + "/run.json");
@@ -166,7 +166,7 @@ RunResults results_of_finetune(const RunRecord& record) {
   return r;
 }
 
-/// The run folder that a path means: of a file that in which it lies, of a model's its run's.
+/// The run folder that a path stands for: the folder itself, that of a file, or the run of a model.
 std::string run_of_path(const std::string& path) {
   namespace fs = std::filesystem;
   fs::path folder = fs::is_regular_file(path) ? fs::path(path).parent_path() : fs::path(path);
@@ -176,7 +176,7 @@ std::string run_of_path(const std::string& path) {
   return (of_model ? (folder / "..").lexically_normal() : folder).string();
 }
 
-/// "grid", "finetune" or "demo". Error: what the path holds instead, and what has a report.
+/// "grid", "finetune" or "demo". Error: the path is none of these; the message says what it is.
 std::string kind_of_run(const std::string& path) {
   const std::string reported =
       "; `ramoe report` is for the run folder of a demo, of one fine-tuning run or of a grid.";

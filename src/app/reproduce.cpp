@@ -1,4 +1,4 @@
-// ramoe reproduce: a slice of a finished grid again with fresh seeds, held against its intervals.
+// ramoe reproduce: repeats a slice of a finished grid with fresh seeds and compares intervals.
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -42,7 +42,7 @@ std::string in_points(const Estimate& e) {
   return text;
 }
 
-/// Prints the rows; returns how many disagree. A gain without an interval is not counted.
+/// Prints the rows. Returns how many disagree; a gain without an interval does not count.
 int print_rows(const std::vector<Replicated>& rows) {
   std::printf("%-34s  %-24s  %-24s\n", "gain over sft, points [95 %]", "the grid", "fresh seeds");
   int apart = 0;
@@ -55,7 +55,7 @@ int print_rows(const std::vector<Replicated>& rows) {
   return apart;
 }
 
-/// The base models answer alike, or the slice is about other models.
+/// Error if the accuracy of a base model differs by more than 0.02: it is another model then.
 void check_bases(const Evidence& committed, const Evidence& fresh) {
   for (std::size_t c = 0; c < committed.cells.size(); ++c) {
     const EvidenceCell &old = committed.cells[c], &now = fresh.cells[c];

@@ -1,5 +1,5 @@
-// ramoe results: the evidence of collected grids with a verdict on each claim, and their report;
-// and the report of a grid's folder.
+// ramoe results: the evidence of collected grids with a verdict on each claim, and their report.
+// Also the report of a grid's folder.
 #include <filesystem>
 #include <iostream>
 
@@ -27,7 +27,7 @@ struct ResultsOptions {
   }
 };
 
-/// Writes both files of a weighed grid. Error: one is there and not this program's.
+/// Writes both files of a weighed grid. Error: one exists and is not from this program.
 void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
                    const fs::path& evidence, const fs::path& report) {
   check_replaceable(report);

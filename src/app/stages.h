@@ -1,4 +1,4 @@
-// App - the stages as functions: each reads what the one before wrote and fills one run folder
+// App - the stages as functions: each reads what earlier stages wrote, and fills one run folder
 //
 // The commands parse their keys and call these; `demo` calls them one after another.
 #pragma once
@@ -41,7 +41,7 @@ struct ImportOptions {
 
   void list(FieldList& fields);
 };
-/// How the imported model is prompted. Error: keys, tokenizer and config.json do not fit together.
+/// How the imported model is prompted. Error: keys, tokenizer and config.json do not agree.
 PromptFormat import_format(const ImportOptions& options, const Tokenizer& tokenizer,
                            const ModelConfig& config);
 
@@ -98,35 +98,35 @@ struct FinetuneOptions {
   MethodRun method_run() const { return {method, method_keys, alignment, train, seed, language}; }
 };
 
-/// What fine-tuning needs from the stages before, read once and shared by several runs.
+/// What fine-tuning needs from the earlier stages, read once and shared by several runs.
 struct FinetuneInputs {
   BaseRun base;
   std::vector<ClassifiedPair> taxonomy;
   Zone zone;
   std::vector<TaskExperts> experts;       // one per task
   std::set<std::string> english_correct;  // valid and test items that the base knows in English
-  Json base_scores = {};                  // of `ramoe finetune`: the base model's, by split
+  Json base_scores = {};                  // for `ramoe finetune`: of the base model, by split
 
   StageResults stages() const;
 };
 /// Error unless a run was made from this base model and this data.
 void check_same_base(const BaseRun& base, const RunRecord& record);
-/// What `ramoe divergence` and `ramoe experts` found. Error: missing or of another model.
+/// What `ramoe divergence` and `ramoe experts` found. Error: it is missing, or of another model.
 Zone read_zone(const std::string& divergence_run);
 std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
                                            const ModelConfig& config);
-/// The tasks to train and test on. Error: one that the data lack.
+/// The tasks to train and test on. Error: the data lack one.
 std::vector<std::string> tasks_of(const FinetuneOptions& options, const ParallelData& data);
-/// Accuracies of a model on a split of the language. `quiet`: no progress of its own, but that of
-/// options.answers.watch.
+/// Accuracies of a model on a split of the language. `quiet`: it shows no progress of its own, but
+/// calls options.answers.watch.
 template <class T>
 Json scores_of(Model<T>& model, const FinetuneOptions& options, const FinetuneInputs& inputs,
                Split split, bool quiet);
 FinetuneInputs load_finetune_inputs(const FinetuneOptions& options);
 
-/// One fine-tuning run with its evaluation on test. Trains `model`, which holds the base model's
-/// values: the base model itself, if nothing needs it afterwards, or a copy of it. `quiet`: no
-/// progress of its own. Stops early, with status interrupted, when `stop()` says so. Returns
+/// One fine-tuning run with its evaluation on test. Trains `model`, which holds the values of the
+/// base model: the base model itself if nothing needs it afterwards, or a copy. `quiet`: it shows
+/// no progress of its own. Stops early, with status interrupted, if `stop()` returns true. Returns
 /// whether it finished.
 bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs,
                     Model<float>& model, bool quiet, const std::function<bool()>& stop);
@@ -134,7 +134,7 @@ bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs
 /// Whether the folder holds a finished run of the command with the same configuration.
 bool is_finished(const std::string& folder, const RunFacts& facts);
 
-/// Calls stage(options) unless its folder holds the finished run; goes on with an unfinished one.
+/// Calls stage(options), unless its folder holds the finished run; an unfinished run is resumed.
 template <class Options, class Stage>
 void run_or_keep(const std::string& command, Options options, std::uint64_t seed, const Json& data,
                  const Stage& stage) {

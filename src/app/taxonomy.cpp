@@ -85,7 +85,7 @@ void ExpertsOptions::list(FieldList& f) {
 namespace {
 
 /// The target with the largest share of ci examples, where alignment has most to do, if the run of
-/// stage 1 says so; else the first one of the base model.
+/// stage 1 tells; else the first target of the base model.
 std::string target_to_try(const std::string& base, const std::string& taxonomy_run) {
   const std::string taxonomy = taxonomy_run + "/results.json";
   std::map<std::string, double> share;
@@ -100,7 +100,7 @@ std::string target_to_try(const std::string& base, const std::string& taxonomy_r
   return run.data->targets().at(0);
 }
 
-/// What `ramoe finetune` is to be given after the stages that lie beside one another.
+/// The arguments of `ramoe finetune` after these stages, whose folders are side by side.
 Arguments finetune_arguments(const std::string& base, const std::string& experts_run) {
   const std::string taxonomy = beside(experts_run, "taxonomy");
   const std::string lang = target_to_try(base, taxonomy);

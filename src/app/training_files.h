@@ -14,13 +14,13 @@ namespace ramoe {
 template <class T>
 class TrainingFiles {
  public:
-  /// Loads the checkpoint of a run that is resumed, if there is one, into the trainer, and opens
-  /// metrics.jsonl behind it. Says on stderr what is not as it should be. Error: the checkpoint is
-  /// damaged, of another run or of another model.
+  /// For a resumed run: loads its checkpoint, if there is one, into the trainer, and opens
+  /// metrics.jsonl at that step. Problems are reported on stderr. Error: the checkpoint is damaged,
+  /// or belongs to another run or another model.
   TrainingFiles(RunFolder& folder, Trainer<T>& trainer, const TrainConfig& config);
 
-  /// After a step: a line of metrics every log_every steps and at the end, a checkpoint every
-  /// save_every steps.
+  /// After a step: writes a line of metrics every log_every steps and at the end, and a checkpoint
+  /// every save_every steps.
   void after_step(const Json& line);
   void save() const;
   /// Removes the checkpoint of a run that has finished and keeps no weights.

@@ -15,12 +15,12 @@
 namespace ramoe {
 namespace {
 
-/// Seconds that a part takes are about fixed + factor * options.seconds, for the progress alone.
+/// A part takes about fixed + factor * options.seconds seconds; only the progress uses this.
 struct BenchPart {
   const char* name;
   Json (*run)(const Bench& bench);
   double fixed, factor;
-  bool once;  // not again for another number of threads
+  bool once;  // not repeated for another number of threads
 };
 constexpr BenchPart kParts[] = {
     {"peak", bench_peak, 0.5, 3, false},  {"gemm", bench_gemm, 2, 11, false},
@@ -62,7 +62,7 @@ Json machine_facts() {
           {"memory_bytes", kilobytes.empty() ? Json() : Json(1024 * std::stod(kilobytes))}};
 }
 
-/// Minutes of measuring should not end at a file that cannot be written.
+/// Checks the output file first, so that minutes of measuring are not lost if it cannot be written.
 void check_out(const std::string& out) {
   if (out.empty()) return;
   const std::filesystem::path path(out);
@@ -85,7 +85,7 @@ class BenchProgress {
     stop_point();
     progress_.update(std::lround(before_ + part_ * share), note_);
   }
-  /// Before a table: takes a rewritten line away.
+  /// Removes the progress line before a table is printed.
   void clear() {
     if (output_.terminal) *output_.stream << "\r\x1b[K" << std::flush;
   }
@@ -129,7 +129,7 @@ Json run_parts(const BenchKeys& keys) {
     for (const BenchPart& part : kParts) {
       if (!keys.wants(part) || (part.once && threads > 1)) continue;
       progress.begin(cat(part.name, ", ", name), planned(part));
-      const auto sample = [&] {  // before and after each part: cores may be moved meanwhile
+      const auto sample = [&] {  // before and after each part, because cores may be moved
         if (threads > 1) run["line_round_trip_ns"][part.name].push_back(line_round_trip_ns(0.02));
       };
       sample();

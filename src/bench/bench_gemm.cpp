@@ -1,4 +1,4 @@
-// The ceilings by themselves and the matrix products, in fp32 and in bf16.
+// The ceilings alone, and the matrix products in fp32 and in bf16.
 #include <cmath>
 
 #include "bench/bench.h"
@@ -53,7 +53,7 @@ class ProductBench {
   }
 
  private:
-  /// Values of either sign about 0.3 in size; which ones does not change the time.
+  /// Values of either sign, about 0.3 in size. Their exact values do not change the time.
   static void fill(std::vector<float>& values, std::size_t count) {
     values.resize(count);
     std::uint32_t state = 1;
@@ -74,7 +74,7 @@ struct LinearShape {
   const char* name;
   int count, rows, in, out;
 };
-/// The products of a step, forward; the other forms follow. Routing is taken to be even.
+/// The forward products of a step, from which the other forms follow. Routing is assumed even.
 std::vector<LinearShape> linear_shapes(const BenchOptions& o) {
   const ModelConfig& c = o.model;
   const int N = o.sequences * o.tokens, C = c.hidden_size, E = c.num_experts, HS = c.head_size();
@@ -168,7 +168,7 @@ Json bench_sgemm(const Bench& bench) {
 
 namespace {
 
-/// Two ways of the same work, in turn: {how many times faster bf16 is, both speeds}.
+/// The same work in fp32 and bf16, in turn: how many times faster bf16 is, and both speeds.
 struct Pair {
   double ratio;
   Speed fp32, bf16;

@@ -1,4 +1,4 @@
-// What each idea of the fast versions gains: the plain version, then one idea after the other.
+// What each idea of the fast versions gains: the plain version, then one more idea at a time.
 #include <cmath>
 
 #include "bench/bench.h"
@@ -13,15 +13,15 @@
 namespace ramoe {
 namespace {
 
-/// One way to do the same work; each has one idea more than the one before.
+/// One version of the same work; each has one idea more than the previous one.
 struct Version {
   std::string idea;
   std::function<void()> run;
-  double flops = 0;  // where the share of the FMA peak is wanted
+  double flops = 0;  // if the share of the FMA peak is wanted
 };
 
-/// Calls that take some milliseconds together, so that a fast version is not timed on what a slow
-/// one left in the caches.
+/// The number of calls that take a few milliseconds together, so that a fast version is not timed
+/// on the caches that a slow one has left.
 int calls_of(const Version& version) {
   version.run();
   const double start = now_seconds();
@@ -159,7 +159,7 @@ Json experts_ideas(const BenchOptions& o, std::string& text) {
                       o, text);
 }
 
-/// Forward and backward, with memory that the system must give anew or that is there.
+/// Forward and backward, with new memory from the system, or with memory that is already there.
 Json arena_ideas(const BenchOptions& o, std::string& text) {
   Model<float> model(o.model, o.seed);
   const TrainingBatch batch = random_batch(o.model, o.sequences, o.tokens, o.seed);

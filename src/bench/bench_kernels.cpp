@@ -1,4 +1,4 @@
-// The ceilings and the rounds between their samples.
+// The ceilings, and the rounds of measurement between their samples.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -40,7 +40,8 @@ typedef float Vector16 __attribute__((vector_size(64)));
 typedef float Vector8 __attribute__((vector_size(32)));
 typedef float Vector4 __attribute__((vector_size(16)));
 
-/// `chains` independent sums, kTurns multiply-adds each. Returning their total keeps them alive.
+/// `chains` independent sums, kTurns multiply-adds each. Their total is returned so that the
+/// compiler cannot remove them.
 template <class Vector, int chains>
 RAMOE_INLINE float fma_body() {
   const Vector x = Vector{} + 0.999f, y = Vector{} + 0.001f;
@@ -124,7 +125,8 @@ double bf16_peak(double seconds) {
 // ---- From core to core --------------------------------------------------------------------------
 
 namespace {
-/// What comes after `now`; lets others run now and then, should both threads share a core.
+/// Waits for a value other than `now` and returns it. Yields at times, in case both threads share a
+/// core.
 int wait_until_not(const std::atomic<int>& line, int now) {
   for (int turns = 1;; ++turns) {
     const int seen = line.load(std::memory_order_acquire);
@@ -191,7 +193,7 @@ CopySample::CopySample(double bytes) {
 }
 
 namespace {
-/// Copies without reading the old values of `to` into a cache, where the processor can.
+/// Copies without reading the old values of `to` into a cache, if the processor can.
 void stream_copy(char* to, const char* from, std::size_t bytes) {
 #if defined(__x86_64__)
   const auto* source = reinterpret_cast<const float*>(from);
@@ -213,7 +215,7 @@ RAMOE_SIMD void scale_block(float* x, float s, int n) {
 }  // namespace
 
 void CopySample::run(Way way) {
-  constexpr int kBlock = 1 << 16;  // as many bytes as the blocks of loops over rows
+  constexpr int kBlock = 1 << 16;  // bytes, as in the blocks of loops over rows
   parallel_for(static_cast<int>(from_.size()), kBlock, [&](int begin, int end) {
     char* to = to_.data() + begin;
     const char* from = from_.data() + begin;
@@ -227,7 +229,7 @@ void CopySample::run(Way way) {
 
 double CopySample::gb_per_s(double seconds) {
   const double size = static_cast<double>(from_.size());
-  // Small copies are repeated, so that the clock's own time does not count.
+  // Small copies are repeated, so that the cost of reading the clock does not count.
   const int repeats = std::max(1, static_cast<int>((1 << 20) / size));
   const bool beyond_caches = from_.size() >= std::size_t{1} << 23;
   std::vector<Way> ways{Way::copy};

@@ -1,11 +1,12 @@
-// Bench - how fast work runs, beside what the machine can do in the same moment
+// Bench - how fast work runs, compared with what the machine can do at the same moment
 //
 // Times on a shared machine drift, so every measurement runs in short rounds between samples of the
 // machine's ceilings, and a share of a ceiling is the median over the rounds. Two ceilings:
 //
-//   FMA    independent multiply-adds in registers: binds what computes
-//   copy   a copy of as many bytes as the work moves, so from the same level of the caches: binds
-//          what moves memory. Work that mostly reads can come above it: writing costs more.
+//   FMA    independent multiply-adds in registers: the limit of work that computes
+//   copy   a copy of as many bytes as the work moves, and so from the same level of the caches: the
+//          limit of work that moves memory. Work that mostly reads can exceed it, because writing
+//          costs more than reading
 //
 // Tests: tests/app/bench_test.cpp
 #pragma once
@@ -17,27 +18,28 @@
 
 namespace ramoe {
 
-/// Seconds of a clock that never goes back: of this thread's processor time with one thread, so
-/// that what others take from a shared machine is not counted, and of the wall with several.
+/// Seconds of a clock that never goes back. With one thread it is the processor time of this
+/// thread, so that the load of others on a shared machine does not count; with several threads it
+/// is wall time.
 double now_seconds();
 
-/// The value in the middle, the upper one of two; 0 of none.
+/// The middle value, the upper one of two; 0 if there are none.
 double median(std::vector<double> values);
 
 /// GFLOP/s of independent multiply-adds in registers, on all threads of the pool: the best within
-/// about `seconds`. The instruction set is the one that the fast matrix product uses.
+/// about `seconds`. It uses the same instruction set as the fast matrix product.
 double fma_peak(double seconds);
 
-/// The same of the multiply-adds that the bf16 product uses: of pairs, where AVX512-BF16 is there.
+/// The same for the multiply-adds of the bf16 product, which are those of pairs with AVX512-BF16.
 double bf16_peak(double seconds);
 
-/// GB/s of a[i] = b[i] + s c[i] over arrays larger than the caches, three times 4 bytes a value.
+/// GB/s of a[i] = b[i] + s c[i] over arrays larger than the caches; each i counts 3 times 4 bytes.
 double triad_bandwidth(double seconds);
 
-/// Nanoseconds in which a cache line goes from this thread to another one and back: the median
-/// within about `seconds`. Some 100 where the cores share a last-level cache, several times that
-/// where they do not. A virtual machine's cores may be moved apart at any time; threads that hand
-/// work to each other then slow down, while multiply-adds in registers do not.
+/// Nanoseconds that a cache line takes from this thread to another and back: the median within
+/// about `seconds`. About 100 if the cores share a last-level cache, several times that if not. The
+/// cores of a virtual machine may be moved apart at any time; then threads that hand work to each
+/// other slow down, but multiply-adds in registers do not.
 double line_round_trip_ns(double seconds);
 
 /// Copies between two arrays of its own, again and again.
@@ -46,48 +48,48 @@ class CopySample {
   /// `bytes` are read and written by one copy, half each.
   explicit CopySample(double bytes);
   /// GB/s on all threads of the pool, read and written: the best within about `seconds`. Beyond the
-  /// caches ordinary copies first read what they overwrite; there the best of three ways counts.
+  /// caches an ordinary copy first reads what it overwrites; there the best of three ways counts.
   double gb_per_s(double seconds);
 
  private:
   enum class Way {
     copy,
-    stream,  // stores that go past the caches
-    update,  // of one array in place
+    stream,  // with stores that bypass the caches
+    update,  // one array, in place
   };
   void run(Way way);
   std::vector<char> to_, from_;
 };
 
-/// What a piece of work has to do at least. bytes: every input read once and every output written
-/// once; what is added to, such as the gradient of a weight, is read and written. 0: not of
-/// interest.
+/// The min that a piece of work has to do. bytes: every input is read once and every output is
+/// written once; an output that is added to, such as the gradient of a weight, is read and written.
+/// 0: not measured.
 struct Work {
   double flops = 0, bytes = 0;
 };
 
-/// What repeated work reached: the medians over the rounds. Zero where Work is.
+/// The speed of repeated work: medians over the rounds. A number is 0 if that of Work is.
 struct Speed {
   double seconds = 0;  // of one call
   double gflops = 0, fma_share = 0;
   double gb_per_s = 0, copy_share = 0;
 
-  /// The ceiling that binds is the one that the work comes nearer to.
+  /// The limiting ceiling is the one of which the work reaches the larger share.
   bool copy_binds() const { return copy_share > fma_share; }
   double share() const { return copy_binds() ? copy_share : fma_share; }
 };
-/// {"seconds", "gflops", "fma_share", "gb_per_s", "copy_share", "bound", "share"}, without what is
-/// not of interest.
+/// {"seconds", "gflops", "fma_share", "gb_per_s", "copy_share", "bound", "share"}, without those
+/// that were not measured.
 Json to_json(const Speed& speed);
 
-/// How long to measure: about `seconds` in all, in so many rounds, each of one lap at least.
+/// How long to measure: about `seconds` in all, in `rounds` rounds of at least one lap.
 struct Effort {
   double seconds;
   int rounds;
 };
 
-/// Parts that run in turn, each timed apart: lap(spent) runs all of them once and adds to spent[i]
-/// the seconds of part i, by now_seconds(). The effort is for all parts together.
+/// Measures parts that run in turn, each timed separately: lap(spent) runs all of them once and
+/// adds the seconds of part i, by now_seconds(), to spent[i]. The effort is for all parts together.
 std::vector<Speed> measure_parts(const std::vector<Work>& parts, Effort effort,
                                  const std::function<void(double* spent)>& lap);
 /// The same for one piece of work.

@@ -1,4 +1,4 @@
-// What a training step takes of the system, and what the tape itself costs.
+// The memory that a training step takes from the system, and the cost of the tape itself.
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -9,10 +9,10 @@
 namespace ramoe {
 namespace {
 
-/// Largest memory in use since the last call with reset, in bytes; 0 where the system does not say.
+/// Max memory in use since the last call with reset, in bytes; 0 if the system does not tell.
 double peak_memory(bool reset) {
   if (reset) {
-    ::malloc_trim(0);  // what earlier work has freed is not ours
+    ::malloc_trim(0);  // returns what earlier work has freed
     std::ofstream("/proc/self/clear_refs") << "5";
   }
   std::ifstream status("/proc/self/status");
@@ -25,15 +25,15 @@ double peak_memory(bool reset) {
   return 0;
 }
 
-/// How often the system gave this process a page of memory, so far.
+/// How many pages of memory the system has given to this process so far.
 long page_faults() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return usage.ru_minflt;
 }
 
-/// Bytes of the arena that a step uses: activations and gradients, without what is lent and
-/// returned.
+/// Bytes of the arena that a step uses: activations and gradients, without memory that is returned
+/// within the step.
 double arena_bytes_used(ModelConfig config, int layers, const BenchOptions& o) {
   config.num_hidden_layers = layers;
   BenchModel bench(config, o.sequences, o.tokens, o.seed);
@@ -41,14 +41,14 @@ double arena_bytes_used(ModelConfig config, int layers, const BenchOptions& o) {
   return static_cast<double>(bench.trainer().arena().mark().used);
 }
 
-/// C floats that one more layer keeps of a token: activations and their gradients.
+/// How many times C floats one more layer keeps per token: activations and their gradients.
 double floats_per_token_and_layer(const ModelConfig& config, const BenchOptions& o) {
   const int L = config.num_hidden_layers;
   const double layer = arena_bytes_used(config, L + 1, o) - arena_bytes_used(config, L, o);
   return layer / sizeof(float) / (double(o.sequences) * o.tokens) / config.hidden_size;
 }
 
-/// Bytes of value, gradient and both moments, from the containers that hold them.
+/// Bytes of all values, gradients and both moments, from the containers that hold them.
 double state_bytes(Model<float>& model) {
   AdamW<float> optimiser(model.parameters(), {});
   std::size_t floats = 0;
@@ -60,10 +60,10 @@ double state_bytes(Model<float>& model) {
   return static_cast<double>(sizeof(float) * floats);
 }
 
-/// A tape in the shape of a training step with nothing to compute: as many leaves and operations,
-/// each taking one output, two kept arrays, a closure of `Closure` and, on the way back, the
-/// gradient of its input, so that the arena hands out as much as a step uses. No array is touched.
-/// What this takes is what a step spends on recording, playing and handing out memory.
+/// A tape with the shape of a training step but nothing to compute. It has as many leaves and
+/// operations. Each operation takes one output, two kept arrays, a closure of `Closure` and, in
+/// backward, the gradient of its input, so that the arena hands out as much memory as a step uses.
+/// No array is touched. Its time is that of recording, playing and handing out memory in a step.
 class EmptyStep {
  public:
   EmptyStep(Model<float>& model, const TrainingBatch& batch, double arena_bytes) : tape_(arena_) {
@@ -100,7 +100,7 @@ class EmptyStep {
     }
   };
   /// Operations on the tape of a step: the forward pass, its loss and, for each layer with experts,
-  /// its two router losses, each with a sum.
+  /// the two router losses, each with a sum.
   static int count_operations(Model<float>& model, const TrainingBatch& batch) {
     Arena arena;
     Tape<float> tape(arena);
@@ -131,7 +131,7 @@ Json bench_memory(const Bench& bench) {
   bench.progress(0.5);
 
   EmptyStep empty(moe.model(), moe.batch(), double(moe.trainer().arena().mark().used));
-  for (int i = 0; i < 3; ++i) empty.run();  // its arena and its pages, which a step has too
+  for (int i = 0; i < 3; ++i) empty.run();  // allocates its arena and pages, which a step has too
   const Speed overhead = measure({}, o.effort(0.25), [&] { empty.run(); });
   const ParameterCount count = count_parameters(o.model);
   const double state = state_bytes(moe.model()) / double(count.total);

@@ -1,4 +1,4 @@
-// What the parts of the bench share: configurations, batches, FLOPs.
+// Shared by the parts of the bench: configurations, batches, FLOPs.
 #include <cstdarg>
 #include <cstdio>
 

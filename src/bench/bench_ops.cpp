@@ -1,9 +1,10 @@
-// Every operation of a training step by itself, forward and backward, at the sizes of the step.
+// Each operation of a training step alone, forward and backward, at the sizes of the step.
 //
-// An operation runs on a tape as in training: inputs that are activations have a gradient that is
-// written for the first time, weights have one that is added to. The seconds of backward begin when
-// the gradient of the output is there and end when the tape is played. Operands are small enough to
-// stay in a cache, where a step would often find them in memory; so is what they are compared with.
+// An operation runs on a tape as in training: the gradient of an activation is written for the
+// first time, that of a weight is added to. The time of backward begins when the gradient of the
+// output is there, and ends when the tape is played. Operands are small enough to remain in a
+// cache, while a step would often find them in memory; the same holds for the copies that they are
+// compared with.
 #include <cstring>
 
 #include "bench/bench.h"
@@ -18,7 +19,7 @@ namespace {
 
 struct OpInput {
   Shape shape;
-  bool weight = false;  // its gradient is added to
+  bool weight = false;  // then its gradient is added to
 };
 
 using OpInputs = const Tensor<float>*;
@@ -30,7 +31,7 @@ struct OpCase {
   std::function<Tensor<float>(Tape<float>& tape, OpInputs in)> run;
 };
 
-/// An operation's inputs with values, and the tape on which it runs again and again.
+/// The inputs of an operation with their values, and the tape on which it runs repeatedly.
 class OpRunner {
  public:
   OpRunner(const OpCase& op, std::uint64_t seed) : op_(op), tape_(arena_) {
@@ -52,7 +53,7 @@ class OpRunner {
     spent[0] += now_seconds() - start;
     if (y.node < 0) return;
     if (dy_.size() < y.count()) dy_.assign(y.count(), 0.01f);
-    // A loss whose gradient is dy, and which tells when that is written.
+    // A loss whose gradient by y is dy, and which records when that is written.
     const Tensor<float> loss = tape_.output(Shape{}, y);
     loss.data[0] = 0;
     tape_.record(loss, [&tape = tape_, y, &dy = dy_, &begin = begin_] {
@@ -68,7 +69,7 @@ class OpRunner {
   Tensor<float> input(std::size_t i) {
     const Shape& shape = op_.inputs[i].shape;
     if (op_.inputs[i].weight) return tape_.leaf(values_[i].data(), gradients_[i].data(), shape);
-    // In the middle of a tape: a place of its own there, no gradient yet.
+    // As in the middle of a tape: a place there, without a gradient yet.
     const Tensor<float> place = tape_.output(shape, tape_.leaf(&unused_, &unused_, Shape{}));
     return {values_[i].data(), shape, place.node};
   }
@@ -82,7 +83,7 @@ class OpRunner {
   double begin_ = 0;
 };
 
-/// A batch, and one layer's routing of random rows: what the operations of chapter 4 read.
+/// A batch, and the routing of random rows in one layer: what the operations of chapter 4 read.
 struct OpWorld {
   explicit OpWorld(const BenchOptions& o)
       : config(o.model),
@@ -126,12 +127,12 @@ struct OpWorld {
   std::vector<AlignedSequence> aligned;
 };
 
-/// Bytes of so many floats.
+/// Bytes of `count` floats.
 double floats(double count) {
   return sizeof(float) * count;
 }
 
-/// Chapters 1 to 3. In bytes a weight w is read, and its gradient read and written: 3 w backward.
+/// Chapters 1 to 3. Backward reads a weight w, and reads and writes its gradient: bytes of 3 w.
 void add_transformer_ops(std::vector<OpCase>& ops, const OpWorld& w) {
   const ModelConfig& c = w.config;
   const TokenBatch& batch = w.batch.tokens;
@@ -168,7 +169,7 @@ void add_transformer_ops(std::vector<OpCase>& ops, const OpWorld& w) {
                  {0, floats(3 * nq)},
                  [=](TapeF& t, In in) { return rmsnorm_heads(t, in[0], in[1], eps); }});
   const double theta = c.rope_theta;
-  // In place: what was turned back is handed over as the gradient of the input.
+  // In place: backward rotates the gradient back and hands it over as that of the input.
   ops.push_back({"rope",
                  cat("(", N, ",", query, ")"),
                  {{{N, query}}},
@@ -254,7 +255,7 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
                  {2 * nc * E, floats(nc + ce + 2 * ne + 2 * n * K)},
                  {4 * nc * E, floats(2 * nc + 3 * ce + ne + 3 * n * K)},
                  [=](TapeF& t, In in) { return route(t, in[0], in[1], K, renormalise).gate; }});
-  // What is dispatched, and kept in between, is the operation's own business and not counted.
+  // Dispatched rows and intermediate values are internal to the operation and do not count.
   ops.push_back({"experts",
                  cat(N * K, " rows, E=", E, " C=", C, " H=", H),
                  {{{N, C}}, {{E, C, 2 * H}, true}, {{E, H, C}, true}, {{N, K}}},
@@ -294,7 +295,7 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
                  }});
 }
 
-/// The optimiser over all weights of the configuration: norm of the gradients, then the update.
+/// The optimiser on all weights of the configuration: norm of the gradients, then the update.
 Speed measure_adamw(const BenchOptions& o, double& parameters) {
   Model<float> model(o.model, o.seed);
   AdamW<float> optimiser(model.parameters(), {});

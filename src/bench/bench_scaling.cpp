@@ -7,13 +7,13 @@
 namespace ramoe {
 namespace {
 
-/// One size of the model or of its batch, in several values; the others stay as they are.
+/// One size of the model or of its batch, with several values; the other sizes do not change.
 struct Sweep {
   const char *name, *title;
   std::vector<int> values;
   int base;  // the value that the others are compared with
   void (*set)(BenchOptions& options, int value);
-  /// What the cost is divided by before it is compared: a step's tokens, layers, or nothing.
+  /// What the cost is divided by before it is compared: the tokens or layers of a step, or 1.
   double (*unit)(const BenchOptions& options);
 };
 
@@ -57,8 +57,8 @@ std::vector<Sweep> sweeps() {
            tokens_of}};
 }
 
-/// The straight line through the points that is nearest to them in relative distance: where each
-/// point lies beside it, y / (a + b x) - 1.
+/// Fits a straight line to the points by least squares of the relative distance. Returns the
+/// distance of each point from it, y / (a + b x) - 1.
 std::vector<double> beside_line(const std::vector<double>& x, const std::vector<double>& y) {
   double s0 = 0, s1 = 0, s2 = 0, t0 = 0, t1 = 0;  // sums with weights 1 / y^2
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -77,7 +77,7 @@ struct ScalingPoint {
   std::vector<double> seconds, relative;  // by round
 };
 
-/// All points of a sweep in turn, again and again, so that a ratio is of one moment.
+/// Runs all points of a sweep in turn, repeatedly, so that each ratio is from one moment.
 Json run_sweep(const Sweep& sweep, const Bench& bench, std::string& text, double done) {
   std::vector<ScalingPoint> points;
   std::size_t base = 0;
@@ -103,7 +103,7 @@ Json run_sweep(const Sweep& sweep, const Bench& bench, std::string& text, double
     for (ScalingPoint& p : points) p.relative.push_back(p.seconds.back() / p.unit / per_unit);
     bench.progress(done + 0.25 * (round + 1) / rounds);
   }
-  // Medians of ratios within rounds; as costs of whole steps they lie on a line or not.
+  // Medians of ratios within rounds, as costs of whole steps: do these lie on a line?
   std::vector<double> x, y, flops;
   for (std::size_t i = 0; i < points.size(); ++i) {
     x.push_back(sweep.values[i]);

@@ -1,7 +1,7 @@
 // Bench - the sizes of the matrix products that are timed, here and against other libraries
 //
-// A product belongs to a linear layer  x (tokens,in)  W (in,out)  y (tokens,out); the form says
-// which of the layer's three products it is. Its M, N, K in the meaning of chapter 1.5:
+// A product belongs to a linear layer  x (tokens,in)  W (in,out)  y (tokens,out). The form says
+// which of the three products of the layer it is. M, N and K are those of chapter 1.5:
 //
 //   NN   y  = x W       M = tokens   N = out   K = in        forward
 //   NT   dx = dy W^T    M = tokens   N = in    K = out       gradient of the input

@@ -1,4 +1,4 @@
-// The training step, mixture and dense.
+// The training step of the mixture of experts and of its dense counterpart.
 #include "bench/bench.h"
 
 namespace ramoe {
@@ -31,7 +31,7 @@ Json bench_step(const Bench& bench) {
     model.step();
     spent += now_seconds() - start;
   };
-  // The two in turn, so that their ratio is of one moment.
+  // The two in turn, so that their ratio is from one moment.
   const std::vector<Speed> speeds =
       measure_parts({{.flops = moe.flops()}, {.flops = dense.flops()}}, o.effort(8),
                     [&](double* spent) { timed(moe, spent[0]), timed(dense, spent[1]); });

@@ -1,4 +1,4 @@
-// What a user waits for: generation, the start of the program, the loading of a model.
+// What a user waits for: generation, the start of the program, loading a model.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -43,7 +43,7 @@ Json bench_generate(const Bench& bench) {
 
 namespace {
 
-/// Time on the wall and of the processor, in seconds.
+/// Wall time and processor time, in seconds.
 struct BothTimes {
   double wall, cpu;
 };
@@ -57,7 +57,7 @@ double cpu_of(const rusage& usage) {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-/// This program once more, as `ramoe help`, from its start to its end.
+/// Runs this program again, as `ramoe help`, from start to end.
 BothTimes start_and_end() {
   posix_spawn_file_actions_t files;
   ::posix_spawn_file_actions_init(&files);
@@ -89,7 +89,7 @@ BothTimes load(const std::string& folder) {
   return {wall, cpu_of(after) - cpu_of(before)};
 }
 
-/// A folder of the system's for temporary files, removed with everything in it at the end.
+/// A folder for temporary files, removed with all its files at the end.
 class PassingFolder {
  public:
   PassingFolder() {
@@ -112,7 +112,7 @@ class PassingFolder {
 
 Json medians(int times, const std::function<BothTimes()>& act) {
   std::vector<double> wall, cpu;
-  act();  // files into the system's cache
+  act();  // brings the files into the system's cache
   for (int i = 0; i < times; ++i) {
     const BothTimes t = act();
     wall.push_back(t.wall), cpu.push_back(t.cpu);
