@@ -42,7 +42,7 @@ bool holds_word(std::u32string_view list, const std::u32string& word) {
   return list.find(U" " + word + U" ") != std::u32string_view::npos;
 }
 
-/// A text whose characters beyond its ends read as 0.
+/// A text that gives 0 for characters beyond its ends.
 class Text {
  public:
   Text(std::string_view lang, std::u32string_view text)
@@ -58,7 +58,7 @@ class Text {
     return i < 0 || i >= size() ? 0 : text_[static_cast<std::size_t>(i)];
   }
 
-  /// The choice of the letter at i, of the Latin script alone or of all others.
+  /// The choice of the letter at i: only of Latin letters, or only of all others.
   Choice at_place(std::ptrdiff_t i, bool latin) const {
     const char32_t c = at(i);
     const bool is_latin = is_latin_letter(c);
@@ -71,7 +71,7 @@ class Text {
     return choice;
   }
 
-  /// The choice whose name is the whole word that begins at i.
+  /// The choice that is named by the whole word at i.
   Choice named_at(std::ptrdiff_t i) const {
     if (!is_letter(at(i)) || goes_on(i, -1)) return {};
     std::ptrdiff_t end = i;
@@ -117,8 +117,8 @@ class Text {
     return !is_inflection(i, step);
   }
 
-  /// Whether the joint beside the letter at i only inflects it: Turkish B'dir, Hungarian B-nek,
-  /// Zulu ngu-B.
+  /// Whether the hyphen or apostrophe next to the letter at i only inflects it: Turkish B'dir,
+  /// Hungarian B-nek, Zulu ngu-B.
   bool is_inflection(std::ptrdiff_t i, int step) const {
     const bool apostrophe = at(i + step) == U'\'' || at(i + step) == 0x2019;
     if (primary_ == "tr" || primary_ == "az") return apostrophe && step > 0;
@@ -192,7 +192,7 @@ class Text {
 
 Choice choice_letter(std::string_view lang, std::u32string_view given) {
   const Text text(lang, given);
-  for (const bool latin : {true, false})  // a Latin letter anywhere goes before others
+  for (const bool latin : {true, false})  // Latin letters first, wherever they are
     for (std::ptrdiff_t i = 0; i < text.size(); ++i) {
       Choice choice = text.at_place(i, latin);
       if (choice.latin == 0 && !latin) choice = text.named_at(i);

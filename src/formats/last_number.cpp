@@ -31,7 +31,7 @@ std::u32string plain_text(std::u32string_view text) {
   return plain;
 }
 
-/// What the last \boxed{...} holds, or the whole text.
+/// The content of the last \boxed{...}, or the whole text.
 std::u32string_view boxed(std::u32string_view text) {
   constexpr std::u32string_view kOpen = U"\\boxed{";
   const std::size_t at = text.rfind(kOpen);
@@ -45,8 +45,8 @@ std::u32string_view boxed(std::u32string_view text) {
   return inside;
 }
 
-/// The language's own decimal sign between two digits as the Arabic one; a slash between Persian
-/// digits only.
+/// Replaces the language's own decimal sign between two digits by the Arabic one; a slash only
+/// between Persian digits.
 void read_decimal_sign(std::u32string& text, char32_t sign) {
   for (std::size_t i = 1; i + 1 < text.size(); ++i) {
     const bool between = digit_value(text[i - 1]) >= 0 && digit_value(text[i + 1]) >= 0;
@@ -64,7 +64,7 @@ std::vector<std::string> last_number(std::string_view lang, std::u32string_view 
   NumberRun run = last_number_run(plain);
   if (run.groups.empty()) return {};
   run.negative = is_negative(plain, run, customs);
-  // "in 2020 1,234 people": words before may have joined the run, so it is cut at its blanks first.
+  // "in 2020 1,234 people": an earlier number may have joined the run, so cut it at blanks first.
   for (std::vector<std::string> found; run.groups.size() > 1;) {
     found = readings_of(run, customs);
     if (!found.empty()) return found;

@@ -47,7 +47,8 @@ bool is_grouping(std::u32string_view text, std::size_t i) {
   return end == i + 4;
 }
 
-/// Digits from place i on, commas between them left out, and a fraction; i becomes the end.
+/// Reads digits from index i on, without the commas between them, and a fraction. Moves i to the
+/// end.
 Part read_part(std::u32string_view text, std::size_t& i) {
   Part part;
   bool in_fraction = false;
@@ -64,10 +65,10 @@ Part read_part(std::u32string_view text, std::size_t& i) {
   return part;
 }
 
-/// The number that begins at place i, written in digits, if it has a unit; i becomes its end.
+/// The number that begins at index i, in plain digits; empty if it has no unit. Moves i to its end.
 std::u32string read_myriads(std::u32string_view text, std::size_t& i) {
   std::u32string number;
-  std::size_t room = 0;  // zeros of the last unit: what follows must be smaller
+  std::size_t room = 0;  // zeros of the last unit: the next part must be smaller
   for (std::size_t at = i; at < text.size() && digit_value(text[at]) >= 0;) {
     const bool first = number.empty();
     const std::size_t begin = at;
@@ -76,7 +77,7 @@ std::u32string read_myriads(std::u32string_view text, std::size_t& i) {
     const std::size_t length = part.whole.size() + zeros;
     const bool whole = part.fraction.empty();
     if (first ? zeros == 0 : length > room || !whole) break;
-    // Behind a blank only what belongs to it: 1억 2345만, 3만 5000원.
+    // After a blank a part must have a unit or four digits: 1억 2345만, 3만 5000원.
     if (!first && text[begin - 1] == U' ' && zeros == 0 && part.whole.size() != 4) break;
     if (first) {
       const std::size_t moved = std::min(zeros, part.fraction.size());

@@ -15,7 +15,7 @@ bool is_percent(char32_t c) {
   return c == U'%' || c == 0x066A || c == 0xFF05 || c == 0x2030;
 }
 
-/// Letters of scripts that write no blanks: Thai to Tibetan, Burmese, Khmer, kana and Han.
+/// Whether c is a letter of a script without blanks: Thai to Tibetan, Burmese, Khmer, kana and Han.
 bool writes_no_blanks(char32_t c) {
   return (c >= 0x0E00 && c <= 0x0FFF) || (c >= 0x1000 && c <= 0x109F) ||
          (c >= 0x1780 && c <= 0x17FF) || (c >= 0x3005 && c <= 0x30FF) ||
@@ -27,8 +27,8 @@ bool is_part_of_currency(char32_t c) {
          c == 0x202F;
 }
 
-/// Whether a word is a currency by its looks: it has a currency sign (US$, GH₵), is a percent sign,
-/// or is a short abbreviation (EUR, Rp, Ksh, kr, رس) and no ordinary word.
+/// Whether a word looks like a currency: it has a currency sign (US$, GH₵), is a percent sign, or
+/// is a short abbreviation (EUR, Rp, Ksh, kr, رس) and not an ordinary word.
 bool is_currency(std::u32string_view word) {
   int letters = 0, capitals = 0, small_vowels = 0, points = 0;
   for (const char32_t c : word) {
@@ -43,18 +43,18 @@ bool is_currency(std::u32string_view word) {
   const char32_t first = word[0];
   if (first >= 0x0590 && first < 0x2E80) return letters <= (points > 1 ? 8 : 4);  // no capitals
   if (word.size() > 6) return false;
-  if (first >= 0x0370) return false;  // Greek and Cyrillic abbreviations stand behind
+  if (first >= 0x0370) return false;  // Greek and Cyrillic abbreviations follow the number
   if (to_lower(first) == first) return word == U"kr" || word == U"kr." || word == U"zł";
   return letters <= 2 || capitals > 1 || small_vowels == 0;
 }
 
-/// Where the word of currency characters that ends before `end` begins.
+/// The start of the word of currency characters that ends before `end`.
 std::size_t currency_begin(std::u32string_view text, std::size_t end) {
   while (end > 0 && is_part_of_currency(text[end - 1])) --end;
   return end;
 }
 
-/// Whether the sign at place i stands free: not a hyphen, range or subtraction.
+/// Whether the sign at index i is a real sign and not a hyphen, a range or a subtraction.
 bool stands_free(std::u32string_view text, std::size_t i, bool has_cents) {
   if (i == 0) return true;
   const char32_t before = text[i - 1];
@@ -72,7 +72,7 @@ bool stands_free(std::u32string_view text, std::size_t i, bool has_cents) {
          before != U'}' && !is_percent(before) && before != 0x00B0;
 }
 
-/// "= - 5": a sign that a blank parts from its number.
+/// Whether the sign at i follows "=", as in "= - 5": it then counts despite the blank after it.
 bool follows_equals(std::u32string_view text, std::size_t i) {
   while (i > 0 && is_inline_blank(text[i - 1])) --i;
   return i > 0 && (text[i - 1] == U'=' || text[i - 1] == 0xFF1D);
@@ -109,7 +109,7 @@ bool is_negative(std::u32string_view text, const NumberRun& run, const NumberCus
   if (is_minus(text[at - 1])) return stands_free(text, at - 1, run.has_cents());
   if (is_inline_blank(text[at - 1])) --at;
   if (at == 0) return false;
-  if (is_minus(text[at - 1])) {  // a blank between the two: only a no-break one joins them
+  if (is_minus(text[at - 1])) {  // a blank after the sign: only a no-break one joins it
     const bool joined = text[at] == 0x00A0 || text[at] == 0x202F;
     return (joined && stands_free(text, at - 1, run.has_cents())) || follows_equals(text, at - 1);
   }
