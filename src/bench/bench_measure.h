@@ -42,7 +42,7 @@ double triad_bandwidth(double seconds);
 /// other slow down, but multiply-adds in registers do not.
 double line_round_trip_ns(double seconds);
 
-/// Copies between two arrays of its own, again and again.
+/// Copies repeatedly between two arrays of its own.
 class CopySample {
  public:
   /// `bytes` are read and written by one copy, half each.

@@ -53,7 +53,7 @@ class OpRunner {
     spent[0] += now_seconds() - start;
     if (y.node < 0) return;
     if (dy_.size() < y.count()) dy_.assign(y.count(), 0.01f);
-    // A loss whose gradient by y is dy, and which records when that is written.
+    // A loss whose gradient with respect to y is dy; it records the time at which dy is written.
     const Tensor<float> loss = tape_.output(Shape{}, y);
     loss.data[0] = 0;
     tape_.record(loss, [&tape = tape_, y, &dy = dy_, &begin = begin_] {

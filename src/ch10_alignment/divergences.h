@@ -30,7 +30,7 @@
 //   dD/dz[t,j] = 1/T p[t,j] ( g[j] - sum_k p[t,k] g[k] )
 //
 // q and D are doubles for every type of p: q* is a statistic of chapter 7, which is double, and D
-// takes logarithms of its ratio to q. The version for float is in src/fast/divergences.cpp.
+// takes logarithms of its ratio to q. For p in float see src/fast/divergences.cpp.
 // Tests: tests/ch10_alignment/divergences_test.cpp
 #pragma once
 

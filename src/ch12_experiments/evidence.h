@@ -6,7 +6,7 @@
 //              bootstrap of chapter 12.3 (cells, then seeds). Of a correlation: a bootstrap over
 //              cells (within each model and task, if the values were centred there). The models
 //              are taken as given, so nothing here generalises to another one. That cells of one
-//              language or task resemble each other is ignored, so the intervals are too narrow
+//              language or task resemble each other is ignored; the intervals may be too narrow
 //   p          two-sided sign flips (12.3): per cell over seeds, over cells on the cells' means
 //   p_adjusted by Holm, over the family that the comment of the field names; accuracy and
 //              given_english are separate families
