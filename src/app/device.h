@@ -1,4 +1,4 @@
-// App - the device of a command: chosen once, by the type of its values (chapter 1.3)
+// App - the device of a command: chosen once, by the type of its values (chapter 1.1)
 //
 //   with_device(options.device, [&]<class T>() { stage<T>(options); });
 //

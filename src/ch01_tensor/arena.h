@@ -1,4 +1,4 @@
-// Chapter 1.2 - memory: an arena for everything that lives for one step
+// Chapter 1.3 - memory: an arena for everything that lives for one step
 //
 // Activations, their gradients and the tape's closures are taken from an arena and given back all
 // at once by reset(). The first step grows it; later steps of the same shapes allocate nothing.

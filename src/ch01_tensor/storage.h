@@ -1,4 +1,4 @@
-// Chapter 1.3 - where values live: the type of a pointer says it
+// Chapter 1.1 - where values live: the type of a pointer says it
 //
 //   double     host memory; the definitions, one thread: --device=reference
 //   float      host memory; vectors and threads (src/fast): --device=cpu

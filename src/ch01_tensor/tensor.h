@@ -1,4 +1,4 @@
-// Chapter 1.1 - shapes, tensors and parameters
+// Chapter 1.2 - shapes, tensors and parameters
 //
 // A tensor is a row-major view: a pointer and a shape. Activations live in an arena for one step;
 // parameters own their memory, value and gradient side by side for the optimiser.

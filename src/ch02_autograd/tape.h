@@ -15,7 +15,7 @@
 // What saves time and memory (an operation may ignore all this and use only grad() and output()):
 //
 //   arena        Values and gradients are in an arena that is kept from step to step: 1.1 times as
-//                fast (chapter 1.2). Closures are in an arena on the host, also for a GPU's tape.
+//                fast (chapter 1.3). Closures are in an arena on the host, also for a GPU's tape.
 //   free list    The gradient of an output is read once, by its closure. Its memory then goes to
 //                the next gradient, while it is still in the cache.
 //   fresh        The first writer of a gradient overwrites it, so that nothing is cleared first.

@@ -1,4 +1,4 @@
-// Chapter 6.3 - added tokens: strings that are cut out of the text before any merge
+// Chapter 6.2 - added tokens: strings that are cut out of the text before any merge
 //
 // As in the PyPI package `tokenizers`: the leftmost match wins, and the longest of those that start
 // there. A match is then accepted or skipped as a whole, never replaced by a shorter one.

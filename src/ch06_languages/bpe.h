@@ -1,4 +1,4 @@
-// Chapter 6.2 - byte-pair encoding: text to token ids and back without loss
+// Chapter 6.3 - byte-pair encoding: text to token ids and back without loss
 //
 // A token is a string of bytes; every single byte is a token, so no text is unknown. Each piece of
 // text (pretokenize.h) starts as its bytes. Then the adjacent pair whose merge was learnt first

@@ -1,4 +1,4 @@
-// Chapter 6.7 - parallel data: what the stages of the method need, from any source
+// Chapter 6.6 - parallel data: what the stages of the method need, from any source
 //
 //   example   one item in one language: question, answer, how an output is read
 //   pair      the same item in English and in a target language

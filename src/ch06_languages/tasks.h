@@ -1,4 +1,4 @@
-// Chapter 6.6 - three tiny tasks: sums, facts and follow
+// Chapter 6.7 - three tiny tasks: sums, facts and follow
 //
 //   sums    twenty-seven plus twelve ?       -> thirty-nine
 //   facts   Kenya : currency ?               -> Kenyan Shilling

@@ -1,7 +1,7 @@
 // Chapter 7.3 - asking a model questions: greedy answers, and which of them are correct
 //
 // An answer is correct if the output, up to EOS or the stop text, is the expected one by the rule
-// of its example (chapter 6.7). For our own tasks the two texts must be equal after normalisation
+// of its example (chapter 6.6). For our own tasks the two texts must be equal after normalisation
 // (NFC, lower case, white space). Ours: answers are greedy and compared exactly.
 // Tests: tests/ch07_divergence/answers_test.cpp
 #pragma once

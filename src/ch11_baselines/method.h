@@ -1,4 +1,4 @@
-// Chapter 11.1 - four methods, one training run
+// Chapter 11.3 - four methods, one training run
 //
 // A method chooses what is trained and which loss is added. All else is the same (data, steps,
 // learning rate and batches, chapter 10.5), so that two runs differ in the method alone:
@@ -6,7 +6,7 @@
 //   method   trains         loss beside cross-entropy on the target-language answers
 //   sft      everything     none
 //   ramoe    everything     lambda times the alignment loss (chapter 10)
-//   rise     some experts   none (chapter 11.3)
+//   rise     some experts   none (chapter 11.1)
 //   sara     everything     1.5 times the Jensen-Shannon divergence between the routing of the two
 //                           sides, averaged over all examples and the layers of the zone
 //

@@ -1,4 +1,4 @@
-// Chapter 11.3 - RISE: train a few experts that serve the target language, freeze the rest
+// Chapter 11.1 - RISE: train a few experts that serve the target language, freeze the rest
 //
 // Routing Isolation-guided Subnetwork Enhancement (arXiv 2604.03592). It starts from the usage
 // a[lang,e] of the experts of each layer (chapter 7.1). Mean and coefficient of variation CV are

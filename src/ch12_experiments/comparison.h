@@ -1,4 +1,4 @@
-// Chapter 12.2 - comparing methods by seed                                        [paper fact 5]
+// Chapter 12.4 - comparing methods by seed                                        [paper fact 5]
 //
 // SFT and RA-MoE share base model, data, steps, learning rate and, for each seed, the order of
 // examples, so the difference of a seed is a paired one. Each language and task has its mean

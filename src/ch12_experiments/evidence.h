@@ -3,7 +3,7 @@
 //   cell       one model, task and target language; its values by seed are paired across methods
 //   gain       accuracy of a method minus that of sft, seed by seed
 //   interval   95 %. Per cell: a paired bootstrap over seeds. Over cells: the hierarchical
-//              bootstrap of chapter 12.3 (cells, then seeds). Of a correlation: a bootstrap over
+//              bootstrap of chapter 12.2 (cells, then seeds). Of a correlation: a bootstrap over
 //              cells (within each model and task, if the values were centred there). The models
 //              are taken as given, so nothing here generalises to another one. That cells of one
 //              language or task resemble each other is ignored; the intervals may be too narrow

@@ -1,4 +1,4 @@
-// Chapter 12.4 - what a demo or one fine-tuning run found: structs here, JSON only in files
+// Chapter 12.3 - what a demo or one fine-tuning run found: structs here, JSON only in files
 //
 // Shares are 0..1. A number that was not measured is NaN, and null in the file. A part that is not
 // there is empty.

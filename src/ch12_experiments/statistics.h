@@ -1,4 +1,4 @@
-// Chapter 12.3 - how sure is a mean: intervals from few seeds and many cells
+// Chapter 12.2 - how sure is a mean: intervals from few seeds and many cells
 //
 //   Student's t   mean +- t(1 - a/2, n-1) s / sqrt(n)           few values, nearly normal: seeds
 //   bootstrap     draw n of the n values with replacement, 10,000 times; the interval holds the

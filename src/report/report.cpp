@@ -119,7 +119,7 @@ std::string accuracy_section(const RunResults& results) {
             signed_number(100 * results.overall->difference.mean, 2), " points</b>",
             results.overall->difference.interval.known()
                 ? " (95 % interval " + interval_text(results.overall->difference.interval, 100, 1) +
-                      ", bootstrap over cells, then seeds; chapter 12.3)"
+                      ", bootstrap over cells, then seeds; chapter 12.2)"
                 : std::string(" (no interval)"),
             ".</p>\n");
   std::vector<std::vector<std::string>> rows;

@@ -109,7 +109,7 @@ std::string gain_scatter(const RunResults& results) {
       scatter_plot(scatter), look,
       cat("each point is one language and task. n: ", points, points == 1 ? " point." : " points."),
       cat(paper_tag, "the ci share of a task-language pair predicts the gain. ", choice_tag,
-          "Pearson's r with a bootstrap over points, chapter 12.3."));
+          "Pearson's r with a bootstrap over points, chapter 12.2."));
 }
 
 DotPlot difference_plot(const RunResults& results) {
@@ -173,7 +173,7 @@ std::string difference_section(const RunResults& results) {
           range_text(items, "test item", "test items"), " a row, ",
           range_text(seeds, "seed", "seeds"), "."),
       cat(paper_tag, "alignment is better than SFT on average. ", choice_tag,
-          "paired by seed, Student-t intervals over seeds; chapter 12.3."));
+          "paired by seed, Student-t intervals over seeds; chapter 12.2."));
   return html + gain_scatter(results) + "</section>\n";
 }
 

@@ -1,4 +1,4 @@
-// Chapter 12.2: differences by seed, worked by hand.
+// Chapter 12.4: differences by seed, worked by hand.
 #include "ch12_experiments/comparison.h"
 
 #include <gtest/gtest.h>

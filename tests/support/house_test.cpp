@@ -157,6 +157,26 @@ std::string opening_offences(const std::string& root) {
   return offences;
 }
 
+/// One line for each header that includes a later one of its own chapter, by their numbers.
+std::string order_offences(const std::string& root) {
+  static const std::regex opening("// Chapter ([0-9]+)(?:\\.([0-9]+))? - .*");
+  static const std::regex include("#include \"(ch[^\"]+)\"");
+  std::map<std::string, int> part;  // of each header
+  std::smatch found;
+  const std::vector<SourceFile> files = source_files(root, "src");
+  for (const SourceFile& file : files)
+    if (file.path.ends_with(".h") && std::regex_match(file.lines.at(0), found, opening))
+      part[file.path.substr(4)] = found[2].length() > 0 ? std::stoi(found[2]) : 1;
+  std::string offences;
+  for (const SourceFile& file : files)
+    for (const std::string& line : file.lines)
+      if (part.contains(file.path.substr(4)) && std::regex_match(line, found, include) &&
+          part.contains(found[1]) && found[1].str().starts_with(file.room + "/") &&
+          part[found[1]] > part[file.path.substr(4)])
+        offences += cat(file.path, ": ", found[1].str(), " comes later in the chapter\n");
+  return offences;
+}
+
 /// README.md names each folder of the root and each room of src/ as "    name/   what it is", and
 /// no other. A build folder and what git keeps are not part of the tree.
 std::string tree_offences(const std::string& root) {
@@ -191,6 +211,9 @@ TEST(House, FilesAndLinesAreShort) {
 }
 TEST(House, HeadersOpenWithTheirRoomOrNumber) {
   EXPECT_EQ(opening_offences(root), "");
+}
+TEST(House, ChaptersAreInReadingOrder) {
+  EXPECT_EQ(order_offences(root), "");
 }
 TEST(House, TheReadmeNamesEveryRoom) {
   EXPECT_EQ(tree_offences(root), "");
@@ -242,6 +265,14 @@ TEST_F(HouseChecks, Openings) {
             "src/app/b.h: expected \"// App - \", found \"// The b\"\n"
             "src/ch02_b/b.h: 2.1 is src/ch02_b/a.h\n"
             "src/ch02_b/c.h: \"// Chapter 1.2 - c\" names no part of its chapter\n");
+}
+
+TEST_F(HouseChecks, ReadingOrder) {
+  put("src/ch02_b/a.h", "// Chapter 2.1 - a\n#include \"ch02_b/b.h\"\n#include \"ch01_a/c.h\"\n");
+  put("src/ch02_b/b.h", "// Chapter 2.2 - b\n#include \"ch02_b/a.h\"\n");
+  put("src/ch01_a/c.h", "// Chapter 1.9 - c\n");
+  EXPECT_EQ(order_offences(scratch_.path()),
+            "src/ch02_b/a.h: ch02_b/b.h comes later in the chapter\n");
 }
 
 TEST_F(HouseChecks, Tree) {
