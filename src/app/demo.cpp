@@ -24,7 +24,7 @@ struct DemoOptions {
   int seeds = 3;
   int steps = 0, finetune_steps = 0;
   double lambda = 1;
-  std::string precision = "fp32";
+  Precision precision = Precision::fp32;
 
   void list(FieldList& f) {
     run.list(f);
@@ -41,8 +41,7 @@ struct DemoOptions {
     f.add("steps", &steps, "pre-training steps; 0: the tier's", {0, 1e7});
     f.add("finetune_steps", &finetune_steps, "fine-tuning steps; 0: the tier's", {0, 1e6});
     f.add("lambda", &lambda, "weight of the alignment loss", {0, 1e6});
-    f.add("precision", &precision, "of the matrix products while training (ramoe pretrain --help)",
-          {.choices = {"fp32", "bf16"}});
+    f.add("precision", &precision, "of the matrix products while training (ramoe pretrain --help)");
   }
 };
 

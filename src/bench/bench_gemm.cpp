@@ -224,7 +224,7 @@ Json bench_bf16(const Bench& bench) {
     }
   BenchModel full(o.model, o.sequences, o.tokens, o.seed);
   TrainConfig train;
-  train.precision = "bf16";
+  train.precision = Precision::bf16;
   BenchModel rounded(o.model, o.sequences, o.tokens, o.seed, train);
   const Pair step = in_turn({.flops = full.flops()}, o.effort(3), [&](Precision precision) {
     (precision == Precision::bf16 ? rounded : full).step();

@@ -12,6 +12,7 @@
 // Tests: tests/fast/gemm_test.cpp, tests/ch01_tensor/gemm_ladder_test.cpp
 #pragma once
 
+#include <array>
 #include <cstddef>
 
 namespace ramoe {
@@ -21,6 +22,9 @@ enum class GemmForm { NN, NT, TN };
 /// How the elements of A and B enter a product of floats: unchanged, or rounded to bf16
 /// (src/fast/gemm_bf16.h). Sums are fp32 in both cases.
 enum class Precision { fp32, bf16 };
+constexpr auto names(Precision) {
+  return std::array{"fp32", "bf16"};
+}
 
 /// Memory that the caller reads next: a product may prefetch it while it computes.
 struct Soon {

@@ -27,13 +27,11 @@ void TrainConfig::list(FieldList& f) {
   f.add("clip", &clip, "largest global gradient norm; 0: no limit", {0, 1e9});
   f.add("balance", &balance, "alpha, weight of the balance loss (mean over layers)", {0, 100});
   f.add("balance_form", &balance_form,
-        "f and P of the balance loss: of each layer, or pooled over layers as in transformers",
-        {.choices = {"layer", "pooled"}});
+        "f and P of the balance loss: of each layer, or pooled over layers as in transformers");
   f.add("z_loss", &z_loss, "weight of the router z-loss (mean over layers)", {0, 100});
   f.add("precision", &precision,
         "of the matrix products of linear layers and experts while training: bf16 rounds what is "
-        "multiplied, sums and weights stay fp32",
-        {.choices = {"fp32", "bf16"}});
+        "multiplied, sums and weights stay fp32");
   f.add("log_every", &log_every, "steps between lines of metrics.jsonl", {1, 1e9});
   f.add("save_every", &save_every, "steps between checkpoints", {1, 1e9});
 }
@@ -72,7 +70,7 @@ Trainer<T>::Trainer(Model<T>& model, const TrainConfig& config)
       config_(config),
       optimiser_(model.parameters(),
                  {config.beta1, config.beta2, config.adam_eps, config.weight_decay}),
-      tape_(arena_, config.precision == "bf16" ? Precision::bf16 : Precision::fp32) {}
+      tape_(arena_, config.precision) {}
 
 namespace {
 
@@ -112,7 +110,7 @@ typename Trainer<T>::StepTotals Trainer<T>::totals(const std::vector<TrainingBat
 template <class T>
 void Trainer<T>::step_shares(const std::vector<TrainingBatch>& batches, StepTotals& totals) {
   const typename Tape<T>::NoGrad no_grad(tape_);
-  const bool pooled = config_.balance_form == "pooled";
+  const bool pooled = config_.balance_form == BalanceForm::pooled;
   const std::size_t E = std::size_t(model_.config().num_experts);
   const std::size_t L = std::size_t(model_.config().moe_layer_count());
   typename Lives<T>::template Vector<Index<T>> choices((pooled ? 1 : L) * E);
@@ -153,7 +151,7 @@ void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals
   const Tensor<T> ce = cross_entropy(tape_, forward.logits, place(tape_, batch.target),
                                      static_cast<int>(batch.target.size()));
   const Tensor<T> balance =
-      config_.balance > 0 && config_.balance_form == "pooled"
+      config_.balance > 0 && config_.balance_form == BalanceForm::pooled
           ? pooled_balance_loss(tape_, forward.routing, scored, rows, f(0))
           : mean_over_layers(tape_, forward.routing, config_.balance,
                              [&](const Routing<T>& r, std::size_t l) {

@@ -21,6 +21,7 @@
 // Tests: tests/ch05_training/trainer_test.cpp
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 
@@ -30,6 +31,12 @@
 #include "support/config.h"
 
 namespace ramoe {
+
+/// Whether the balance loss takes f and P over each layer, or over the rows of all layers at once.
+enum class BalanceForm { layer, pooled };
+constexpr auto names(BalanceForm) {
+  return std::array{"layer", "pooled"};
+}
 
 struct TrainConfig {
   int steps = 1000;
@@ -42,9 +49,9 @@ struct TrainConfig {
   double beta1 = 0.9, beta2 = 0.95, adam_eps = 1e-8;
   double clip = 1.0;
   double balance = 0.01;
-  std::string balance_form = "layer";
+  BalanceForm balance_form = BalanceForm::layer;
   double z_loss = 0.001;
-  std::string precision = "fp32";
+  Precision precision = Precision::fp32;
   int log_every = 20;
   int save_every = 500;
 

@@ -46,7 +46,7 @@ TrainConfig train_config(const ModelConfig& model) {
   train.warmup_share = 0;
   train.least_rate = 1;
   train.balance = model.all_dense ? 0 : 0.01;
-  train.balance_form = "pooled";
+  train.balance_form = BalanceForm::pooled;
   train.z_loss = 0;
   return train;
 }

@@ -53,7 +53,7 @@ struct Cut {
   Model<float> model;
   std::vector<StepReport> reports;
 
-  Cut(const char* family, const char* form, int batch, int accumulate)
+  Cut(const char* family, BalanceForm form, int batch, int accumulate)
       : model(tiny_config(family, false), 1) {
     TrainConfig config = quick();
     config.accumulate = accumulate;
@@ -73,10 +73,10 @@ struct Cut {
 // The last cut has batches without a row, as an epoch's last step has.
 TEST(Accumulation, EveryCutOfTheSameRowsIsTheSameStep) {
   for (const char* family : kFamilyNames)
-    for (const char* form : {"layer", "pooled"}) {
+    for (const BalanceForm form : every<BalanceForm>()) {
       const Cut whole(family, form, 7, 1);
       for (const auto& [batch, accumulate] : {std::pair{4, 2}, {3, 3}, {2, 4}, {1, 7}, {2, 6}}) {
-        const std::string what = cat(family, " ", form, ", ", batch, " x ", accumulate);
+        const std::string what = cat(family, " ", name_of(form), ", ", batch, " x ", accumulate);
         const Cut cut(family, form, batch, accumulate);
         for (std::size_t step = 0; step < 3; ++step) {
           const StepReport &a = cut.reports[step], &b = whole.reports[step];

@@ -265,7 +265,7 @@ TEST(Trainer, AnUpdateThatIsNotFiniteIsNeitherDoneNorSaved) {
 // is nearly zero: 6 steps of at most 0.02 each.
 TEST(Trainer, TheReferenceInDoubleTakesTheSameSteps) {
   for (const char* family : kFamilyNames)
-    for (const char* form : {"layer", "pooled"}) {
+    for (const BalanceForm form : every<BalanceForm>()) {
       TrainConfig config = quick();
       config.accumulate = 2;
       config.balance_form = form;

@@ -63,7 +63,7 @@ class GoldenModel {
     config.adam_eps = json_["adam_eps"];
     config.clip = json_["clip"];
     config.balance = json_["aux_coef"];
-    config.balance_form = "pooled";
+    config.balance_form = BalanceForm::pooled;
     config.z_loss = 0;
     return config;
   }

@@ -110,7 +110,7 @@ TEST_P(GoldenBf16, LossesAndGradients) {
 // Three steps compound the error of one: three times the tolerances above.
 TEST_P(GoldenBf16, ThreeStepsOfAdamW) {
   TrainConfig config = train_config();
-  config.precision = "bf16";
+  config.precision = Precision::bf16;
   const Arrays before = values();
   Trainer<float> trainer(*model_, config);
   for (int step = 0; step < 3; ++step) {
@@ -156,7 +156,7 @@ struct Run {
   std::string state;  // the checkpoint's bytes
   double loss = 0;    // mean over the last 20 steps
 };
-Run train(const std::string& precision, int steps) {
+Run train(Precision precision, int steps) {
   Model<float> model(small_model(), 5);
   TrainConfig config;
   config.steps = steps;
@@ -177,7 +177,7 @@ Run train(const std::string& precision, int steps) {
 // The walk's entropy is 1.30 nats (log 24 = 3.18 for a guess): what both must come down to. Two
 // runs that differ by chance, as by their seed, end within 0.02 of one another.
 TEST(Bf16, TrainingComesDownToTheSameLoss) {
-  const double full = train("fp32", 150).loss, rounded = train("bf16", 150).loss;
+  const double full = train(Precision::fp32, 150).loss, rounded = train(Precision::bf16, 150).loss;
   EXPECT_LT(full, 1.5);
   EXPECT_NEAR(rounded, full, 0.02);
 }
@@ -187,18 +187,18 @@ TEST(Bf16, SameBitsOnAnyNumberOfThreads) {
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
     const PoolScope scope(pool);
-    states.push_back(train("bf16", 3).state);
+    states.push_back(train(Precision::bf16, 3).state);
   }
   EXPECT_EQ(states[0], states[1]);
   EXPECT_EQ(states[0], states[2]);
-  EXPECT_NE(states[0], train("fp32", 3).state);
+  EXPECT_NE(states[0], train(Precision::fp32, 3).state);
 }
 
 TEST(Bf16, AnotherPrecisionIsAnError) {
   TrainConfig config;
   FieldList fields = fields_of(config);
   fields.read_flag("precision=bf16");
-  EXPECT_EQ(config.precision, "bf16");
+  EXPECT_EQ(config.precision, Precision::bf16);
   const std::string error = error_of([&] { fields.read_flag("precision=fp16"); });
   EXPECT_TRUE(mentions(error, "fp32") && mentions(error, "bf16")) << error;
 }
