@@ -23,10 +23,10 @@ void gpu_free(void* memory) {
   std::free(memory);
 }
 void gpu_copy_in(void* to, const void* from, std::size_t bytes) {
-  std::memcpy(to, from, bytes);
+  if (bytes > 0) std::memcpy(to, from, bytes);
 }
 void gpu_copy_out(void* to, const void* from, std::size_t bytes) {
-  std::memcpy(to, from, bytes);
+  if (bytes > 0) std::memcpy(to, from, bytes);
 }
 void gpu_clear(void* memory, std::size_t bytes) {
   std::memset(memory, 0, bytes);
