@@ -87,21 +87,27 @@ TEST(Parallel, StopsBetweenBlocksIfTheFlagIsSet) {
     if (threads > 0) scope.emplace(pool.emplace(threads));
     std::atomic<bool> flag{false};
     std::atomic<int> visits{0};
+    const auto caller = std::this_thread::get_id();
+    bool wait = false;  // so that the caller comes to look before the others have done all blocks
     const auto loop = [&] {
       parallel_for(100000, 1, [&](int, int) {
         ++visits;
         flag = true;
+        if (wait && std::this_thread::get_id() != caller)
+          std::this_thread::sleep_for(std::chrono::microseconds(100));
       });
     };
     loop();
     EXPECT_EQ(visits.exchange(0), 100000) << "nobody was to look";
     flag = false;
+    wait = true;
     const StopScope stop(&flag);
     EXPECT_THROW(loop(), Interrupted);
     EXPECT_LT(visits.exchange(0), 100000);
     EXPECT_THROW(loop(), Interrupted);
     const StopScope whole(nullptr);
     visits = 0;
+    wait = false;
     loop();
     EXPECT_EQ(visits, 100000);
   }
