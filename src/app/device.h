@@ -44,18 +44,16 @@ decltype(auto) with_device(Device device, const Act& act) {
 }
 
 /// Calls act(model) on the device and returns its result. If the values there are not floats, act
-/// gets a copy of the model, whose values are rounded to floats and copied back.
+/// gets a copy of the model.
 template <class Act>
-auto on_device(Device device, Model<float>& model, const Act& act) {
-  return with_device(device, [&]<class T>() {
+decltype(auto) on_device(Device device, Model<float>& model, const Act& act) {
+  return with_device(device, [&]<class T>() -> decltype(auto) {
     if constexpr (std::is_same_v<T, float>) {
       return act(model);
     } else {
       Model<T> copy(model.config());
       copy.copy_values(model);
-      auto result = act(copy);
-      model.copy_values(copy);
-      return result;
+      return act(copy);
     }
   });
 }

@@ -137,11 +137,12 @@ FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
   inputs.taxonomy = read_taxonomy(require_file(o.taxonomy_run, "taxonomy.jsonl", "taxonomy"));
   inputs.zone = read_zone(o.divergence_run);
   inputs.experts = read_task_experts(o.experts_run, config);
-  for (const Split split : {Split::adapt_valid, Split::test})
-    inputs.english_correct.merge(on_device(o.run.device, *inputs.base.model, [&](auto& model) {
-      return correct_in_english(model, inputs.base.prompts, *inputs.base.data,
-                                {{}, tasks_of(o, *inputs.base.data), split, o.answers});
-    }));
+  on_device(o.run.device, *inputs.base.model, [&](auto& model) {
+    for (const Split split : {Split::adapt_valid, Split::test})
+      inputs.english_correct.merge(
+          correct_in_english(model, inputs.base.prompts, *inputs.base.data,
+                             {{}, tasks_of(o, *inputs.base.data), split, o.answers}));
+  });
   return inputs;
 }
 
@@ -257,8 +258,11 @@ bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, M
 
 bool finetune_stage(const FinetuneOptions& options, const FinetuneInputs& inputs,
                     Model<float>& model, bool quiet, const std::function<bool()>& stop) {
-  return on_device(options.run.device, model,
-                   [&](auto& on) { return finetune_on(options, inputs, on, quiet, stop); });
+  return on_device(options.run.device, model, [&]<class T>(Model<T>& trained) {
+    const bool finished = finetune_on(options, inputs, trained, quiet, stop);
+    if constexpr (!std::is_same_v<T, float>) model.copy_values(trained);
+    return finished;
+  });
 }
 
 int run_finetune(const Arguments& arguments) {

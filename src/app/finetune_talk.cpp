@@ -50,10 +50,10 @@ Json say_finetuning(const FinetuneOptions& o, const FinetuneInputs& inputs) {
   FinetuneOptions asked = o;
   asked.answers.watch = progress.watch();
   Json scores = Json::object();
-  for (const auto& [key, split] : {std::pair{"valid", Split::adapt_valid}, {"test", Split::test}})
-    scores[key] = on_device(o.run.device, *inputs.base.model, [&](auto& model) {
-      return scores_of(model, asked, inputs, split, true);
-    });
+  on_device(o.run.device, *inputs.base.model, [&](auto& model) {
+    for (const auto& [key, split] : {std::pair{"valid", Split::adapt_valid}, {"test", Split::test}})
+      scores[key] = scores_of(model, asked, inputs, split, true);
+  });
   progress.finish();
   for (const Json& score : scores["valid"])
     std::cout << "base model on adapt_valid, " << score["task"].get<std::string>() << ": "
