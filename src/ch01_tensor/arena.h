@@ -83,7 +83,9 @@ class GpuArena {
   int allocations() const;
 
  private:
+  struct State;
   void* take_bytes(std::size_t bytes);
+  State* state_;
 };
 
 /// The arena of values of type T.

@@ -1,6 +1,6 @@
-// Everything that trains, compiled for the values of a GPU and never linked: what a GPU holds can
-// be pointed to but not read, so this file compiles only while no chapter reads it in a host loop.
-// The operations themselves are declared alone; cuda/ defines them.
+// Everything that trains, compiled for the values of a GPU where the program itself is not: what a
+// GPU holds can be pointed to but not read, so this file compiles only while no chapter reads it in
+// a host loop. The operations themselves are declared alone; cuda/ defines them.
 #include "ch01_tensor/storage.h"
 
 #undef RAMOE_FOR_EACH_TYPE
@@ -13,3 +13,7 @@
 #include "ch04_moe/router.cpp"
 #include "ch05_training/adamw.cpp"
 #include "ch05_training/trainer.cpp"
+#include "ch07_divergence/routing_stats.cpp"
+#include "ch10_alignment/alignment_loss.cpp"
+#include "ch10_alignment/alignment_term.cpp"
+#include "ch11_baselines/steering.cpp"

@@ -50,7 +50,11 @@ class OpCase {
       : name(std::move(name_)),
         operations{name + "_forward", name + "_backward"},
         in_double_(function_of<double>(op)),
-        in_float_(function_of<float>(op)) {}
+        in_float_(function_of<float>(op)) {
+#ifdef RAMOE_GPU_CASES
+    on_gpu_ = function_of<GpuFloat>(op);
+#endif
+  }
 
   /// A size for everything; the first is the usual one, the others are odd.
   OpCase& size(std::vector<Shape> in, Dims dims = {}) {
@@ -88,6 +92,7 @@ class OpCase {
   const Function<T>& function() const {
     if constexpr (std::is_same_v<T, double>) return in_double_;
     if constexpr (std::is_same_v<T, float>) return in_float_;
+    if constexpr (std::is_same_v<T, GpuFloat>) return on_gpu_;
   }
   bool is_constant(std::size_t i) const {
     return std::find(constants.begin(), constants.end(), i) != constants.end();
@@ -122,6 +127,7 @@ class OpCase {
   }
   Function<double> in_double_;
   Function<float> in_float_;
+  Function<GpuFloat> on_gpu_;  // only where RAMOE_GPU_CASES is defined (tests/cuda)
 };
 
 /// `count` indices below `below` from a seed, where the tape's values live, until its reset.
@@ -158,7 +164,7 @@ using OpResult = std::vector<std::vector<Number<T>>>;
 template <class T>
 OpResult<T> run_op(const OpCase& op, const OpSize& at) {
   using Host = std::vector<Number<T>>;
-  Arena arena;
+  ArenaOf<T> arena;
   const Host nan(std::size_t{1} << 18, std::numeric_limits<Number<T>>::quiet_NaN());
   copy_in(arena.template take<T>(nan.size()), nan.data(), nan.size());
   arena.reset();

@@ -1,0 +1,74 @@
+# The kernels of cuda/: compiled by nvcc for a GPU (RAMOE_CUDA), or by the C++ compiler for the
+# emulation. Without either the program says that CUDA is off, and only the tests emulate.
+file(GLOB cuda_sources CONFIGURE_DEPENDS cuda/*/*.cu)
+file(GLOB emulation_sources CONFIGURE_DEPENDS cuda/emulation/*.cpp)
+
+set(cuda_wanted ${RAMOE_CUDA})
+if(cuda_wanted STREQUAL "AUTO")
+  set(cuda_wanted OFF)
+  if(EXISTS /dev/nvidiactl AND NOT RAMOE_CUDA_EMULATION)
+    include(CheckLanguage)
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+      set(cuda_wanted ON)
+    endif()
+  endif()
+endif()
+if(cuda_wanted AND RAMOE_CUDA_EMULATION)
+  message(FATAL_ERROR "RAMOE_CUDA and RAMOE_CUDA_EMULATION: expected one of them")
+endif()
+if(cuda_wanted)
+  message(STATUS "CUDA: on, built by nvcc")
+elseif(RAMOE_CUDA_EMULATION)
+  message(STATUS "CUDA: emulated on the processor")
+else()
+  message(STATUS "CUDA: off (-DRAMOE_CUDA=ON builds it where nvcc is)")
+endif()
+
+# Kernels count in int and unsigned, and CUDA's words are macros here.
+set(emulation_flags -x c++ -Wno-unknown-pragmas)
+
+function(ramoe_compile_as_cpp sources)
+  set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX SKIP_UNITY_BUILD_INCLUSION ON
+    COMPILE_OPTIONS "${emulation_flags}")
+endfunction()
+
+target_include_directories(ramoe_flags INTERFACE ${CMAKE_SOURCE_DIR})
+if(cuda_wanted)
+  # 80 also as PTX, which newer GPUs compile for themselves; 90a for Hopper's own instructions.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90a-real)
+  endif()
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 20)
+  find_package(CUDAToolkit REQUIRED)
+  set_source_files_properties(${cuda_sources} PROPERTIES COMPILE_OPTIONS
+    "--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3;-lineinfo")
+  target_sources(ramoe_core PRIVATE ${cuda_sources})
+  target_compile_definitions(ramoe_core PUBLIC RAMOE_CUDA)
+  target_link_libraries(ramoe_core PUBLIC CUDA::cudart_static CUDA::cublas)
+elseif(RAMOE_CUDA_EMULATION)
+  ramoe_compile_as_cpp("${cuda_sources}")
+  set_source_files_properties(${emulation_sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  target_sources(ramoe_core PRIVATE ${cuda_sources} ${emulation_sources})
+  target_compile_definitions(ramoe_core PUBLIC RAMOE_CUDA RAMOE_CUDA_EMULATION)
+endif()
+
+# tests/cuda: on a GPU, or emulated. If the program has no CUDA, what trains is compiled for the
+# values of a GPU here (tests/support/gpu_types.cpp).
+function(ramoe_cuda_tests)
+  file(GLOB tests CONFIGURE_DEPENDS tests/cuda/*_test.cpp)
+  add_executable(cuda_test ${tests})
+  target_compile_definitions(cuda_test PRIVATE RAMOE_SOURCE_DIR="${RAMOE_TESTED_TREE}")
+  target_include_directories(cuda_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(cuda_test PRIVATE ramoe_core GTest::gtest GTest::gtest_main)
+  if(NOT cuda_wanted AND NOT RAMOE_CUDA_EMULATION)
+    ramoe_compile_as_cpp("${cuda_sources}")
+    target_sources(cuda_test PRIVATE ${cuda_sources} ${emulation_sources}
+      tests/support/gpu_types.cpp)
+    target_compile_definitions(cuda_test PRIVATE RAMOE_CUDA_EMULATION)
+    # gpu_types.cpp holds sources that ramoe_core also holds.
+    target_link_options(cuda_test PRIVATE -Wl,-z,muldefs)
+  endif()
+  add_test_suites(cuda_test "${tests}")
+endfunction()

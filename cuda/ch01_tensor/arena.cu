@@ -1,0 +1,52 @@
+// Chapter 1.3 on the GPU - the arena of a step, in memory that grows in place
+#include "ch01_tensor/arena.h"
+
+#include <algorithm>
+
+#include "cuda/support/device.h"
+#include "cuda/support/launch.h"
+
+namespace ramoe {
+
+struct GpuArena::State {
+  cuda::GrowingMemory memory;
+  std::size_t used = 0, most = 0;
+  int allocations = 0;
+};
+
+GpuArena::GpuArena() : state_(new State) {}
+GpuArena::~GpuArena() {
+  delete state_;
+}
+
+void* GpuArena::take_bytes(std::size_t bytes) {
+  State& s = *state_;
+  const std::size_t begin = s.used, end = begin + cuda::ceil_div(bytes, std::size_t{256}) * 256;
+  if (end > s.memory.bytes()) {
+    // Half more than is wanted, so that a growing first step asks rarely.
+    const std::size_t most = cuda::device_facts().memory;
+    s.memory.grow(std::max(end, std::min(end + end / 2, most / 2)));
+    ++s.allocations;
+  }
+  s.used = end;
+  s.most = std::max(s.most, end);
+  return s.memory.begin() + begin;
+}
+
+void GpuArena::reset() {
+  state_->used = 0;
+}
+GpuArena::Mark GpuArena::mark() const {
+  return {state_->used};
+}
+void GpuArena::release(Mark mark) {
+  state_->used = mark.used;
+}
+std::size_t GpuArena::most_bytes() const {
+  return state_->most;
+}
+int GpuArena::allocations() const {
+  return state_->allocations;
+}
+
+}  // namespace ramoe

@@ -1,0 +1,54 @@
+// CUDA - sums over the rows of a matrix, for the gradients of biases and norm weights
+//
+//   out[c] += sum_n value(n, c)        N rows, C columns
+//
+// A block has 32 columns and up to kRowsOfBlock rows. Its 8 warps take every eighth row, so that each load
+// of a warp is one stretch of memory; their sums meet in shared memory. The blocks' sums are added
+// in order by a second kernel: no atomics, so the same bits at every run.
+#pragma once
+
+#include "cuda/support/launch.h"
+#include "cuda/support/scratch.h"
+
+namespace ramoe::cuda {
+
+constexpr int kRowsOfBlock = 128;
+
+/// `Value` is called with (n, c) in the kernel.
+template <class Value>
+__global__ void partial_columns_kernel(float* partial, Value value, int N, int C) {
+  constexpr int kWarps = 8;
+  __shared__ float sums[kWarps][32];
+  const int lane = int(threadIdx.x), warp = int(threadIdx.y);
+  const int c = int(blockIdx.y) * 32 + lane, first = int(blockIdx.x) * kRowsOfBlock;
+  float sum = 0;
+  for (int n = first + warp; n < min(first + kRowsOfBlock, N); n += kWarps)
+    if (c < C) sum += value(n, c);
+  sums[warp][lane] = sum;
+  __syncthreads();
+  if (warp > 0 || c >= C) return;
+  for (int w = 1; w < kWarps; ++w) sum += sums[w][lane];
+  partial[std::size_t(blockIdx.x) * std::size_t(C) + std::size_t(c)] = sum;
+}
+
+/// out[c] += the partial sums of `blocks` blocks, in order.
+static __global__ void add_partial_kernel(float* out, const float* partial, int blocks, int C) {
+  const int c = int(blockIdx.x * blockDim.x + threadIdx.x);
+  if (c >= C) return;
+  float sum = 0;
+  for (int b = 0; b < blocks; ++b) sum += partial[std::size_t(b) * std::size_t(C) + std::size_t(c)];
+  out[c] += sum;
+}
+
+/// out[c] += sum_n value(n, c)
+template <class Value>
+void add_columns(GpuFloat* out, const Value& value, int N, int C) {
+  const unsigned blocks = blocks_for(std::size_t(N), kRowsOfBlock);
+  Scratch scratch;
+  float* partial = scratch.take<float>(blocks * std::size_t(C));
+  launch<partial_columns_kernel<Value>>({{blocks, blocks_for(std::size_t(C), 32)}, {32, 8}},
+                                        partial, value, N, C);
+  launch<add_partial_kernel>({blocks_for(std::size_t(C), 128), 128}, out, partial, int(blocks), C);
+}
+
+}  // namespace ramoe::cuda

@@ -1,0 +1,180 @@
+#include "cuda/support/device.h"
+
+#include <algorithm>
+
+#include "cuda/support/launch.h"
+#include "cuda/support/scratch.h"
+#ifdef __CUDACC__
+#include <cuda.h>
+#else
+#include "cuda/emulation/device_memory.h"
+#endif
+
+namespace ramoe::cuda {
+
+GpuArena& scratch_arena() {
+  thread_local GpuArena arena;
+  return arena;
+}
+
+void check_grid(const Grid& grid, const void* kernel, std::string_view name) {
+  const auto threads = std::size_t(grid.threads.x) * grid.threads.y * grid.threads.z;
+  check(threads >= 1 && threads <= 1024, name, ": a block of ", threads,
+        " threads; a GPU's blocks have 1 to 1024.");
+  check(grid.blocks.y <= 65535 && grid.blocks.z <= 65535, name, ": a grid of (", grid.blocks.x,
+        ", ", grid.blocks.y, ", ", grid.blocks.z,
+        ") blocks; y and z have at most 65535: put the rows in x.");
+  constexpr std::size_t kAlways = 48 << 10;
+  if (grid.shared_bytes <= kAlways) return;
+  const std::size_t most = device_facts().shared_bytes;
+  check(grid.shared_bytes <= most, name, ": a block needs ", grid.shared_bytes,
+        " bytes of shared memory; ", device_facts().name, " has ", most, ".");
+#ifdef __CUDACC__
+  must(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                            int(grid.shared_bytes)),
+       name);
+#else
+  (void)kernel;
+#endif
+}
+
+#ifdef __CUDACC__
+
+void must(cudaError_t result, std::string_view what) {
+  if (result == cudaSuccess) return;
+  cudaGetLastError();  // so that the next call does not report it again
+  fail("CUDA, ", what, ": ", cudaGetErrorString(result), " (", cudaGetErrorName(result), ").");
+}
+
+const DeviceFacts& device_facts() {
+  static const DeviceFacts facts = [] {
+    int count = 0;
+    const cudaError_t found = cudaGetDeviceCount(&count);
+    check(found == cudaSuccess && count > 0, "device = cuda: no GPU can be used here (",
+          found == cudaSuccess ? "none was found" : cudaGetErrorString(found),
+          "); expected an NVIDIA GPU with its driver. Use --device=cpu.");
+    cudaDeviceProp p{};
+    int device = 0;
+    must(cudaGetDevice(&device), "the current device");
+    must(cudaGetDeviceProperties(&p, device), "the properties of the device");
+    check(p.major >= 8, "device = cuda: ", p.name, " has compute capability ", p.major, ".",
+          p.minor, "; the kernels need 8.0 (Ampere) or newer. Use --device=cpu.");
+    DeviceFacts f;
+    f.name = p.name;
+    f.major = p.major, f.minor = p.minor;
+    f.multiprocessors = p.multiProcessorCount;
+    f.shared_bytes = p.sharedMemPerBlockOptin;
+    f.memory = p.totalGlobalMem;
+    return f;
+  }();
+  return facts;
+}
+
+cudaStream_t stream() {
+  // One for all threads: work goes to the GPU in the order in which it was given.
+  static const cudaStream_t all = [] {
+    device_facts();
+    cudaStream_t made;
+    must(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "making a stream");
+    return made;
+  }();
+  return all;
+}
+
+namespace {
+
+/// A function of the driver, which is found at run time: a build needs no driver.
+template <class Function>
+Function driver(const char* name) {
+  void* found = nullptr;
+  cudaDriverEntryPointQueryResult state{};
+  must(cudaGetDriverEntryPointByVersion(name, &found, 12000, cudaEnableDefault, &state), name);
+  check(found != nullptr, "CUDA: the driver has no ", name, "; update the driver.");
+  return reinterpret_cast<Function>(found);
+}
+#define RAMOE_DRIVER(name) driver<decltype(&name)>(#name)
+
+CUmemAllocationProp on_device() {
+  CUmemAllocationProp prop{};
+  prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+  prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+  must(cudaGetDevice(&prop.location.id), "the current device");
+  return prop;
+}
+
+constexpr std::size_t kPiece = std::size_t{2} << 20;  // memory is granted in pieces of this
+
+void out_of_memory(std::size_t asked) {
+  std::size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  fail("out of memory on ", device_facts().name, ": asked for ", asked >> 20, " MiB more, ",
+       free >> 20, " of ", total >> 20, " MiB are free. Use a smaller batch, or --accumulate.");
+}
+
+}  // namespace
+
+GrowingMemory::~GrowingMemory() {
+  if (!begin_) return;
+  cudaStreamSynchronize(stream());
+  std::size_t from = 0;
+  for (int i = 0; i < count_; ++i) {
+    RAMOE_DRIVER(cuMemUnmap)(CUdeviceptr(begin_ + from), ends_[i] - from);
+    RAMOE_DRIVER(cuMemRelease)(pieces_[i]);
+    from = ends_[i];
+  }
+  RAMOE_DRIVER(cuMemAddressFree)(CUdeviceptr(begin_), reserved_);
+}
+
+void GrowingMemory::grow(std::size_t bytes) {
+  if (bytes <= bytes_) return;
+  if (!begin_) {
+    must(cudaFree(nullptr), "starting CUDA");
+    reserved_ = ceil_div(device_facts().memory, kPiece) * kPiece;
+    CUdeviceptr at = 0;
+    check(RAMOE_DRIVER(cuMemAddressReserve)(&at, reserved_, 0, 0, 0) == CUDA_SUCCESS,
+          "CUDA: ", reserved_ >> 20, " MiB of addresses could not be reserved.");
+    begin_ = reinterpret_cast<std::byte*>(at);
+  }
+  const std::size_t end = ceil_div(bytes, kPiece) * kPiece, more = end - bytes_;
+  if (end > reserved_ || count_ == int(std::size(pieces_))) out_of_memory(more);
+  const CUmemAllocationProp prop = on_device();
+  CUmemGenericAllocationHandle piece = 0;
+  if (RAMOE_DRIVER(cuMemCreate)(&piece, more, &prop, 0) != CUDA_SUCCESS) out_of_memory(more);
+  CUmemAccessDesc access{};
+  access.location = prop.location;
+  access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+  const CUdeviceptr at = CUdeviceptr(begin_ + bytes_);
+  check(RAMOE_DRIVER(cuMemMap)(at, more, 0, piece, 0) == CUDA_SUCCESS &&
+            RAMOE_DRIVER(cuMemSetAccess)(at, more, &access, 1) == CUDA_SUCCESS,
+        "CUDA: memory could not be mapped.");
+  pieces_[count_] = piece;
+  ends_[count_++] = end;
+  bytes_ = end;
+}
+
+#else
+
+const DeviceFacts& device_facts() {
+  static const DeviceFacts facts{"the emulated GPU", 8, 0, 2, 227 << 10, std::size_t{4} << 30};
+  return facts;
+}
+
+GrowingMemory::~GrowingMemory() {
+  if (begin_) emulation::give_back(begin_, reserved_);
+}
+
+void GrowingMemory::grow(std::size_t bytes) {
+  if (bytes <= bytes_) return;
+  if (!begin_) {
+    reserved_ = device_facts().memory;
+    begin_ = static_cast<std::byte*>(emulation::reserve(reserved_));
+  }
+  check(bytes <= reserved_, "out of memory on ", device_facts().name, ": asked for ", bytes >> 20,
+        " MiB, it has ", reserved_ >> 20, ".");
+  bytes_ = std::min(reserved_, ceil_div(bytes, std::size_t{4096}) * 4096);
+  emulation::grant(begin_, bytes_);
+}
+
+#endif
+
+}  // namespace ramoe::cuda

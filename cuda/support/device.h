@@ -1,0 +1,41 @@
+// CUDA - the device: its properties, its errors, memory that grows in place
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace ramoe::cuda {
+
+/// What the kernels ask of a device.
+struct DeviceFacts {
+  std::string name;
+  int major = 0, minor = 0;      // compute capability
+  int multiprocessors = 1;
+  std::size_t shared_bytes = 0;  // most of a block, when asked for
+  std::size_t memory = 0;        // bytes in all
+};
+/// Of the device in use, asked once. Error: no GPU, or one that this build has no code for.
+const DeviceFacts& device_facts();
+
+/// A range of device addresses that is granted memory from its start: it grows in place, so that
+/// addresses stay the same, also those in a recorded graph.
+class GrowingMemory {
+ public:
+  GrowingMemory() = default;
+  ~GrowingMemory();
+  GrowingMemory(const GrowingMemory&) = delete;
+  GrowingMemory& operator=(const GrowingMemory&) = delete;
+  std::byte* begin() const { return begin_; }
+  std::size_t bytes() const { return bytes_; }
+  /// Error, with what was asked and what was free: out of memory.
+  void grow(std::size_t bytes);
+
+ private:
+  std::byte* begin_ = nullptr;
+  std::size_t bytes_ = 0, reserved_ = 0;
+  unsigned long long pieces_[64] = {};  // handles of the driver, with where each begins
+  std::size_t ends_[64] = {};
+  int count_ = 0;
+};
+
+}  // namespace ramoe::cuda

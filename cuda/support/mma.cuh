@@ -1,0 +1,150 @@
+// Tensor cores and asynchronous copies: one instruction on the GPU, one readable loop in emulation
+//
+// A warp multiplies small matrices whose elements lie spread over its lanes, a fragment in each. With
+// g = lane / 4 and i = lane % 4 (PTX ISA, "matrix fragments for mma.m16n8k16"), a register holding
+// two neighbours of a row of A, or of a column of B:
+//
+//   A (16,16)  a[0] row g, columns 2i 2i+1    a[1] row g+8    a[2] row g, columns 2i+8 2i+9    a[3] row g+8
+//   B (16,8)   b[0] rows 2i 2i+1, column g    b[1] rows 2i+8 2i+9
+//   D (16,8)   d[0] d[1] row g, columns 2i 2i+1    d[2] d[3] row g+8
+#pragma once
+
+#include "cuda/support/launch.h"
+
+namespace ramoe::cuda {
+
+/// d += A B, bf16 in, fp32 sums.
+__device__ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+/// Lane l brings the address of row l%8 of matrix l/8, 8 bf16 values, in shared memory; each lane gets
+/// of every one of the four (8,8) matrices the elements (l/4, 2(l%4)) and the next of the row; of the
+/// transposed matrices with `transposed`.
+template <bool transposed = false>
+__device__ void load_matrices(unsigned (&to)[4], const void* row);
+/// Starts to copy 16 bytes from global to shared memory (zeros if !there); arrives by the wait.
+__device__ inline void copy_async(void* to, const void* from, bool there);
+__device__ inline void commit_copies();
+/// Waits until of this thread's committed groups of copies at most `left` are under way.
+template <int left>
+__device__ void wait_copies();
+
+#ifdef __CUDACC__
+
+__device__ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+template <bool transposed>
+__device__ void load_matrices(unsigned (&to)[4], const void* row) {
+  const unsigned at = unsigned(__cvta_generic_to_shared(row));
+  if constexpr (transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(at) : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(at) : "memory");
+}
+__device__ inline void copy_async(void* to, const void* from, bool there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+               :: "r"(unsigned(__cvta_generic_to_shared(to))), "l"(from), "r"(there ? 16 : 0) : "memory");
+}
+__device__ inline void commit_copies() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <int left>
+__device__ void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
+}
+
+#else
+
+inline float low_bf16(unsigned pair) {
+  return __int_as_float(int(pair << 16));
+}
+inline float high_bf16(unsigned pair) {
+  return __int_as_float(int(pair & 0xffff0000u));
+}
+
+struct MmaInput {
+  float d[4];
+  unsigned a[4], b[2];
+};
+inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  struct Output {
+    float d[4];
+  };
+  const MmaInput in{{d[0], d[1], d[2], d[3]}, {a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
+  const Output out = emulation::meet<Output>(
+      0xffffffffu, in,
+      [](const emulation::Lane* lanes, unsigned) {
+        float A[16][16], B[16][8], D[16][8];
+        for (int l = 0; l < 32; ++l) {
+          const MmaInput& x = *static_cast<const MmaInput*>(lanes[l].give);
+          const int g = l / 4, i = l % 4 * 2;
+          for (int r = 0; r < 4; ++r) {
+            A[g + r % 2 * 8][i + r / 2 * 8] = low_bf16(x.a[r]);
+            A[g + r % 2 * 8][i + r / 2 * 8 + 1] = high_bf16(x.a[r]);
+            D[g + r / 2 * 8][i + r % 2] = x.d[r];
+          }
+          for (int r = 0; r < 2; ++r) {
+            B[i + r * 8][g] = low_bf16(x.b[r]);
+            B[i + r * 8 + 1][g] = high_bf16(x.b[r]);
+          }
+        }
+        for (int m = 0; m < 16; ++m)
+          for (int k = 0; k < 16; ++k)
+            for (int n = 0; n < 8; ++n) D[m][n] += A[m][k] * B[k][n];
+        for (int l = 0; l < 32; ++l)
+          for (int r = 0; r < 4; ++r)
+            static_cast<Output*>(lanes[l].take)->d[r] = D[l / 4 + r / 2 * 8][l % 4 * 2 + r % 2];
+      },
+      {"mma_bf16", 0});
+  for (int r = 0; r < 4; ++r) d[r] = out.d[r];
+}
+template <bool transposed>
+void load_matrices(unsigned (&to)[4], const void* row) {
+  struct Output {
+    unsigned to[4];
+  };
+  const Output out = emulation::meet<Output>(
+      0xffffffffu, row,
+      [](const emulation::Lane* lanes, unsigned) {
+        for (int l = 0; l < 32; ++l)
+          for (int matrix = 0; matrix < 4; ++matrix) {
+            const auto element = [&](int r, int c) -> unsigned {
+              const int place = transposed ? c : r, column = transposed ? r : c;
+              const void* from = *static_cast<const void* const*>(lanes[matrix * 8 + place].give);
+              return static_cast<const __nv_bfloat16*>(from)[column].bits;
+            };
+            static_cast<Output*>(lanes[l].take)->to[matrix] =
+                element(l / 4, l % 4 * 2) | element(l / 4, l % 4 * 2 + 1) << 16;
+          }
+      },
+      {"load_matrices", 0});
+  for (int r = 0; r < 4; ++r) to[r] = out.to[r];
+}
+// A copy is done only when it is waited for: who reads before finds what was there before.
+inline void copy_async(void* to, const void* from, bool there) {
+  emulation::copy_later(to, there ? from : nullptr, 16);
+}
+inline void commit_copies() {
+  emulation::commit_copies();
+}
+template <int left>
+void wait_copies() {
+  emulation::wait_copies(left);
+}
+
+#endif
+
+/// Two values as one register: the first of them low.
+__device__ inline unsigned pack_bf16(float low, float high) {
+  const __nv_bfloat16 pair[2] = {__float2bfloat16(low), __float2bfloat16(high)};
+  unsigned bits;
+  memcpy(&bits, pair, 4);
+  return bits;
+}
+
+}  // namespace ramoe::cuda

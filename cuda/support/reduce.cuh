@@ -1,0 +1,72 @@
+// CUDA - sums over the threads of a warp and of a block
+//
+// The order of the additions depends on the number of threads alone, so a sum has the same bits at
+// every run.
+#pragma once
+
+#include "cuda/support/launch.h"
+
+namespace ramoe::cuda {
+
+constexpr unsigned kAllLanes = 0xffffffff;
+
+struct Sum {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
+  template <class T>
+  __device__ static T nothing() {
+    return T(0);
+  }
+};
+struct Max {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a > b ? a : b;
+  }
+  template <class T>
+  __device__ static T nothing() {
+    return -T(INFINITY);
+  }
+};
+
+/// Every lane gets the values of all 32 folded: after each step it holds twice as many neighbours.
+template <class Fold, class T>
+__device__ T warp_fold(T value) {
+#pragma unroll
+  for (int bits = 16; bits > 0; bits /= 2)
+    value = Fold{}(value, __shfl_xor_sync(kAllLanes, value, bits));
+  return value;
+}
+template <class T>
+__device__ T warp_sum(T value) {
+  return warp_fold<Sum>(value);
+}
+template <class T>
+__device__ T warp_max(T value) {
+  return warp_fold<Max>(value);
+}
+
+/// Every thread gets the values of the block folded; the block is (x), a multiple of 32 threads.
+template <class Fold, class T>
+__device__ T block_fold(T value) {
+  __shared__ T of_warp[32];
+  const int lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
+  const int warps = int(blockDim.x / 32);
+  value = warp_fold<Fold>(value);
+  __syncthreads();  // of_warp may still be read by the call before
+  if (lane == 0) of_warp[warp] = value;
+  __syncthreads();
+  return warp_fold<Fold>(lane < warps ? of_warp[lane] : Fold::template nothing<T>());
+}
+template <class T>
+__device__ T block_sum(T value) {
+  return block_fold<Sum>(value);
+}
+template <class T>
+__device__ T block_max(T value) {
+  return block_fold<Max>(value);
+}
+
+}  // namespace ramoe::cuda

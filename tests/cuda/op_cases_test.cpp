@@ -1,0 +1,58 @@
+// Every operation of op_cases.h on the GPU, or emulated: against the definition in double, and twice
+// with the same bits.
+#define RAMOE_GPU_CASES
+#include "support/op_cases.h"
+
+#include <gtest/gtest.h>
+
+#include "support/compare.h"
+
+namespace ramoe {
+
+void PrintTo(const OpCase& op, std::ostream* out) {
+  *out << op.name;
+}
+
+namespace {
+
+class GpuOpCases : public testing::TestWithParam<OpCase> {};
+
+std::string text_of(const OpSize& at) {
+  std::string text;
+  for (const Shape& shape : at.in) text += cat(shape, " ");
+  for (const int d : at.dims) text += cat(d, " ");
+  return text;
+}
+
+/// Emulated, the large sizes take too long.
+std::vector<OpSize> sizes_of(const OpCase& op) {
+  std::vector<OpSize> sizes = op.sizes;
+#ifndef RAMOE_CUDA_EMULATION
+  sizes.insert(sizes.end(), op.large_sizes.begin(), op.large_sizes.end());
+#endif
+  return sizes;
+}
+
+TEST_P(GpuOpCases, AgreesWithPlain) {
+  const OpCase& op = GetParam();
+  for (const OpSize& at : sizes_of(op)) {
+    const OpResult<double> plain = run_op<double>(op, at);
+    const OpResult<GpuFloat> gpu = run_op<GpuFloat>(op, at);
+    ASSERT_EQ(gpu.size(), plain.size());
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      EXPECT_EQ(difference(gpu[i], plain[i], op.tolerance, op.tolerance), "")
+          << text_of(at) << (i == 0 ? ": the output" : cat(": gradient ", i - 1)) << "\n"
+          << op.reason;
+  }
+}
+
+TEST_P(GpuOpCases, SameBitsTwice) {
+  const OpSize at = sizes_of(GetParam()).back();
+  EXPECT_EQ(run_op<GpuFloat>(GetParam(), at), run_op<GpuFloat>(GetParam(), at)) << text_of(at);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GpuOpCases, testing::ValuesIn(op_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace ramoe
