@@ -35,6 +35,9 @@ void copy_in(void* to, const void* from, std::size_t bytes) {
 void copy_out(void* to, const void* from, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 }
+void copy_within(void* to, const void* from, std::size_t bytes) {
+  std::memcpy(to, from, bytes);
+}
 void set_bytes(void* at, int byte, std::size_t bytes) {
   std::memset(at, byte, bytes);
 }

@@ -25,6 +25,9 @@
 #include <utility>
 
 #include "ch01_tensor/storage.h"
+#ifndef __CUDACC__
+#include "cuda/support/recorder.h"
+#endif
 #include "support/error.h"
 
 namespace ramoe::cuda {
@@ -80,6 +83,8 @@ void check_grid(const Grid& grid, const void* kernel, std::string_view name);
 void must(cudaError_t result, std::string_view what);
 /// Where the launches of this thread go; those of one stream run one after the other.
 cudaStream_t stream();
+/// Lets this thread's launches go elsewhere, to be recorded; nullptr: no longer.
+void set_stream(cudaStream_t other);
 #endif
 
 namespace launching {
@@ -91,10 +96,12 @@ void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Paramet
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream()>>>(arguments...);
   must(cudaPeekAtLastError(), kernel_name<kernel>());
 #else
-  const auto body = [&] { kernel(arguments...); };
-  emulation::run_grid(
-      grid.blocks, grid.threads, grid.shared_bytes,
-      [](const void* call) { (*static_cast<const decltype(body)*>(call))(); }, &body);
+  do_or_record([=] {
+    const auto body = [&] { kernel(arguments...); };
+    emulation::run_grid(
+        grid.blocks, grid.threads, grid.shared_bytes,
+        [](const void* call) { (*static_cast<const decltype(body)*>(call))(); }, &body);
+  });
 #endif
 }
 }  // namespace launching
