@@ -94,12 +94,13 @@ __global__ void decide_kernel(AdamWOutcome* outcome, State* state, const double*
        float(c.eps),
        {1, float(1 - rule->rate * c.weight_decay)},
        float(scale)};
-  state->go = bad == 0 && isfinite(norm);
+  state->go = bad == 0 && isfinite(norm) && !outcome->stopped;
   state->certain = outcome->small && all_certain(f, norm);
   state->spoilt = 0;
   outcome->norm = bad == 0 ? norm : 0;
   outcome->spoilt = -1;
   outcome->done = false;
+  outcome->stopped = true;  // unless the step ends well
   outcome->small = outcome->small || state->go;  // until a block finds otherwise
 }
 
@@ -174,36 +175,27 @@ __global__ void update_kernel(AdamWOutcome* outcome, const State* state, const C
   if (blockIdx.x == 0 && threadIdx.x == 0) {
     outcome->spoilt = state->spoilt > 0 ? n - state->spoilt : -1;
     outcome->done = state->spoilt == 0;
+    outcome->stopped = state->spoilt != 0;
   }
   if (state->spoilt > 0 || int(blockIdx.x) >= n) return;
   keep_small(outcome, update_chunk<true>(chunks[blockIdx.x], state->factors));
 }
 
-/// Everything, the list of chunks and the rule too, is on the GPU: nothing here depends on the
-/// step, so its launches can be recorded once and repeated.
-void launch_step(Gpu<AdamWOutcome>* outcome, const Chunk* chunks, int n, const AdamWRule* rule,
-                 const GpuFloat* losses, int count) {
+}  // namespace
+
+// Nothing here depends on the step, so its launches can be recorded once and repeated.
+template <>
+void adamw_step(Gpu<AdamWOutcome>* outcome, const Gpu<AdamWChunk<GpuFloat>>* chunks, int n,
+                const Gpu<AdamWRule>* rule, const GpuFloat* losses, int count) {
+  static_assert(sizeof(AdamWChunk<GpuFloat>) == sizeof(Chunk));  // the same pointers
+  const Chunk* list = reinterpret_cast<const Chunk*>(chunks);
   cuda::Scratch scratch;
   auto* squares = scratch.take<double>(std::size_t(n));
   auto* state = scratch.take<State>(1);
-  launch<squares_kernel>({unsigned(n), kThreads}, squares, chunks);
+  launch<squares_kernel>({unsigned(n), kThreads}, squares, list);
   launch<decide_kernel>({1, kThreads}, outcome, state, squares, n, rule, losses, count);
-  launch<ask_kernel>({unsigned(n), kThreads}, outcome, state, chunks, n);
-  launch<update_kernel>({unsigned(std::max(n, 1)), kThreads}, outcome, state, chunks, n);
-}
-
-}  // namespace
-
-template <>
-void adamw_step(Gpu<AdamWOutcome>* outcome, const AdamWChunk<GpuFloat>* chunks, int n,
-                const AdamWRule& rule, const GpuFloat* losses, int count) {
-  static_assert(sizeof(AdamWChunk<GpuFloat>) == sizeof(Chunk));  // the same pointers
-  cuda::Scratch scratch;
-  auto* chunks_there = scratch.take<Chunk>(std::size_t(n));
-  auto* rule_there = scratch.take<AdamWRule>(1);
-  gpu_copy_in(chunks_there, chunks, std::size_t(n) * sizeof(Chunk));
-  gpu_copy_in(rule_there, &rule, sizeof rule);
-  launch_step(outcome, chunks_there, n, rule_there, losses, count);
+  launch<ask_kernel>({unsigned(n), kThreads}, outcome, state, list, n);
+  launch<update_kernel>({unsigned(std::max(n, 1)), kThreads}, outcome, state, list, n);
 }
 
 }  // namespace ramoe
