@@ -47,7 +47,7 @@ struct AttentionTile {
 #pragma unroll
     for (int a = 0; a < R; ++a)
       for (int b = 0; b < R; ++b) s[a][b] = 0;
-#pragma unroll 4
+#pragma unroll 1
     for (int i = 0; i < columns; i += 4) {
       Piece<4> q_a[R], k_b[R];
 #pragma unroll
@@ -76,7 +76,7 @@ struct AttentionTile {
   /// out[a][:] += sum_j p[R y + a, j] v[j,:], for the thread's columns
   __device__ static void add_product(float (&out)[R][E], const float* p, const float* v) {
     p += tile_y() * R * p_ld;
-#pragma unroll 2
+#pragma unroll 1
     for (int j = 0; j < rows; j += 4) {
       Piece<4> p_a[R];
 #pragma unroll
@@ -95,7 +95,7 @@ struct AttentionTile {
   /// out[a][:] += sum_t p[t, R y + a] v[t,:]
   __device__ static void add_transposed(float (&out)[R][E], const float* p, const float* v) {
     p += tile_y() * R;
-#pragma unroll 4
+#pragma unroll 2
     for (int t = 0; t < rows; ++t) {
       const Piece<R> p_a = load<R>(p + t * p_ld);
       float v_t[E];
