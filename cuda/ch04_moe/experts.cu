@@ -282,8 +282,8 @@ std::size_t slots_of(const ExpertDims& d) {
 }  // namespace
 
 template <>
-void plan_dispatch(const DispatchPlan<GpuFloat>& plan, const GpuInt* chosen, const GpuByte* is_token,
-                   int N, int E, int K) {
+void plan_dispatch(const DispatchPlan<GpuFloat>& plan, const GpuInt* chosen,
+                   const GpuByte* is_token, int N, int E, int K) {
   // A warp has at least 64 choices; and there are at most 256 blocks, as each reads all counts.
   const int count = N * K, most = ceil_div(count, 256);
   const int part = std::max(64 * kPlanWarps, ceil_div(most, kPlanThreads) * kPlanThreads);

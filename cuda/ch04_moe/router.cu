@@ -1,11 +1,11 @@
 // Chapter 4.1 on the GPU - the router: top-K in registers, and its two losses
 //
 // A warp holds a row of p in its registers, each lane up to 16 of 512 experts. A choice is two
-// instructions that all lanes take part in: the largest value anywhere, and the lowest expert that
-// has it. For that a float is turned into an unsigned integer of the same order, because the GPU
-// finds the largest of 32 integers in one instruction (redux), of 32 floats in five exchanges.
+// instructions of all lanes: the largest value anywhere, and the lowest expert that has it. For
+// that a float becomes an unsigned integer of the same order: the largest of 32 integers is found
+// by one instruction (redux), of 32 floats by five exchanges.
 //
-// All sums over rows have a fixed order: each thread adds its own rows, then the threads' sums meet.
+// All sums over rows have a fixed order: each thread adds its rows, then the threads' sums meet.
 #include "ch04_moe/router.h"
 
 #include "cuda/support/reduce.cuh"
