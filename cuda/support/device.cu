@@ -169,7 +169,7 @@ const DeviceFacts& device_facts() {
 }
 
 GrowingMemory::~GrowingMemory() {
-  if (begin_) emulation::give_back(begin_, reserved_);
+  if (begin_) emulation::give_back(begin_);
 }
 
 void GrowingMemory::grow(std::size_t bytes) {

@@ -13,14 +13,12 @@
 #include <cuda_runtime.h>
 #else
 #include "cuda/emulation/emulation.h"
-#ifdef RAMOE_MEMORY_CHECK
-#include "cuda/emulation/memory_check.h"
-#endif
 #endif
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -88,6 +86,12 @@ void set_stream(cudaStream_t other);
 #endif
 
 namespace launching {
+#ifndef __CUDACC__
+template <class Argument>
+void check_argument(std::string_view kernel, int number, const Argument& argument) {
+  if constexpr (std::is_pointer_v<Argument>) emulation::check_pointer(kernel, number, argument);
+}
+#endif
 template <auto kernel, class... Parameters>
 void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Parameters>... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
@@ -96,11 +100,14 @@ void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Paramet
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream()>>>(arguments...);
   must(cudaPeekAtLastError(), kernel_name<kernel>());
 #else
-  do_or_record([=] {
-    const auto body = [&] { kernel(arguments...); };
+  constexpr std::string_view name = kernel_name<kernel>();
+  [[maybe_unused]] int number = 0;
+  (check_argument(name, ++number, arguments), ...);
+  do_or_record([grid, all = std::tuple<Parameters...>(arguments...)] {
     emulation::run_grid(
-        grid.blocks, grid.threads, grid.shared_bytes,
-        [](const void* call) { (*static_cast<const decltype(body)*>(call))(); }, &body);
+        {kernel_name<kernel>(), grid.blocks, grid.threads, grid.shared_bytes},
+        [](const void* each) { std::apply(kernel, *static_cast<const decltype(all)*>(each)); },
+        &all, sizeof all);
   });
 #endif
 }
