@@ -52,13 +52,17 @@ class GpuChunks {
     knows_small(false);
   }
   void knows_small(bool small) {
-    const AdamWOutcome before{-1, 77, true, small};
+    const AdamWOutcome before{.norm = -1, .spoilt = 77, .done = true, .small = small};
     copy_in(outcome_.data(), &before, 1);
   }
   Result step(const AdamWRule& rule, const Floats& losses) {
     Placed<float> there(losses);
-    adamw_step<GpuFloat>(outcome_.data(), list_.data(), int(list_.size()), rule, there.data(),
-                         int(losses.size()));
+    GpuVector<Gpu<AdamWChunk<GpuFloat>>> list(list_.size());
+    GpuVector<Gpu<AdamWRule>> rule_there(1);
+    copy_in(list.data(), list_.data(), list_.size());
+    copy_in(rule_there.data(), &rule, 1);
+    adamw_step<GpuFloat>(outcome_.data(), list.data(), int(list.size()), rule_there.data(),
+                         there.data(), int(losses.size()));
     Result result;
     copy_out(&result.outcome, outcome_.data(), 1);
     for (std::size_t i = 0; i < host_.size(); ++i) {
@@ -91,7 +95,8 @@ AdamWOutcome step_in(std::vector<Values>& chunks, const AdamWRule& rule, const F
   }
   AdamWOutcome outcome;
   const std::vector<T> losses_ = values_as<T>(losses);
-  adamw_step<T>(&outcome, list.data(), int(list.size()), rule, losses_.data(), int(losses.size()));
+  adamw_step<T>(&outcome, list.data(), int(list.size()), &rule, losses_.data(),
+                int(losses.size()));
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     chunks[i].w = values_as<float>(values[4 * i]);
     chunks[i].m = values_as<float>(values[4 * i + 1]);
