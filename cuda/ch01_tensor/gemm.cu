@@ -21,10 +21,6 @@ struct Parts {
   float* partial;
 };
 
-struct Vectors {
-  bool a, b, c;
-};
-
 /// Tile (x, y) of C for block `number`: blocks that run together form a square, so that they find
 /// rows of A and columns of B in the L2 cache that others have read.
 struct TilePlace {
@@ -38,29 +34,29 @@ struct TilePlace {
   }
 };
 
-template <class Tile, GemmForm form>
-__global__ void __launch_bounds__(Tile::kThreads)
-    gemm_kernel(Gemm<float> g, Parts parts, Vectors vectors) {
+template <class Tile, GemmForm form, bool vectors>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+    gemm_kernel(Gemm<float> g, Parts parts, bool vectors_c) {
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   const TilePlace tile(int(blockIdx.x), ceil_div(g.M, Tile::kM), ceil_div(g.N, Tile::kN));
   const int i0 = tile.i * Tile::kM, j0 = tile.j * Tile::kN;
-  const int rows = min(Tile::kM, g.M - i0), columns = min(Tile::kN, g.N - j0);
+  const int rows = g.M - i0, columns = g.N - j0;
   const int begin = int(blockIdx.y) * parts.length, end = min(g.K, begin + parts.length);
   typename Tile::Sums sums = {};
   const TileMatrix a{g.A, g.lda}, b{g.B, g.ldb};
   const auto product = [&](const auto& a_tile, const auto& b_tile) {
     tile_product<Tile>(sums, *stages, a_tile, b_tile, begin, end);
   };
-  using ATurned = AlongK<Tile::kM, Tile::kThreads>;
-  using BAcross = AcrossK<Tile::kN, Tile::kThreads>;
+  constexpr int kThreads = Tile::kThreads;
   if constexpr (form == GemmForm::NN)
-    product(ATurned(a, i0, rows), BAcross(b, j0, columns, vectors.b));
+    product(AlongK<Tile::kM, kThreads>(a, i0, rows),
+            AcrossK<Tile::kN, kThreads, vectors>(b, j0, columns));
   else if constexpr (form == GemmForm::NT)
-    product(ATurned(a, i0, rows), AlongK<Tile::kN, Tile::kThreads>(b, j0, columns));
+    product(AlongK<Tile::kM, kThreads>(a, i0, rows), AlongK<Tile::kN, kThreads>(b, j0, columns));
   else
-    product(AcrossK<Tile::kM, Tile::kThreads>(a, i0, rows, vectors.a),
-            BAcross(b, j0, columns, vectors.b));
-  TileStore store{g.C, g.ldc, g.accumulate, vectors.c};
+    product(AcrossK<Tile::kM, kThreads, vectors>(a, i0, rows),
+            AcrossK<Tile::kN, kThreads, vectors>(b, j0, columns));
+  TileStore store{g.C, g.ldc, g.accumulate, vectors_c};
   if (parts.count > 1)
     store = {parts.partial + std::size_t(blockIdx.y) * std::size_t(g.M) * std::size_t(g.N), g.N,
              false, g.N % 4 == 0};
@@ -96,18 +92,23 @@ void run(const Gemm<GpuFloat>& g) {
   if (parts.count > 1) parts.partial = scratch.take<float>(std::size_t(parts.count) * all);
   const Gemm<float> on_gpu{g.form,     g.M,   g.N,         g.K,   raw(g.A),     g.lda, raw(g.B),
                            g.ldb,      raw(g.C), g.ldc,    g.accumulate};
-  const Vectors vectors{aligned(g.A, g.lda, g.form == GemmForm::TN ? g.M : g.K),
-                        aligned(g.B, g.ldb, g.form == GemmForm::NT ? g.K : g.N),
-                        aligned(g.C, g.ldc, 0)};
   const Grid grid{{blocks_for(tiles, 1), unsigned(parts.count)},
                   Tile::kThreads,
                   sizeof(TileStages<Tile>)};
-  if (g.form == GemmForm::NN)
-    launch<gemm_kernel<Tile, GemmForm::NN>>(grid, on_gpu, parts, vectors);
-  else if (g.form == GemmForm::NT)
-    launch<gemm_kernel<Tile, GemmForm::NT>>(grid, on_gpu, parts, vectors);
+  const bool vectors_c = aligned(g.C, g.ldc, 0), vectors_b = aligned(g.B, g.ldb, g.N);
+  const auto run_kernel = [&]<GemmForm form, bool vectors>() {
+    // With 16-byte copies the large NN tile would need 2 more registers than a thread has.
+    constexpr bool fits = form == GemmForm::TN || Tile::kThreads < 256;
+    launch<gemm_kernel<Tile, form, vectors && fits>>(grid, on_gpu, parts, vectors_c);
+  };
+  if (g.form == GemmForm::NT)
+    run_kernel.template operator()<GemmForm::NT, false>();
+  else if (g.form == GemmForm::NN)
+    vectors_b ? run_kernel.template operator()<GemmForm::NN, true>()
+              : run_kernel.template operator()<GemmForm::NN, false>();
   else
-    launch<gemm_kernel<Tile, GemmForm::TN>>(grid, on_gpu, parts, vectors);
+    vectors_b && aligned(g.A, g.lda, g.M) ? run_kernel.template operator()<GemmForm::TN, true>()
+                                          : run_kernel.template operator()<GemmForm::TN, false>();
   if (parts.count > 1) launch<add_parts_kernel>({blocks_for(all, 256), 256}, on_gpu, parts);
 }
 

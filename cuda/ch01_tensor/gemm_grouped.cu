@@ -16,12 +16,15 @@ void grouped_backward(GpuFloat* out, const GroupedRows& at, const GpuFloat* dy, 
 void grouped_weights(GpuFloat* dw, const GroupedRows& at, const GpuFloat* a, const GpuInt* index_a,
                      const GpuFloat* b, const GpuInt* index_b, int I, int O, bool accumulate) {
   using Tile = grouped::Tile;
-  launch<grouped::weights_kernel<Tile>>(
-      {{unsigned(ceil_div(I, Tile::kM)), unsigned(ceil_div(O, Tile::kN)), unsigned(at.experts)},
-       Tile::kThreads,
-       sizeof(TileStages<Tile>)},
-      dw, TileMatrix{raw(a), I, raw(index_a)}, TileMatrix{raw(b), O, raw(index_b)}, at.offset, I, O,
-      accumulate, aligned(a, I, I), aligned(b, O, O) && aligned(dw, O, O));
+  const Grid grid{{unsigned(ceil_div(I, Tile::kM)), unsigned(ceil_div(O, Tile::kN)),
+                   unsigned(at.experts)},
+                  Tile::kThreads,
+                  sizeof(TileStages<Tile>)};
+  const TileMatrix x{raw(a), I, raw(index_a)}, y{raw(b), O, raw(index_b)};
+  if (aligned(a, I, I) && aligned(b, O, O) && aligned(dw, O, O))
+    launch<grouped::weights_kernel<Tile, true>>(grid, dw, x, y, at.offset, I, O, accumulate);
+  else
+    launch<grouped::weights_kernel<Tile, false>>(grid, dw, x, y, at.offset, I, O, accumulate);
 }
 
 }  // namespace ramoe::cuda

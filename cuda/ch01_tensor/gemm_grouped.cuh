@@ -71,22 +71,22 @@ __device__ Work find_work(const int* offset, int experts, int number) {
 }
 
 /// out[slot] = A[slot] W[e] for W[e] (K,N), or A[slot] W[e]^T for W[e] (N,K).
-template <class Tile, bool transposed, class Store>
-__global__ void __launch_bounds__(Tile::kThreads)
+template <class Tile, bool transposed, bool vectors, class Store>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     rows_kernel(Store store, TileMatrix a, const float* w, const int* offset, int experts, int N,
-                int K, bool vectors) {
+                int K) {
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   const Work work = find_work<Tile::kM>(offset, experts, int(blockIdx.x));
   if (work.rows == 0) return;
   const int j0 = int(blockIdx.y) * Tile::kN, columns = min(Tile::kN, N - j0);
   w += std::size_t(work.expert) * std::size_t(N) * std::size_t(K);
   typename Tile::Sums sums = {};
-  const AlongK<Tile::kM, Tile::kThreads> rows(a, work.begin, work.rows);
+  const AlongK<Tile::kM, Tile::kThreads, true> rows(a, work.begin, work.rows);
   if constexpr (transposed) {
     const AlongK<Tile::kN, Tile::kThreads> b(TileMatrix{w, K}, j0, columns);
     tile_product<Tile>(sums, *stages, rows, b, 0, K);
   } else {
-    const AcrossK<Tile::kN, Tile::kThreads> b(TileMatrix{w, N}, j0, columns, vectors);
+    const AcrossK<Tile::kN, Tile::kThreads, vectors> b(TileMatrix{w, N}, j0, columns);
     tile_product<Tile>(sums, *stages, rows, b, 0, K);
   }
   const auto put = [&](int i, int j, const auto& values, int count) {
@@ -96,36 +96,40 @@ __global__ void __launch_bounds__(Tile::kThreads)
 }
 
 /// dW[e] (M,N) = or += the sum over the slots of e, in order, of a[slot]^T b[slot].
-template <class Tile>
-__global__ void __launch_bounds__(Tile::kThreads)
+template <class Tile, bool vectors>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     weights_kernel(float* dw, TileMatrix a, TileMatrix b, const int* offset, int M, int N,
-                   bool accumulate, bool vectors_a, bool vectors_b) {
+                   bool accumulate) {
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   const int e = int(blockIdx.z), i0 = int(blockIdx.x) * Tile::kM, j0 = int(blockIdx.y) * Tile::kN;
   const int begin = offset[e], end = offset[e + 1];
   if (begin == end && accumulate) return;
   const int rows = min(Tile::kM, M - i0), columns = min(Tile::kN, N - j0);
   typename Tile::Sums sums = {};
-  const AcrossK<Tile::kM, Tile::kThreads> x(a, i0, rows, vectors_a);
-  const AcrossK<Tile::kN, Tile::kThreads> dy(b, j0, columns, vectors_b);
+  const AcrossK<Tile::kM, Tile::kThreads, vectors, true> x(a, i0, rows);
+  const AcrossK<Tile::kN, Tile::kThreads, vectors, true> dy(b, j0, columns);
   tile_product<Tile>(sums, *stages, x, dy, begin, end);
   dw += (std::size_t(e) * std::size_t(M) + std::size_t(i0)) * std::size_t(N) + std::size_t(j0);
-  Tile::each(sums, rows, columns, TileStore{dw, N, accumulate, vectors_b && N % 4 == 0});
+  Tile::each(sums, rows, columns, TileStore{dw, N, accumulate, vectors});
 }
 
 using Tile = FmaTile<64, 64, 8, 4>;
 
-template <class Tile, bool transposed, class Store>
+template <bool transposed, class Store>
 void rows(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
           const Store& store) {
-  const std::size_t tiles = std::size_t(at.most_rows / Tile::kM + at.experts);
   if (at.most_rows == 0) return;
-  launch<rows_kernel<Tile, transposed, Store>>(
-      {{blocks_for(tiles, 1), unsigned(ceil_div(N, Tile::kN))},
-       Tile::kThreads,
-       sizeof(TileStages<Tile>)},
-      store, TileMatrix{raw(a), K, raw(at.index)}, w, at.offset, at.experts, N, K,
-      aligned(w, N, N));
+  const std::size_t tiles = std::size_t(at.most_rows / Tile::kM + at.experts);
+  const Grid grid{{blocks_for(tiles, 1), unsigned(ceil_div(N, Tile::kN))},
+                  Tile::kThreads,
+                  sizeof(TileStages<Tile>)};
+  const TileMatrix rows{raw(a), K, raw(at.index)};
+  if (!transposed && aligned(w, N, N))
+    launch<rows_kernel<Tile, transposed, true, Store>>(grid, store, rows, w, at.offset, at.experts,
+                                                       N, K);
+  else
+    launch<rows_kernel<Tile, transposed, false, Store>>(grid, store, rows, w, at.offset,
+                                                        at.experts, N, K);
 }
 
 }  // namespace grouped
@@ -134,13 +138,13 @@ void rows(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, in
 template <class Store>
 void grouped_forward(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int I, int O,
                      const Store& store) {
-  grouped::rows<grouped::Tile, false>(at, a, w, I, O, store);
+  grouped::rows<false>(at, a, w, I, O, store);
 }
 /// Row s of the product is dy[row of s] (O) times w[e]^T, for w[e] (I,O).
 template <class Store>
 void grouped_backward(const GroupedRows& at, const GpuFloat* dy, const GpuFloat* w, int I, int O,
                       const Store& store) {
-  grouped::rows<grouped::Tile, true>(at, dy, w, O, I, store);
+  grouped::rows<true>(at, dy, w, O, I, store);
 }
 
 }  // namespace ramoe::cuda

@@ -18,81 +18,81 @@
 
 namespace ramoe::cuda {
 
-constexpr int kTileK = 16, kTileStages = 3, kTilePad = 4;
+constexpr int kTileK = 16, kTilePad = 4;
+constexpr int kAhead = 2;  // steps that are on their way while one is multiplied
 
 /// A step along K of a tile of one operand.
 template <int rows>
 using TileStep = float[kTileK][rows + kTilePad];
 
-/// Rows of a matrix; row i is row index[i] of `from` if an index is given.
+/// Rows of a matrix; with an index, row i is row index[i] of `from`.
 struct TileMatrix {
   const float* from;
   int ld;
   const int* index = nullptr;
-  __device__ const float* row(int i) const {
-    return from + std::size_t(index ? index[i] : i) * std::size_t(ld);
+  __device__ const float* plain_row(int i) const {
+    return from + std::ptrdiff_t(i) * ld;
   }
+  __device__ const float* row(int i) const { return plain_row(index ? index[i] : i); }
 };
 
-/// `count` rows of a tile, each with its K values side by side. A thread copies the same rows at each
-/// step: it remembers where they are.
-template <int rows, int threads>
+/// `count` rows of a tile, each with its K values side by side. With `indexed`, a thread keeps where
+/// the rows are that it copies at each step; without, they are at equal distances.
+template <int rows, int threads, bool indexed = false>
 struct AlongK {
   static constexpr int kLanes = 8, kRows = threads / kLanes, kPasses = rows / kRows;
   static_assert(rows % kRows == 0);
-  const float* row[kPasses];
-  unsigned there = 0;
+  const float* row[indexed ? kPasses : 1];
+  int ld;
+  int left;  // rows from this thread's first one on
 
-  __device__ AlongK(const TileMatrix& x, int first, int count) {
+  __device__ AlongK(const TileMatrix& x, int first, int count)
+      : ld(x.ld) {
+    const int i = int(threadIdx.x) / kLanes;
+    left = count - i;
 #pragma unroll
-    for (int p = 0; p < kPasses; ++p) {
-      const int i = int(threadIdx.x) / kLanes + p * kRows;
-      row[p] = i < count ? x.row(first + i) : x.from;
-      there |= unsigned(i < count) << p;
-    }
+    for (int p = 0; p < (indexed ? kPasses : 1); ++p)
+      row[p] = x.row(first + min(i + p * kRows, count - 1)) + int(threadIdx.x) % kLanes;
   }
   /// Columns [k0, k0 + 16), those from K on as zeros. 8 lanes read 32 bytes of a row, and write to
   /// banks 4 k + i: none twice.
   __device__ void fetch(TileStep<rows>& to, int k0, int K) const {
     const int k = int(threadIdx.x) % kLanes, i = int(threadIdx.x) / kLanes;
 #pragma unroll
-    for (int p = 0; p < kPasses; ++p)
+    for (int p = 0; p < kPasses; ++p) {
+      const float* from = (indexed ? row[p] : row[0] + std::size_t(p * kRows) * unsigned(ld)) + k0;
 #pragma unroll
-      for (int half = 0; half < kTileK; half += kLanes) {
-        const bool in = (there >> p & 1) && k0 + k + half < K;
-        copy_async<4>(&to[k + half][i + p * kRows], in ? row[p] + k0 + k + half : row[p], in);
-      }
+      for (int half = 0; half < kTileK; half += kLanes)
+        copy_async<4>(&to[k + half][i + p * kRows], from + half,
+                      p * kRows < left && k0 + k + half < K);
+    }
   }
 };
 
-/// The other way: row k of the matrix holds the tile's `count` values of k, from column `first`.
-template <int rows, int threads>
+/// The other way: row k of the matrix holds the tile's `count` values of k, from column `first`. With
+/// `vectors` 16 bytes are copied at a time: rows are aligned to that, and count is a multiple of 4.
+template <int rows, int threads, bool vectors, bool indexed = false>
 struct AcrossK {
-  static constexpr int kLanes = rows / 4;  // each with 4 neighbours
+  static constexpr int kWidth = vectors ? 4 : 1, kLanes = rows / kWidth;
   static constexpr int kRows = threads < kLanes * kTileK ? threads / kLanes : kTileK;
+  static_assert(threads % kLanes == 0 && threads <= kLanes * kTileK);
   TileMatrix x;
-  int first, count;
-  bool vectors;  // 16 bytes at a time: all of it is aligned, and count is a multiple of 4
+  bool there;  // this thread's column
 
-  __device__ AcrossK(const TileMatrix& x_, int first_, int count_, bool vectors_)
-      : x(x_), first(first_), count(count_), vectors(vectors_) {}
+  __device__ AcrossK(const TileMatrix& x_, int first, int count) : x(x_), there(lane() < count) {
+    x.from += first + min(lane(), count - 1);
+    if (!indexed) x.from = x.plain_row(thread_k());
+  }
+  __device__ static int lane() { return int(threadIdx.x) % kLanes * kWidth; }
+  __device__ static int thread_k() { return int(threadIdx.x) / kLanes; }
+
   __device__ void fetch(TileStep<rows>& to, int k0, int K) const {
-    const int i = int(threadIdx.x) % kLanes * 4;
-    const int lane_k = int(threadIdx.x) / kLanes;
+    const int k = thread_k();
 #pragma unroll
-    for (int k = lane_k; k < kTileK; k += kRows) {
-      const bool in = k0 + k < K;
-      const float* from = in ? x.row(k0 + k) + first + i : x.from;
-      if (vectors) {
-        const bool all = in && i < count;
-        copy_async<16>(&to[k][i], all ? from : x.from, all);
-      } else {
-#pragma unroll
-        for (int c = 0; c < 4; ++c) {
-          const bool one = in && i + c < count;
-          copy_async<4>(&to[k][i + c], one ? from + c : x.from, one);
-        }
-      }
+    for (int p = 0; p < kTileK; p += kRows) {
+      const bool in = k0 + k + p < K;
+      const float* from = indexed ? x.row(in ? k0 + k + p : k0) : x.plain_row(k0 + p);
+      copy_async<4 * kWidth>(&to[k + p][lane()], from, in && there);
     }
   }
 };
@@ -104,6 +104,7 @@ struct FmaTile {
   static constexpr int kLanesM = 4, kLanesN = 8;  // of a warp
   static constexpr int kWarpM = kLanesM * TM, kWarpN = kLanesN * TN, kWarps = BM / kWarpM * (BN / kWarpN);
   static constexpr int kThreads = 32 * kWarps;
+  static constexpr int kBlocks = 512 / kThreads;  // of a multiprocessor: leaves 128 registers a thread
   using Sums = float[TM][TN];
 
   /// Row and column of this thread's first sums. It has 4 neighbours of every 16 rows and of every 32
@@ -158,32 +159,30 @@ struct FmaTile {
 /// The steps of both operands, in dynamic shared memory.
 template <class Tile>
 struct TileStages {
-  TileStep<Tile::kM> a[kTileStages];
-  TileStep<Tile::kN> b[kTileStages];
+  TileStep<Tile::kM> a[kAhead + 1];
+  TileStep<Tile::kN> b[kAhead + 1];
 };
 
 /// sums += A B of this block's tile over k in [begin, end).
 template <class Tile, class A, class B>
 __device__ void tile_product(typename Tile::Sums& sums, TileStages<Tile>& stages, const A& a,
                              const B& b, int begin, int end) {
-  int fetched = begin, into = 0;
-  const auto fetch = [&] {
-    if (fetched < end) {
-      a.fetch(stages.a[into], fetched, end);
-      b.fetch(stages.b[into], fetched, end);
+  const auto fetch = [&](int into, int k0) {
+    if (k0 < end) {
+      a.fetch(stages.a[into], k0, end);
+      b.fetch(stages.b[into], k0, end);
     }
     commit_copies();  // also of nothing: the wait counts groups
-    fetched += kTileK;
-    into = into + 1 == kTileStages ? 0 : into + 1;
   };
-  for (int s = 0; s < kTileStages - 1; ++s) fetch();
+  for (int s = 0; s < kAhead; ++s) fetch(s, begin + s * kTileK);
   int from = 0;
   for (int k0 = begin; k0 < end; k0 += kTileK) {
-    wait_copies<kTileStages - 2>();
+    wait_copies<kAhead - 1>();
     __syncthreads();  // this step is there for all threads, and all are done with the one before it,
-    fetch();          // whose place is free again
+                      // whose place is free for the step to be fetched now
+    fetch(from == 0 ? kAhead : from - 1, k0 + kAhead * kTileK);
     Tile::multiply(sums, stages.a[from], stages.b[from]);
-    from = from + 1 == kTileStages ? 0 : from + 1;
+    from = from == kAhead ? 0 : from + 1;
   }
 }
 
