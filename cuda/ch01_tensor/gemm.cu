@@ -1,32 +1,133 @@
-// Chapter 1.5 on the GPU - the product, naive: one thread computes one element of C
-#include "ch01_tensor/gemm.h"
-
-#include "cuda/support/launch.h"
+// Chapter 1.5 on the GPU - the product that the program runs
+//
+// The tile of gemm_tile.cuh in three sizes: the largest that still gives every multiprocessor work, as
+// large tiles read less and small ones are more. A product with few tiles and a long K, a weight's
+// gradient, is cut along K: each part is a product of its own, and a second kernel adds the parts in
+// order. How a product is cut depends on its sizes alone: the same bits at every run.
+#include "cuda/ch01_tensor/gemm_tile.cuh"
+#include "cuda/support/scratch.h"
 
 namespace ramoe {
 namespace {
 
-__global__ void naive_kernel(Operand<float> a, Operand<float> b, float* c, int ldc, int M, int N,
-                             int K, bool accumulate) {
-  const std::size_t i = std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= std::size_t(M) * std::size_t(N)) return;
-  const int row = int(i / std::size_t(N)), column = int(i % std::size_t(N));
-  float sum = 0;
-  for (int k = 0; k < K; ++k)
-    sum += a.from[row * a.row + k * a.column] * b.from[k * b.row + column * b.column];
-  float& out = c[std::size_t(row) * std::size_t(ldc) + std::size_t(column)];
-  out = accumulate ? out + sum : sum;
+using namespace cuda;  // the tiles
+
+constexpr int kEnoughBlocks = 128;  // for all multiprocessors of a large GPU
+constexpr int kShortestPart = 128;  // of K
+
+/// What a launch makes: parts > 1 write to `partial`, each M N values.
+struct Parts {
+  int count, length;
+  float* partial;
+};
+
+struct Vectors {
+  bool a, b, c;
+};
+
+/// Tile (x, y) of C for block `number`: blocks that run together form a square, so that they find
+/// rows of A and columns of B in the L2 cache that others have read.
+struct TilePlace {
+  int i, j;
+  __device__ TilePlace(int number, int rows, int columns) {
+    constexpr int kBand = 8;
+    const int band = number / (kBand * columns), within = number % (kBand * columns);
+    const int height = min(kBand, rows - band * kBand);
+    i = band * kBand + within % height;
+    j = within / height;
+  }
+};
+
+template <class Tile, GemmForm form>
+__global__ void __launch_bounds__(Tile::kThreads)
+    gemm_kernel(Gemm<float> g, Parts parts, Vectors vectors) {
+  DYNAMIC_SHARED(TileStages<Tile>, stages);
+  const TilePlace tile(int(blockIdx.x), ceil_div(g.M, Tile::kM), ceil_div(g.N, Tile::kN));
+  const int i0 = tile.i * Tile::kM, j0 = tile.j * Tile::kN;
+  const int rows = min(Tile::kM, g.M - i0), columns = min(Tile::kN, g.N - j0);
+  const int begin = int(blockIdx.y) * parts.length, end = min(g.K, begin + parts.length);
+  typename Tile::Sums sums = {};
+  const TileMatrix a{g.A, g.lda}, b{g.B, g.ldb};
+  const auto product = [&](const auto& a_tile, const auto& b_tile) {
+    tile_product<Tile>(sums, *stages, a_tile, b_tile, begin, end);
+  };
+  using ATurned = AlongK<Tile::kM, Tile::kThreads>;
+  using BAcross = AcrossK<Tile::kN, Tile::kThreads>;
+  if constexpr (form == GemmForm::NN)
+    product(ATurned(a, i0, rows), BAcross(b, j0, columns, vectors.b));
+  else if constexpr (form == GemmForm::NT)
+    product(ATurned(a, i0, rows), AlongK<Tile::kN, Tile::kThreads>(b, j0, columns));
+  else
+    product(AcrossK<Tile::kM, Tile::kThreads>(a, i0, rows, vectors.a),
+            BAcross(b, j0, columns, vectors.b));
+  TileStore store{g.C, g.ldc, g.accumulate, vectors.c};
+  if (parts.count > 1)
+    store = {parts.partial + std::size_t(blockIdx.y) * std::size_t(g.M) * std::size_t(g.N), g.N,
+             false, g.N % 4 == 0};
+  store.to += std::size_t(i0) * std::size_t(store.ld) + std::size_t(j0);
+  Tile::each(sums, rows, columns, store);
 }
+
+__global__ void add_parts_kernel(Gemm<float> g, Parts parts) {
+  const std::size_t i = std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  const std::size_t all = std::size_t(g.M) * std::size_t(g.N);
+  if (i >= all) return;
+  float sum = 0;
+  for (int p = 0; p < parts.count; ++p) sum += parts.partial[std::size_t(p) * all + i];
+  float& out = g.C[i / std::size_t(g.N) * std::size_t(g.ldc) + i % std::size_t(g.N)];
+  out = g.accumulate ? out + sum : sum;
+}
+
+template <class Tile>
+std::size_t tiles_of(const Gemm<GpuFloat>& g) {
+  return std::size_t(ceil_div(g.M, Tile::kM)) * std::size_t(ceil_div(g.N, Tile::kN));
+}
+
+template <class Tile>
+void run(const Gemm<GpuFloat>& g) {
+  const std::size_t tiles = tiles_of<Tile>(g);
+  const std::size_t most = std::size_t(g.K / kShortestPart), wanted = 2 * kEnoughBlocks / tiles;
+  Parts parts{int(min(wanted, most)), g.K, nullptr};
+  if (parts.count < 2 || tiles >= kEnoughBlocks) parts.count = 1;
+  parts.length = ceil_div(ceil_div(g.K, parts.count), kTileK) * kTileK;
+  parts.count = max(1, ceil_div(g.K, max(1, parts.length)));
+  Scratch scratch;
+  const std::size_t all = std::size_t(g.M) * std::size_t(g.N);
+  if (parts.count > 1) parts.partial = scratch.take<float>(std::size_t(parts.count) * all);
+  const Gemm<float> on_gpu{g.form,     g.M,   g.N,         g.K,   raw(g.A),     g.lda, raw(g.B),
+                           g.ldb,      raw(g.C), g.ldc,    g.accumulate};
+  const Vectors vectors{aligned(g.A, g.lda, g.form == GemmForm::TN ? g.M : g.K),
+                        aligned(g.B, g.ldb, g.form == GemmForm::NT ? g.K : g.N),
+                        aligned(g.C, g.ldc, 0)};
+  const Grid grid{{blocks_for(tiles, 1), unsigned(parts.count)},
+                  Tile::kThreads,
+                  sizeof(TileStages<Tile>)};
+  if (g.form == GemmForm::NN)
+    launch<gemm_kernel<Tile, GemmForm::NN>>(grid, on_gpu, parts, vectors);
+  else if (g.form == GemmForm::NT)
+    launch<gemm_kernel<Tile, GemmForm::NT>>(grid, on_gpu, parts, vectors);
+  else
+    launch<gemm_kernel<Tile, GemmForm::TN>>(grid, on_gpu, parts, vectors);
+  if (parts.count > 1) launch<add_parts_kernel>({blocks_for(all, 256), 256}, on_gpu, parts);
+}
+
+using Large = FmaTile<128, 128, 8, 8>;
+using Medium = FmaTile<64, 64, 8, 4>;
+using Small = FmaTile<32, 32, 4, 4>;
 
 }  // namespace
 
 template <>
 void gemm(const Gemm<GpuFloat>& g) {
-  const Operand<GpuFloat> a = operand_a(g), b = operand_b(g);
-  cuda::launch<naive_kernel>(
-      {cuda::blocks_for(std::size_t(g.M) * std::size_t(g.N), 256), 256},
-      Operand<float>{cuda::raw(a.from), a.row, a.column},
-      Operand<float>{cuda::raw(b.from), b.row, b.column}, g.C, g.ldc, g.M, g.N, g.K, g.accumulate);
+  check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm: sizes M = ", g.M, ", N = ", g.N, ", K = ", g.K,
+        "; none may be negative.");
+  if (g.M == 0 || g.N == 0 || (g.K == 0 && g.accumulate)) return;
+  if (tiles_of<Large>(g) >= kEnoughBlocks)
+    run<Large>(g);
+  else if (tiles_of<Medium>(g) >= kEnoughBlocks || g.K >= 4 * kShortestPart)
+    run<Medium>(g);
+  else
+    run<Small>(g);
 }
 
 }  // namespace ramoe

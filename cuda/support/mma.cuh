@@ -20,8 +20,10 @@ __device__ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const uns
 /// transposed matrices with `transposed`.
 template <bool transposed = false>
 __device__ void load_matrices(unsigned (&to)[4], const void* row);
-/// Starts to copy 16 bytes from global to shared memory (zeros if !there); arrives by the wait.
-__device__ inline void copy_async(void* to, const void* from, bool there);
+/// Starts to copy 16 or 4 bytes, aligned, from global to shared memory (zeros if !there; `from` is then
+/// not read); arrives by the wait.
+template <int bytes = 16>
+__device__ void copy_async(void* to, const void* from, bool there);
 __device__ inline void commit_copies();
 /// Waits until of this thread's committed groups of copies at most `left` are under way.
 template <int left>
@@ -46,9 +48,17 @@ __device__ void load_matrices(unsigned (&to)[4], const void* row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(at) : "memory");
 }
-__device__ inline void copy_async(void* to, const void* from, bool there) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-               :: "r"(unsigned(__cvta_generic_to_shared(to))), "l"(from), "r"(there ? 16 : 0) : "memory");
+template <int bytes>
+__device__ void copy_async(void* to, const void* from, bool there) {
+  const unsigned at = unsigned(__cvta_generic_to_shared(to));
+  if constexpr (bytes == 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from),
+                 "r"(there ? 16 : 0)
+                 : "memory");
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(at), "l"(from),
+                 "r"(there ? 4 : 0)
+                 : "memory");
 }
 __device__ inline void commit_copies() {
   asm volatile("cp.async.commit_group;" ::: "memory");
@@ -126,8 +136,12 @@ void load_matrices(unsigned (&to)[4], const void* row) {
   for (int r = 0; r < 4; ++r) to[r] = out.to[r];
 }
 // A copy is done only when it is waited for: who reads before finds what was there before.
-inline void copy_async(void* to, const void* from, bool there) {
-  emulation::copy_later(to, there ? from : nullptr, 16);
+template <int bytes>
+void copy_async(void* to, const void* from, bool there) {
+  static_assert(bytes == 16 || bytes == 4);
+  if ((std::uintptr_t(to) | (there ? std::uintptr_t(from) : 0)) % bytes != 0)
+    emulation::complain({__FILE__, __LINE__}, "copies between addresses that are not aligned");
+  emulation::copy_later(to, there ? from : nullptr, bytes);
 }
 inline void commit_copies() {
   emulation::commit_copies();
