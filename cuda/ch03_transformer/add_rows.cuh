@@ -3,10 +3,11 @@
 // Many i may have the same index, a frequent token or the padding. Atomic additions would come in
 // another order, and give other bits, at every run. Here each sum has an order:
 //
-//   1  rank   The place of i in the sorted list is the number of those before it. N^2 comparisons, but
-//             they need no memory and no second pass: 16,000 tokens take as long as reading 100 MB.
-//   2  sum    A warp takes 32 neighbours of the sorted list and adds up rows with the same index. A run
-//             that lies in its 32 goes to dx; one that crosses a border leaves its part in `partial`.
+//   1  rank   The place of i in the sorted list is the number of those before it. N^2 comparisons,
+//             but no memory and no second pass.
+//   2  sum    A warp takes 32 neighbours of the sorted list and adds up rows with the same index. A
+//             run that lies in its 32 goes to dx; one that crosses a border leaves its part in
+//             `partial`.
 //   3  join   The warp where such a run begins adds up its parts, in order.
 #pragma once
 
@@ -56,8 +57,8 @@ __device__ inline bool goes_on(const int* sorted, int place, int N) {
   return place >= 0 && place + 1 < N && sorted[place] == sorted[place + 1];
 }
 
-/// partial (chunks,2,C): of each chunk what belongs to a run from the chunk before, and what begins a
-/// run that goes on in the next.
+/// partial (chunks,2,C): of each chunk what belongs to a run from the chunk before, and what begins
+/// a run that goes on in the next.
 template <int W>
 __global__ void add_runs_kernel(float* dx, float* partial, const int* source, const int* sorted,
                                 const float* dout, int N, int C) {

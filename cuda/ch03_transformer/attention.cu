@@ -1,16 +1,17 @@
 // Chapter 3.3 on the GPU - attention without its matrix of scores
 //
-// Scores and probabilities of a tile of queries and a tile of keys live in registers and shared memory
-// and never reach the GPU's memory (Dao et al., arXiv 2205.14135). The softmax of a row is built up over
-// tiles of keys as in cross-entropy: the largest score so far, and sums that are scaled when a larger
-// one comes. Of p only log sum exp of each row is kept, in the first T of the T*T values of a head:
-// backward computes p again from q and k, which costs less than to write and read it.
+// Scores and probabilities of a tile of queries and a tile of keys live in registers and shared
+// memory and never reach the GPU's memory (Dao et al., arXiv 2205.14135). The softmax of a row is
+// built up over tiles of keys as in cross-entropy: the largest score so far, and sums that are
+// scaled when a larger one comes. Of p only log sum exp of each row is kept, in the first T of the
+// T*T values of a head: backward computes p again from q and k, which costs less than to write and
+// read it.
 //
 //   T <= 64   forward and backward are one block for each head, in which everything is on chip
 //   longer    forward and dq: a block for each tile of queries; dk, dv: one for each tile of keys
 //
-// dk and dv are sums over queries and over the query heads of a group: one block makes each of them, in
-// order, so there are no atomics.
+// dk and dv are sums over queries and over the query heads of a group: one block makes each of
+// them, in order, so there are no atomics.
 #include "ch03_transformer/attention.h"
 
 #include <cfloat>
@@ -148,8 +149,8 @@ __device__ void softmax_gradient(float (&dp)[R][R], const float (&p)[R][R], cons
     for (int b = 0; b < R; ++b) dp[a][b] = scale * p[a][b] * (dp[a][b] - mean[a]);
 }
 
-/// For T of more than one tile: mean[b,head,t] = sum_j p dp, in a first walk over the keys; and dq in
-/// a second, unless it is null.
+/// For T of more than one tile: mean[b,head,t] = sum_j p dp, in a first walk over the keys; and dq
+/// in a second, unless it is null.
 template <class Tile>
 __global__ void __launch_bounds__(kTileThreads)
     attention_backward_query_kernel(float* dq, float* means, BackwardInput in, int tiles) {
@@ -175,8 +176,8 @@ __global__ void __launch_bounds__(kTileThreads)
       Tile::fetch(v_tile, in.v + key, last - first, key_ld, d.HS, in.pieces);
       __syncthreads();
       float p[R][R], dp[R][R];
-      backward_scores<Tile>(p, dp, q_tile, k_tile, dout_tile, v_tile, in.lse + row_0 * unsigned(d.T),
-                            at.first, first, last, scale);
+      backward_scores<Tile>(p, dp, q_tile, k_tile, dout_tile, v_tile,
+                            in.lse + row_0 * unsigned(d.T), at.first, first, last, scale);
       if (walk == 0) {
         add_means(mean, p, dp);
       } else {
@@ -195,8 +196,8 @@ __global__ void __launch_bounds__(kTileThreads)
     Tile::write(dq + query, dq_a, last - at.first, d.T - at.first, query_ld, d.HS, in.accumulate);
 }
 
-/// dk and dv of a tile of keys: over the query heads of its group and their tiles of queries. If all
-/// of T is one tile (`whole`), also the means, which are then given by nobody, and dq.
+/// dk and dv of a tile of keys: over the query heads of its group and their tiles of queries. If
+/// all of T is one tile (`whole`), also the means, which are then given by nobody, and dq.
 template <class Tile, bool whole>
 __global__ void __launch_bounds__(kTileThreads)
     attention_backward_key_kernel(float* dq, float* dk, float* dv, const float* means,
@@ -223,15 +224,17 @@ __global__ void __launch_bounds__(kTileThreads)
       Tile::fetch(dout_tile, in.dout + query, at.length - first, query_ld, d.HS, in.pieces);
       __syncthreads();
       float p[R][R], dp[R][R], mean[R] = {};
-      backward_scores<Tile>(p, dp, q_tile, k_tile, dout_tile, v_tile, in.lse + row_0 * unsigned(d.T),
-                            first, at.first, at.length, scale);
+      backward_scores<Tile>(p, dp, q_tile, k_tile, dout_tile, v_tile,
+                            in.lse + row_0 * unsigned(d.T), first, at.first, at.length, scale);
       Tile::keep(p_tile, p);
       if constexpr (whole) {
         add_means(mean, p, dp);
       } else {
 #pragma unroll
-        for (int a = 0; a < R; ++a)
-          if (const int t = first + Tile::row(a); t < at.length) mean[a] = means[row_0 + unsigned(t)];
+        for (int a = 0; a < R; ++a) {
+          const int t = first + Tile::row(a);
+          if (t < at.length) mean[a] = means[row_0 + unsigned(t)];
+        }
       }
       softmax_gradient(dp, p, mean, scale);
       __syncthreads();

@@ -1,9 +1,9 @@
 // Chapter 3.3 on the GPU - one new query over the cache: attention that only reads
 //
-// For each value of a key there is one multiplication, so the time is that of reading the cache. A block
-// takes a query head. Its teams, each with as many lanes as a row of the head has pieces, share the
-// keys: team i takes keys i, i + teams, ..., with four loads under way, and keeps the largest score so
-// far with its sums. At the end the block puts the teams' sums together.
+// For each value of a key there is one multiplication, so the time is that of reading the cache. A
+// block takes a query head. Its teams, each with as many lanes as a row of the head has pieces,
+// share the keys: team i takes keys i, i + teams, ..., with four loads under way, and keeps the
+// largest score so far with its sums. At the end the block puts the teams' sums together.
 #pragma once
 
 #include <cfloat>

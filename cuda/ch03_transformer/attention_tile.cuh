@@ -1,9 +1,9 @@
 // Chapter 3.3 on the GPU - products of tiles in shared memory
 //
-// A block has 16 x 16 threads and works on tiles of 16 R rows. Thread (y,x) owns rows R y to R y + R-1
-// of a product. Of its columns, scores (R) are x, x + 16, ..., so that 16 neighbours read 16
-// neighbouring rows of K: with rows 4 values longer than they need be, these lie in different banks.
-// Columns of a head (E = HS/16, rounded up) are in pieces of up to four neighbours.
+// A block has 16 x 16 threads and works on tiles of 16 R rows. Thread (y,x) owns rows R y to R y +
+// R-1 of a product. Of its columns, scores (R) are x, x + 16, ..., so that 16 neighbours read 16
+// neighbouring rows of K: with rows 4 values longer than they need be, these lie in different
+// banks. Columns of a head (E = HS/16, rounded up) are in pieces of up to four neighbours.
 // Each value read from shared memory serves R or E multiplications.
 #pragma once
 
@@ -159,8 +159,8 @@ __device__ float row_fold(float value) {
   return value;
 }
 
-/// Where tile `tile` of a head lies: rows [first, last) of sequence b. Block x has tile x % tiles of
-/// its head, or the last tiles first, where these have the most work.
+/// Where tile `tile` of a head lies: rows [first, last) of sequence b. Block x has tile x % tiles
+/// of its head, or the last tiles first, where these have the most work.
 struct HeadPlace {
   int b, head, first, last, length, T;
   __device__ HeadPlace(const int* lengths, int T_, int heads, int tiles, bool last_first, int rows)

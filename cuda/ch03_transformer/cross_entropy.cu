@@ -2,8 +2,8 @@
 //
 // The logits are the largest array of a step, V up to 150,000 for each token. log sum exp wants the
 // maximum first and then the sum, which is two reads; here a thread keeps both as it goes: it sums
-// exp(z - top) for the largest z so far, and scales the sum when a larger one comes. A team of threads
-// takes a row: a warp if the row is short, a block if it is long.
+// exp(z - top) for the largest z so far, and scales the sum when a larger one comes. A team of
+// threads takes a row: a warp if the row is short, a block if it is long.
 #include <cfloat>
 #include <cstddef>
 

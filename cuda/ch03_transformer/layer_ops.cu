@@ -1,7 +1,7 @@
 // Chapter 3.1 on the GPU - the layers of a transformer
 //
-// None of them computes much: what counts is how often memory is touched. So each value is read once
-// and written once, in 16-byte pieces where rows allow it. Look at
+// None of them computes much: what counts is how often memory is touched. So each value is read
+// once and written once, in 16-byte pieces where rows allow it. Look at
 //   rmsnorm.cuh     a row kept in the registers of a team of threads
 //   add_rows.cuh    sums of rows without atomics
 //   rope below      angles computed once for all heads of a row
@@ -123,19 +123,21 @@ void rmsnorm_backward(GpuFloat* dx, GpuFloat* dw, const GpuFloat* x, const GpuFl
 
 namespace {
 
-/// A block turns `rows` rows. Its threads first compute each angle once, for all heads: in double, as
-/// position 100,000 times 1 has 17 bits before the point and float would keep 7 behind it. Whole
+constexpr double kTurn = 6.283185307179586477;  // 2 pi
+
+/// A block turns `rows` rows. Its threads first compute each angle once, for all heads: in double,
+/// as position 100,000 times 1 has 17 bits before the point and float would keep 7 behind it. Whole
 /// turns are taken off before float's sine and cosine see the angle.
 template <int W>
 __global__ void rope_kernel(float* x, const int* position, int N, int heads, int half, int rows,
-                            double log2_theta, float sign) {
+                            double log2_step, float sign) {
   DYNAMIC_SHARED(float, cosine);
   float* const sine = cosine + rows * half;
   const int first = int(blockIdx.x) * rows, count = min(rows, N - first);
   for (int a = int(threadIdx.x); a < count * half; a += int(blockDim.x)) {
-    const double frequency = exp2(-double(a % half) / half * log2_theta);
-    const double turns = position[first + a / half] * frequency * 0.15915494309189533577;  // 1/(2 pi)
-    const float angle = float((turns - rint(turns)) * 6.283185307179586477);
+    const double frequency = exp2(-(a % half) * log2_step);
+    const double turns = position[first + a / half] * frequency * (1 / kTurn);
+    const float angle = float((turns - rint(turns)) * kTurn);
     cosine[a] = cosf(angle);
     sine[a] = sinf(angle) * sign;
   }
@@ -144,7 +146,8 @@ __global__ void rope_kernel(float* x, const int* position, int N, int heads, int
   for (int i = int(threadIdx.x); i < count * heads * pieces; i += int(blockDim.x)) {
     const int head = i / pieces, at = i % pieces * W;  // head: of all rows of the block
     const int angle = head / heads * half + at;
-    float* const low = x + (std::size_t(first) * unsigned(heads) + unsigned(head)) * 2 * unsigned(half) + at;
+    const std::size_t heads_before = std::size_t(first) * unsigned(heads) + unsigned(head);
+    float* const low = x + heads_before * 2 * unsigned(half) + at;
     Piece<W> a = load<W>(low), b = load<W>(low + half);
     const Piece<W> c = load<W>(cosine + angle), s = load<W>(sine + angle);
 #pragma unroll
@@ -164,7 +167,7 @@ void rotate(GpuFloat* x, const GpuInt* position, int N, int heads, int HS, doubl
   with_width(in_pieces(half, x), [&]<int W>() {
     launch<rope_kernel<W>>({blocks_for(std::size_t(N), std::size_t(rows)), kThreads,
                             std::size_t(rows * half) * 2 * sizeof(float)},
-                           x, position, N, heads, half, rows, std::log2(theta), sign);
+                           x, position, N, heads, half, rows, std::log2(theta) / half, sign);
   });
 }
 
@@ -239,8 +242,8 @@ template <int W>
 __global__ void swiglu_kernel(float* out, const float* gu, std::size_t pieces, int H) {
   const std::size_t i = my_index();
   if (i >= pieces) return;
-  const float* const gate_at = gu + (i * W + i / unsigned(H / W) * unsigned(H));  // (n,h) -> n 2H + h
-  const Piece<W> gate = load<W>(gate_at), up = load<W>(gate_at + H);
+  const std::size_t at = i * W + i / unsigned(H / W) * unsigned(H);  // (n,h) is at n 2H + h
+  const Piece<W> gate = load<W>(gu + at), up = load<W>(gu + at + H);
   Piece<W> y;
 #pragma unroll
   for (int j = 0; j < W; ++j) y[j] = gate[j] * sigmoid(gate[j]) * up[j];

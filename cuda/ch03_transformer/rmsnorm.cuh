@@ -1,10 +1,11 @@
 // Chapter 3.1 on the GPU - RMSNorm: a row stays in the registers of a team of threads
 //
-// A row is needed twice, first for its sum of squares and then for the output. The team loads it once,
-// 16 bytes at a time, and keeps it: the kernel reads and writes as much as a copy does. How many
-// threads make a team depends on C alone: some lanes of a warp for a head, a block for a wide model.
-// Backward adds up dw on the way. A thread has the same columns in every row that its team visits, so
-// dw of these columns is a register; the blocks' sums are added in order by a second kernel.
+// A row is needed twice, first for its sum of squares and then for the output. The team loads it
+// once, 16 bytes at a time, and keeps it: the kernel reads and writes as much as a copy does. How
+// many threads make a team depends on C alone: some lanes of a warp for a head, a block for a wide
+// model. Backward adds up dw on the way. A thread has the same columns in every row that its team
+// visits, so dw of these columns is a register; the blocks' sums are added in order by a second
+// kernel.
 #pragma once
 
 #include "cuda/support/columns.cuh"

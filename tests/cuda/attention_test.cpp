@@ -1,5 +1,5 @@
-// Attention on the GPU, or emulated, beyond op_cases.h: one tile and several, every head size, padding
-// that holds NaN, null gradients, the cache.
+// Attention on the GPU, or emulated, beyond op_cases.h: one tile and several, every head size,
+// padding that holds NaN, null gradients, the cache.
 #include "ch03_transformer/attention.h"
 
 #include <gtest/gtest.h>
@@ -73,7 +73,8 @@ TEST(GpuAttention, AgreesWithPlainAndReadsNoPadding) {
       GpuFenced q(wanted.q, fence), k(wanted.k, fence), v(wanted.v, fence),
           dout(wanted.dout, fence), out(c.query(), fence), p(c.square(), fence);
       attention_forward(out.data(), p.data(), q.data(), k.data(), v.data(), length.data(), c.d);
-      // Scores: HS products of size 1, over sqrt(HS), so a few 1e-7; p and the mean of v inherit it.
+      // Scores: HS products of size 1, over sqrt(HS), so a few 1e-7; p and the mean of v inherit
+      // it.
       EXPECT_EQ(difference(out.host(), wanted.out, 4e-6, 0), "") << c;
       EXPECT_EQ(p.host().size(), c.square()) << c << ": written outside of p";
 

@@ -10,8 +10,8 @@
 
 namespace ramoe {
 
-/// Fenced<float> on the GPU. The inside is 16-byte aligned if `fence` is a multiple of 4; an odd one
-/// makes the kernels take single values.
+/// Fenced<float> on the GPU. The inside is 16-byte aligned if `fence` is a multiple of 4; an odd
+/// one makes the kernels take single values.
 class GpuFenced {
  public:
   GpuFenced(const std::vector<float>& inside, std::size_t fence)

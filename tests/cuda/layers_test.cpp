@@ -1,5 +1,5 @@
-// Chapter 3 on the GPU, or emulated, beyond op_cases.h: sizes at which a kernel takes another way, rows
-// that are not aligned, poisoned outputs, null gradients, the same bits twice.
+// Chapter 3 on the GPU, or emulated, beyond op_cases.h: sizes at which a kernel takes another way,
+// rows that are not aligned, poisoned outputs, null gradients, the same bits twice.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,8 +36,9 @@ void expect_rows_added(const std::vector<int>& index, int rows, int C, std::size
   gather_rows_backward(to.data(), there.data(), from.data(), N, C);
   embedding_backward(again.data(), there.data(), from.data(), N, C);
   // Up to N values of size 1 are added: their sum, some sqrt(N), is rounded N times.
-  EXPECT_EQ(difference(to.host(), wanted, 1e-6 * std::sqrt(N), 1e-6), "") << "N=" << N << " C=" << C;
-  EXPECT_EQ(to.host(), again.host()) << "N=" << N << " C=" << C;
+  const std::string at = cat("N=", N, " C=", C, " fence=", fence);
+  EXPECT_EQ(difference(to.host(), wanted, 1e-6 * std::sqrt(N), 1e-6), "") << at;
+  EXPECT_EQ(to.host(), again.host()) << at;
 }
 
 TEST(GpuRows, RepeatedIndicesAreAddedInOrder) {
@@ -80,7 +81,8 @@ TEST(GpuRows, AppendOnlyWhatIsThere) {
       const auto rows = random_values<float>(std::size_t(4 * 3 * width), 3);
       const auto before = random_values<float>(std::size_t(4 * 6 * width), 4);
       std::vector<double> wanted = doubles(before);
-      append_rows(wanted.data(), doubles(rows).data(), cached.data(), length.data(), 4, 3, 6, width);
+      append_rows(wanted.data(), doubles(rows).data(), cached.data(), length.data(), 4, 3, 6,
+                  width);
       GpuFenced cache(before, fence), from(rows, fence);
       append_rows(cache.data(), from.data(), cached_there.data(), length_there.data(), 4, 3, 6,
                   width);
@@ -101,7 +103,8 @@ void expect_rmsnorm(int N, int C, std::size_t fence) {
   GpuFenced gx(x, fence), gw(w, fence), gdout(dout, fence), gout(count, fence),
       grstd(rstd.size(), fence), gdx(count, fence, 0.5f), gdw(width, fence, 0.5f);
   const auto backward = [&](GpuFloat* to_x, GpuFloat* to_w, bool accumulate) {
-    rmsnorm_backward(to_x, to_w, gx.data(), gw.data(), grstd.data(), gdout.data(), N, C, accumulate);
+    rmsnorm_backward(to_x, to_w, gx.data(), gw.data(), grstd.data(), gdout.data(), N, C,
+                     accumulate);
   };
   rmsnorm_forward(gout.data(), grstd.data(), gx.data(), gw.data(), N, C, 1e-5);
   backward(gdx.data(), gdw.data(), true);
@@ -198,15 +201,15 @@ TEST(GpuElementwise, NanStaysNanAndExtremesAreFinite) {
 /// Loss, lse and gradients against double; rows without a target stay or become 0.
 void expect_cross_entropy(std::vector<float> z, const std::vector<int>& target, int V,
                           std::size_t fence) {
-  const int N = int(target.size()), ignored = int(std::count(target.begin(), target.end(), kIgnore));
-  const int scored = N - ignored;
+  const int N = int(target.size());
+  const int scored = N - int(std::count(target.begin(), target.end(), kIgnore));
   const std::vector<double> zd = doubles(z);
   const double dloss = 1.5;
   std::vector<double> loss(1), lse(target.size()), dz(z.size(), 0.25);
   cross_entropy_forward(loss.data(), lse.data(), zd.data(), target.data(), scored, N, V);
   cross_entropy_backward(dz.data(), zd.data(), lse.data(), target.data(), &dloss, scored, N, V);
   const GpuVector<GpuInt> there = gpu_indices(target);
-  GpuFenced gz(z, fence), gloss(1, fence), glse(target.size(), fence), gdloss(std::vector<float>{1.5f}, fence),
+  GpuFenced gz(z, fence), gloss(1, fence), glse(target.size(), fence), gdloss(1, fence, 1.5f),
       gdz(z.size(), fence, 0.25f), fresh(z.size(), fence), again(1, fence);
   cross_entropy_forward(gloss.data(), glse.data(), gz.data(), there.data(), scored, N, V);
   cross_entropy_forward(again.data(), glse.data(), gz.data(), there.data(), scored, N, V);
