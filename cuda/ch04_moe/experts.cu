@@ -181,8 +181,8 @@ __device__ float sigmoid(float x) {
   return 1 / (1 + expf(-x));
 }
 
-/// out[n] = or += sum_k gate[n,k] y[slot of (n,k)], `n` columns at once. Four k at a time: first all
-/// that is read, so that the reads overlap, then the sums in order.
+/// out[n] = or += sum_k gate[n,k] y[slot of (n,k)], `n` columns at once. Four k at a time: first
+/// all that is read, so that the reads overlap, then the sums in order.
 template <int n>
 __global__ void combine_kernel(float* out, const float* y, const float* gate, const int* slots,
                                int N, int K, int C, bool accumulate) {
