@@ -33,8 +33,8 @@ constexpr unsigned kThreads = 256;
 /// The factors of one step: rate = lr / (1-b1^t), root = 1 / (1-b2^t).
 struct Factors {
   float beta1, beta2, rate, root, eps;
-  float shrink[2];  // of w, without and with decay
-  float scale;      // of the gradient
+  float shrink;  // of w that decays
+  float scale;   // of the gradient
 };
 
 /// What is known of the step, on the GPU.
@@ -57,6 +57,7 @@ __global__ void squares_kernel(double* squares, const Chunk* chunks) {
   const Chunk c = chunks[blockIdx.x];
   const int fours = aligned(c.g) ? c.count / 4 : 0;
   double sum = 0;
+#pragma unroll 4
   for (int i = int(threadIdx.x); i < fours; i += int(kThreads)) {
     const float4 g = four(c.g + 4 * i);
     sum += double(g.x) * double(g.x) + double(g.y) * double(g.y);
@@ -72,8 +73,7 @@ __global__ void squares_kernel(double* squares, const Chunk* chunks) {
 /// v root <= 1e36, rate m / eps <= 1e37 and w shrink <= 1e36.
 __device__ bool all_certain(const Factors& f, double norm) {
   return norm * double(f.scale) <= 1e15 && f.root <= 1e6f &&
-         double(f.rate) * 1e15 <= 1e37 * double(f.eps) && fabsf(f.shrink[0]) <= 1e6f &&
-         fabsf(f.shrink[1]) <= 1e6f;
+         double(f.rate) * 1e15 <= 1e37 * double(f.eps) && fabsf(f.shrink) <= 1e6f;
 }
 
 /// One block.
@@ -94,7 +94,7 @@ __global__ void decide_kernel(AdamWOutcome* outcome, State* state, const double*
        float(rule->rate / (1 - pow(c.beta1, double(rule->t)))),
        float(1 / (1 - pow(c.beta2, double(rule->t)))),
        float(c.eps),
-       {1, float(1 - rule->rate * c.weight_decay)},
+       float(1 - rule->rate * c.weight_decay),
        float(scale)};
   state->go = bad == 0 && isfinite(norm) && !outcome->stopped;
   state->certain = outcome->small && all_certain(f, norm);
@@ -121,10 +121,11 @@ struct Seen {
   }
 };
 
-/// The new values of this thread's part of a chunk, written if `write`.
+/// The new values of this thread's part of a chunk, written if `write`. The factors are a copy, in
+/// registers: memory would have to be read again after every write.
 template <bool write>
-__device__ Seen update_chunk(const Chunk& c, const Factors& f) {
-  const float shrink = f.shrink[c.decays];
+__device__ Seen update_chunk(const Chunk c, const Factors f) {
+  const float shrink = c.decays ? f.shrink : 1;
   Seen seen;
   const int fours =
       aligned(c.w) && aligned(c.m) && aligned(c.v) && aligned(c.g) ? c.count / 4 : 0;
