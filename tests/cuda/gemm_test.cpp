@@ -8,7 +8,9 @@
 #include <cmath>
 #include <random>
 
+#include "cuda/ch01_tensor/gemm_engine.h"
 #include "cuda/ch01_tensor/gemm_grouped.h"
+#include "cuda/ch01_tensor/gemm_ladder.h"
 #include "fast/gemm_bf16.h"
 #include "fast/gemm_case.h"
 
@@ -93,6 +95,15 @@ float unchanged(float x) {
   return x;
 }
 
+/// x with 10 bits of mantissa, ties away from zero.
+float round_to_tf32(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  bits = (bits + 0x1000u) & 0xffffe000u;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
 constexpr double kFp32 = 6e-8;
 
 std::vector<std::array<int, 3>> sizes() {
@@ -121,7 +132,19 @@ void for_each_case(const Check& check) {
 TEST(GpuGemm, IsTheProduct) {
   for_each_case([](const GpuCase& c) {
     EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::fp32), unchanged, kFp32), "");
+    EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::bf16), round_to_bf16, kFp32), "");
   });
+}
+
+TEST(GpuGemm, EveryRungIsTheProductOfItsInputs) {
+  const std::array round = {unchanged, round_to_tf32, round_to_bf16};
+  for (const GpuGemmRung& rung : gpu_gemm_ladder())
+    for_each_case([&](const GpuCase& c) {
+      EXPECT_EQ(c.difference(c.run(rung.multiply, Precision::fp32),
+                             round[std::size_t(rung.inputs)], kFp32),
+                "")
+          << rung.name;
+    });
 }
 
 /// Experts with random rows; one has none, and one may have all.
