@@ -131,6 +131,7 @@ PackedOperands pack_operands(const Gemm<GpuFloat>& g, Scratch& scratch) {
 }
 
 void gemm_packed_mma(const Gemm<GpuFloat>& g) {
+  if (g.M == 0 || g.N == 0) return;
   Scratch scratch;
   const PackedOperands x = pack_operands(g, scratch);
   const TileStore store{raw(g.C), g.ldc, g.accumulate, aligned(g.C, g.ldc, 0)};

@@ -119,6 +119,7 @@ bool has_wgmma() {
 
 void gemm_packed_wgmma(const Gemm<GpuFloat>& g) {
   if (!has_wgmma()) return gemm_packed_mma(g);
+  if (g.M == 0 || g.N == 0) return;
   Scratch scratch;
   const PackedOperands x = pack_operands(g, scratch);
   const TileStore store{raw(g.C), g.ldc, g.accumulate, aligned(g.C, g.ldc, 0)};
