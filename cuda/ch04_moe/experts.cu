@@ -20,7 +20,6 @@
 
 namespace ramoe {
 
-using cuda::blocks_for;
 using cuda::ceil_div;
 using cuda::GroupedRows;
 using cuda::kAllLanes;
@@ -29,6 +28,7 @@ using cuda::my_lane;
 using cuda::my_row;
 using cuda::raw;
 using cuda::row_at;
+using cuda::threads_per_row;
 using cuda::warp_sum;
 
 namespace {
@@ -181,39 +181,54 @@ __device__ float sigmoid(float x) {
   return 1 / (1 + expf(-x));
 }
 
-/// out[n] = or += sum_k gate[n,k] y[slot of (n,k)]: a thread has n neighbours of a row.
+/// out[n] = or += sum_k gate[n,k] y[slot of (n,k)], `n` columns at once. Four k at a time: first
+/// all that is read, so that the reads overlap, then the sums in order.
 template <int n>
 __global__ void combine_kernel(float* out, const float* y, const float* gate, const int* slots,
-                               std::size_t packs, int K, int C, bool accumulate) {
-  const std::size_t i = cuda::my_number();
-  if (i >= packs) return;
-  const std::size_t row = i * n / std::size_t(C), first = row * std::size_t(K);
-  const int c = int(i * n % std::size_t(C));
-  Pack<n> sum = {};
-  if (accumulate) sum = load<n>(out + i * n);
-#pragma unroll 4
-  for (int k = 0; k < K; ++k) {
-    const int slot = slots[first + unsigned(k)];
-    const Pack<n> y_k = load<n>(row_at(y, max(slot, 0), C) + c);  // no load waits for a branch
-    const float weight = gate ? gate[first + unsigned(k)] : 1.0f;
+                               int N, int K, int C, bool accumulate) {
+  constexpr int kAtOnce = 4;
+  const std::size_t row = cuda::block_row(), first = row * std::size_t(K);
+  if (row >= std::size_t(N)) return;
+  out += row * std::size_t(C);
+  for (int c = int(threadIdx.x) * n; c < C; c += int(blockDim.x) * n) {
+    Pack<n> sum = {};
+    if (accumulate) sum = load<n>(out + c);
+    for (int k0 = 0; k0 < K; k0 += kAtOnce) {
+      int slot[kAtOnce];
+      float weight[kAtOnce] = {};
+      Pack<n> y_k[kAtOnce] = {};
 #pragma unroll
-    for (int j = 0; j < n; ++j)
-      if (slot >= 0) sum.at[j] += weight * y_k.at[j];
+      for (int k = 0; k < kAtOnce; ++k)
+        slot[k] = k0 + k < K ? slots[first + unsigned(k0 + k)] : -1;
+#pragma unroll
+      for (int k = 0; k < kAtOnce; ++k) {
+        if (slot[k] < 0) continue;
+        y_k[k] = load<n>(row_at(y, slot[k], C) + c);
+        weight[k] = gate ? gate[first + unsigned(k0 + k)] : 1.0f;
+      }
+#pragma unroll
+      for (int k = 0; k < kAtOnce; ++k)
+#pragma unroll
+        for (int j = 0; j < n; ++j)
+          sum.at[j] += weight[k] * y_k[k].at[j];  // no slot: 0
+    }
+    store(out + c, sum);
   }
-  store(out + i * n, sum);
 }
 
 /// act = silu(gate) up for the rows in use. gu (N*K,2H), act (N*K,H).
 template <int n>
 __global__ void swiglu_kernel(float* act, const float* gu, const int* used, int H) {
-  const std::size_t i = cuda::my_number() * n, row = i / std::size_t(H);
-  if (row >= std::size_t(*used)) return;
-  const float* gate_at = gu + i + row * std::size_t(H);
-  const Pack<n> gate = load<n>(gate_at), up = load<n>(gate_at + H);
-  Pack<n> out;
+  const int slot = int(cuda::block_row());
+  if (slot >= *used) return;
+  const float* gu_s = row_at(gu, slot, 2 * H);
+  for (int h = int(threadIdx.x) * n; h < H; h += int(blockDim.x) * n) {
+    const Pack<n> gate = load<n>(gu_s + h), up = load<n>(gu_s + H + h);
+    Pack<n> out;
 #pragma unroll
-  for (int j = 0; j < n; ++j) out.at[j] = gate.at[j] * sigmoid(gate.at[j]) * up.at[j];
-  store(act + i, out);
+    for (int j = 0; j < n; ++j) out.at[j] = gate.at[j] * sigmoid(gate.at[j]) * up.at[j];
+    store(row_at(act, slot, H) + h, out);
+  }
 }
 
 /// A warp per slot, of which y = act down and out gets w y. From da = dout down^T:
@@ -246,10 +261,12 @@ __global__ void swiglu_chain_kernel(float* dgu, float* act_da, float* dgate, con
   if (dgate && my_lane() == 0) dgate[choice] += dw;
 }
 
-__global__ void sigmoid_gate_kernel(float* out, const float* s, const float* y, std::size_t count,
-                                    int C) {
-  const std::size_t i = cuda::my_number();
-  if (i < count) out[i] = sigmoid(s[i / std::size_t(C)]) * y[i];
+__global__ void sigmoid_gate_kernel(float* out, const float* s, const float* y, int N, int C) {
+  const int n = int(cuda::block_row());
+  if (n >= N) return;
+  const float g = sigmoid(s[n]);
+  for (int c = int(threadIdx.x); c < C; c += int(blockDim.x))
+    row_at(out, n, C)[c] = g * row_at(y, n, C)[c];
 }
 
 /// out = g y,  g = sigmoid(s):  dy += g dout,  ds += g (1 - g) dout . y
@@ -267,10 +284,6 @@ __global__ void sigmoid_gate_backward_kernel(float* ds, float* dy, const float* 
   if (ds && my_lane() == 0) ds[n] += g * (1 - g) * product;
 }
 
-/// One thread per pack of `n` neighbours.
-cuda::Grid packs_grid(std::size_t values, int n) {
-  return {blocks_for(values / std::size_t(n), 256), 256};
-}
 DispatchPlan<float> raw_plan(const DispatchPlan<GpuFloat>& p) {
   return {raw(p.offset), raw(p.token_from_slot), raw(p.choice_from_slot),
           raw(p.slot_from_choice)};
@@ -299,12 +312,12 @@ void plan_dispatch(const DispatchPlan<GpuFloat>& plan, const GpuInt* chosen,
 template <>
 void combine(GpuFloat* out, const GpuFloat* y, const GpuFloat* gate, const GpuInt* slot_from_choice,
              int N, int K, int C, bool accumulate) {
-  const std::size_t count = std::size_t(N) * std::size_t(C);
+  const std::size_t rows = std::size_t(N);
   if (by_fours(C, out, y))
-    launch<combine_kernel<4>>(packs_grid(count, 4), out, y, gate, slot_from_choice, count / 4, K, C,
+    launch<combine_kernel<4>>(threads_per_row(rows, C / 4), out, y, gate, slot_from_choice, N, K, C,
                               accumulate);
   else
-    launch<combine_kernel<1>>(packs_grid(count, 1), out, y, gate, slot_from_choice, count, K, C,
+    launch<combine_kernel<1>>(threads_per_row(rows, C), out, y, gate, slot_from_choice, N, K, C,
                               accumulate);
 }
 
@@ -312,17 +325,17 @@ template <>
 void experts_forward(GpuFloat* y, GpuFloat* gu, const GpuFloat* x, const GpuFloat* gate_up,
                      const GpuFloat* down, const DispatchPlan<GpuFloat>& plan,
                      const ExpertDims& d) {
-  const std::size_t count = slots_of(d) * std::size_t(d.H);
+  const std::size_t rows = slots_of(d);
   const GroupedRows slots = {plan.offset, d.E, d.N * d.K, nullptr, d.precision};
   GroupedRows tokens = slots;
   tokens.index = plan.token_from_slot;
   cuda::Scratch scratch;
-  auto* act = scratch.take<GpuFloat>(count);
+  auto* act = scratch.take<GpuFloat>(rows * std::size_t(d.H));
   grouped_forward(gu, tokens, x, gate_up, d.C, 2 * d.H);
   if (by_fours(d.H, gu))
-    launch<swiglu_kernel<4>>(packs_grid(count, 4), act, gu, plan.offset + d.E, d.H);
+    launch<swiglu_kernel<4>>(threads_per_row(rows, d.H / 4), act, gu, plan.offset + d.E, d.H);
   else
-    launch<swiglu_kernel<1>>(packs_grid(count, 1), act, gu, plan.offset + d.E, d.H);
+    launch<swiglu_kernel<1>>(threads_per_row(rows, d.H), act, gu, plan.offset + d.E, d.H);
   grouped_forward(y, slots, act, down, d.H, d.C);
 }
 
@@ -360,8 +373,7 @@ void experts_backward(GpuFloat* dxs, GpuFloat* dgate, const ExpertsGradient<GpuF
 
 template <>
 void sigmoid_gate_forward(GpuFloat* out, const GpuFloat* s, const GpuFloat* y, int N, int C) {
-  const std::size_t count = std::size_t(N) * std::size_t(C);
-  launch<sigmoid_gate_kernel>(packs_grid(count, 1), out, s, y, count, C);
+  launch<sigmoid_gate_kernel>(threads_per_row(std::size_t(N), C), out, s, y, N, C);
 }
 
 template <>

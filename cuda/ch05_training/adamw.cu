@@ -6,6 +6,7 @@
 //   decide    one block: norm, factor of clipping, finiteness        (tiny)
 //   ask       would the new values be finite? writes none            reads 16, seldom
 //   update    w, m, v                                                reads 16, writes 12
+//   report    one thread: the outcome                                (tiny)
 //
 // The host waits for nothing: what is decided stays on the GPU, and blocks that have nothing to do
 // return at once. While w, m, v, the gradient and the factors are small enough (kSmall), it is
@@ -39,9 +40,10 @@ struct Factors {
 /// What is known of the step, on the GPU.
 struct State {
   Factors factors;
-  bool go;       // losses and norm are finite
+  bool go;       // losses and norm are finite, and no step before has stopped
   bool certain;  // that all new values will be finite
   int spoilt;    // n - (the first chunk whose new values are not finite); 0: none
+  int large;     // 1: some new value is not small
 };
 
 __device__ bool aligned(const void* at) {
@@ -96,12 +98,8 @@ __global__ void decide_kernel(AdamWOutcome* outcome, State* state, const double*
        float(scale)};
   state->go = bad == 0 && isfinite(norm) && !outcome->stopped;
   state->certain = outcome->small && all_certain(f, norm);
-  state->spoilt = 0;
+  state->spoilt = state->large = 0;
   outcome->norm = bad == 0 ? norm : 0;
-  outcome->spoilt = -1;
-  outcome->done = false;
-  outcome->stopped = true;  // unless the step ends well
-  outcome->small = outcome->small || state->go;  // until a block finds otherwise
 }
 
 struct Value {
@@ -155,30 +153,24 @@ __device__ Seen update_chunk(const Chunk& c, const Factors& f) {
   return seen;
 }
 
-/// One value that is not small is enough: `false` is all that blocks ever write.
-__device__ void keep_small(AdamWOutcome* outcome, const Seen& seen) {
-  const int large = block_sum(int(!seen.small));
-  if (threadIdx.x == 0 && large > 0) outcome->small = false;
-}
-
-__global__ void ask_kernel(AdamWOutcome* outcome, State* state, const Chunk* chunks, int n) {
+// Integers by atomics: in whatever order the blocks come, the same is known at the end.
+__global__ void ask_kernel(State* state, const Chunk* chunks, int n) {
   if (!state->go || state->certain) return;
   const Seen seen = update_chunk<false>(chunks[blockIdx.x], state->factors);
-  // The first chunk stays, in whatever order the blocks come.
   if (!seen.finite) atomicMax(&state->spoilt, n - int(blockIdx.x));
-  keep_small(outcome, seen);
+  if (!seen.small) atomicMax(&state->large, 1);
 }
 
-__global__ void update_kernel(AdamWOutcome* outcome, const State* state, const Chunk* chunks,
-                              int n) {
-  if (!state->go) return;
-  if (blockIdx.x == 0 && threadIdx.x == 0) {
-    outcome->spoilt = state->spoilt > 0 ? n - state->spoilt : -1;
-    outcome->done = state->spoilt == 0;
-    outcome->stopped = state->spoilt != 0;
-  }
-  if (state->spoilt > 0 || int(blockIdx.x) >= n) return;
-  keep_small(outcome, update_chunk<true>(chunks[blockIdx.x], state->factors));
+__global__ void update_kernel(State* state, const Chunk* chunks) {
+  if (!state->go || state->spoilt > 0) return;
+  if (!update_chunk<true>(chunks[blockIdx.x], state->factors).small) atomicMax(&state->large, 1);
+}
+
+__global__ void report_kernel(AdamWOutcome* outcome, const State* state, int n) {
+  outcome->spoilt = state->spoilt > 0 ? n - state->spoilt : -1;
+  outcome->done = state->go && state->spoilt == 0;
+  outcome->stopped = !outcome->done;
+  if (state->go) outcome->small = state->large == 0;
 }
 
 }  // namespace
@@ -194,8 +186,9 @@ void adamw_step(Gpu<AdamWOutcome>* outcome, const Gpu<AdamWChunk<GpuFloat>>* chu
   auto* state = scratch.take<State>(1);
   launch<squares_kernel>({unsigned(n), kThreads}, squares, list);
   launch<decide_kernel>({1, kThreads}, outcome, state, squares, n, rule, losses, count);
-  launch<ask_kernel>({unsigned(n), kThreads}, outcome, state, list, n);
-  launch<update_kernel>({unsigned(std::max(n, 1)), kThreads}, outcome, state, list, n);
+  launch<ask_kernel>({unsigned(n), kThreads}, state, list, n);
+  launch<update_kernel>({unsigned(n), kThreads}, state, list);
+  launch<report_kernel>({1, 1}, outcome, state, n);
 }
 
 }  // namespace ramoe
