@@ -3,6 +3,8 @@
 file(GLOB cuda_sources CONFIGURE_DEPENDS cuda/*/*.cu)
 file(GLOB emulation_sources CONFIGURE_DEPENDS cuda/emulation/*.cpp)
 
+# 80 also as PTX, which newer GPUs compile for themselves; 90a for Hopper's own instructions.
+set(RAMOE_CUDA_ARCHITECTURES "80;90a-real" CACHE STRING "what nvcc compiles for")
 set(cuda_wanted ${RAMOE_CUDA})
 if(cuda_wanted STREQUAL "AUTO")
   set(cuda_wanted OFF)
@@ -35,15 +37,13 @@ endfunction()
 
 target_include_directories(ramoe_flags INTERFACE ${CMAKE_SOURCE_DIR})
 if(cuda_wanted)
-  # 80 also as PTX, which newer GPUs compile for themselves; 90a for Hopper's own instructions.
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80 90a-real)
-  endif()
   enable_language(CUDA)
-  set(CMAKE_CUDA_STANDARD 20)
+  # CMake before 3.26 does not know that nvcc has C++20: the flag is given below.
+  set_target_properties(ramoe_core PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED OFF
+    CUDA_ARCHITECTURES "${RAMOE_CUDA_ARCHITECTURES}")
   find_package(CUDAToolkit REQUIRED)
   set_source_files_properties(${cuda_sources} PROPERTIES COMPILE_OPTIONS
-    "--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3;-lineinfo")
+    "-std=c++20;--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3;-lineinfo")
   target_sources(ramoe_core PRIVATE ${cuda_sources})
   target_compile_definitions(ramoe_core PUBLIC RAMOE_CUDA)
   target_link_libraries(ramoe_core PUBLIC CUDA::cudart_static CUDA::cublas)

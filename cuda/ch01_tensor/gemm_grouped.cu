@@ -13,18 +13,31 @@ void grouped_backward(GpuFloat* out, const GroupedRows& at, const GpuFloat* dy, 
   grouped_backward(at, dy, w, I, O, StoreRows(out, I, accumulate));
 }
 
-void grouped_weights(GpuFloat* dw, const GroupedRows& at, const GpuFloat* a, const GpuInt* index_a,
-                     const GpuFloat* b, const GpuInt* index_b, int I, int O, bool accumulate) {
-  using Tile = grouped::Tile;
-  const Grid grid{{unsigned(ceil_div(I, Tile::kM)), unsigned(ceil_div(O, Tile::kN)),
+namespace {
+
+template <class Tile>
+void weights_of(float* dw, const GroupedRows& at, const TileMatrix& a, const TileMatrix& b,
+                bool accumulate) {
+  const int I = a.ld, O = b.ld;
+  const Grid grid{{blocks_for(std::size_t(I), Tile::kM), blocks_for(std::size_t(O), Tile::kN),
                    unsigned(at.experts)},
                   Tile::kThreads,
                   sizeof(TileStages<Tile>)};
-  const TileMatrix x{raw(a), I, raw(index_a)}, y{raw(b), O, raw(index_b)};
-  if (aligned(a, I, I) && aligned(b, O, O) && aligned(dw, O, O))
-    launch<grouped::weights_kernel<Tile, true>>(grid, dw, x, y, at.offset, I, O, accumulate);
+  if (aligned(a.from, I, I) && aligned(b.from, O, O) && aligned(dw, O, O))
+    launch<grouped::weights_kernel<Tile, true>>(grid, dw, a, b, at.offset, I, O, accumulate);
   else
-    launch<grouped::weights_kernel<Tile, false>>(grid, dw, x, y, at.offset, I, O, accumulate);
+    launch<grouped::weights_kernel<Tile, false>>(grid, dw, a, b, at.offset, I, O, accumulate);
+}
+
+}  // namespace
+
+void grouped_weights(GpuFloat* dw, const GroupedRows& at, const GpuFloat* a, const GpuInt* index_a,
+                     const GpuFloat* b, const GpuInt* index_b, int I, int O, bool accumulate) {
+  const TileMatrix x{raw(a), I, raw(index_a)}, y{raw(b), O, raw(index_b)};
+  if (at.precision == Precision::bf16)
+    weights_of<grouped::Bf16Tile>(raw(dw), at, x, y, accumulate);
+  else
+    weights_of<grouped::Fp32Tile>(raw(dw), at, x, y, accumulate);
 }
 
 }  // namespace ramoe::cuda

@@ -18,7 +18,7 @@
 #pragma once
 
 #include "cuda/ch01_tensor/gemm_grouped.h"
-#include "cuda/ch01_tensor/gemm_tile.cuh"
+#include "cuda/ch01_tensor/gemm_mma.cuh"
 #include "cuda/support/reduce.cuh"
 
 namespace ramoe::cuda {
@@ -113,23 +113,33 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   Tile::each(sums, rows, columns, TileStore{dw, N, accumulate, vectors});
 }
 
-using Tile = FmaTile<64, 64, 8, 4>;
+using Fp32Tile = FmaTile<64, 64, 8, 4>;
+using Bf16Tile = MmaTile<Bf16, 64, 64, 32, 32>;
 
-template <bool transposed, class Store>
-void rows(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
-          const Store& store) {
+template <class Tile, bool transposed, class Store>
+void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
+             const Store& store) {
   if (at.most_rows == 0) return;
   const std::size_t tiles = std::size_t(at.most_rows / Tile::kM + at.experts);
-  const Grid grid{{blocks_for(tiles, 1), unsigned(ceil_div(N, Tile::kN))},
+  const Grid grid{{blocks_for(tiles, 1), blocks_for(std::size_t(N), Tile::kN)},
                   Tile::kThreads,
                   sizeof(TileStages<Tile>)};
   const TileMatrix rows{raw(a), K, raw(at.index)};
   if (!transposed && aligned(w, N, N))
-    launch<rows_kernel<Tile, transposed, true, Store>>(grid, store, rows, w, at.offset, at.experts,
-                                                       N, K);
+    launch<rows_kernel<Tile, transposed, !transposed, Store>>(grid, store, rows, w, at.offset,
+                                                              at.experts, N, K);
   else
     launch<rows_kernel<Tile, transposed, false, Store>>(grid, store, rows, w, at.offset,
                                                         at.experts, N, K);
+}
+
+template <bool transposed, class Store>
+void rows(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
+          const Store& store) {
+  if (at.precision == Precision::bf16)
+    rows_of<Bf16Tile, transposed>(at, a, w, K, N, store);
+  else
+    rows_of<Fp32Tile, transposed>(at, a, w, K, N, store);
 }
 
 }  // namespace grouped

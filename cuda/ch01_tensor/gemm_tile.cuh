@@ -105,6 +105,7 @@ struct FmaTile {
   static constexpr int kWarpM = kLanesM * TM, kWarpN = kLanesN * TN, kWarps = BM / kWarpM * (BN / kWarpN);
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kBlocks = 512 / kThreads;  // of a multiprocessor: leaves 128 registers a thread
+  static constexpr bool kTensor = false;
   using Sums = float[TM][TN];
 
   /// Row and column of this thread's first sums. It has 4 neighbours of every 16 rows and of every 32
@@ -196,6 +197,12 @@ struct TileStore {
   template <int n>
   __device__ void operator()(int i, int j, const float (&values)[n], int count) const {
     float* out = to + std::size_t(i) * std::size_t(ld) + j;
+    if (n == 2 && vectors && count == n) {
+      float2& two = *reinterpret_cast<float2*>(out);
+      const float2 old = accumulate ? two : make_float2(0, 0);
+      two = make_float2(old.x + values[0], old.y + values[1]);
+      return;
+    }
     if (n == 4 && vectors && count == n) {
       float4& four = *reinterpret_cast<float4*>(out);
       float4 sum = make_float4(values[0], values[1], values[n - 2], values[n - 1]);

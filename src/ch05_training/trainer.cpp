@@ -217,8 +217,7 @@ StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
               losses_.size());
   copy_within(pending_outcomes_.data() + pending_.size(), optimiser_.outcome(), 1);
   pending_.push_back(std::move(pending));
-  if (must_read()) settle();
-  return last_;
+  return must_read() ? settle() : last_;
 }
 
 template <class T>
@@ -244,8 +243,8 @@ bool Trainer<T>::must_read() const {
 }
 
 template <class T>
-void Trainer<T>::settle() {
-  if (pending_.empty()) return;
+const StepReport& Trainer<T>::settle() {
+  if (pending_.empty()) return last_;
   // The only place where the host waits for a step.
   std::vector<Number<T>> losses(pending_.size() * losses_.size());
   std::vector<AdamWOutcome> outcomes(pending_.size());
@@ -254,6 +253,7 @@ void Trainer<T>::settle() {
   const std::vector<Pending> steps = std::exchange(pending_, {});
   for (std::size_t i = 0; i < steps.size(); ++i)
     last_ = read(steps[i], losses.data() + i * losses_.size(), outcomes[i]);
+  return last_;
 }
 
 template <class T>

@@ -112,8 +112,8 @@ class Trainer {
   /// found at the next reading; the steps after it do nothing.
   StepReport step(const std::function<TrainingBatch(int micro)>& next,
                   ExtraLoss<T>* extra = nullptr);
-  /// Reads the steps that have not been read; the same errors.
-  void settle();
+  /// Reads the steps that have not been read; the same errors. The report of the last.
+  const StepReport& settle();
 
   int steps_done() const { return optimiser_.steps_done(); }
   /// Mean over all steps so far, including those before a resume and padding. NaN after a resume

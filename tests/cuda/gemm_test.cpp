@@ -8,7 +8,9 @@
 #include <cmath>
 #include <random>
 
+#include "cuda/ch01_tensor/gemm_engine.h"
 #include "cuda/ch01_tensor/gemm_grouped.h"
+#include "cuda/ch01_tensor/gemm_ladder.h"
 #include "fast/gemm_bf16.h"
 #include "fast/gemm_case.h"
 
@@ -93,6 +95,15 @@ float unchanged(float x) {
   return x;
 }
 
+/// x with 10 bits of mantissa, ties away from zero.
+float round_to_tf32(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  bits = (bits + 0x1000u) & 0xffffe000u;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
 constexpr double kFp32 = 6e-8;
 
 std::vector<std::array<int, 3>> sizes() {
@@ -106,12 +117,14 @@ std::vector<std::array<int, 3>> sizes() {
   return all;
 }
 
+/// In every form; sums that go on or begin, rows with or without alignment, in turn.
 template <class Check>
 void for_each_case(const Check& check) {
+  int count = 0;
   for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
-    for (const bool accumulate : {false, true})
-      for (const bool aligned : {false, true})
-        for (const auto& [M, N, K] : sizes()) {
+    for (const auto& [M, N, K] : sizes())
+      for (int one_of = 0; one_of < 2; ++one_of) {
+          const bool accumulate = ++count / 2 % 2 == 0, aligned = one_of == 0;
           const GpuCase c(form, M, N, K, accumulate, aligned);
           SCOPED_TRACE(cat(c.host.name(), aligned ? " aligned" : "", " seed ", seed));
           check(c);
@@ -121,8 +134,82 @@ void for_each_case(const Check& check) {
 TEST(GpuGemm, IsTheProduct) {
   for_each_case([](const GpuCase& c) {
     EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::fp32), unchanged, kFp32), "");
+    EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::bf16), round_to_bf16, kFp32), "");
   });
 }
+
+TEST(GpuGemm, EveryRungIsTheProductOfItsInputs) {
+  const std::array round = {unchanged, round_to_tf32, round_to_bf16};
+  for (const GpuGemmRung& rung : gpu_gemm_ladder())
+    for_each_case([&](const GpuCase& c) {
+      EXPECT_EQ(c.difference(c.run(rung.multiply, Precision::fp32),
+                             round[std::size_t(rung.inputs)], kFp32),
+                "")
+          << rung.name;
+    });
+}
+
+// Values that rounding to bf16 must treat as on the processor: ties, subnormal numbers, too large ones.
+TEST(GpuGemm, RoundsToBf16AsTheProcessor) {
+  std::vector<float> values = {1.00390625f, 1.01171875f, 1e-39f,  -1e-39f, 1.1754942e-38f, 3.4e38f,
+                               -3.4e38f,    kInf,        -kInf,   kNan,    0.0f,           -0.0f,
+                               1.5f,        -2.7182818f, 1e-37f, 3.3895314e38f};
+  const int n = int(values.size());
+  const std::vector<float> one = {1.0f};
+  const auto product = [&](void (*multiply)(const Gemm<GpuFloat>&)) {
+    OnGpu a(values), b(one), c(std::vector<float>(values.size(), kNan));
+    multiply({GemmForm::NN, n, 1, 1, a.values.data(), 1, b.values.data(), 1, c.values.data(), 1, false,
+              Precision::bf16});
+    return c.back();
+  };
+  for (const std::vector<float>& c : {product(gemm<GpuFloat>), product(gpu_gemm_ladder()[6].multiply)})
+    for (int i = 0; i < n; ++i) {
+      const float wanted = round_to_bf16(values[at(i)]);
+      if (std::isnan(wanted))
+        EXPECT_TRUE(std::isnan(c[at(i)]));
+      else
+        EXPECT_EQ(c[at(i)], wanted) << values[at(i)];
+    }
+}
+
+// 0 times NaN or infinity is NaN and must come out, wherever it stands in a tile.
+TEST(GpuGemm, NanComesThrough) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    GpuCase c(GemmForm::NN, 20, 35, 40, false, false);
+    std::fill(c.host.a.begin(), c.host.a.end(), 0.0f);
+    c.host.b[at(1 + 39 * c.host.g.ldb + 34)] = kInf;
+    const std::vector<float> out = c.run(gemm<GpuFloat>, precision);
+    for (int i = 0; i < 20; ++i)
+      for (int j = 0; j < 35; ++j)
+        EXPECT_EQ(std::isnan(out[at(1 + i * c.host.g.ldc + j)]), j == 34);
+  }
+}
+
+TEST(GpuGemm, NothingToDoAndErrors) {
+  Gemm<GpuFloat> g{GemmForm::NN, 0, 5, 7, nullptr, 7, nullptr, 5, nullptr, 5, false};
+  gemm(g);
+  for (const GpuGemmRung& rung : gpu_gemm_ladder()) rung.multiply(g);
+  g.M = -1;
+  EXPECT_THROW(gemm(g), Error);
+  g.M = 4, g.lda = 6;
+  EXPECT_THROW(gemm(g), Error);
+#ifdef RAMOE_CUDA_EMULATION
+  EXPECT_THROW(set_gemm_engine(GemmEngine::cublas), Error);
+#endif
+  EXPECT_EQ(gemm_engine(), GemmEngine::own);
+}
+
+#ifndef RAMOE_CUDA_EMULATION
+TEST(GpuGemm, CublasIsTheProductToo) {
+  set_gemm_engine(GemmEngine::cublas);
+  for_each_case([](const GpuCase& c) {
+    if (c.host.g.K == 0) return;
+    EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::fp32), unchanged, kFp32), "");
+    EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::bf16), round_to_bf16, kFp32), "");
+  });
+  set_gemm_engine(GemmEngine::own);
+}
+#endif
 
 /// Experts with random rows; one has none, and one may have all.
 struct Grouped {
@@ -203,7 +290,7 @@ void expect_weights(const Grouped& g, bool gather_x, bool accumulate, Precision 
 }
 
 TEST(GpuGemmGrouped, IsTheProductOfEachExpert) {
-  for (const Precision precision : {Precision::fp32})
+  for (const Precision precision : {Precision::fp32, Precision::bf16})
     for (const Grouped& g : {Grouped(3, 70, 12, 20, true), Grouped(40, 90, 9, 7, false),
                              Grouped(5, 300, 16, 68, false), Grouped(2, 1, 3, 2, false)})
       for (const bool either : {false, true}) {
