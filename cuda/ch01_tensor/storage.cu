@@ -107,11 +107,14 @@ void gpu_copy_out(void* to, const void* from, std::size_t bytes) {
 
 void gpu_copy(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
+  ++cuda::launches;
   must(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copying on the GPU");
 }
 
 void gpu_clear(void* memory, std::size_t bytes) {
-  if (bytes > 0) must(cudaMemsetAsync(memory, 0, bytes, stream()), "clearing memory");
+  if (bytes == 0) return;
+  ++cuda::launches;
+  must(cudaMemsetAsync(memory, 0, bytes, stream()), "clearing memory");
 }
 
 #else
@@ -139,10 +142,14 @@ void gpu_copy_out(void* to, const void* from, std::size_t bytes) {
   emulation::copy_out(to, from, bytes);
 }
 void gpu_copy(void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) cuda::do_or_record([=] { emulation::copy_within(to, from, bytes); });
+  if (bytes == 0) return;
+  ++cuda::launches;
+  cuda::do_or_record([=] { emulation::copy_within(to, from, bytes); });
 }
 void gpu_clear(void* memory, std::size_t bytes) {
-  if (bytes > 0) cuda::do_or_record([=] { emulation::set_bytes(memory, 0, bytes); });
+  if (bytes == 0) return;
+  ++cuda::launches;
+  cuda::do_or_record([=] { emulation::set_bytes(memory, 0, bytes); });
 }
 
 #endif

