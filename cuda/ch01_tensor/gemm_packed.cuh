@@ -22,8 +22,8 @@ __host__ __device__ constexpr int packed_place(int r, int c) {
   return r * 2 * kPackedK + (c ^ (r % 8)) * 16;
 }
 
-/// A and B of a product, packed: A's rows are rows of C, B's rows are columns of C. B is filled up to
-/// an even number of blocks, for tiles of 256 columns.
+/// A and B of a product, packed: A's rows are rows of C, B's rows are columns of C. B is filled up
+/// to an even number of blocks, for tiles of 256 columns.
 struct PackedOperands {
   Packed a, b;
 };

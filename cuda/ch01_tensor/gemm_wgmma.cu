@@ -1,12 +1,11 @@
 // Chapter 1.7 on the GPU - products in bf16 by wgmma, from the packed blocks of gemm_packed.h
 //
 // A block of threads makes 128 x 256 values and its threads have different work. One thread copies:
-// for each step of 64 k it asks for 48 KiB in three bulk copies, as soon as one of four places is free.
-// Two warpgroups multiply, 64 x 256 values each in 128 registers of a thread; tensor cores read A and B
-// from shared memory, so that no thread loads a fragment. They meet at two barriers for each place:
-// `full` when the bytes have come, `empty` when both warpgroups are done with them.
+// for each step of 64 k it asks for 48 KiB in three bulk copies, as soon as one of four places is
+// free. Two warpgroups multiply, 64 x 256 values each in 128 registers of a thread; tensor cores
+// read A and B from shared memory, so that no thread loads a fragment. They meet at two barriers
+// for each place: `full` when the bytes have come, `empty` when both warpgroups are done with them.
 #include "cuda/ch01_tensor/gemm_packed.h"
-
 #include "cuda/support/device.h"
 
 #ifdef __CUDACC__
