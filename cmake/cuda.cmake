@@ -48,7 +48,7 @@ if(cuda_wanted)
   target_compile_definitions(ramoe_core PUBLIC RAMOE_CUDA)
   target_link_libraries(ramoe_core PUBLIC CUDA::cudart_static CUDA::cublas)
 
-  # Times on a GPU, beside cuBLAS: make bench-cuda.
+  # Times on a GPU, beside cuBLAS.
   set(bench_sources tests/bench/cuda_bench.cu tests/bench/cuda_bench_gemm.cu)
   set_source_files_properties(${bench_sources} PROPERTIES COMPILE_OPTIONS
     "--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3")

@@ -105,14 +105,16 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     from = from == kStages - 1 ? 0 : from + 1;
   }
   const int i0 = tile.i * 128 + row + lane / 4, j0 = tile.j * 128 + column + lane % 4 * 2;
+  const auto all = [&](const auto& put) {
 #pragma unroll
-  for (int i = 0; i < 8; ++i)
+    for (int i = 0; i < 8; ++i)
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const float values[2] = {sums[i / 2][j][i % 2 * 2], sums[i / 2][j][i % 2 * 2 + 1]};
-      const int m = i0 + 8 * i, n = j0 + 8 * j;
-      if (m < M && n < N) store(m, n, values, min(2, N - n));
-    }
+      for (int j = 0; j < 4; ++j) {
+        const float* pair = &sums[i / 2][j][i % 2 * 2];
+        put(i0 + 8 * i, j0 + 8 * j, make_float2(pair[0], pair[1]));
+      }
+  };
+  put_pairs(store, M, N, (tile.i + 1) * 128 <= M && (tile.j + 1) * 128 <= N, all);
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ struct AcrossK {
   bool there;  // this thread's column
 
   __device__ AcrossK(const TileMatrix& x_, int first, int count) : x(x_), there(lane() < count) {
-    x.from += first + min(lane(), count - 1);
+    x.from += first + (there ? lane() : 0);
     if (!indexed) x.from = x.plain_row(thread_k());
   }
   __device__ static int lane() { return int(threadIdx.x) % kLanes * kWidth; }

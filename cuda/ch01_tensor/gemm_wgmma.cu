@@ -102,12 +102,12 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % 4;
   const int i0 = tile.i * kRows + 64 * group + 16 * warp + lane / 4;
   const int j0 = tile.j * kColumns + lane % 4 * 2;
+  const auto all = [&](const auto& put) {
 #pragma unroll
-  for (int r = 0; r < 64; ++r) {
-    const float values[2] = {sums[2 * r], sums[2 * r + 1]};
-    const int m = i0 + r % 2 * 8, n = j0 + r / 2 * 8;
-    if (m < M && n < N) store(m, n, values, min(2, N - n));
-  }
+    for (int r = 0; r < 64; ++r)
+      put(i0 + r % 2 * 8, j0 + r / 2 * 8, make_float2(sums[2 * r], sums[2 * r + 1]));
+  };
+  put_pairs(store, M, N, (tile.i + 1) * kRows <= M && (tile.j + 1) * kColumns <= N, all);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 //   mbarrier       a word in shared memory that threads wait at until all arrivals and all
 //                  announced bytes have come. It has a phase, 0 or 1, that changes each time
 //   cp.async.bulk  one thread copies kilobytes to shared memory; their arrival counts at a barrier
-//   wgmma          128 threads multiply (64,16) by (16,256), both read from shared memory, and go on
-//                  while tensor cores work; sums stay in registers
+//   wgmma          128 threads multiply (64,16) by (16,256), both read from shared memory, and
+//                  go on while tensor cores work; sums stay in registers
 //
 // Only code for sm_90a has them; elsewhere the functions are empty and must not be called. They are
 // not emulated.

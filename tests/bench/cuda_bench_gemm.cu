@@ -1,4 +1,4 @@
-// Our products beside cuBLAS: each rung at 4096^3 and at the model's sizes. fp32 beside cublasSgemm,
+// Our products beside cuBLAS, at 4096^3 and at the model's sizes: fp32 beside cublasSgemm,
 // tf32 and bf16 beside cublasGemmEx with fp32 sums. cuBLAS gets its matrices in bf16; our rungs in
 // bf16 get fp32 and their time holds the rounding, whose own time is the row "packing".
 #include <cublas_v2.h>
@@ -130,11 +130,13 @@ void bench_shape(Results& results, cublasHandle_t handle, const Shape& s) {
         cuda::Scratch scratch;
         cuda::pack_operands(buffers.product(s, call), scratch);
       }));
-  add("gemm in bf16", Rounding::bf16, median_us([&](int call) {
-        Gemm<GpuFloat> g = buffers.product(s, call);
-        g.precision = Precision::bf16;
-        gemm(g);
-      }));
+  for (const Precision precision : {Precision::fp32, Precision::bf16})  // as the program runs it
+    add("gemm", precision == Precision::bf16 ? Rounding::bf16 : Rounding::none,
+        median_us([&](int call) {
+          Gemm<GpuFloat> g = buffers.product(s, call);
+          g.precision = precision;
+          gemm(g);
+        }));
 }
 
 /// 16 experts, 4096 slots with random numbers of rows: products of all of them in one launch.
