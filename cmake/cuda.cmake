@@ -47,6 +47,14 @@ if(cuda_wanted)
   target_sources(ramoe_core PRIVATE ${cuda_sources})
   target_compile_definitions(ramoe_core PUBLIC RAMOE_CUDA)
   target_link_libraries(ramoe_core PUBLIC CUDA::cudart_static CUDA::cublas)
+
+  # Times on a GPU, beside cuBLAS.
+  set(bench_sources tests/bench/cuda_bench.cu tests/bench/cuda_bench_gemm.cu)
+  set_source_files_properties(${bench_sources} PROPERTIES COMPILE_OPTIONS
+    "--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3")
+  add_executable(cuda_bench EXCLUDE_FROM_ALL ${bench_sources})
+  target_include_directories(cuda_bench PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(cuda_bench PRIVATE ramoe_core)
 elseif(RAMOE_CUDA_EMULATION)
   ramoe_compile_as_cpp("${cuda_sources}")
   set_source_files_properties(${emulation_sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

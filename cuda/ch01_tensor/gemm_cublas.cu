@@ -1,11 +1,10 @@
 // Chapter 1.5 on the GPU - cuBLAS, the judge of our products, and which of the two the program runs
 //
 // cuBLAS counts along columns: its C^T = B^T A^T is our C = A B, row by row.
-#include "cuda/ch01_tensor/gemm_engine.h"
-
 #include <algorithm>
 #include <atomic>
 
+#include "cuda/ch01_tensor/gemm_engine.h"
 #include "cuda/support/launch.h"
 #include "cuda/support/mma.cuh"
 #include "cuda/support/scratch.h"
@@ -39,7 +38,8 @@ namespace cuda {
 namespace {
 
 void must_blas(cublasStatus_t status, const char* what) {
-  check(status == CUBLAS_STATUS_SUCCESS, "cuBLAS, ", what, ": ", cublasGetStatusString(status), ".");
+  check(status == CUBLAS_STATUS_SUCCESS, "cuBLAS, ", what, ": ", cublasGetStatusString(status),
+        ".");
 }
 
 cublasHandle_t handle() {
@@ -61,7 +61,8 @@ __global__ void round_kernel(__nv_bfloat16* to, const float* from, int rows, int
   to[i] = __ushort_as_bfloat16(static_cast<unsigned short>(bits & 0xffff));
 }
 
-const __nv_bfloat16* rounded(Scratch& scratch, const GpuFloat* from, int rows, int columns, int ld) {
+const __nv_bfloat16* rounded(Scratch& scratch, const GpuFloat* from, int rows, int columns,
+                             int ld) {
   const std::size_t n = std::size_t(rows) * std::size_t(columns);
   __nv_bfloat16* to = scratch.take<__nv_bfloat16>(n);
   launch<round_kernel>({blocks_for(n, 256), 256}, to, from, rows, columns, ld);
@@ -77,8 +78,8 @@ void gemm_cublas(const Gemm<GpuFloat>& g) {
   const cublasOperation_t op_b = turn_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   const float one = 1, beta = g.accumulate ? 1 : 0;
   if (g.precision == Precision::fp32) {
-    must_blas(cublasSgemm(handle(), op_b, op_a, g.N, g.M, g.K, &one, raw(g.B), g.ldb, raw(g.A), g.lda,
-                          &beta, raw(g.C), g.ldc),
+    must_blas(cublasSgemm(handle(), op_b, op_a, g.N, g.M, g.K, &one, raw(g.B), g.ldb, raw(g.A),
+                          g.lda, &beta, raw(g.C), g.ldc),
               "a product");
     return;
   }

@@ -21,6 +21,6 @@ GemmEngine gemm_engine();
 namespace cuda {
 /// The product by cuBLAS, whatever the engine. For bf16, A and B are first rounded into scratch.
 void gemm_cublas(const Gemm<GpuFloat>& g);
-}
+}  // namespace cuda
 
 }  // namespace ramoe

@@ -1,8 +1,8 @@
 // Chapter 1.7 on the GPU - one product as a grid of tiles
 //
-// A product with few tiles and a long K, a weight's gradient, is cut along K: each part is a product
-// of its own, and a second kernel adds the parts in order. How it is cut depends on the sizes alone:
-// the same bits at every run.
+// A product with few tiles and a long K, a weight's gradient, is cut along K: each part is a
+// product of its own, and a second kernel adds the parts in order. How it is cut depends on the
+// sizes alone: the same bits at every run.
 #pragma once
 
 #include "cuda/ch01_tensor/gemm_tile.cuh"
@@ -89,11 +89,10 @@ void run_tiles(const Gemm<GpuFloat>& g) {
   Scratch scratch;
   const std::size_t all = std::size_t(g.M) * std::size_t(g.N);
   if (parts.count > 1) parts.partial = scratch.take<float>(std::size_t(parts.count) * all);
-  const Gemm<float> on_gpu{g.form,     g.M,   g.N,         g.K,   raw(g.A),     g.lda, raw(g.B),
-                           g.ldb,      raw(g.C), g.ldc,    g.accumulate};
-  const Grid grid{{blocks_for(tiles, 1), unsigned(parts.count)},
-                  Tile::kThreads,
-                  sizeof(TileStages<Tile>)};
+  const Gemm<float> on_gpu{g.form,   g.M,   g.N,      g.K,   raw(g.A),    g.lda,
+                           raw(g.B), g.ldb, raw(g.C), g.ldc, g.accumulate};
+  const Grid grid{
+      {blocks_for(tiles, 1), unsigned(parts.count)}, Tile::kThreads, sizeof(TileStages<Tile>)};
   const bool vectors_c = aligned(g.C, g.ldc, 0), vectors_b = aligned(g.B, g.ldb, g.N);
   const auto run_kernel = [&]<GemmForm form, bool vectors>() {
     // With 16-byte copies the large NN tile would need 2 more registers than a thread has.
@@ -106,8 +105,8 @@ void run_tiles(const Gemm<GpuFloat>& g) {
     vectors_b ? run_kernel.template operator()<GemmForm::NN, true>()
               : run_kernel.template operator()<GemmForm::NN, false>();
   else
-    vectors_b && aligned(g.A, g.lda, g.M) ? run_kernel.template operator()<GemmForm::TN, true>()
-                                          : run_kernel.template operator()<GemmForm::TN, false>();
+    vectors_b&& aligned(g.A, g.lda, g.M) ? run_kernel.template operator()<GemmForm::TN, true>()
+                                         : run_kernel.template operator()<GemmForm::TN, false>();
   if (parts.count > 1) launch<add_parts_kernel>({blocks_for(all, 256), 256}, on_gpu, parts);
 }
 

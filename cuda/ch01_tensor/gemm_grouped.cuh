@@ -1,19 +1,20 @@
 // Chapter 4.2 on the GPU - the products of all experts in one launch
 //
-// The rows (slots) of expert e are [offset[e], offset[e+1]), and offset lies in the GPU's memory: the
-// host never learns it. It starts as many blocks as any routing can need, and each finds its own work:
+// The rows (slots) of expert e are [offset[e], offset[e+1]), and offset lies in the GPU's memory:
+// the host never learns it. It starts as many blocks as any routing can need, and each finds its
+// own work:
 //
-//   rows of out   every expert's rows are cut into tiles of kM rows; there are at most rows/kM + E. A
-//                 warp adds up the experts' tiles, 32 at a time, until it has passed its block's number
-//   weights       one tile of dW[e] is a block, which walks along the rows of e in order: no atomics
+//   rows of out   every expert's rows are cut into tiles of kM rows; there are at most rows/kM + E.
+//                 A warp adds up the experts' tiles, 32 at a time, until past its block's number
+//   weights       a block has one tile of dW[e] and walks along the rows of e in order: no atomics
 //
-// gemm_grouped.h has the forms, with plain results. Here the results go through a functor instead, so
-// that what follows a product, such as a scaling by the gate, needs no kernel of its own:
+// gemm_grouped.h has the forms, with plain results. Here the results go through a functor instead,
+// so that what follows a product, such as a scaling by the gate, needs no kernel of its own:
 //
 //   grouped_forward(GroupedRows{offset, E, N * K, token_from_slot}, x, gate_up, C, 2 * H, store);
 //
-// A kernel calls store(slot, column, values, count) for `count` of 4 (bf16: 2) neighbours of a row, as
-// StoreRows has it.
+// A kernel calls store(slot, column, values, count) for `count` of 4 (bf16: 2) neighbours of a row,
+// as StoreRows has it.
 // Tests: tests/cuda/gemm_test.cpp
 #pragma once
 
@@ -129,8 +130,8 @@ void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K,
     launch<rows_kernel<Tile, transposed, !transposed, Store>>(grid, store, rows, w, at.offset,
                                                               at.experts, N, K);
   else
-    launch<rows_kernel<Tile, transposed, false, Store>>(grid, store, rows, w, at.offset,
-                                                        at.experts, N, K);
+    launch<rows_kernel<Tile, transposed, false, Store>>(grid, store, rows, w, at.offset, at.experts,
+                                                        N, K);
 }
 
 template <bool transposed, class Store>

@@ -1,6 +1,6 @@
 // Chapter 4.2 on the GPU - the products of all experts in one launch: what the host calls
 //
-//   GroupedRows at{offset, E, N * K, token_from_slot};       or nullptr: slot s is row s of x itself
+//   GroupedRows at{offset, E, N * K, token_from_slot};       or nullptr: slot s is row s of x
 //   grouped_forward(gu, at, x, gate_up, C, 2 * H);           gu[s] = x[token[s]] W[e]
 //   grouped_backward(dx, at, dy, down, H, C);                dx[s] = dy[token[s]] W[e]^T
 //   grouped_weights(dw, at, x, token_from_slot, dy, nullptr, I, O, accumulate);
@@ -28,8 +28,8 @@ void grouped_forward(GpuFloat* out, const GroupedRows& at, const GpuFloat* a, co
 /// out[s] (I) = or += dy[row of s] (O) times w[e]^T, for w[e] (I,O).
 void grouped_backward(GpuFloat* out, const GroupedRows& at, const GpuFloat* dy, const GpuFloat* w,
                       int I, int O, bool accumulate = false);
-/// dw[e] (I,O) = or += sum over the slots s of e, in order, of a[row of s]^T b[row of s], each with its
-/// own index, or null. at.index is not read.
+/// dw[e] (I,O) = or += sum over the slots s of e, in order, of a[row of s]^T b[row of s], each with
+/// its own index, or null. at.index is not read.
 void grouped_weights(GpuFloat* dw, const GroupedRows& at, const GpuFloat* a, const GpuInt* index_a,
                      const GpuFloat* b, const GpuInt* index_b, int I, int O, bool accumulate);
 

@@ -1,7 +1,6 @@
-// Chapter 1.7 on the GPU - the first rungs of the ladder, each as simple as its idea; see gemm_ladder.h
-#include "cuda/ch01_tensor/gemm_ladder.h"
-
+// Chapter 1.7 on the GPU - the first rungs of the ladder, each as simple as its idea
 #include "cuda/ch01_tensor/gemm_grid.cuh"
+#include "cuda/ch01_tensor/gemm_ladder.h"
 #include "cuda/ch01_tensor/gemm_mma.cuh"
 #include "cuda/ch01_tensor/gemm_packed.h"
 
@@ -19,7 +18,12 @@ struct Product {
   explicit Product(const Gemm<GpuFloat>& g)
       : a{raw(g.A), operand_a(g).row, operand_a(g).column},
         b{raw(g.B), operand_b(g).row, operand_b(g).column},
-        c(raw(g.C)), ldc(g.ldc), M(g.M), N(g.N), K(g.K), accumulate(g.accumulate) {}
+        c(raw(g.C)),
+        ldc(g.ldc),
+        M(g.M),
+        N(g.N),
+        K(g.K),
+        accumulate(g.accumulate) {}
 
   __device__ float A(int i, int k) const { return a.from[i * a.row + k * a.column]; }
   __device__ float B(int k, int j) const { return b.from[k * b.row + j * b.column]; }
@@ -30,8 +34,8 @@ struct Product {
   }
 };
 
-/// Neighbouring threads have neighbouring rows: for each k a warp reads 32 places far apart of A, and
-/// writes 32 such places of C.
+/// Neighbouring threads have neighbouring rows: for each k a warp reads 32 places far apart of A,
+/// and writes 32 such places of C.
 __global__ void naive_kernel(Product p) {
   const int i = int(blockIdx.x * 32 + threadIdx.x), j = int(blockIdx.y * 8 + threadIdx.y);
   float sum = 0;
@@ -67,7 +71,8 @@ __global__ void shared_kernel(Product p) {
   p.put(i, j, sum);
 }
 
-/// A block of 256 threads makes 128 x 128 values, a thread 8 x 8 of them: every 16th row and column.
+/// A block of 256 threads makes 128 x 128 values, a thread 8 x 8 of them: every 16th row and
+/// column.
 __global__ void __launch_bounds__(256) registers_kernel(Product p) {
   constexpr int kTile = 128, kDeep = 8, kEach = 8, kApart = kTile / kEach;
   __shared__ float a[kDeep][kTile], b[kDeep][kTile];
@@ -103,8 +108,9 @@ __global__ void __launch_bounds__(256) registers_kernel(Product p) {
 /// One launch of a kernel whose blocks make `rows` x `columns` values.
 template <auto kernel, int rows, int columns>
 void run(const Gemm<GpuFloat>& g, dim3 threads) {
-  launch<kernel>({{blocks_for(std::size_t(g.M), rows), blocks_for(std::size_t(g.N), columns)}, threads},
-                 Product(g));
+  launch<kernel>(
+      {{blocks_for(std::size_t(g.M), rows), blocks_for(std::size_t(g.N), columns)}, threads},
+      Product(g));
 }
 
 void naive(const Gemm<GpuFloat>& g) {
@@ -119,11 +125,9 @@ void shared(const Gemm<GpuFloat>& g) {
 void registers(const Gemm<GpuFloat>& g) {
   run<registers_kernel, 128, 128>(g, 256);
 }
-/// What the program runs in fp32; large products in the largest tiles.
+/// The largest tile of what the program runs in fp32.
 void pipelined(const Gemm<GpuFloat>& g) {
-  Gemm<GpuFloat> fp32 = g;
-  fp32.precision = Precision::fp32;
-  gemm(fp32);
+  if (g.M > 0 && g.N > 0) run_tiles<FmaTile<128, 128, 8, 8>>(g);
 }
 void tf32(const Gemm<GpuFloat>& g) {
   if (g.M > 0 && g.N > 0) run_tiles<MmaTile<Tf32, 128, 128, 64, 32>>(g);
@@ -134,7 +138,8 @@ void tf32(const Gemm<GpuFloat>& g) {
 const std::vector<GpuGemmRung>& gpu_gemm_ladder() {
   static const std::vector<GpuGemmRung> rungs = {
       {"naive", "a thread for each element of C", naive, Rounding::none, 80},
-      {"coalesced", "neighbouring threads take neighbouring columns", coalesced, Rounding::none, 80},
+      {"coalesced", "neighbouring threads take neighbouring columns", coalesced, Rounding::none,
+       80},
       {"shared", "tiles of A and B in shared memory", shared, Rounding::none, 80},
       {"registers", "8 x 8 sums in the registers of a thread", registers, Rounding::none, 80},
       {"pipelined", "copies run ahead, 16 bytes at once", pipelined, Rounding::none, 80},

@@ -1,11 +1,12 @@
 // Chapter 1.7 on the GPU - a tile on tensor cores, from fp32 in shared memory
 //
-// The tile of gemm_tile.cuh with another multiply: a warp has WM x WN sums, and one instruction does
-// 16 x 8 of them for 8 (tf32) or 16 (bf16) steps of k. Values are rounded on their way from shared
-// memory to the registers, so nothing is written twice and any form, row length and index works.
+// The tile of gemm_tile.cuh with another multiply: a warp has WM x WN sums, and one instruction
+// does 16 x 8 of them for 8 (tf32) or 16 (bf16) steps of k. Values are rounded on their way from
+// shared memory to the registers, so nothing is written twice and any form, row length and index
+// works.
 //
-// Of which k a register is does not matter as long as A and B agree: a lane reads rows 2i and 2i + 1,
-// which lie in banks 8 i + g, none twice.
+// Of which k a register is does not matter as long as A and B agree: a lane reads rows 2i and 2i +
+// 1, which lie in banks 8 i + g, none twice.
 #pragma once
 
 #include "cuda/ch01_tensor/gemm_tile.cuh"

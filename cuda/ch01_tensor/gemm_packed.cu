@@ -3,10 +3,9 @@
 // A block of threads makes 128 x 128 values, each of its 8 warps 64 x 32. Three steps of 64 k have
 // room in shared memory: two are on their way while one is multiplied. ldmatrix brings four (8,8)
 // matrices to the registers of a warp in the order that mma.sync wants.
-#include "cuda/ch01_tensor/gemm_packed.h"
-
 #include "cuda/ch01_tensor/gemm_grid.cuh"
 #include "cuda/ch01_tensor/gemm_packed.cuh"
+#include "cuda/ch01_tensor/gemm_packed.h"
 
 namespace ramoe::cuda {
 namespace {
@@ -19,8 +18,9 @@ struct Unpacked {
   std::byte* to;
 };
 
-/// A block of threads packs 32 rows and 64 k. Values whose rows are neighbours in memory are read along
-/// the rows; shared memory turns them. Its rows are 33 long: 8 (k / 8) + r are different banks.
+/// A block of threads packs 32 rows and 64 k. Values whose rows are neighbours in memory are read
+/// along the rows; shared memory turns them. Its rows are 33 long: 8 (k / 8) + r are different
+/// banks.
 __global__ void __launch_bounds__(256) pack_kernel(Unpacked a, Unpacked b, int K, int k_blocks) {
   __shared__ float values[kPackedK][33];
   const Unpacked x = blockIdx.z == 0 ? a : b;
@@ -37,10 +37,12 @@ __global__ void __launch_bounds__(256) pack_kernel(Unpacked a, Unpacked b, int K
   const int c = int(threadIdx.x) % 8, r = int(threadIdx.x) / 8;
   unsigned pairs[4];
 #pragma unroll
-  for (int i = 0; i < 4; ++i) pairs[i] = pack_bf16(values[8 * c + 2 * i][r], values[8 * c + 2 * i + 1][r]);
-  std::byte* block = x.to + (std::size_t(r0 / kPackedRows) * std::size_t(k_blocks) + blockIdx.y) * kPackedBytes;
-  *reinterpret_cast<uint4*>(block + packed_place(r0 % kPackedRows + r, c)) = {pairs[0], pairs[1], pairs[2],
-                                                                             pairs[3]};
+  for (int i = 0; i < 4; ++i)
+    pairs[i] = pack_bf16(values[8 * c + 2 * i][r], values[8 * c + 2 * i + 1][r]);
+  std::byte* block =
+      x.to + (std::size_t(r0 / kPackedRows) * std::size_t(k_blocks) + blockIdx.y) * kPackedBytes;
+  *reinterpret_cast<uint4*>(block + packed_place(r0 % kPackedRows + r, c)) = {pairs[0], pairs[1],
+                                                                              pairs[2], pairs[3]};
 }
 
 struct PackedStage {
@@ -103,14 +105,16 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     from = from == kStages - 1 ? 0 : from + 1;
   }
   const int i0 = tile.i * 128 + row + lane / 4, j0 = tile.j * 128 + column + lane % 4 * 2;
+  const auto all = [&](const auto& put) {
 #pragma unroll
-  for (int i = 0; i < 8; ++i)
+    for (int i = 0; i < 8; ++i)
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const float values[2] = {sums[i / 2][j][i % 2 * 2], sums[i / 2][j][i % 2 * 2 + 1]};
-      const int m = i0 + 8 * i, n = j0 + 8 * j;
-      if (m < M && n < N) store(m, n, values, min(2, N - n));
-    }
+      for (int j = 0; j < 4; ++j) {
+        const float* pair = &sums[i / 2][j][i % 2 * 2];
+        put(i0 + 8 * i, j0 + 8 * j, make_float2(pair[0], pair[1]));
+      }
+  };
+  put_pairs(store, M, N, (tile.i + 1) * 128 <= M && (tile.j + 1) * 128 <= N, all);
 }
 
 }  // namespace
@@ -136,8 +140,8 @@ void gemm_packed_mma(const Gemm<GpuFloat>& g) {
   const PackedOperands x = pack_operands(g, scratch);
   const TileStore store{raw(g.C), g.ldc, g.accumulate, aligned(g.C, g.ldc, 0)};
   const std::size_t tiles = std::size_t(ceil_div(g.M, 128)) * std::size_t(ceil_div(g.N, 128));
-  launch<packed_mma_kernel>({blocks_for(tiles, 1), kMmaThreads, kStages * sizeof(PackedStage)}, store,
-                            x.a, x.b, g.M, g.N);
+  launch<packed_mma_kernel>({blocks_for(tiles, 1), kMmaThreads, kStages * sizeof(PackedStage)},
+                            store, x.a, x.b, g.M, g.N);
 }
 
 }  // namespace ramoe::cuda

@@ -22,8 +22,23 @@ __host__ __device__ constexpr int packed_place(int r, int c) {
   return r * 2 * kPackedK + (c ^ (r % 8)) * 16;
 }
 
-/// A and B of a product, packed: A's rows are rows of C, B's rows are columns of C. B is filled up to
-/// an even number of blocks, for tiles of 256 columns.
+/// Writes what all(put) gives: put(row, column, two neighbours). A tile that lies inside of C and is
+/// only written, as most are, takes one instruction for each pair.
+template <class All>
+__device__ void put_pairs(const TileStore& store, int M, int N, bool inside, const All& all) {
+  if (inside && store.vectors && !store.accumulate)
+    all([&](int m, int n, float2 pair) {
+      *reinterpret_cast<float2*>(store.to + std::size_t(m) * std::size_t(store.ld) + n) = pair;
+    });
+  else
+    all([&](int m, int n, float2 pair) {
+      const float values[2] = {pair.x, pair.y};
+      if (m < M && n < N) store(m, n, values, min(2, N - n));
+    });
+}
+
+/// A and B of a product, packed: A's rows are rows of C, B's rows are columns of C. B is filled up
+/// to an even number of blocks, for tiles of 256 columns.
 struct PackedOperands {
   Packed a, b;
 };

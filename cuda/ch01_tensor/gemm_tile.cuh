@@ -1,16 +1,18 @@
 // Chapter 1.7 on the GPU - one tile of a product: what all fast products share
 //
-// A block of threads makes a tile of C. It walks along K in steps of 16: a step of A and one of B are
-// copied to shared memory, once for all threads of the block, and every thread multiplies from there.
+// A block of threads makes a tile of C. It walks along K in steps of 16: a step of A and one of B
+// are copied to shared memory, once for all threads of the block, and every thread multiplies from
+// there.
 //
-//   memory        cp.async brings a step without a register in between. Three steps have room, so two
+//   memory        cp.async brings a step without a register in between. Three steps have room: two
 //                 are on their way while one is multiplied
 //   shared        A and B both lie k by k: the values that a thread multiplies are neighbours, read
-//                 16 bytes at a time. Rows are 4 longer than needed, which spreads them over the banks
+//                 16 bytes at a time. Rows are 4 longer than needed, to spread them over the banks
 //   registers     a thread has TM x TN sums: TM + TN values read serve TM TN multiply-adds
 //
-// An operand whose k are neighbours in memory (A in NN and NT, B in NT) is turned while it is copied,
-// 4 bytes at a time; the other kind keeps its order, so 16 bytes at a time where it is aligned.
+// An operand whose k are neighbours in memory (A in NN and NT, B in NT) is turned while it is
+// copied, 4 bytes at a time; the other kind keeps its order, so 16 bytes at a time where it is
+// aligned.
 #pragma once
 
 #include "ch01_tensor/gemm.h"
@@ -30,14 +32,12 @@ struct TileMatrix {
   const float* from;
   int ld;
   const int* index = nullptr;
-  __device__ const float* plain_row(int i) const {
-    return from + std::ptrdiff_t(i) * ld;
-  }
+  __device__ const float* plain_row(int i) const { return from + std::ptrdiff_t(i) * ld; }
   __device__ const float* row(int i) const { return plain_row(index ? index[i] : i); }
 };
 
-/// `count` rows of a tile, each with its K values side by side. With `indexed`, a thread keeps where
-/// the rows are that it copies at each step; without, they are at equal distances.
+/// `count` rows of a tile, each with its K values side by side. With `indexed`, a thread keeps
+/// where the rows are that it copies at each step; without, they are at equal distances.
 template <int rows, int threads, bool indexed = false>
 struct AlongK {
   static constexpr int kLanes = 8, kRows = threads / kLanes, kPasses = rows / kRows;
@@ -46,8 +46,7 @@ struct AlongK {
   int ld;
   int left;  // rows from this thread's first one on
 
-  __device__ AlongK(const TileMatrix& x, int first, int count)
-      : ld(x.ld) {
+  __device__ AlongK(const TileMatrix& x, int first, int count) : ld(x.ld) {
     const int i = int(threadIdx.x) / kLanes;
     left = count - i;
 #pragma unroll
@@ -69,8 +68,9 @@ struct AlongK {
   }
 };
 
-/// The other way: row k of the matrix holds the tile's `count` values of k, from column `first`. With
-/// `vectors` 16 bytes are copied at a time: rows are aligned to that, and count is a multiple of 4.
+/// The other way: row k of the matrix holds the tile's `count` values of k, from column `first`.
+/// With `vectors` 16 bytes are copied at a time: rows are aligned to that, and count is a multiple
+/// of 4.
 template <int rows, int threads, bool vectors, bool indexed = false>
 struct AcrossK {
   static constexpr int kWidth = vectors ? 4 : 1, kLanes = rows / kWidth;
@@ -80,7 +80,7 @@ struct AcrossK {
   bool there;  // this thread's column
 
   __device__ AcrossK(const TileMatrix& x_, int first, int count) : x(x_), there(lane() < count) {
-    x.from += first + min(lane(), count - 1);
+    x.from += first + (there ? lane() : 0);
     if (!indexed) x.from = x.plain_row(thread_k());
   }
   __device__ static int lane() { return int(threadIdx.x) % kLanes * kWidth; }
@@ -102,15 +102,17 @@ template <int BM, int BN, int TM, int TN>
 struct FmaTile {
   static constexpr int kM = BM, kN = BN;
   static constexpr int kLanesM = 4, kLanesN = 8;  // of a warp
-  static constexpr int kWarpM = kLanesM * TM, kWarpN = kLanesN * TN, kWarps = BM / kWarpM * (BN / kWarpN);
+  static constexpr int kWarpM = kLanesM * TM, kWarpN = kLanesN * TN,
+                       kWarps = BM / kWarpM * (BN / kWarpN);
   static constexpr int kThreads = 32 * kWarps;
-  static constexpr int kBlocks = 512 / kThreads;  // of a multiprocessor: leaves 128 registers a thread
+  static constexpr int kBlocks =
+      512 / kThreads;  // of a multiprocessor: leaves 128 registers a thread
   static constexpr bool kTensor = false;
   using Sums = float[TM][TN];
 
-  /// Row and column of this thread's first sums. It has 4 neighbours of every 16 rows and of every 32
-  /// columns of its warp. Lanes are numbered in a zigzag: half a warp reads 2 x 16 bytes of A and
-  /// 8 x 16 of B, which is one access of 128 bytes.
+  /// Row and column of this thread's first sums. It has 4 neighbours of every 16 rows and of every
+  /// 32 columns of its warp. Lanes are numbered in a zigzag: half a warp reads 2 x 16 bytes of A
+  /// and 8 x 16 of B, which is one access of 128 bytes.
   __device__ static int row() {
     const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32;
     return warp / (BN / kWarpN) * kWarpM + (lane / 16 * 2 + lane % 2) * 4;
@@ -134,7 +136,8 @@ struct FmaTile {
 #pragma unroll
       for (int i = 0; i < TM; ++i)
 #pragma unroll
-        for (int j = 0; j < TN; ++j) sums[i][j] += part(a_k[i / 4], i % 4) * part(b_k[j / 4], j % 4);
+        for (int j = 0; j < TN; ++j)
+          sums[i][j] += part(a_k[i / 4], i % 4) * part(b_k[j / 4], j % 4);
     }
   }
 
@@ -179,8 +182,9 @@ __device__ void tile_product(typename Tile::Sums& sums, TileStages<Tile>& stages
   int from = 0;
   for (int k0 = begin; k0 < end; k0 += kTileK) {
     wait_copies<kAhead - 1>();
-    __syncthreads();  // this step is there for all threads, and all are done with the one before it,
-                      // whose place is free for the step to be fetched now
+    // The step is there for all threads, and all are done with the one before it: its place is free
+    // for the step to be fetched now.
+    __syncthreads();
     fetch(from == 0 ? kAhead : from - 1, k0 + kAhead * kTileK);
     Tile::multiply(sums, stages.a[from], stages.b[from]);
     from = from == kAhead ? 0 : from + 1;

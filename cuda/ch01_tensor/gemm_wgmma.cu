@@ -1,12 +1,11 @@
 // Chapter 1.7 on the GPU - products in bf16 by wgmma, from the packed blocks of gemm_packed.h
 //
 // A block of threads makes 128 x 256 values and its threads have different work. One thread copies:
-// for each step of 64 k it asks for 48 KiB in three bulk copies, as soon as one of four places is free.
-// Two warpgroups multiply, 64 x 256 values each in 128 registers of a thread; tensor cores read A and B
-// from shared memory, so that no thread loads a fragment. They meet at two barriers for each place:
-// `full` when the bytes have come, `empty` when both warpgroups are done with them.
+// for each step of 64 k it asks for 48 KiB in three bulk copies, as soon as one of four places is
+// free. Two warpgroups multiply, 64 x 256 values each in 128 registers of a thread; tensor cores
+// read A and B from shared memory, so that no thread loads a fragment. They meet at two barriers
+// for each place: `full` when the bytes have come, `empty` when both warpgroups are done with them.
 #include "cuda/ch01_tensor/gemm_packed.h"
-
 #include "cuda/support/device.h"
 
 #ifdef __CUDACC__
@@ -103,12 +102,12 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % 4;
   const int i0 = tile.i * kRows + 64 * group + 16 * warp + lane / 4;
   const int j0 = tile.j * kColumns + lane % 4 * 2;
+  const auto all = [&](const auto& put) {
 #pragma unroll
-  for (int r = 0; r < 64; ++r) {
-    const float values[2] = {sums[2 * r], sums[2 * r + 1]};
-    const int m = i0 + r % 2 * 8, n = j0 + r / 2 * 8;
-    if (m < M && n < N) store(m, n, values, min(2, N - n));
-  }
+    for (int r = 0; r < 64; ++r)
+      put(i0 + r % 2 * 8, j0 + r / 2 * 8, make_float2(sums[2 * r], sums[2 * r + 1]));
+  };
+  put_pairs(store, M, N, (tile.i + 1) * kRows <= M && (tile.j + 1) * kColumns <= N, all);
 }
 
 }  // namespace

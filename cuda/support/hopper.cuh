@@ -1,12 +1,12 @@
-// CUDA - Hopper's own instructions: copies in bulk, barriers that count bytes, products of four warps
+// CUDA - Hopper's own instructions: bulk copies, barriers that count bytes, products of four warps
 //
-//   mbarrier       a word in shared memory that threads wait at until all arrivals and all announced
-//                  bytes have come. It has a phase, 0 or 1, that changes each time
+//   mbarrier       a word in shared memory that threads wait at until all arrivals and all
+//                  announced bytes have come. It has a phase, 0 or 1, that changes each time
 //   cp.async.bulk  one thread copies kilobytes to shared memory; their arrival counts at a barrier
-//   wgmma          128 threads multiply (64,16) by (16,256), both read from shared memory, while the
-//                  threads go on; sums stay in registers
+//   wgmma          128 threads multiply (64,16) by (16,256), both read from shared memory, and
+//                  go on while tensor cores work; sums stay in registers
 //
-// Only code for sm_90a has them; in other code the functions are empty and must not be called. They are
+// Only code for sm_90a has them; elsewhere the functions are empty and must not be called. They are
 // not emulated.
 #pragma once
 
@@ -42,10 +42,10 @@ __device__ inline void barrier_arrive(Barrier& barrier) {
 }
 /// Arrives, and announces bytes that must also come.
 __device__ inline void barrier_expect(Barrier& barrier, unsigned bytes) {
-  RAMOE_HOPPER("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
-                   shared_address(&barrier)),
-               "r"(bytes)
-               : "memory");
+  RAMOE_HOPPER(
+      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(&barrier)),
+      "r"(bytes)
+      : "memory");
 }
 /// Waits until the phase with this number, 0 or 1, has ended.
 __device__ inline void barrier_wait(Barrier& barrier, unsigned phase) {
@@ -92,9 +92,9 @@ template <int left>
 __device__ void wgmma_wait() {
   RAMOE_HOPPER("wgmma.wait_group.sync.aligned %0;" ::"n"(left) : "memory");
 }
-#define RAMOE_D8(i)                                                              \
-  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]),    \
-      "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define RAMOE_D8(i)                                                                           \
+  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
+      "+f"(d[i + 6]), "+f"(d[i + 7])
 #define RAMOE_D32(i) RAMOE_D8(i), RAMOE_D8(i + 8), RAMOE_D8(i + 16), RAMOE_D8(i + 24)
 /// Until all are done: d may be read after it, and is not read before.
 __device__ inline void wgmma_end(float (&d)[128]) {
@@ -102,8 +102,8 @@ __device__ inline void wgmma_end(float (&d)[128]) {
                : RAMOE_D32(0), RAMOE_D32(32), RAMOE_D32(64), RAMOE_D32(96)::"memory");
 }
 
-/// d += A B for A (64,16), B (16,256). Warp w of the four has rows 16 w to 16 w + 15 of d; its lanes
-/// have d[4 j .. 4 j + 3] of columns 8 j to 8 j + 7, as in mma.sync.
+/// d += A B for A (64,16), B (16,256). Warp w of the four has rows 16 w to 16 w + 15 of d; its
+/// lanes have d[4 j .. 4 j + 3] of columns 8 j to 8 j + 7, as in mma.sync.
 __device__ inline void wgmma_64x256(float (&d)[128], std::uint64_t a, std::uint64_t b) {
   RAMOE_HOPPER(
       "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
@@ -114,7 +114,8 @@ __device__ inline void wgmma_64x256(float (&d)[128], std::uint64_t a, std::uint6
       "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
       "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
       "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
-      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "
+      "%127"
       "}, %128, %129, 1, 1, 1, 0, 0;"
       : RAMOE_D32(0), RAMOE_D32(32), RAMOE_D32(64), RAMOE_D32(96)
       : "l"(a), "l"(b));

@@ -1,8 +1,8 @@
 // Tensor cores and asynchronous copies: one instruction on the GPU, one readable loop in emulation
 //
 // A warp multiplies small matrices whose elements lie spread over its lanes, a fragment in each
-// (PTX ISA, "matrix fragments for mma.m16n8k16"). With g = lane / 4 and i = lane % 4, in bf16, where
-// a register holds two neighbours of a row of A, or of a column of B:
+// (PTX ISA, "matrix fragments for mma.m16n8k16"). With g = lane / 4 and i = lane % 4, in bf16,
+// where a register holds two neighbours of a row of A, or of a column of B:
 //
 //   A (16,16)  a[0] row g, columns 2i 2i+1         a[1] the same of row g+8
 //              a[2] row g, columns 2i+8 2i+9       a[3] the same of row g+8
@@ -76,10 +76,14 @@ __device__ void load_matrices(unsigned (&to)[4], const void* row) {
   const unsigned at = unsigned(__cvta_generic_to_shared(row));
   if constexpr (transposed)
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(at) : "memory");
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(at)
+                 : "memory");
   else
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(at) : "memory");
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(at)
+                 : "memory");
 }
 template <int bytes>
 __device__ void copy_async(void* to, const void* from, bool there) {
