@@ -12,16 +12,20 @@
 
 #include "cuda/ch03_transformer/add_rows.cuh"
 #include "cuda/ch03_transformer/rmsnorm.cuh"
+#include "cuda/support/rows.cuh"
 
 namespace ramoe {
 
 using cuda::add_to;
+using cuda::block_row;
 using cuda::blocks_for;
 using cuda::in_pieces;
 using cuda::launch;
 using cuda::load;
+using cuda::my_number;
 using cuda::Piece;
 using cuda::store;
+using cuda::threads_per_row;
 using cuda::with_width;
 
 namespace {
@@ -32,29 +36,24 @@ constexpr unsigned kThreads = 256;
 cuda::Grid thread_per_piece(std::size_t count, int W) {
   return {blocks_for(count / unsigned(W), kThreads), kThreads};
 }
-__device__ std::size_t my_index() {
-  return std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-}
 
 // ---- Rows of a table ----------------------------------------------------------------------------
 
-/// A thread for each piece: piece i of the output is in row i / pieces of a row.
 template <int W>
-__global__ void gather_rows_kernel(float* out, const float* x, const int* index, std::size_t count,
-                                   int C) {
-  const std::size_t i = my_index();
-  if (i >= count) return;
-  const std::size_t pieces = unsigned(C / W), n = i / pieces, c = i % pieces * W;
-  store(out + i * W, load<W>(x + std::size_t(index[n]) * unsigned(C) + c));
+__global__ void gather_rows_kernel(float* out, const float* x, const int* index, int R, int C) {
+  const std::size_t i = block_row();
+  if (i >= unsigned(R)) return;
+  const float* const from = x + std::size_t(index[i]) * unsigned(C);
+  for (int c = int(threadIdx.x) * W; c < C; c += int(blockDim.x) * W)
+    store(out + i * unsigned(C) + c, load<W>(from + c));
 }
 
 }  // namespace
 
 template <>
 void gather_rows_forward(GpuFloat* out, const GpuFloat* x, const GpuInt* index, int R, int C) {
-  const std::size_t count = std::size_t(R) * std::size_t(C);
   with_width(in_pieces(C, out, x), [&]<int W>() {
-    launch<gather_rows_kernel<W>>(thread_per_piece(count, W), out, x, index, count / W, C);
+    launch<gather_rows_kernel<W>>(threads_per_row(std::size_t(R), C / W), out, x, index, R, C);
   });
 }
 
@@ -189,7 +188,7 @@ namespace {
 
 template <int W>
 __global__ void clip_kernel(float* out, const float* x, float limit, std::size_t pieces) {
-  const std::size_t i = my_index();
+  const std::size_t i = my_number();
   if (i >= pieces) return;
   Piece<W> value = load<W>(x + i * W);
 #pragma unroll
@@ -201,7 +200,7 @@ __global__ void clip_kernel(float* out, const float* x, float limit, std::size_t
 template <int W>
 __global__ void clip_backward_kernel(float* dx, const float* x, float limit, const float* dout,
                                      std::size_t pieces) {
-  const std::size_t i = my_index();
+  const std::size_t i = my_number();
   if (i >= pieces) return;
   const Piece<W> value = load<W>(x + i * W), dvalue = load<W>(dout + i * W);
   Piece<W> sum = load<W>(dx + i * W);
@@ -239,42 +238,44 @@ __device__ float sigmoid(float x) {
 }
 
 template <int W>
-__global__ void swiglu_kernel(float* out, const float* gu, std::size_t pieces, int H) {
-  const std::size_t i = my_index();
-  if (i >= pieces) return;
-  const std::size_t at = i * W + i / unsigned(H / W) * unsigned(H);  // (n,h) is at n 2H + h
-  const Piece<W> gate = load<W>(gu + at), up = load<W>(gu + at + H);
-  Piece<W> y;
+__global__ void swiglu_kernel(float* out, const float* gu, int N, int H) {
+  const std::size_t row = block_row() * unsigned(H);
+  if (block_row() >= unsigned(N)) return;
+  for (int h = int(threadIdx.x) * W; h < H; h += int(blockDim.x) * W) {
+    const Piece<W> gate = load<W>(gu + 2 * row + h), up = load<W>(gu + 2 * row + H + h);
+    Piece<W> y;
 #pragma unroll
-  for (int j = 0; j < W; ++j) y[j] = gate[j] * sigmoid(gate[j]) * up[j];
-  store(out + i * W, y);
+    for (int j = 0; j < W; ++j) y[j] = gate[j] * sigmoid(gate[j]) * up[j];
+    store(out + row + h, y);
+  }
 }
 
 template <int W>
-__global__ void swiglu_backward_kernel(float* dgu, const float* gu, const float* dout,
-                                       std::size_t pieces, int H, bool accumulate) {
-  const std::size_t i = my_index();
-  if (i >= pieces) return;
-  const std::size_t at = i * W + i / unsigned(H / W) * unsigned(H);
-  const Piece<W> gate = load<W>(gu + at), up = load<W>(gu + at + H), dy = load<W>(dout + i * W);
-  Piece<W> dgate, dup;
+__global__ void swiglu_backward_kernel(float* dgu, const float* gu, const float* dout, int N, int H,
+                                       bool accumulate) {
+  const std::size_t row = block_row() * unsigned(H);
+  if (block_row() >= unsigned(N)) return;
+  for (int h = int(threadIdx.x) * W; h < H; h += int(blockDim.x) * W) {
+    const Piece<W> gate = load<W>(gu + 2 * row + h), up = load<W>(gu + 2 * row + H + h);
+    const Piece<W> dy = load<W>(dout + row + h);
+    Piece<W> dgate, dup;
 #pragma unroll
-  for (int j = 0; j < W; ++j) {
-    const float s = sigmoid(gate[j]);
-    dgate[j] = dy[j] * up[j] * s * (1 + gate[j] * (1 - s));
-    dup[j] = dy[j] * gate[j] * s;
+    for (int j = 0; j < W; ++j) {
+      const float s = sigmoid(gate[j]);
+      dgate[j] = dy[j] * up[j] * s * (1 + gate[j] * (1 - s));
+      dup[j] = dy[j] * gate[j] * s;
+    }
+    add_to(dgu + 2 * row + h, dgate, accumulate);
+    add_to(dgu + 2 * row + H + h, dup, accumulate);
   }
-  add_to(dgu + at, dgate, accumulate);
-  add_to(dgu + at + H, dup, accumulate);
 }
 
 }  // namespace
 
 template <>
 void swiglu_forward(GpuFloat* out, const GpuFloat* gu, int N, int H) {
-  const std::size_t count = std::size_t(N) * std::size_t(H);
   with_width(in_pieces(H, out, gu), [&]<int W>() {
-    launch<swiglu_kernel<W>>(thread_per_piece(count, W), out, gu, count / W, H);
+    launch<swiglu_kernel<W>>(threads_per_row(std::size_t(N), H / W), out, gu, N, H);
   });
 }
 
@@ -282,9 +283,8 @@ template <>
 void swiglu_backward(GpuFloat* dgu, const GpuFloat* gu, const GpuFloat* dout, int N, int H,
                      bool accumulate) {
   if (!dgu) return;
-  const std::size_t count = std::size_t(N) * std::size_t(H);
   with_width(in_pieces(H, dgu, gu, dout), [&]<int W>() {
-    launch<swiglu_backward_kernel<W>>(thread_per_piece(count, W), dgu, gu, dout, count / W, H,
+    launch<swiglu_backward_kernel<W>>(threads_per_row(std::size_t(N), H / W), dgu, gu, dout, N, H,
                                       accumulate);
   });
 }

@@ -38,8 +38,8 @@ __device__ void add_to(float* at, Piece<W> piece, bool accumulate = true) {
 }
 
 /// Whether rows of `C` values at these addresses are made of 16-byte pieces. Null has no rows.
-template <class... Values>
-bool in_pieces(int C, const Values*... at) {
+template <class Count, class... Values>
+bool in_pieces(Count C, const Values*... at) {
   return C % 4 == 0 && (... && (reinterpret_cast<std::uintptr_t>(at) % 16 == 0));
 }
 /// use.operator()<W>() with the widest piece that fits.
