@@ -1,32 +1,56 @@
-// Chapter 1.5 on the GPU - the product, naive: one thread computes one element of C
-#include "ch01_tensor/gemm.h"
-
-#include "cuda/support/launch.h"
+// Chapter 1.5 on the GPU - the product that the program runs
+//
+//   fp32   tiles of plain multiply-adds in three sizes: the largest that still gives every
+//          multiprocessor work, as large tiles read less and small ones are more
+//   bf16   the same on tensor cores, rounded while multiplying. A large product rounds its matrices
+//          first (gemm_packed.h): a value is read again by many tiles
+#include "cuda/ch01_tensor/gemm_engine.h"
+#include "cuda/ch01_tensor/gemm_grid.cuh"
+#include "cuda/ch01_tensor/gemm_mma.cuh"
+#include "cuda/ch01_tensor/gemm_packed.h"
 
 namespace ramoe {
 namespace {
 
-__global__ void naive_kernel(Operand<float> a, Operand<float> b, float* c, int ldc, int M, int N,
-                             int K, bool accumulate) {
-  const std::size_t i = std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= std::size_t(M) * std::size_t(N)) return;
-  const int row = int(i / std::size_t(N)), column = int(i % std::size_t(N));
-  float sum = 0;
-  for (int k = 0; k < K; ++k)
-    sum += a.from[row * a.row + k * a.column] * b.from[k * b.row + column * b.column];
-  float& out = c[std::size_t(row) * std::size_t(ldc) + std::size_t(column)];
-  out = accumulate ? out + sum : sum;
+using namespace cuda;
+
+void check_sizes(const Gemm<GpuFloat>& g) {
+  const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
+  check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm of M = ", g.M, ", N = ", g.N, ", K = ", g.K,
+        "; sizes must be at least 0.");
+  check(g.lda >= (tn ? g.M : g.K) && g.ldb >= (nt ? g.K : g.N) && g.ldc >= g.N, "gemm of M = ",
+        g.M, ", N = ", g.N, ", K = ", g.K, " with leading dimensions ", g.lda, ", ", g.ldb, ", ",
+        g.ldc, "; a row must fit into its leading dimension.");
+}
+
+constexpr int kLongK = 4 * kShortestPart;  // worth cutting
+
+template <class Medium, class Small>
+void run_smaller(const Gemm<GpuFloat>& g) {
+  if (tiles_of<Medium>(g) >= kEnoughBlocks || g.K >= kLongK)
+    run_tiles<Medium>(g);
+  else
+    run_tiles<Small>(g);
 }
 
 }  // namespace
 
 template <>
 void gemm(const Gemm<GpuFloat>& g) {
-  const Operand<GpuFloat> a = operand_a(g), b = operand_b(g);
-  cuda::launch<naive_kernel>(
-      {cuda::blocks_for(std::size_t(g.M) * std::size_t(g.N), 256), 256},
-      Operand<float>{cuda::raw(a.from), a.row, a.column},
-      Operand<float>{cuda::raw(b.from), b.row, b.column}, g.C, g.ldc, g.M, g.N, g.K, g.accumulate);
+  check_sizes(g);
+  if (g.M == 0 || g.N == 0 || (g.K == 0 && g.accumulate)) return;
+  using Large = FmaTile<128, 128, 8, 8>;
+  const bool large = tiles_of<Large>(g) >= kEnoughBlocks;
+  if (gemm_engine() == GemmEngine::cublas)
+    gemm_cublas(g);
+  else if (g.precision == Precision::bf16 && large && g.K >= kLongK)
+    gemm_packed(g);
+  else if (g.precision == Precision::bf16)
+    run_smaller<MmaTile<Bf16, 64, 64, 32, 32>, MmaTile<Bf16, 32, 32, 16, 32>>(g);
+  else if (large)
+    run_tiles<Large>(g);
+  else
+    run_smaller<FmaTile<64, 64, 8, 4>, FmaTile<32, 32, 4, 4>>(g);
 }
 
 }  // namespace ramoe

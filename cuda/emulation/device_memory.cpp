@@ -252,6 +252,12 @@ void copy_out(void* to, const void* from, std::size_t bytes) {
   const Access access;
   std::memcpy(to, from, bytes);
 }
+void copy_within(void* to, const void* from, std::size_t bytes) {
+  ramoe::check(is_device(from) && is_device(to),
+               "a copy within the GPU's memory comes from or goes to an address of the host");
+  const Access access;
+  std::memcpy(to, from, bytes);
+}
 void set_bytes(void* at, int byte, std::size_t bytes) {
   ramoe::check(is_device(at), "memory of the GPU is to be set at an address of the host");
   const Access access;

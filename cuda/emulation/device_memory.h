@@ -30,6 +30,7 @@ void deallocate(void* memory);
 /// The host's copies, into the GPU's memory and out of it. Error: from or to the wrong side.
 void copy_in(void* to, const void* from, std::size_t bytes);
 void copy_out(void* to, const void* from, std::size_t bytes);
+void copy_within(void* to, const void* from, std::size_t bytes);
 void set_bytes(void* at, int byte, std::size_t bytes);
 
 /// While one lives, its thread may touch the GPU's memory.

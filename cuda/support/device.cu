@@ -70,7 +70,16 @@ const DeviceFacts& device_facts() {
   return facts;
 }
 
+namespace {
+thread_local cudaStream_t other_stream = nullptr;
+}
+
+void set_stream(cudaStream_t other) {
+  other_stream = other;
+}
+
 cudaStream_t stream() {
+  if (other_stream) return other_stream;
   // One for all threads: work goes to the GPU in the order in which it was given.
   static const cudaStream_t all = [] {
     device_facts();

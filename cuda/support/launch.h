@@ -23,6 +23,9 @@
 #include <utility>
 
 #include "ch01_tensor/storage.h"
+#ifndef __CUDACC__
+#include "cuda/support/recorder.h"
+#endif
 #include "support/error.h"
 
 namespace ramoe::cuda {
@@ -78,6 +81,8 @@ void check_grid(const Grid& grid, const void* kernel, std::string_view name);
 void must(cudaError_t result, std::string_view what);
 /// Where the launches of this thread go; those of one stream run one after the other.
 cudaStream_t stream();
+/// Lets this thread's launches go elsewhere, to be recorded; nullptr: no longer.
+void set_stream(cudaStream_t other);
 #endif
 
 namespace launching {
@@ -98,11 +103,12 @@ void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Paramet
   constexpr std::string_view name = kernel_name<kernel>();
   [[maybe_unused]] int number = 0;
   (check_argument(name, ++number, arguments), ...);
-  const std::tuple<Parameters...> all(arguments...);
-  emulation::run_grid(
-      {name, grid.blocks, grid.threads, grid.shared_bytes},
-      [](const void* each) { std::apply(kernel, *static_cast<const decltype(all)*>(each)); }, &all,
-      sizeof all);
+  do_or_record([grid, all = std::tuple<Parameters...>(arguments...)] {
+    emulation::run_grid(
+        {kernel_name<kernel>(), grid.blocks, grid.threads, grid.shared_bytes},
+        [](const void* each) { std::apply(kernel, *static_cast<const decltype(all)*>(each)); },
+        &all, sizeof all);
+  });
 #endif
 }
 }  // namespace launching

@@ -40,6 +40,7 @@ void* gpu_allocate(std::size_t bytes);
 void gpu_free(void* memory);
 void gpu_copy_in(void* to, const void* from, std::size_t bytes);
 void gpu_copy_out(void* to, const void* from, std::size_t bytes);  // waits until all is done
+void gpu_copy(void* to, const void* from, std::size_t bytes);      // within its memory
 void gpu_clear(void* memory, std::size_t bytes);
 
 /// What std::vector is to the host: memory that knows its size, zero at first.
@@ -123,6 +124,16 @@ void copy_out(Value* to, const Value* from, std::size_t n) {
 template <class Value>
 void copy_out(Value* to, const Gpu<Value>* from, std::size_t n) {
   gpu_copy_out(to, from, n * sizeof(Value));
+}
+
+/// Copies `n` values within the memory where they live.
+template <class Value>
+void copy_within(Value* to, const Value* from, std::size_t n) {
+  if (n > 0) std::memcpy(to, from, n * sizeof(Value));
+}
+template <class Value>
+void copy_within(Gpu<Value>* to, const Gpu<Value>* from, std::size_t n) {
+  gpu_copy(to, from, n * sizeof(Value));
 }
 
 /// `n` zeros.

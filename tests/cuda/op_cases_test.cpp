@@ -24,12 +24,13 @@ std::string text_of(const OpSize& at) {
   return text;
 }
 
-/// Emulated, the large sizes take too long.
+/// Emulated, the large sizes take too long, unless there are no others.
 std::vector<OpSize> sizes_of(const OpCase& op) {
   std::vector<OpSize> sizes = op.sizes;
-#ifndef RAMOE_CUDA_EMULATION
-  sizes.insert(sizes.end(), op.large_sizes.begin(), op.large_sizes.end());
+#ifdef RAMOE_CUDA_EMULATION
+  if (!sizes.empty()) return sizes;
 #endif
+  sizes.insert(sizes.end(), op.large_sizes.begin(), op.large_sizes.end());
   return sizes;
 }
 
