@@ -45,7 +45,6 @@ struct Thread {
 
 struct Warp {
   Meeting meetings[warpSize];  // by the lowest lane of the mask
-  Lane lanes[warpSize];
 };
 
 /// The block that runs: one for the program, as launches take turns.
@@ -55,7 +54,7 @@ struct Block {
   std::vector<uint3> index;  // threadIdx of each
   std::vector<Warp> warps;
   Meeting barrier;
-  int count = 0;                // of threads
+  int count = 0;                  // of threads
   int votes = 0, last_votes = 0;  // of the coming barrier, of the one before
   void (*body)(const void*) = nullptr;
   const void* argument = nullptr;
@@ -148,6 +147,7 @@ void live() {
     try {
       block.body(block.argument);
     } catch (...) {
+      const Deaf guard;
       block.error = std::current_exception();
     }
     thread.state = Thread::done;
@@ -180,7 +180,7 @@ bool arrive(Meeting& meeting, int members, Place place) {
   if (meeting.arrived == 0)
     meeting.place = place;
   else if (meeting.place.line != place.line || std::strcmp(meeting.place.file, place.file) != 0)
-    complain(place, "comes to this barrier while others wait at " + text_of(meeting.place));
+    complain(place, "comes to this barrier while others wait at ", meeting.place);
   return ++meeting.arrived == members;
 }
 void hold(Meeting& meeting) {
@@ -218,7 +218,8 @@ void prepare(const Launch& launch) {
   const auto [kernel, blocks, threads, shared_bytes] = launch;
   const std::size_t count = std::size_t{threads.x} * threads.y * threads.z;
   ramoe::check(count >= 1 && count <= 1024, kernel, ": a block has 1 to 1024 threads, not ", count);
-  ramoe::check(shared_bytes <= kMostShared, kernel, ": a block has at most 227 KiB of shared memory");
+  ramoe::check(shared_bytes <= kMostShared, kernel,
+               ": a block has at most 227 KiB of shared memory");
   ramoe::check(blocks.y <= 65535 && blocks.z <= 65535, kernel,
                ": a grid has at most 65535 blocks in y and in z");
   Block& b = block;
@@ -306,7 +307,7 @@ bool arrive_in_warp(unsigned mask, Lane mine, Place place, Meeting*& meeting) {
   if (meeting->arrived > 0 && meeting->mask != mask)
     complain(place, "comes to an exchange with another mask than the lanes that wait");
   meeting->mask = mask;
-  warp.lanes[lane()] = mine;
+  lanes_of_warp[running.thread / warpSize][lane()] = mine;
   return arrive(*meeting, std::popcount(mask), place);
 }
 }  // namespace
@@ -314,7 +315,7 @@ bool arrive_in_warp(unsigned mask, Lane mine, Place place, Meeting*& meeting) {
 void meet_warp(unsigned mask, Lane mine, void (*answer)(const Lane*, unsigned), Place place) {
   Meeting* meeting = nullptr;
   if (!arrive_in_warp(mask, mine, place, meeting)) return wait(*meeting);
-  answer(my_warp().lanes, mask);
+  answer(lanes_of_warp[running.thread / warpSize], mask);
   hold(*meeting);
 }
 
@@ -327,6 +328,7 @@ void order_warp(unsigned mask, Place place) {
 
 void copy_later(void* to, const void* from, std::size_t bytes) {
   if (watching) check_copy_begins(to, from, bytes, __builtin_return_address(0));
+  const Deaf guard;
   std::memset(to, 0xff, bytes);  // until it is waited for nothing is known of it
   me().copies.push_back({to, from, bytes, me().groups});
 }
@@ -334,6 +336,7 @@ void commit_copies() {
   ++me().groups;
 }
 void wait_copies(int left) {
+  const Deaf guard;
   Thread& mine = me();
   std::erase_if(mine.copies, [&](const Copy& c) {
     if (c.group >= mine.groups - left) return false;
@@ -346,11 +349,14 @@ void wait_copies(int left) {
   });
 }
 
-void complain(Place place, const std::string& what) {
-  throw ramoe::Error(text_of_error(text_of(place), running.thread, what));
+void complain(Place place, const char* what, Place other) {
+  const Deaf guard;
+  const std::string text = other.file ? what + text_of(other) : what;
+  throw ramoe::Error(text_of_error(text_of(place), running.thread, text));
 }
 
 void complain_later(const std::string& line, const std::string& what) {
+  const Deaf guard;
   if (!block.error)
     block.error = std::make_exception_ptr(ramoe::Error(text_of_error(line, running.thread, what)));
 }
@@ -359,8 +365,7 @@ bool complained() {
   return block.error != nullptr;
 }
 
-void abandon_thread(const std::string& line, const std::string& what) {
-  complain_later(line, what);
+void leave_for_ever() {
   for (;;) switch_to(main_fibre());
 }
 

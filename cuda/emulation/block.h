@@ -53,6 +53,8 @@ struct Lane {
   const void* give;
   void* take;
 };
+/// What the lanes of each warp of the block have brought.
+inline constinit Lane lanes_of_warp[32][warpSize] = {};
 /// Waits until all lanes of the mask are here. The last to come computes the answers of all of them:
 /// answer(lanes, mask). So it is written as one loop over lanes, and nobody sees half an exchange.
 void meet_warp(unsigned mask, Lane mine, void (*answer)(const Lane* lanes, unsigned mask),
@@ -67,13 +69,13 @@ void copy_later(void* to, const void* from, std::size_t bytes);
 void commit_copies();
 void wait_copies(int left);
 
-/// Error with kernel, block, thread and place; ends the launch.
-[[noreturn]] void complain(Place place, const std::string& what);
+/// Error with place, kernel, block, thread and what it does, at another place; ends the launch.
+[[noreturn]] void complain(Place place, const char* what, Place other = {});
 /// The same from where nothing can be thrown: the error comes at the end of the block.
 void complain_later(const std::string& line, const std::string& what);
 bool complained();
-/// The same from a fault: the thread never goes on.
-[[noreturn]] void abandon_thread(const std::string& line, const std::string& what);
+/// The present thread never goes on, and so its block ends.
+[[noreturn]] void leave_for_ever();
 
 bool this_thread_runs_kernel();
 /// "k, block (0,0,0), thread (5,0,0)"

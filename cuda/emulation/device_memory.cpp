@@ -13,9 +13,10 @@
 
 #include "cuda/emulation/faults.h"
 #include "cuda/emulation/memory_check.h"
+#include "cuda/emulation/place.h"
 #include "support/error.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
 
@@ -24,6 +25,7 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kZone = std::size_t{256} << 30;  // addresses, not memory
+constexpr std::size_t kFirst = std::size_t{1} << 20;   // below it nothing is ever allocated
 constexpr std::size_t kGuardedByPages = std::size_t{1} << 20;
 
 std::size_t round_up(std::size_t bytes, std::size_t to) {
@@ -42,12 +44,13 @@ struct Zone {
   char* begin = nullptr;
   std::map<char*, Range> ranges;
   std::size_t granted = 0;
-  int key = -1;      // of the processor; -1: none
-  int accesses = 0;  // alive
+  int key = -1;                     // of the processor; -1: none
+  int accesses = 0;                 // alive
   unsigned char* usable = nullptr;  // for each word how many of its bytes may be touched
 
   Zone() {
-    void* memory = mmap(nullptr, kZone, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        mmap(nullptr, kZone, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     begin = static_cast<char*>(memory);
 #ifdef __x86_64__
@@ -61,7 +64,9 @@ struct Zone {
     }
     watch_faults();
   }
-  bool open() const { return key >= 0 || accesses > 0 || granted > kGuardedByPages; }
+  bool open() const {
+    return key >= 0 || accesses > 0 || granted > kGuardedByPages;
+  }
 };
 /// Lives for ever: what is freed at exit may still ask for it.
 Zone& zone() {
@@ -72,7 +77,8 @@ Zone& zone() {
 void protect(void* from, std::size_t bytes, int rights, int key) {
   int result = 0;
 #ifdef __x86_64__
-  if (key >= 0) result = pkey_mprotect(from, bytes, rights, key);
+  if (key >= 0)
+    result = pkey_mprotect(from, bytes, rights, key);
   else
 #endif
     result = mprotect(from, bytes, rights);
@@ -98,7 +104,7 @@ void grant_locked(Zone& z, char* from, Range& range, std::size_t bytes) {
 /// First fit: the first gap between ranges that is large enough.
 std::map<char*, Range>::iterator reserve_locked(Zone& z, std::size_t bytes) {
   const std::size_t pages = round_up(bytes, kPage) + kPage;
-  char* at = z.begin + kPage;
+  char* at = z.begin + kFirst;
   for (const auto& [from, range] : z.ranges) {
     if (static_cast<std::size_t>(from - at) >= pages && from >= at) break;
     at = from + range.reserved;
@@ -120,12 +126,15 @@ void release_locked(Zone& z, std::map<char*, Range>::iterator at) {
 
 /// For AddressSanitizer and the memory check.
 void mark(Zone& z, void* at, std::size_t bytes, bool usable) {
-#ifdef __SANITIZE_ADDRESS__
-  if (usable) __asan_unpoison_memory_region(at, bytes);
-  else __asan_poison_memory_region(at, bytes);
+#ifdef EMULATION_ASAN
+  if (usable)
+    __asan_unpoison_memory_region(at, bytes);
+  else
+    __asan_poison_memory_region(at, bytes);
 #endif
   if (!z.usable) return;
-  unsigned char* const words = z.usable + static_cast<std::size_t>(static_cast<char*>(at) - z.begin) / 4;
+  unsigned char* const words =
+      z.usable + static_cast<std::size_t>(static_cast<char*>(at) - z.begin) / 4;
   std::memset(words, usable ? 4 : 0, bytes / 4);
   if (bytes % 4 > 0) words[bytes / 4] = static_cast<unsigned char>(usable ? bytes % 4 : 0);
 }
@@ -171,8 +180,7 @@ void grant(void* from, std::size_t bytes) {
   const auto at = z.ranges.find(static_cast<char*>(from));
   const std::size_t before = at->second.granted;
   grant_locked(z, at->first, at->second, bytes);
-  if (at->second.granted > before)
-    mark(z, at->first + before, at->second.granted - before, false);
+  if (at->second.granted > before) mark(z, at->first + before, at->second.granted - before, false);
 }
 
 void hand_out(void* at, std::size_t bytes) {
@@ -211,7 +219,7 @@ void* allocate(std::size_t bytes) {
     mark(z, made->first, range.granted, false);
     // Exact checks let it begin at a page, as on a GPU; else its end is near the page that faults.
     range.at = made->first;
-#ifndef __SANITIZE_ADDRESS__
+#ifndef EMULATION_ASAN
     if (!watching) range.at += range.granted - round_up(bytes, 16);
 #endif
     range.bytes = bytes;
@@ -263,7 +271,8 @@ bool is_device(const void* address) {
 
 bool is_usable(const void* address, std::size_t bytes) {
   const Zone& z = zone();
-  const auto first = reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(z.begin);
+  const auto first =
+      reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(z.begin);
   for (std::size_t at = first; at < first + bytes; at = at / 4 * 4 + 4) {
     const std::size_t end = std::min(first + bytes, at / 4 * 4 + 4);
     if (z.usable[at / 4] <= (end - 1) % 4) return false;

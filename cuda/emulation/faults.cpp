@@ -15,11 +15,12 @@
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/device_memory.h"
 #include "cuda/emulation/fibres.h"
+#include "cuda/emulation/memory_check.h"
 #include "cuda/emulation/place.h"
 #include "cuda/emulation/shared_memory.h"
 #include "support/error.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -29,6 +30,7 @@ namespace {
 struct sigaction earlier[2];  // of SIGSEGV, SIGBUS
 struct Fault {
   const void *address = nullptr, *code = nullptr;
+  const char* does = "touches ";
 };
 Fault fault;  // the last one in a kernel
 
@@ -53,17 +55,22 @@ std::uintptr_t load_address() {
 
 std::string text_of_fault() {
   const void* const at = fault.address;
-  if (in_stack_guard(at)) return "needs more stack than a thread has: its local arrays are too large";
-  if (is_device(at)) return "touches " + describe(at);
-  if (const std::string text = describe_shared(at); !text.empty()) return "touches " + text;
+  if (in_stack_guard(at))
+    return "needs more stack than a thread has: its local arrays are too large";
+  if (is_device(at)) return fault.does + describe(at);
+  if (const std::string text = describe_shared(at); !text.empty()) return fault.does + text;
   if (reinterpret_cast<std::uintptr_t>(at) < 1 << 16) return "follows a null pointer";
-  return ramoe::cat("touches ", at, ", where there is no memory");
+  return ramoe::cat(fault.does, at, ", where there is no memory");
 }
 
 /// In the place of the kernel, on the same fibre's emptied stack.
 [[noreturn]] void after_fault() {
   clear_stack(present_fibre());
-  abandon_thread(line_of(fault.code), text_of_fault());
+  {
+    const Deaf guard;
+    complain_later(line_of(fault.code), text_of_fault());
+  }
+  leave_for_ever();
 }
 
 /// Lets the thread go on in after_fault() when the handler returns.
@@ -71,7 +78,9 @@ void redirect(ucontext_t& context) {
   const auto top = reinterpret_cast<std::uintptr_t>(present_fibre().top);
 #if defined(__x86_64__)
   fault.code = reinterpret_cast<void*>(context.uc_mcontext.gregs[REG_RIP]);
-  context.uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(reinterpret_cast<std::uintptr_t>(&after_fault));
+  fault.does = (context.uc_mcontext.gregs[REG_ERR] & 2) != 0 ? "writes " : "reads ";
+  context.uc_mcontext.gregs[REG_RIP] =
+      static_cast<greg_t>(reinterpret_cast<std::uintptr_t>(&after_fault));
   context.uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(top - 8);  // as after a call
 #else
   fault.code = reinterpret_cast<void*>(context.uc_mcontext.pc);
@@ -96,15 +105,15 @@ void on_fault(int signal, siginfo_t* info, void* context_) {
     return;
   }
   if (is_device(info->si_addr))
-    std::fprintf(stderr,
-                 "\n%s: the host follows a pointer into memory of the GPU (%p). Copy the values with "
-                 "copy_out first.\n",
-                 line_of(code_of(context)).c_str(), info->si_addr);
+    std::fprintf(
+        stderr,
+        "\n%s: the host follows a pointer into memory of the GPU (%p). Copy the values with "
+        "copy_out first.\n",
+        line_of(code_of(context)).c_str(), info->si_addr);
   sigaction(signal, &earlier[signal == SIGBUS], nullptr);  // the instruction faults again
 }
 
-#ifdef __SANITIZE_ADDRESS__
-/// AddressSanitizer and UndefinedBehaviorSanitizer know the line; the thread is known here.
+#ifdef EMULATION_ASAN
 void on_death() {
   if (this_thread_runs_kernel()) std::fprintf(stderr, "in %s\n", name_of_present_thread().c_str());
 }
@@ -142,7 +151,7 @@ void watch_faults() {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigaction(SIGSEGV, &action, &earlier[0]);
   sigaction(SIGBUS, &action, &earlier[1]);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
   __sanitizer_set_death_callback(on_death);
 #endif
 }
@@ -163,3 +172,11 @@ void watch_faults_of_this_thread() {
 }
 
 }  // namespace emulation
+
+#ifdef EMULATION_ASAN
+// AddressSanitizer and UndefinedBehaviorSanitizer know the line; the thread is known here. The second
+// of them calls this function at every report.
+extern "C" void __ubsan_on_report() {
+  emulation::on_death();
+}
+#endif

@@ -5,7 +5,9 @@
 #include <new>
 #include <vector>
 
-#ifdef __SANITIZE_ADDRESS__
+#include "cuda/emulation/place.h"
+
+#ifdef EMULATION_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -50,7 +52,7 @@ constexpr int kWords = 20, kReturn = 11;
 namespace emulation {
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
 constexpr std::size_t kStack = 256 << 10;
 #else
 constexpr std::size_t kStack = 64 << 10;
@@ -137,17 +139,17 @@ void switch_to(Fibre& to) {
   fibres.before = &from;
   fibres.now = &to;
   ++fibres.switches;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
   __sanitizer_start_switch_fiber(&from.fake_stack, to.bottom, to.size);
 #endif
   emulation_switch(&from.at, to.at);
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
   __sanitizer_finish_switch_fiber(from.fake_stack, &fibres.before->bottom, &fibres.before->size);
 #endif
 }
 
 void arrived_in_new_fibre() {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
   __sanitizer_finish_switch_fiber(nullptr, &fibres.before->bottom, &fibres.before->size);
 #endif
 }
@@ -163,7 +165,7 @@ bool in_stack_guard(const void* address) {
 }
 
 void clear_stack([[maybe_unused]] Fibre& fibre) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
   __asan_unpoison_memory_region(fibre.stack, kStack);
 #endif
 }

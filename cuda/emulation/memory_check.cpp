@@ -32,10 +32,10 @@ struct Visit {
   Kind kind = Kind::read;
 };
 
-/// What is known of four bytes: the last write, the last reads of two threads, and a cp.async that
-/// is under way since this block.
+/// What is known of four bytes: the last writes and reads of two threads each, and a cp.async that is
+/// under way since this block.
 struct Cell {
-  Visit write, read, other_read;
+  Visit write, other_write, read, other_read;
   std::uint32_t copy_block = 0;
   std::int16_t copy_thread = 0;
 };
@@ -76,7 +76,7 @@ struct Order {
 struct Check {
   std::uint32_t first_block = 1;  // of this launch: older accesses are in order
   Part argument, dynamic_shared, static_shared, constants;
-  Order order[32];                  // of the warps
+  Order order[32];                    // of the warps
   std::vector<std::uint32_t> fences;  // that each block of the launch has passed
 };
 Check state;
@@ -105,7 +105,8 @@ int find_parts(dl_phdr_info* info, std::size_t, void*) {
 /// Whether nothing orders an earlier access and the present thread.
 bool unordered(const Visit& a) {
   if (a.block < state.first_block) return false;
-  if (a.block != running.block) return a.fences >= fences_of(a.block) || fences_of(running.block) == 0;
+  if (a.block != running.block)
+    return a.fences >= fences_of(a.block) || fences_of(running.block) == 0;
   if (a.thread == running.thread || a.barriers != running.barriers) return false;
   if (a.thread / warpSize != running.thread / warpSize) return true;
   return state.order[a.thread / warpSize].known[lane()][a.thread % warpSize] <= a.clock;
@@ -145,16 +146,16 @@ void check_word(std::uintptr_t at, const Visit& mine, bool shared) {
                    text_of(mine.kind) + " shared memory that no thread of the block has written");
   else if (meets(cell.write))
     complain_of_race(mine, cell.write, shared);
+  else if (meets(cell.other_write))
+    complain_of_race(mine, cell.other_write, shared);
   else if (writes && meets(cell.read))
     complain_of_race(mine, cell.read, shared);
   else if (writes && meets(cell.other_read))
     complain_of_race(mine, cell.other_read, shared);
-  if (writes) {
-    cell.write = mine;
-  } else {
-    if (cell.read.thread != mine.thread || cell.read.block != mine.block) cell.other_read = cell.read;
-    cell.read = mine;
-  }
+  Visit& last = writes ? cell.write : cell.read;
+  Visit& other = writes ? cell.other_write : cell.other_read;
+  if (last.thread != mine.thread || last.block != mine.block) other = last;
+  last = mine;
 }
 
 /// What a kernel may touch besides device and shared memory: locals, parameters, constants, the words
@@ -163,13 +164,15 @@ bool is_private(std::uintptr_t at, std::size_t bytes) {
   if (on_a_stack(reinterpret_cast<const void*>(at))) return true;
   if (state.argument.has(at, bytes) || state.constants.has(at, bytes)) return true;
   for (const Part& word : {part(&threadIdx, sizeof threadIdx), part(&blockIdx, sizeof blockIdx),
-                           part(&blockDim, sizeof blockDim), part(&gridDim, sizeof gridDim)})
+                           part(&blockDim, sizeof blockDim), part(&gridDim, sizeof gridDim),
+                           part(lanes_of_warp, sizeof lanes_of_warp)})
     if (word.has(at, bytes)) return true;
   return false;
 }
 
 void on_access(const void* address, std::size_t bytes, Kind kind, const void* code) {
-  if (!this_thread_runs_kernel() || complained()) return;  // the first error is enough
+  if (!this_thread_runs_kernel() || deaf > 0 || complained()) return;  // the first error is enough
+  const Deaf guard;
   const auto at = reinterpret_cast<std::uintptr_t>(address);
   const bool device = is_device(address);
   if (!device && is_private(at, bytes)) return;
@@ -178,6 +181,7 @@ void on_access(const void* address, std::size_t bytes, Kind kind, const void* co
     return complain_later(line_before(code), text_of(kind) + ' ' + describe(address));
   if (const std::string text = shared || device ? "" : describe_shared(address); !text.empty())
     return complain_later(line_before(code), text_of(kind) + ' ' + text);
+  if (at < 1 << 16) return complain_later(line_before(code), "follows a null pointer");
   if (!device && !shared)
     return complain_later(line_before(code), text_of(kind) + " memory of the host");
   if (counting) count_access(static_cast<const char*>(code) - 1, address, bytes, shared);
@@ -229,14 +233,14 @@ void check_order_warp(int warp, unsigned mask) {
 }
 
 void check_fence() {
-  ++fences_of(running.block);
+  if (watching) ++fences_of(running.block);
 }
 
 void check_access(const void* at, std::size_t bytes, bool writes, const void* code) {
   on_access(at, bytes, writes ? Kind::write : Kind::read, code);
 }
 void check_atomic(void* at, std::size_t bytes) {
-  on_access(at, bytes, Kind::atomic, __builtin_return_address(0));
+  if (watching) on_access(at, bytes, Kind::atomic, __builtin_return_address(0));
 }
 
 void check_copy_begins(void* to, const void* from, std::size_t bytes, const void* code) {

@@ -3,6 +3,15 @@
 
 #include <string>
 
+/// Defined where AddressSanitizer watches (GCC's word for it, then clang's).
+#ifdef __SANITIZE_ADDRESS__
+#define EMULATION_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EMULATION_ASAN
+#endif
+#endif
+
 namespace emulation {
 
 struct Place {

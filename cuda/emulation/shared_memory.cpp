@@ -6,9 +6,10 @@
 #include <new>
 
 #include "cuda/emulation/memory_check.h"
+#include "cuda/emulation/place.h"
 #include "support/error.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
 
@@ -27,16 +28,20 @@ void place_shared(std::size_t bytes) {
     void* memory = mmap(nullptr, kArea + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     area = static_cast<char*>(memory) + kPage;
-    mprotect(area, kArea, PROT_READ | PROT_WRITE);
+  } else if (bytes == size) {
+    return;
   }
   size = bytes;
+  const std::size_t pages = (bytes + kPage - 1) / kPage * kPage;
+  mprotect(area, kArea, PROT_NONE);
+  shared = area + kArea - pages;
+  mprotect(shared, pages, PROT_READ | PROT_WRITE);
   // Exact checks let it begin at a page, as on a GPU; else its end is at the page that faults.
-  shared = area;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef EMULATION_ASAN
   __asan_poison_memory_region(area, kArea);
-  __asan_unpoison_memory_region(area, bytes);
+  __asan_unpoison_memory_region(shared, bytes);
 #else
-  if (!watching) shared += kArea - (bytes + 15) / 16 * 16;
+  if (!watching) shared += pages - (bytes + 15) / 16 * 16;
 #endif
 }
 

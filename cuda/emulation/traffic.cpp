@@ -26,6 +26,29 @@ struct Site {
 };
 std::map<const void*, Site> sites;
 
+/// Each lane's last access: the compiler may take a float4 apart, and its parts are one request.
+struct Last {
+  Site* site = nullptr;
+  std::size_t time = 0;
+  const void* code = nullptr;
+  std::uintptr_t end = 0;
+};
+Last last_of_lane[warpSize];
+
+const std::string& cached_line(const void* code) {
+  static std::map<const void*, std::string>& lines = *new std::map<const void*, std::string>;
+  const auto [at, is_new] = lines.try_emplace(code);
+  if (is_new) at->second = line_of(code);
+  return at->second;
+}
+
+/// Whether the access goes on where the last one of the lane ended: in the same 16 bytes and at the
+/// same line, but by another instruction.
+bool continues(const Last& last, const void* code, std::uintptr_t at) {
+  return last.site && at == last.end && at % 16 != 0 && code != last.code &&
+         last.time < last.site->open.size() && cached_line(code) == cached_line(last.code);
+}
+
 void close_requests(Site& s) {
   for (const Request& r : s.open) {
     const long words = static_cast<long>(r.words.size());
@@ -45,21 +68,30 @@ void close_requests(Site& s) {
 
 void count_traffic(bool on) {
   counting = on;
-  if (on) sites.clear();
+  if (!on) return;
+  sites.clear();
+  std::fill(std::begin(last_of_lane), std::end(last_of_lane), Last{});
 }
 
 void count_access(const void* code, const void* at, std::size_t bytes, bool shared) {
-  Site& s = sites[code];
   const unsigned warp = running.block * 32 + static_cast<unsigned>(running.thread / warpSize);
-  if (warp != s.warp) close_requests(s), s.warp = warp;
-  s.sum.shared = shared;
-  s.sum.bytes += static_cast<long>(bytes);
-  const auto time = static_cast<std::size_t>(s.times[lane()]++);
-  if (s.open.size() <= time) s.open.resize(time + 1);
   const auto first = reinterpret_cast<std::uintptr_t>(at);
+  Last& last = last_of_lane[lane()];
+  if (!continues(last, code, first) || last.site->warp != warp) {
+    Site& s = sites[code];
+    if (warp != s.warp) close_requests(s), s.warp = warp;
+    s.sum.shared = shared;
+    last.site = &s;
+    last.time = static_cast<std::size_t>(s.times[lane()]++);
+    if (s.open.size() <= last.time) s.open.resize(last.time + 1);
+  }
+  last.code = code;
+  last.end = first + bytes;
+  last.site->sum.bytes += static_cast<long>(bytes);
+  Request& request = last.site->open[last.time];
   for (std::uintptr_t word = first / 4; word <= (first + bytes - 1) / 4; ++word) {
-    s.open[time].words.insert(word);
-    s.open[time].sectors.insert(word / 8);
+    request.words.insert(word);
+    request.sectors.insert(word / 8);
   }
 }
 
@@ -68,7 +100,7 @@ std::vector<Traffic> traffic() {
   for (auto& [code, site] : sites) {
     close_requests(site);
     const Traffic& s = site.sum;
-    const std::string line = line_of(code);
+    const std::string line = cached_line(code);
     Traffic& t = lines[{line, s.shared}];
     t.line = line;
     t.shared = s.shared;
@@ -85,7 +117,8 @@ std::string traffic_table() {
   std::ostringstream out;
   out << std::left << std::setw(32) << "line" << std::setw(8) << "memory" << std::right
       << std::setw(10) << "requests" << std::setw(12) << "bytes" << std::setw(18)
-      << "sectors (fewest)" << std::setw(18) << "turns (fewest)" << "\n"
+      << "sectors (fewest)" << std::setw(18) << "turns (fewest)"
+      << "\n"
       << std::fixed << std::setprecision(1);
   const auto each = [](long sum, long fewest, long requests) {
     std::ostringstream text;

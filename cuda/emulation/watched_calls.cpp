@@ -3,6 +3,9 @@
 #include <cstring>
 
 #include "cuda/emulation/memory_check.h"
+#include "cuda/emulation/place.h"
+
+#ifndef EMULATION_ASAN  // two sanitizers in one program do not go together
 
 // Only these exist of ThreadSanitizer; a compiler's version of it that calls others fails to link.
 extern "C" {
@@ -13,13 +16,13 @@ void __tsan_init() {
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 
-#define RAMOE_WATCHED(name, bytes, writes)                                            \
-  void name(void* at) {                                                               \
-    emulation::check_access(at, bytes, writes, __builtin_return_address(0));          \
+#define RAMOE_WATCHED(name, bytes, writes)                                   \
+  void name(void* at) {                                                      \
+    emulation::check_access(at, bytes, writes, __builtin_return_address(0)); \
   }
-#define RAMOE_WATCHED_SIZE(bytes)                        \
-  RAMOE_WATCHED(__tsan_read##bytes, bytes, false)        \
-  RAMOE_WATCHED(__tsan_write##bytes, bytes, true)        \
+#define RAMOE_WATCHED_SIZE(bytes)                           \
+  RAMOE_WATCHED(__tsan_read##bytes, bytes, false)           \
+  RAMOE_WATCHED(__tsan_write##bytes, bytes, true)           \
   RAMOE_WATCHED(__tsan_unaligned_read##bytes, bytes, false) \
   RAMOE_WATCHED(__tsan_unaligned_write##bytes, bytes, true)
 RAMOE_WATCHED_SIZE(1)
@@ -41,29 +44,31 @@ void __tsan_vptr_read(void** at) {
 }
 
 // Atomics of the host's code beside the kernels.
-#define RAMOE_ATOMICS(bits, type)                                                               \
-  type __tsan_atomic##bits##_load(const volatile type* at, int) {                               \
-    return __atomic_load_n(at, __ATOMIC_SEQ_CST);                                               \
-  }                                                                                             \
-  void __tsan_atomic##bits##_store(volatile type* at, type value, int) {                        \
-    __atomic_store_n(at, value, __ATOMIC_SEQ_CST);                                              \
-  }                                                                                             \
-  type __tsan_atomic##bits##_exchange(volatile type* at, type value, int) {                     \
-    return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);                                    \
-  }                                                                                             \
-  type __tsan_atomic##bits##_fetch_add(volatile type* at, type value, int) {                    \
-    return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST);                                     \
-  }                                                                                             \
-  type __tsan_atomic##bits##_fetch_sub(volatile type* at, type value, int) {                    \
-    return __atomic_fetch_sub(at, value, __ATOMIC_SEQ_CST);                                     \
-  }                                                                                             \
+#define RAMOE_ATOMICS(bits, type)                                                                \
+  type __tsan_atomic##bits##_load(const volatile type* at, int) {                                \
+    return __atomic_load_n(at, __ATOMIC_SEQ_CST);                                                \
+  }                                                                                              \
+  void __tsan_atomic##bits##_store(volatile type* at, type value, int) {                         \
+    __atomic_store_n(at, value, __ATOMIC_SEQ_CST);                                               \
+  }                                                                                              \
+  type __tsan_atomic##bits##_exchange(volatile type* at, type value, int) {                      \
+    return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);                                     \
+  }                                                                                              \
+  type __tsan_atomic##bits##_fetch_add(volatile type* at, type value, int) {                     \
+    return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST);                                      \
+  }                                                                                              \
+  type __tsan_atomic##bits##_fetch_sub(volatile type* at, type value, int) {                     \
+    return __atomic_fetch_sub(at, value, __ATOMIC_SEQ_CST);                                      \
+  }                                                                                              \
   int __tsan_atomic##bits##_compare_exchange_strong(volatile type* at, type* wanted, type value, \
-                                                    int, int) {                                 \
-    return __atomic_compare_exchange_n(at, wanted, value, false, __ATOMIC_SEQ_CST,              \
-                                       __ATOMIC_SEQ_CST);                                       \
+                                                    int, int) {                                  \
+    return __atomic_compare_exchange_n(at, wanted, value, false, __ATOMIC_SEQ_CST,               \
+                                       __ATOMIC_SEQ_CST);                                        \
   }
 RAMOE_ATOMICS(8, unsigned char)
 RAMOE_ATOMICS(32, unsigned)
 RAMOE_ATOMICS(64, unsigned long)
 
 }  // extern "C"
+
+#endif

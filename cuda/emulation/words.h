@@ -25,7 +25,8 @@ struct Shuffle {
 };
 template <class T>
 T shuffle(unsigned mask, T value, int from, Place place) {
-  if (!(mask >> from & 1)) complain(place, "reads from a lane that is not in the mask of its shuffle");
+  if (!(mask >> from & 1))
+    complain(place, "reads from a lane that is not in the mask of its shuffle");
   return meet<T>(
       mask, Shuffle<T>{value, from},
       [](const Lane* lanes, unsigned members) {
@@ -63,7 +64,7 @@ T fold(unsigned mask, T value, Fold, Place place) {
 /// which is told that it is atomic.
 template <class T, class Next>
 EMULATION_INLINE T atomically(T* at, Next next) {
-  if (watching) check_atomic(at, sizeof(T));
+  check_atomic(at, sizeof(T));
   T before;
   copy_unwatched(&before, at, sizeof(T));
   const T after = next(before);
@@ -115,7 +116,8 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize, E
 
 inline unsigned __ballot_sync(unsigned mask, int vote, EMULATION_PLACE) {
   return emulation::fold(
-      mask, vote ? 1u << emulation::lane() : 0u, [](unsigned a, unsigned b) { return a | b; }, place);
+      mask, vote ? 1u << emulation::lane() : 0u, [](unsigned a, unsigned b) { return a | b; },
+      place);
 }
 inline int __any_sync(unsigned mask, int vote, EMULATION_PLACE) {
   return __ballot_sync(mask, vote, place) != 0;
@@ -125,15 +127,18 @@ inline int __all_sync(unsigned mask, int vote, EMULATION_PLACE) {
 }
 template <class T>
 T __reduce_add_sync(unsigned mask, T value, EMULATION_PLACE) {
-  return emulation::fold(mask, value, [](T a, T b) { return a + b; }, place);
+  return emulation::fold(
+      mask, value, [](T a, T b) { return a + b; }, place);
 }
 template <class T>
 T __reduce_max_sync(unsigned mask, T value, EMULATION_PLACE) {
-  return emulation::fold(mask, value, [](T a, T b) { return std::max(a, b); }, place);
+  return emulation::fold(
+      mask, value, [](T a, T b) { return std::max(a, b); }, place);
 }
 template <class T>
 T __reduce_min_sync(unsigned mask, T value, EMULATION_PLACE) {
-  return emulation::fold(mask, value, [](T a, T b) { return std::min(a, b); }, place);
+  return emulation::fold(
+      mask, value, [](T a, T b) { return std::min(a, b); }, place);
 }
 template <class T>
 unsigned __match_any_sync(unsigned mask, T value, EMULATION_PLACE) {
@@ -153,7 +158,7 @@ inline unsigned __activemask() {
 }
 
 inline void __threadfence() {
-  if (emulation::watching) emulation::check_fence();
+  emulation::check_fence();
 }
 inline void __threadfence_block() {}
 
