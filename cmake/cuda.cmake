@@ -48,13 +48,18 @@ if(cuda_wanted)
   target_compile_definitions(ramoe_core PUBLIC RAMOE_CUDA)
   target_link_libraries(ramoe_core PUBLIC CUDA::cudart_static CUDA::cublas)
 
-  # Times on a GPU, beside cuBLAS.
+  # Times on a GPU: kernels beside cuBLAS and a copy, a training step beside PyTorch's.
   set(bench_sources tests/bench/cuda_bench.cu tests/bench/cuda_bench_gemm.cu)
   set_source_files_properties(${bench_sources} PROPERTIES COMPILE_OPTIONS
-    "--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3")
+    "-std=c++20;--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3")
   add_executable(cuda_bench EXCLUDE_FROM_ALL ${bench_sources})
   target_include_directories(cuda_bench PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(cuda_bench PRIVATE ramoe_core)
+  set_target_properties(cuda_bench PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED OFF
+    CUDA_ARCHITECTURES "${RAMOE_CUDA_ARCHITECTURES}")
+  add_executable(cuda_peer EXCLUDE_FROM_ALL tests/bench/our_peer.cpp src/bench/bench_models.cpp
+    src/bench/bench_kernels.cpp)
+  target_link_libraries(cuda_peer PRIVATE ramoe_core)
 elseif(RAMOE_CUDA_EMULATION)
   ramoe_compile_as_cpp("${cuda_sources}")
   set_source_files_properties(${emulation_sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
