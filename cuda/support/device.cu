@@ -12,6 +12,14 @@
 
 namespace ramoe::cuda {
 
+}  // namespace ramoe::cuda
+
+void ramoe::check_gpu() {
+  cuda::device_facts();
+}
+
+namespace ramoe::cuda {
+
 GpuArena& scratch_arena() {
   thread_local GpuArena arena;
   return arena;

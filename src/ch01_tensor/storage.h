@@ -35,7 +35,10 @@ using GpuFloat = Gpu<float>;
 using GpuInt = Gpu<int>;
 using GpuByte = Gpu<unsigned char>;
 
-// Memory of the GPU, used in the order of its stream; defined in cuda/.
+/// Error, with what to do, unless there is a GPU that can be used. Defined in cuda/, as are the
+/// functions below.
+void check_gpu();
+// Memory of the GPU, used in the order of its stream.
 void* gpu_allocate(std::size_t bytes);
 void gpu_free(void* memory);
 void gpu_copy_in(void* to, const void* from, std::size_t bytes);
