@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kTileThreads)
           unsigned(t)] = top[a] + logf(sum[a]);
   }
   Tile::write(out + at.at(at.first, at.head, d.NH, d.HS), out_a, last - at.first, d.T - at.first,
-              query_ld, d.HS, false);
+              query_ld, d.HS, pieces, false);
 }
 
 /// What backward reads; one argument for its kernels.
@@ -193,7 +193,8 @@ __global__ void __launch_bounds__(kTileThreads)
     if (const int t = at.first + Tile::row(a); t < last && cuda::tile_x() == 0)
       means[row_0 + unsigned(t)] = mean[a];
   if (dq)
-    Tile::write(dq + query, dq_a, last - at.first, d.T - at.first, query_ld, d.HS, in.accumulate);
+    Tile::write(dq + query, dq_a, last - at.first, d.T - at.first, query_ld, d.HS, in.pieces,
+                in.accumulate);
 }
 
 /// dk and dv of a tile of keys: over the query heads of its group and their tiles of queries. If
@@ -246,13 +247,13 @@ __global__ void __launch_bounds__(kTileThreads)
       if (whole && dq) {
         float dq_a[R][E] = {};
         Tile::add_product(dq_a, p_tile, k_tile);
-        Tile::write(dq + query, dq_a, at.length, d.T, query_ld, d.HS, in.accumulate);
+        Tile::write(dq + query, dq_a, at.length, d.T, query_ld, d.HS, in.pieces, in.accumulate);
       }
       __syncthreads();
     }
   }
-  if (dk) Tile::write(dk + key, dk_a, keys, d.T - at.first, key_ld, d.HS, in.accumulate);
-  if (dv) Tile::write(dv + key, dv_a, keys, d.T - at.first, key_ld, d.HS, in.accumulate);
+  if (dk) Tile::write(dk + key, dk_a, keys, d.T - at.first, key_ld, d.HS, in.pieces, in.accumulate);
+  if (dv) Tile::write(dv + key, dv_a, keys, d.T - at.first, key_ld, d.HS, in.pieces, in.accumulate);
 }
 
 /// use.operator()<Tile>() with the tile for this head size.
@@ -281,7 +282,7 @@ void attention_forward(GpuFloat* out, GpuFloat* p, const GpuFloat* q, const GpuF
   with_tile(d.HS, [&]<class Tile>() {
     const int tiles = cuda::ceil_div(d.T, Tile::rows);
     launch<attention_kernel<Tile>>(grid_of<Tile>(d, d.NH, tiles, 2), out, p, q, k, v, length, d,
-                                   tiles, cuda::in_pieces(d.HS, q, k, v));
+                                   tiles, cuda::in_pieces(d.HS, out, q, k, v));
   });
 }
 
@@ -293,7 +294,9 @@ void attention_backward(GpuFloat* dq, GpuFloat* dk, GpuFloat* dv, const GpuFloat
   if (!dq && !dk && !dv) return;
   const BackwardInput in = {cuda::raw(p),    cuda::raw(q),      cuda::raw(k),
                             cuda::raw(v),    cuda::raw(dout),   cuda::raw(length),
-                            d,               cuda::in_pieces(d.HS, q, k, v, dout), accumulate};
+                            d,
+                            cuda::in_pieces(d.HS, dq, dk, dv, q, k, v, dout),
+                            accumulate};
   with_tile(d.HS, [&]<class Tile>() {
     const int tiles = cuda::ceil_div(d.T, Tile::rows);
     const cuda::Grid of_keys = grid_of<Tile>(d, d.NKV, tiles, 4);

@@ -112,17 +112,23 @@ struct AttentionTile {
   /// to[row, column] += or = x, for rows below `count`; rows from there to `all` become 0 unless
   /// they accumulate.
   __device__ static void write(float* to, const float (&x)[R][E], int count, int all,
-                               std::size_t apart, int HS, bool accumulate) {
+                               std::size_t apart, int HS, bool pieces, bool accumulate) {
 #pragma unroll
     for (int a = 0; a < R; ++a) {
       const int r = row(a);
       if (r >= all || (accumulate && r >= count)) continue;
       float* const to_r = to + std::size_t(r) * apart;
 #pragma unroll
-      for (int e = 0; e < E; ++e) {
-        if (column(e) >= HS) continue;
-        const float value = r < count ? x[a][e] : 0;
-        to_r[column(e)] = accumulate ? to_r[column(e)] + value : value;
+      for (int e = 0; e < E; e += W) {
+        Piece<W> piece = {};
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+          if (r < count) piece[i] = x[a][e + i];
+        if (pieces && column(e) < HS) add_to(to_r + column(e), piece, accumulate);
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+          if (!pieces && column(e) + i < HS)
+            add_to<1>(to_r + column(e) + i, {{piece[i]}}, accumulate);
       }
     }
   }
