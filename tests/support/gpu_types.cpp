@@ -13,6 +13,7 @@
 #include "ch04_moe/router.cpp"
 #include "ch05_training/adamw.cpp"
 #include "ch05_training/trainer.cpp"
+#include "ch07_divergence/answers.cpp"
 #include "ch07_divergence/routing_stats.cpp"
 #include "ch10_alignment/alignment_loss.cpp"
 #include "ch10_alignment/alignment_term.cpp"

@@ -1,0 +1,118 @@
+// The method of the paper in small on the GPU, or emulated, beside the processor: answers, routing,
+// and fine-tuning with each alignment form.
+#include <gtest/gtest.h>
+
+#include "ch07_divergence/answers.h"
+#include "ch07_divergence/routing_stats.h"
+#include "ch07_divergence/small_world.h"
+#include "ch10_alignment/alignment_term.h"
+#include "support/compare.h"
+
+namespace ramoe {
+namespace {
+
+/// A model that knows the English answers by heart.
+const Model<float>& taught() {
+  static const Model<float>& shared = [&]() -> Model<float>& {
+    static Model<float> model(small_model_config(), 1);
+    std::vector<Example> english;
+    for (const ExamplePair& pair : small_pairs()) english.push_back(pair.english);
+    teach(model, english);
+    return model;
+  }();
+  return shared;
+}
+
+std::vector<FinetuneExample> small_examples() {
+  std::vector<FinetuneExample> examples;
+  CachedEncoder encoder(small_tokenizer());
+  const auto encoded = [&](const Example& e) {
+    return encode_example(encoder, small_tokenizer(), e.question, e.answer);
+  };
+  for (const ExamplePair& pair : small_pairs()) {
+    examples.push_back({pair.target.id, "sums", PairType::ci, encoded(pair.target),
+                        encoded(pair.english)});
+    examples.back().target.example = int(examples.size()) - 1;
+  }
+  return examples;
+}
+
+TEST(GpuPaper, AnswersAreThoseOfTheProcessor) {
+  Model<float> cpu(small_model_config());
+  Model<GpuFloat> gpu(small_model_config());
+  cpu.copy_values(taught());
+  gpu.copy_values(taught());
+  std::vector<Example> questions;
+  for (const ExamplePair& pair : small_pairs()) {
+    questions.push_back(pair.english);
+    questions.push_back(pair.target);
+  }
+  const std::vector<Answer> a = answer_questions(cpu, small_tokenizer(), questions);
+  const std::vector<Answer> b = answer_questions(gpu, small_tokenizer(), questions);
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(b[i].output, a[i].output) << i;
+  EXPECT_GE(accuracy(b), 0.5);
+}
+
+TEST(GpuPaper, RoutingIsThatOfTheProcessor) {
+  Model<float> cpu(small_model_config());
+  Model<GpuFloat> gpu(small_model_config());
+  cpu.copy_values(taught());
+  gpu.copy_values(taught());
+  std::vector<std::vector<int>> sequences;
+  for (const FinetuneExample& e : small_examples()) sequences.push_back(e.target.tokens);
+  const auto a = sequence_routing(cpu, sequences), b = sequence_routing(gpu, sequences);
+  for (std::size_t s = 0; s < a.size(); ++s)
+    for (std::size_t l = 0; l < a[s].q.size(); ++l) {
+      EXPECT_EQ(difference(b[s].q[l], a[s].q[l], 1e-5, 0), "") << s << " layer " << l;
+      EXPECT_EQ(b[s].u[l], a[s].u[l]) << s << " layer " << l;
+    }
+}
+
+/// Eight steps with the alignment loss: the report of the last.
+template <class T>
+StepReport finetuned(const AlignmentConfig& alignment) {
+  Model<T> model(small_model_config());
+  model.copy_values(taught());
+  const std::vector<FinetuneExample> examples = small_examples();
+  const StageResults stages{{1, 2}, {{"sums", {{0}, {0, 2}, {1, 3}}}}};
+  TrainConfig config;
+  config.steps = 8;
+  AlignmentTerm<T> term(model, alignment, stages, examples, config.steps, 1);
+  Trainer<T> trainer(model, config);
+  std::vector<TrainingSequence> sequences;
+  for (const FinetuneExample& e : examples) sequences.push_back(e.target);
+  StepReport report;
+  while (trainer.steps_done() < config.steps)
+    report = trainer.step(
+        [&](int) {
+          return make_training_batch(sequences, small_tokenizer().pad(), small_tokenizer().bos());
+        },
+        &term);
+  return report;
+}
+
+TEST(GpuPaper, FineTuningWithEveryAlignmentFormIsThatOfTheProcessor) {
+  for (const AlignmentForm form : every<AlignmentForm>()) {
+    AlignmentConfig alignment;
+    alignment.divergence = form;
+    alignment.lambda = 1;
+    const StepReport cpu = finetuned<float>(alignment), gpu = finetuned<GpuFloat>(alignment);
+    EXPECT_EQ(gpu.step, 8);
+    EXPECT_GT(cpu.extra, 1e-4) << name_of(form);
+    EXPECT_NEAR(gpu.extra, cpu.extra, 1e-3 * (1 + cpu.extra)) << name_of(form);
+    EXPECT_NEAR(gpu.loss, cpu.loss, 1e-3 * (1 + cpu.loss)) << name_of(form);
+    EXPECT_NEAR(gpu.gradient_norm, cpu.gradient_norm, 1e-2 * cpu.gradient_norm) << name_of(form);
+  }
+}
+
+TEST(GpuPaper, AlignmentOfRoutersAloneAndOfTheCurrentEnglishSide) {
+  AlignmentConfig alignment;
+  alignment.gradient_scope = GradientScope::router;
+  alignment.english_side = EnglishSide::current;
+  const StepReport cpu = finetuned<float>(alignment), gpu = finetuned<GpuFloat>(alignment);
+  EXPECT_NEAR(gpu.extra, cpu.extra, 1e-3 * (1 + cpu.extra));
+  EXPECT_NEAR(gpu.loss, cpu.loss, 1e-3 * (1 + cpu.loss));
+}
+
+}  // namespace
+}  // namespace ramoe
