@@ -5,8 +5,25 @@
 
 #include "cuda/support/device.h"
 #include "cuda/support/launch.h"
+#ifndef __CUDACC__
+#include "cuda/emulation/device_memory.h"
+#endif
 
 namespace ramoe {
+namespace {
+
+// Emulated, what lies between tensors or was released may not be touched, and what is taken is NaN.
+#ifdef __CUDACC__
+constexpr std::size_t kGap = 0;
+void hand_out(std::byte*, std::size_t) {}
+void withdraw(std::byte*, std::size_t) {}
+#else
+constexpr std::size_t kGap = 1;  // at least one byte
+using emulation::hand_out;
+using emulation::withdraw;
+#endif
+
+}  // namespace
 
 struct GpuArena::State {
   cuda::GrowingMemory memory;
@@ -21,7 +38,7 @@ GpuArena::~GpuArena() {
 
 void* GpuArena::take_bytes(std::size_t bytes) {
   State& s = *state_;
-  const std::size_t begin = s.used, end = begin + cuda::ceil_div(bytes, std::size_t{256}) * 256;
+  const std::size_t begin = s.used, end = begin + cuda::ceil_div(bytes + kGap, std::size_t{256}) * 256;
   if (end > s.memory.bytes()) {
     // Half more than is wanted, so that a growing first step asks rarely.
     const std::size_t most = cuda::device_facts().memory;
@@ -30,16 +47,18 @@ void* GpuArena::take_bytes(std::size_t bytes) {
   }
   s.used = end;
   s.most = std::max(s.most, end);
+  hand_out(s.memory.begin() + begin, bytes);
   return s.memory.begin() + begin;
 }
 
 void GpuArena::reset() {
-  state_->used = 0;
+  release({0});
 }
 GpuArena::Mark GpuArena::mark() const {
   return {state_->used};
 }
 void GpuArena::release(Mark mark) {
+  withdraw(state_->memory.begin() + mark.used, state_->used - mark.used);
   state_->used = mark.used;
 }
 std::size_t GpuArena::most_bytes() const {

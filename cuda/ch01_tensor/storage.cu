@@ -44,6 +44,13 @@ void gpu_free(void* memory) {
 
 namespace {
 
+void check_not_recording() {
+  cudaStreamCaptureStatus status{};
+  must(cudaStreamIsCapturing(stream(), &status), "asking whether a stream records");
+  check(status == cudaStreamCaptureStatusNone,
+        "CUDA: a copy from or to the host can not be recorded.");
+}
+
 /// Pinned memory in which copies wait for their turn: half of it is filled while the other half may
 /// still be read.
 class Staging {
@@ -86,21 +93,37 @@ class Staging {
 }  // namespace
 
 void gpu_copy_in(void* to, const void* from, std::size_t bytes) {
+  check_not_recording();
   static Staging staging;
   staging.copy(to, from, bytes);
 }
 
 void gpu_copy_out(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
+  check_not_recording();
   must(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "copying from the GPU");
   must(cudaStreamSynchronize(stream()), "waiting for the GPU");
 }
 
+void gpu_copy(void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  ++cuda::launches;
+  must(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copying on the GPU");
+}
+
 void gpu_clear(void* memory, std::size_t bytes) {
-  if (bytes > 0) must(cudaMemsetAsync(memory, 0, bytes, stream()), "clearing memory");
+  if (bytes == 0) return;
+  ++cuda::launches;
+  must(cudaMemsetAsync(memory, 0, bytes, stream()), "clearing memory");
 }
 
 #else
+
+namespace {
+void check_not_recording() {
+  check(!cuda::recording_now, "CUDA: a copy from or to the host can not be recorded.");
+}
+}  // namespace
 
 void* gpu_allocate(std::size_t bytes) {
   return bytes > 0 ? emulation::allocate(bytes) : nullptr;
@@ -109,13 +132,24 @@ void gpu_free(void* memory) {
   emulation::deallocate(memory);
 }
 void gpu_copy_in(void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) emulation::copy_in(to, from, bytes);
+  if (bytes == 0) return;
+  check_not_recording();
+  emulation::copy_in(to, from, bytes);
 }
 void gpu_copy_out(void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) emulation::copy_out(to, from, bytes);
+  if (bytes == 0) return;
+  check_not_recording();
+  emulation::copy_out(to, from, bytes);
+}
+void gpu_copy(void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  ++cuda::launches;
+  cuda::do_or_record([=] { emulation::copy_within(to, from, bytes); });
 }
 void gpu_clear(void* memory, std::size_t bytes) {
-  if (bytes > 0) emulation::set_bytes(memory, 0, bytes);
+  if (bytes == 0) return;
+  ++cuda::launches;
+  cuda::do_or_record([=] { emulation::set_bytes(memory, 0, bytes); });
 }
 
 #endif

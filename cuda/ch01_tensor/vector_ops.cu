@@ -1,62 +1,83 @@
 // Chapter 1.6 on the GPU - elementwise operations, softmax and reductions
 //
-// Elementwise: thread i of the grid has value i. Neighbours read neighbours, so the 32 loads of a
-// warp are one stretch of memory.
+// Elementwise: a thread has four neighbouring values, where addresses allow it, and a warp a
+// stretch of 512 bytes: one load of each lane keeps the memory as busy as four of 4 bytes would.
 // Rows: a warp walks along a row and its lanes exchange what they found.
 #include "ch01_tensor/vector_ops.h"
 
 #include "cuda/support/columns.cuh"
-#include "cuda/support/reduce.cuh"
+#include "cuda/support/pieces.cuh"
+#include "cuda/support/rows.cuh"
 
 namespace ramoe {
 
 using cuda::add_columns;
+using cuda::add_to;
+using cuda::block_row;
 using cuda::blocks_for;
+using cuda::in_pieces;
 using cuda::launch;
+using cuda::load;
+using cuda::my_lane;
+using cuda::my_number;
+using cuda::my_row;
+using cuda::Piece;
+using cuda::store;
+using cuda::threads_per_row;
 using cuda::warp_max;
+using cuda::warp_per_row;
 using cuda::warp_sum;
+using cuda::with_width;
 
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr unsigned kWarps = 8;  // of a block, each with a row
 
-cuda::Grid one_each(std::size_t n) {
-  return {blocks_for(n, kThreads), kThreads};
+/// out[i] = of(a[i], b[i]); a and b may be out.
+template <int W, class Of>
+__global__ void elementwise_kernel(float* out, const float* a, const float* b, Of of,
+                                   std::size_t n) {
+  const std::size_t i = my_number() * W;
+  if (i >= n) return;
+  Piece<W> x = load<W>(a + i);
+  const Piece<W> y = load<W>(b + i);
+#pragma unroll
+  for (int j = 0; j < W; ++j) x[j] = of(x[j], y[j]);
+  store(out + i, x);
 }
-cuda::Grid warp_per_row(int N) {
-  return {blocks_for(std::size_t(N), kWarps), {32, kWarps}};
-}
-
-__device__ std::size_t my_index() {
-  return std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-}
-__device__ int my_row() {
-  return int(blockIdx.x * kWarps + threadIdx.y);
-}
-
-__global__ void add_kernel(float* out, const float* a, const float* b, std::size_t n) {
-  if (const std::size_t i = my_index(); i < n) out[i] = a[i] + b[i];
-}
-
-__global__ void copy_kernel(float* y, const float* x, std::size_t n) {
-  if (const std::size_t i = my_index(); i < n) y[i] = x[i];
+template <class Of>
+void elementwise(GpuFloat* out, const GpuFloat* a, const GpuFloat* b, const Of& of,
+                 std::size_t n) {
+  with_width(in_pieces(n, out, a, b), [&]<int W>() {
+    launch<elementwise_kernel<W, Of>>({blocks_for(n / W, kThreads), kThreads}, out, a, b, of, n);
+  });
 }
 
-__global__ void add_value_kernel(float* y, float a, std::size_t n) {
-  if (const std::size_t i = my_index(); i < n) y[i] += a;
-}
+struct Sum {
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+struct First {
+  __device__ float operator()(float a, float) const { return a; }
+};
+struct PlusValue {
+  float value;
+  __device__ float operator()(float a, float) const { return a + value; }
+};
+struct PlusScaled {
+  float scale;
+  __device__ float operator()(float a, float b) const { return a + scale * b; }
+};
 
-__global__ void axpy_kernel(float* y, float a, const float* x, std::size_t n) {
-  if (const std::size_t i = my_index(); i < n) y[i] += a * x[i];
-}
-
-__global__ void add_bias_kernel(float* y, const float* bias, std::size_t n, int C) {
-  if (const std::size_t i = my_index(); i < n) y[i] += bias[i % std::size_t(C)];
+template <int W>
+__global__ void add_bias_kernel(float* y, const float* bias, int N, int C) {
+  const std::size_t n = block_row();
+  if (n >= unsigned(N)) return;
+  for (int c = int(threadIdx.x) * W; c < C; c += int(blockDim.x) * W)
+    add_to(y + n * unsigned(C) + c, load<W>(bias + c));
 }
 
 __global__ void softmax_kernel(float* p, const float* z, int N, int E) {
-  const int n = my_row(), lane = int(threadIdx.x);
+  const int n = my_row(), lane = my_lane();
   if (n >= N) return;  // the whole warp
   const float* z_n = z + std::size_t(n) * std::size_t(E);
   float* p_n = p + std::size_t(n) * std::size_t(E);
@@ -70,7 +91,7 @@ __global__ void softmax_kernel(float* p, const float* z, int N, int E) {
 
 /// dz[n,j] += p[n,j] (dp[n,j] - sum_k p[n,k] dp[n,k])
 __global__ void softmax_backward_kernel(float* dz, const float* p, const float* dp, int N, int E) {
-  const int n = my_row(), lane = int(threadIdx.x);
+  const int n = my_row(), lane = my_lane();
   if (n >= N) return;
   const std::size_t at = std::size_t(n) * std::size_t(E);
   float mean = 0;
@@ -92,28 +113,29 @@ struct Rows {
 
 template <>
 void add_forward(GpuFloat* out, const GpuFloat* a, const GpuFloat* b, std::size_t n) {
-  launch<add_kernel>(one_each(n), out, a, b, n);
+  elementwise(out, a, b, Sum{}, n);
 }
 
 template <>
 void copy_values(GpuFloat* y, const GpuFloat* x, std::size_t n) {
-  launch<copy_kernel>(one_each(n), y, x, n);
+  elementwise(y, x, x, First{}, n);
 }
 
 template <>
 void add_value(GpuFloat* y, double a, std::size_t n) {
-  launch<add_value_kernel>(one_each(n), y, float(a), n);
+  elementwise(y, y, y, PlusValue{float(a)}, n);
 }
 
 template <>
 void axpy(GpuFloat* y, double a, const GpuFloat* x, std::size_t n) {
-  launch<axpy_kernel>(one_each(n), y, float(a), x, n);
+  elementwise(y, y, x, PlusScaled{float(a)}, n);
 }
 
 template <>
 void add_bias_forward(GpuFloat* y, const GpuFloat* bias, int N, int C) {
-  const std::size_t n = std::size_t(N) * std::size_t(C);
-  launch<add_bias_kernel>(one_each(n), y, bias, n, C);
+  with_width(in_pieces(C, y, bias), [&]<int W>() {
+    launch<add_bias_kernel<W>>(threads_per_row(std::size_t(N), C / W), y, bias, N, C);
+  });
 }
 
 template <>

@@ -1,35 +1,43 @@
-// Watches every access of the kernels to memory: races, uninitialised shared memory, traffic
-//
-// The kernels are compiled with -fsanitize=thread, for which the compiler calls a function at each
-// load and store; these functions are ours, and ThreadSanitizer itself is not linked. (So does the
-// Linux kernel's KCSAN.) Locals live on a fibre's stack and are passed over.
-#include <cstdio>
-#include <map>
+#include "cuda/emulation/memory_check.h"
+
+#include <link.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <memory>
-#include <set>
-#include <stdexcept>
 #include <string>
-#include <unistd.h>
 #include <unordered_map>
 #include <vector>
 
-#include "cuda/emulation/emulation.h"
-#include "cuda/emulation/memory_check.h"
-
-extern "C" char __data_start, _end;  // of the linker: where static variables live
+#include "cuda/emulation/block.h"
+#include "cuda/emulation/device_memory.h"
+#include "cuda/emulation/fibres.h"
+#include "cuda/emulation/shared_memory.h"
+#include "cuda/emulation/traffic.h"
+#include "support/error.h"
 
 namespace emulation {
 namespace {
 
-struct Access {
-  long block = -1;
-  unsigned barriers = 0, exchanges = 0;
-  int thread = -1;
+enum class Kind : std::uint8_t { read, write, atomic };
+
+/// One access of one thread. Blocks are numbered from 1: block 0 is never.
+struct Visit {
   const void* code = nullptr;
+  std::uint32_t block = 0;
+  std::uint32_t barriers = 0, clock = 0, fences = 0;
+  std::int16_t thread = 0;
+  std::uint8_t bytes = 0;  // a bit for each byte of the word
+  Kind kind = Kind::read;
 };
-/// What is known of four bytes.
+
+/// What is known of four bytes: the last writes and reads of two threads each, and a cp.async that is
+/// under way since this block.
 struct Cell {
-  Access write, read;
+  Visit write, other_write, read, other_read;
+  std::uint32_t copy_block = 0;
+  std::int16_t copy_thread = 0;
 };
 
 // Pages of cells, found through the last page used.
@@ -48,132 +56,216 @@ Cell& cell_of(std::uintptr_t at) {
   return last_cells[(at & ((std::uintptr_t{1} << kPageBits) - 1)) / 4];
 }
 
-/// The accesses of one place of the code.
-struct Site {
-  long requests = 0, sectors = 0, bytes = 0, bank_turns = 0;
-  bool shared = false;
-  struct Request {
-    std::set<std::uintptr_t> sectors, words;
-  };
-  std::vector<Request> open;  // of the present warp
-  int times[warpSize] = {};   // that each lane has come here
-  long warp = -1;
+/// A part of the addresses.
+struct Part {
+  std::uintptr_t begin = 0, end = 0;
+  bool has(std::uintptr_t at, std::size_t bytes) const { return at >= begin && at + bytes <= end; }
 };
-std::map<const void*, Site> sites;
-bool counting = false, checking = true;
-long first_block = 0;  // of this launch: older accesses are in order
+Part part(const void* at, std::size_t bytes) {
+  const auto begin = reinterpret_cast<std::uintptr_t>(at);
+  return {begin, begin + bytes};
+}
 
-void close_requests(Site& s) {
-  for (const Site::Request& r : s.open) {
-    ++s.requests;
-    s.sectors += long(r.sectors.size());
-    int turns[32] = {}, most = 0;
-    for (const std::uintptr_t word : r.words) most = std::max(most, ++turns[word % 32]);
-    s.bank_turns += most;
+/// What lanes of a warp know of one another: known[a][b], up to which clock b's accesses come before
+/// whatever a does next. __syncwarp lets all lanes of its mask know what one of them knows.
+struct Order {
+  std::uint32_t clock[warpSize] = {}, known[warpSize][warpSize] = {};
+  bool used = false;
+};
+
+struct Check {
+  std::uint32_t first_block = 1;  // of this launch: older accesses are in order
+  Part argument, dynamic_shared, static_shared, constants;
+  Order order[32];                    // of the warps
+  std::vector<std::uint32_t> fences;  // that each block of the launch has passed
+};
+Check state;
+
+std::uint32_t& fences_of(std::uint32_t block) {
+  const std::size_t i = block - state.first_block;
+  if (i >= state.fences.size()) state.fences.resize(i + 1);
+  return state.fences[i];
+}
+
+/// Where the program's variables lie: thread_local ones (in kernels the __shared__) and constants.
+int find_parts(dl_phdr_info* info, std::size_t, void*) {
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const auto& header = info->dlpi_phdr[i];
+    if (header.p_type == PT_TLS)
+      state.static_shared = part(info->dlpi_tls_data, header.p_memsz);
+    else if (header.p_type == PT_LOAD && !(header.p_flags & PF_W)) {
+      const std::uintptr_t begin = info->dlpi_addr + header.p_vaddr, end = begin + header.p_memsz;
+      if (state.constants.end == 0) state.constants.begin = begin;
+      state.constants.end = end;
+    }
   }
-  s.open.clear();
-  std::fill(std::begin(s.times), std::end(s.times), 0);
+  return 1;  // the first is the program
 }
 
-void count(std::uintptr_t at, std::size_t size, bool shared, const Now& n, const void* code) {
-  Site& s = sites[code];
-  const long warp = n.block * 32 + n.thread / warpSize;
-  if (warp != s.warp) close_requests(s), s.warp = warp;
-  s.shared = shared;
-  s.bytes += long(size);
-  const std::size_t time = std::size_t(s.times[n.thread % warpSize]++);
-  if (s.open.size() <= time) s.open.resize(time + 1);
-  s.open[time].sectors.insert(at / 32);
-  for (std::size_t i = 0; i < size; i += 4) s.open[time].words.insert((at + i) / 4);
+/// Whether nothing orders an earlier access and the present thread.
+bool unordered(const Visit& a) {
+  if (a.block < state.first_block) return false;
+  if (a.block != running.block)
+    return a.fences >= fences_of(a.block) || fences_of(running.block) == 0;
+  if (a.thread == running.thread || a.barriers != running.barriers) return false;
+  if (a.thread / warpSize != running.thread / warpSize) return true;
+  return state.order[a.thread / warpSize].known[lane()][a.thread % warpSize] <= a.clock;
 }
 
-std::string where(const void* code) {
-  char command[256], line[512] = "";
-  std::snprintf(command, sizeof command, "addr2line -e /proc/%d/exe %p", int(getpid()), code);
-  if (FILE* pipe = popen(command, "r")) {
-    if (!std::fgets(line, sizeof line, pipe)) line[0] = 0;
-    pclose(pipe);
-  }
-  std::string text = line;
-  if (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.rfind('/') + 1);
+std::string text_of(Kind kind) {
+  return kind == Kind::read ? "reads" : kind == Kind::write ? "writes" : "atomically updates";
+}
+std::string line_before(const void* code) {  // of a call that returns there
+  return line_of(static_cast<const char*>(code) - 1);
 }
 
-/// Whether nothing orders the two.
-bool unordered(const Access& a, const Now& n) {
-  if (a.block < first_block) return false;
-  if (a.block != n.block) return true;
-  if (a.thread == n.thread || a.barriers != n.barriers) return false;
-  return a.thread / warpSize != n.thread / warpSize || a.exchanges == n.exchanges;
+void complain_of_race(const Visit& mine, const Visit& other, bool shared) {
+  const bool same_block = other.block == running.block;
+  std::string who = same_block ? name_of_thread(other.thread) : "a thread of another block";
+  if (same_block) who = who.substr(who.find("thread"));
+  complain_later(line_before(mine.code),
+                 ramoe::cat(text_of(mine.kind), " a word of ", shared ? "shared" : "device",
+                            " memory that ", who, ' ', text_of(other.kind), " at ",
+                            line_before(other.code), ", and nothing says which comes first"));
 }
 
-void access(void* address, std::size_t size, bool write, const void* code) {
-  if (!checking && !counting) return;
-  for (const void* word : {static_cast<const void*>(&threadIdx), static_cast<const void*>(&blockIdx),
-                           static_cast<const void*>(&blockDim), static_cast<const void*>(&gridDim)})
-    if (address >= word && address < static_cast<const char*>(word) + 12) return;
-  const Now n = now();
-  if (!n.in_kernel || (address >= n.stack && address < n.stack_end)) return;
-  const bool shared = (address >= n.shared && address < n.shared_end) ||
-                      (address >= &__data_start && address < &_end);
-  const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(address);
-  if (counting) count(at, size, shared, n, code);
-  if (!checking || size < 4 || complained()) return;  // the first error is enough
-  for (std::size_t i = 0; i < size; i += 4) {
-    Cell& cell = cell_of(at + i);
-    const Access* other = nullptr;
-    if ((!shared || cell.write.block == n.block) && unordered(cell.write, n)) other = &cell.write;
-    else if (write && (!shared || cell.read.block == n.block) && unordered(cell.read, n)) other = &cell.read;
-    if (other)
-      complain_later(
-          std::string(write ? "a write at " : "a read at ") + where(code) + " by thread " +
-          std::to_string(n.thread) + " and a" + (other == &cell.write ? " write at " : " read at ") +
-          where(other->code) + " by thread " + std::to_string(other->thread) +
-          (other->block == n.block ? " of its block" : " of another block") +
-          " meet at one word, and nothing says which comes first");
-    if (shared && !write && cell.write.block != n.block)
-      complain_later("shared memory is read at " + where(code) + " by thread " +
-                             std::to_string(n.thread) + " before any thread of its block wrote it");
-    (write ? cell.write : cell.read) = {n.block, n.barriers, n.exchanges, n.thread, code};
+void check_word(std::uintptr_t at, const Visit& mine, bool shared) {
+  Cell& cell = cell_of(at);
+  const bool writes = mine.kind != Kind::read;
+  const auto meets = [&](const Visit& other) {
+    if ((other.bytes & mine.bytes) == 0 || (shared && other.block != running.block)) return false;
+    if (mine.kind == Kind::atomic && other.kind == Kind::atomic) return false;
+    return unordered(other);
+  };
+  if (cell.copy_block == running.block && shared)
+    complain_later(line_before(mine.code),
+                   ramoe::cat(text_of(mine.kind), " shared memory to which a cp.async of thread ",
+                              cell.copy_thread, " is under way; wait for it first"));
+  else if (shared && mine.kind != Kind::write && cell.write.block != running.block)
+    complain_later(line_before(mine.code),
+                   text_of(mine.kind) + " shared memory that no thread of the block has written");
+  else if (meets(cell.write))
+    complain_of_race(mine, cell.write, shared);
+  else if (meets(cell.other_write))
+    complain_of_race(mine, cell.other_write, shared);
+  else if (writes && meets(cell.read))
+    complain_of_race(mine, cell.read, shared);
+  else if (writes && meets(cell.other_read))
+    complain_of_race(mine, cell.other_read, shared);
+  Visit& last = writes ? cell.write : cell.read;
+  Visit& other = writes ? cell.other_write : cell.other_read;
+  if (last.thread != mine.thread || last.block != mine.block) other = last;
+  last = mine;
+}
+
+/// What a kernel may touch besides device and shared memory: locals, parameters, constants, the words
+/// of CUDA.
+bool is_private(std::uintptr_t at, std::size_t bytes) {
+  if (on_a_stack(reinterpret_cast<const void*>(at))) return true;
+  if (state.argument.has(at, bytes) || state.constants.has(at, bytes)) return true;
+  for (const Part& word : {part(&threadIdx, sizeof threadIdx), part(&blockIdx, sizeof blockIdx),
+                           part(&blockDim, sizeof blockDim), part(&gridDim, sizeof gridDim),
+                           part(lanes_of_warp, sizeof lanes_of_warp)})
+    if (word.has(at, bytes)) return true;
+  return false;
+}
+
+void on_access(const void* address, std::size_t bytes, Kind kind, const void* code) {
+  if (!this_thread_runs_kernel() || deaf > 0 || complained()) return;  // the first error is enough
+  const Deaf guard;
+  const auto at = reinterpret_cast<std::uintptr_t>(address);
+  const bool device = is_device(address);
+  if (!device && is_private(at, bytes)) return;
+  const bool shared = state.dynamic_shared.has(at, bytes) || state.static_shared.has(at, bytes);
+  if (device && !is_usable(address, bytes))
+    return complain_later(line_before(code), text_of(kind) + ' ' + describe(address));
+  if (const std::string text = shared || device ? "" : describe_shared(address); !text.empty())
+    return complain_later(line_before(code), text_of(kind) + ' ' + text);
+  if (at < 1 << 16) return complain_later(line_before(code), "follows a null pointer");
+  if (!device && !shared)
+    return complain_later(line_before(code), text_of(kind) + " memory of the host");
+  if (counting) count_access(static_cast<const char*>(code) - 1, address, bytes, shared);
+  Visit mine;
+  mine.code = code;
+  mine.block = running.block;
+  mine.barriers = running.barriers;
+  mine.clock = state.order[running.thread / warpSize].clock[lane()];
+  mine.fences = fences_of(running.block);
+  mine.thread = static_cast<std::int16_t>(running.thread);
+  mine.kind = kind;
+  for (std::uintptr_t word = at / 4 * 4; word < at + bytes; word += 4) {
+    const unsigned first = word < at ? static_cast<unsigned>(at - word) : 0;
+    const unsigned last = word + 4 > at + bytes ? static_cast<unsigned>(at + bytes - word) : 4;
+    mine.bytes = static_cast<std::uint8_t>((1u << last) - (1u << first));
+    check_word(word, mine, shared);
   }
 }
 
 }  // namespace
 
-void memory_check_new_launch() {
-  watch_write = [](void* at, std::size_t bytes) { access(at, bytes, true, nullptr); };
-  first_block = now().block + 1;
+void check_new_launch(const void* argument, std::size_t argument_bytes, const void* shared,
+                      std::size_t shared_bytes) {
+  // Before the numbers of blocks are used up all begins anew.
+  if (running.block > 0xf0000000u) pages.clear(), last_page = ~std::uintptr_t{0}, running.block = 0;
+  dl_iterate_phdr(find_parts, nullptr);
+  state.first_block = running.block + 1;
+  state.fences.clear();
+  state.argument = part(argument, argument_bytes);
+  state.dynamic_shared = part(shared, shared_bytes);
 }
-void memory_check(bool check, bool count_traffic) {
-  checking = check;
-  counting = count_traffic;
+
+void check_new_block() {
+  for (Order& order : state.order)
+    if (order.used) order = {};
 }
-void print_traffic() {
-  std::printf("%-28s %10s %10s %10s %8s\n", "line", "requests", "bytes", "sectors*", "turns*");
-  for (auto& [code, s] : sites) {
-    close_requests(s);
-    std::printf("%-28s %10ld %10ld %10.1f %8.1f\n", where(code).c_str(), s.requests, s.bytes,
-                double(s.sectors) / double(s.requests), s.shared ? double(s.bank_turns) / double(s.requests) : 0.0);
+
+void check_order_warp(int warp, unsigned mask) {
+  Order& o = state.order[warp];
+  o.used = true;
+  std::uint32_t all[warpSize] = {};
+  for (int a = 0; a < warpSize; ++a) {
+    if (!(mask >> a & 1)) continue;
+    o.known[a][a] = ++o.clock[a];
+    for (int b = 0; b < warpSize; ++b) all[b] = std::max(all[b], o.known[a][b]);
   }
-  std::printf("* of one warp's request: 32-byte pieces of memory (4 is best for floats), turns of the "
-              "banks of shared memory (1 is best)\n");
-  sites.clear();
+  for (int a = 0; a < warpSize; ++a)
+    if (mask >> a & 1) std::memcpy(o.known[a], all, sizeof all);
+}
+
+void check_fence() {
+  if (watching) ++fences_of(running.block);
+}
+
+void check_access(const void* at, std::size_t bytes, bool writes, const void* code) {
+  on_access(at, bytes, writes ? Kind::write : Kind::read, code);
+}
+void check_atomic(void* at, std::size_t bytes) {
+  if (watching) on_access(at, bytes, Kind::atomic, __builtin_return_address(0));
+}
+
+void check_copy_begins(void* to, const void* from, std::size_t bytes, const void* code) {
+  if (from) on_access(from, bytes, Kind::read, code);
+  on_access(to, bytes, Kind::write, code);
+  if (complained()) return;
+  const auto at = reinterpret_cast<std::uintptr_t>(to);
+  for (std::size_t i = 0; i < bytes; i += 4) {
+    cell_of(at + i).copy_block = running.block;
+    cell_of(at + i).copy_thread = static_cast<std::int16_t>(running.thread);
+  }
+}
+
+void check_copy_arrives(void* to, std::size_t bytes) {
+  const auto at = reinterpret_cast<std::uintptr_t>(to);
+  for (std::size_t i = 0; i < bytes; i += 4) {
+    Cell& cell = cell_of(at + i);
+    cell.copy_block = 0;
+    cell.write.barriers = running.barriers;  // now is when it was written
+    cell.write.clock = state.order[running.thread / warpSize].clock[lane()];
+  }
+}
+
+void copy_unwatched(void* to, const void* from, std::size_t bytes) {
+  std::memcpy(to, from, bytes);
 }
 
 }  // namespace emulation
-
-extern "C" {
-void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
-#define RAMOE_HOOKS(size)                                                             \
-  void __tsan_read##size(void* at) {                                                  \
-    emulation::access(at, size, false, __builtin_return_address(0));                  \
-  }                                                                                   \
-  void __tsan_write##size(void* at) {                                                 \
-    emulation::access(at, size, true, __builtin_return_address(0));                   \
-  }
-RAMOE_HOOKS(1) RAMOE_HOOKS(2) RAMOE_HOOKS(4) RAMOE_HOOKS(8) RAMOE_HOOKS(16)
-void __tsan_read_range(void* at, unsigned long size) { emulation::access(at, size, false, __builtin_return_address(0)); }
-void __tsan_write_range(void* at, unsigned long size) { emulation::access(at, size, true, __builtin_return_address(0)); }
-}

@@ -31,13 +31,22 @@ __global__ void partial_columns_kernel(float* partial, Value value, int N, int C
   partial[std::size_t(blockIdx.x) * std::size_t(C) + std::size_t(c)] = sum;
 }
 
-/// out[c] += the partial sums of `blocks` blocks, in order.
+/// out[c] += the partial sums of `blocks` blocks: every 32nd by one warp, then over warps in order.
 static __global__ void add_partial_kernel(float* out, const float* partial, int blocks, int C) {
-  const int c = int(blockIdx.x * blockDim.x + threadIdx.x);
-  if (c >= C) return;
+  constexpr int kWarps = 32;
+  __shared__ float sums[kWarps][32];
+  const int lane = int(threadIdx.x), warp = int(threadIdx.y), c = int(blockIdx.x) * 32 + lane;
   float sum = 0;
-  for (int b = 0; b < blocks; ++b) sum += partial[std::size_t(b) * std::size_t(C) + std::size_t(c)];
+  for (int b = warp; b < blocks && c < C; b += kWarps)
+    sum += partial[std::size_t(b) * std::size_t(C) + std::size_t(c)];
+  sums[warp][lane] = sum;
+  __syncthreads();
+  if (warp > 0 || c >= C) return;
+  for (int w = 1; w < kWarps; ++w) sum += sums[w][lane];
   out[c] += sum;
+}
+inline void add_partial(GpuFloat* out, const float* partial, int blocks, int C) {
+  launch<add_partial_kernel>({blocks_for(std::size_t(C), 32), {32, 32}}, out, partial, blocks, C);
 }
 
 /// out[c] += sum_n value(n, c)
@@ -48,7 +57,7 @@ void add_columns(GpuFloat* out, const Value& value, int N, int C) {
   float* partial = scratch.take<float>(blocks * std::size_t(C));
   launch<partial_columns_kernel<Value>>({{blocks, blocks_for(std::size_t(C), 32)}, {32, 8}},
                                         partial, value, N, C);
-  launch<add_partial_kernel>({blocks_for(std::size_t(C), 128), 128}, out, partial, int(blocks), C);
+  add_partial(out, partial, int(blocks), C);
 }
 
 }  // namespace ramoe::cuda

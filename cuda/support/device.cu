@@ -12,6 +12,14 @@
 
 namespace ramoe::cuda {
 
+}  // namespace ramoe::cuda
+
+void ramoe::check_gpu() {
+  cuda::device_facts();
+}
+
+namespace ramoe::cuda {
+
 GpuArena& scratch_arena() {
   thread_local GpuArena arena;
   return arena;
@@ -70,7 +78,16 @@ const DeviceFacts& device_facts() {
   return facts;
 }
 
+namespace {
+thread_local cudaStream_t other_stream = nullptr;
+}
+
+void set_stream(cudaStream_t other) {
+  other_stream = other;
+}
+
 cudaStream_t stream() {
+  if (other_stream) return other_stream;
   // One for all threads: work goes to the GPU in the order in which it was given.
   static const cudaStream_t all = [] {
     device_facts();
@@ -160,7 +177,7 @@ const DeviceFacts& device_facts() {
 }
 
 GrowingMemory::~GrowingMemory() {
-  if (begin_) emulation::give_back(begin_, reserved_);
+  if (begin_) emulation::give_back(begin_);
 }
 
 void GrowingMemory::grow(std::size_t bytes) {

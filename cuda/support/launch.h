@@ -13,18 +13,19 @@
 #include <cuda_runtime.h>
 #else
 #include "cuda/emulation/emulation.h"
-#ifdef RAMOE_MEMORY_CHECK
-#include "cuda/emulation/memory_check.h"
-#endif
 #endif
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "ch01_tensor/storage.h"
+#ifndef __CUDACC__
+#include "cuda/support/recorder.h"
+#endif
 #include "support/error.h"
 
 namespace ramoe::cuda {
@@ -80,21 +81,38 @@ void check_grid(const Grid& grid, const void* kernel, std::string_view name);
 void must(cudaError_t result, std::string_view what);
 /// Where the launches of this thread go; those of one stream run one after the other.
 cudaStream_t stream();
+/// Lets this thread's launches go elsewhere, to be recorded; nullptr: no longer.
+void set_stream(cudaStream_t other);
 #endif
 
+/// Kernels, copies and clearings that this thread has started or recorded, for tests and benches.
+inline thread_local long launches = 0;
+
 namespace launching {
+#ifndef __CUDACC__
+template <class Argument>
+void check_argument(std::string_view kernel, int number, const Argument& argument) {
+  if constexpr (std::is_pointer_v<Argument>) emulation::check_pointer(kernel, number, argument);
+}
+#endif
 template <auto kernel, class... Parameters>
 void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Parameters>... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
   check_grid(grid, reinterpret_cast<const void*>(kernel), kernel_name<kernel>());
+  ++launches;
 #ifdef __CUDACC__
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream()>>>(arguments...);
   must(cudaPeekAtLastError(), kernel_name<kernel>());
 #else
-  const auto body = [&] { kernel(arguments...); };
-  emulation::run_grid(
-      grid.blocks, grid.threads, grid.shared_bytes,
-      [](const void* call) { (*static_cast<const decltype(body)*>(call))(); }, &body);
+  constexpr std::string_view name = kernel_name<kernel>();
+  [[maybe_unused]] int number = 0;
+  (check_argument(name, ++number, arguments), ...);
+  do_or_record([grid, all = std::tuple<Parameters...>(arguments...)] {
+    emulation::run_grid(
+        {kernel_name<kernel>(), grid.blocks, grid.threads, grid.shared_bytes},
+        [](const void* each) { std::apply(kernel, *static_cast<const decltype(all)*>(each)); },
+        &all, sizeof all);
+  });
 #endif
 }
 }  // namespace launching

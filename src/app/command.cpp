@@ -43,6 +43,7 @@ void RunOptions::list(FieldList& f) {
   f.add("threads", &threads, "threads; 0: as many as the machine has. Changes no result",
         {0, 1024});
   f.add("device", &device, device_help);
+  f.add("gemm", &gemm, gemm_help);
   f.add("resume", &resume, "go on with the run that the folder holds");
   f.add("overwrite", &overwrite, "begin anew: remove what the command's run in the folder wrote");
 }

@@ -50,6 +50,7 @@ struct RunOptions {
   std::string run;
   int threads = 0;
   Device device = Device::cpu;
+  GemmEngine gemm = GemmEngine::own;
   bool resume = false, overwrite = false;
 
   void list(FieldList& fields);
@@ -145,6 +146,10 @@ std::string system_fact(const char* file, const std::string& key);
 class Workers {
  public:
   explicit Workers(int threads);
+  /// Also chooses who computes products on a GPU.
+  explicit Workers(const RunOptions& run) : Workers(run.threads) {
+    choose_gemm(run.device, run.gemm);
+  }
   int threads() const { return pool_.threads(); }
 
  private:

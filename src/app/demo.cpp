@@ -223,11 +223,11 @@ void run_all(DemoOptions o, const DemoPlan& p) {
   run_or_keep("experts", p.experts, p.pretrain.seed, facts, experts_stage);
   say("stage 3: SFT and RA-MoE (chapters 10 to 12)");
   FinetuneInputs inputs = [&] {
-    const Workers workers(o.run.threads);
+    const Workers workers(o.run);
     return load_finetune_inputs(p.finetune.front());
   }();
   finetune_all(p, inputs, threads);
-  const Workers workers(o.run.threads);
+  const Workers workers(o.run);
   const RunResults results = collect(o, p, inputs);
   folder.write_results(to_json(results));
   write_report(folder.file("report.html"), results);

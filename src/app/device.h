@@ -24,11 +24,24 @@ inline constexpr const char* device_help =
 
 /// Error unless this program and this machine have the device.
 inline void check_device(Device device) {
-#ifndef RAMOE_CUDA
-  check(device != Device::cuda,
-        "device = cuda: this program was built without CUDA; expected cpu or reference.");
+  if (device != Device::cuda) return;
+#ifdef RAMOE_CUDA
+  check_gpu();
 #else
-  (void)device;
+  fail("device = cuda: this program was built without CUDA; expected cpu or reference. To build it "
+       "with CUDA, see docs/cuda.md.");
+#endif
+}
+
+inline constexpr const char* gemm_help =
+    "who computes the products on a GPU: the kernels of this project or NVIDIA's library";
+
+/// For all products on the GPU from now on. Error: cublas on another device.
+inline void choose_gemm(Device device, GemmEngine gemm) {
+  check(gemm == GemmEngine::own || device == Device::cuda, "gemm = ", name_of(gemm),
+        " with device = ", name_of(device), ": expected own, or device = cuda.");
+#ifdef RAMOE_CUDA
+  if (device == Device::cuda) set_gemm_engine(gemm);
 #endif
 }
 

@@ -37,7 +37,7 @@ void print_curve(const std::map<std::string, std::vector<double>>& by_language,
 }  // namespace
 
 void divergence_stage(const DivergenceOptions& options) {
-  const Workers workers(options.run.threads);
+  const Workers workers(options.run);
   BaseRun base = load_base(options.base, options.answers.stop);
   DivergenceOptions o = options;
   RunFolder folder(o.run.run, run_facts("divergence", fields_of(o), o.seed, base.facts()),

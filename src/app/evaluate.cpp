@@ -108,7 +108,7 @@ int run_evaluate(const Arguments& arguments) {
   if (o.base.empty() && !o.model.empty()) o.base = base_of_model(o.model);
   if (o.base.empty()) o.base = "runs/base";
   o.run.check_place("evaluate");
-  const Workers workers(o.run.threads);
+  const Workers workers(o.run);
   BaseRun base = load_base(o.base, o.answers.stop);
   for (std::string& lang : o.on) lang = base.data->language_code(lang);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),

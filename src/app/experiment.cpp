@@ -124,6 +124,7 @@ bool Experiment::has_stages(const std::string& model, const FinetuneOptions& o, 
     options.run.run = folder_->stage(model, name);
     options.run.threads = o_.threads;
     options.run.device = o.run.device;
+    options.run.gemm = o.run.gemm;
     options.base = o.base;
     options.answers = o.answers;
     // Overwrite another run in this folder: it was made from a base model at another place.

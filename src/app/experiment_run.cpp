@@ -243,6 +243,7 @@ Json plan_on(Device device, Json plan) {
 std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
                               const std::function<bool()>& stop) {
   const double began = thread_seconds();
+  choose_gemm(options.finetune.run.device, options.finetune.run.gemm);
   std::vector<Json> records = with_device(options.finetune.run.device, [&]<class T>() {
     RunAtWork<T> work(model, run, options);
     return work.train(stop) ? work.records() : std::vector<Json>{};

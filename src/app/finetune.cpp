@@ -270,7 +270,7 @@ int run_finetune(const Arguments& arguments) {
   FieldList fields = fields_of(options);
   if (!read_arguments(fields, arguments, "finetune", {"base"})) return 0;
   note_unused_finetune(options, fields);
-  const Workers workers(options.run.threads);
+  const Workers workers(options.run);
   options.run.check_place("finetune");
   bool finished = false;
   Json base_scores;

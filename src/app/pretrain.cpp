@@ -47,7 +47,7 @@ Json metrics_line(int step, const StepReport& report) {
 
 template <class T>
 void pretrain_on(PretrainOptions o) {
-  const Workers workers(o.run.threads);
+  const Workers workers(o.run);
   const Corpus corpus = load_corpus(o.corpus);
   const Mixture mixture(corpus, o.mixture);
   o.model.validate();

@@ -34,7 +34,7 @@ void print_types(const Json& table) {
 }  // namespace
 
 void taxonomy_stage(const TaxonomyOptions& options) {
-  const Workers workers(options.run.threads);
+  const Workers workers(options.run);
   TaxonomyOptions o = options;
   BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("taxonomy", fields_of(o), base.record.seed, base.facts()),
@@ -127,7 +127,7 @@ Arguments finetune_arguments(const std::string& base, const std::string& experts
 }  // namespace
 
 void experts_stage(const ExpertsOptions& options) {
-  const Workers workers(options.run.threads);
+  const Workers workers(options.run);
   ExpertsOptions o = options;
   BaseRun base = load_base(o.base, o.answers.stop);
   RunFolder folder(o.run.run, run_facts("experts", fields_of(o), base.record.seed, base.facts()),

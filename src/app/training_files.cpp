@@ -61,6 +61,7 @@ void TrainingFiles<T>::after_step(const Json& line) {
 
 template <class T>
 void TrainingFiles<T>::save() const {
+  trainer_.settle();
   save_checkpoint(trainer_, state_of(folder_), {folder_.identity(), metrics_.lines()});
 }
 

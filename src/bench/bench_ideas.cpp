@@ -190,7 +190,8 @@ Json adamw_ideas(const BenchOptions& o, std::string& text) {
       chunks.push_back({w, w + n, w + 2 * n, w + 3 * n, 1 << 14, true});
     }
     AdamWOutcome outcome{.small = true};
-    adamw_step<T>(&outcome, chunks.data(), static_cast<int>(chunks.size()), {1e-4, 0, 10, {}},
+    const AdamWRule rule{1e-4, 0, 10, {}};
+    adamw_step<T>(&outcome, chunks.data(), static_cast<int>(chunks.size()), &rule,
                   nullptr, 0);
   };
   std::vector<double> plain(4 * n, 1e-3);

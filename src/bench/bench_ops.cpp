@@ -305,7 +305,8 @@ Speed measure_adamw(const BenchOptions& o, double& parameters) {
     for (const auto& p : model.parameters())
       std::fill_n(p->want_gradient(), p->value.size(), 1e-3f);
     const double start = now_seconds();
-    optimiser.step(1e-4, 1.0);
+    optimiser.prepare(1e-4, 1.0);
+    optimiser.update();
     *spent += now_seconds() - start;
   })[0];
 }

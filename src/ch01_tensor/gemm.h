@@ -26,6 +26,15 @@ constexpr auto names(Precision) {
   return std::array{"fp32", "bf16"};
 }
 
+/// Who computes the products of a GPU: our kernels, or NVIDIA's library as their judge.
+enum class GemmEngine { own, cublas };
+constexpr auto names(GemmEngine) {
+  return std::array{"own", "cublas"};
+}
+/// For all products of GpuFloat from now on; products of experts are always our own. Defined in
+/// cuda/. Error: cublas in an emulation.
+void set_gemm_engine(GemmEngine engine);
+
 /// Memory that the caller reads next: a product may prefetch it while it computes.
 struct Soon {
   const void* from = nullptr;

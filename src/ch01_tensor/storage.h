@@ -35,11 +35,15 @@ using GpuFloat = Gpu<float>;
 using GpuInt = Gpu<int>;
 using GpuByte = Gpu<unsigned char>;
 
-// Memory of the GPU, used in the order of its stream; defined in cuda/.
+/// Error, with what to do, unless there is a GPU that can be used. Defined in cuda/, as are the
+/// functions below.
+void check_gpu();
+// Memory of the GPU, used in the order of its stream.
 void* gpu_allocate(std::size_t bytes);
 void gpu_free(void* memory);
 void gpu_copy_in(void* to, const void* from, std::size_t bytes);
 void gpu_copy_out(void* to, const void* from, std::size_t bytes);  // waits until all is done
+void gpu_copy(void* to, const void* from, std::size_t bytes);      // within its memory
 void gpu_clear(void* memory, std::size_t bytes);
 
 /// What std::vector is to the host: memory that knows its size, zero at first.
@@ -123,6 +127,16 @@ void copy_out(Value* to, const Value* from, std::size_t n) {
 template <class Value>
 void copy_out(Value* to, const Gpu<Value>* from, std::size_t n) {
   gpu_copy_out(to, from, n * sizeof(Value));
+}
+
+/// Copies `n` values within the memory where they live.
+template <class Value>
+void copy_within(Value* to, const Value* from, std::size_t n) {
+  if (n > 0) std::memcpy(to, from, n * sizeof(Value));
+}
+template <class Value>
+void copy_within(Gpu<Value>* to, const Gpu<Value>* from, std::size_t n) {
+  gpu_copy(to, from, n * sizeof(Value));
 }
 
 /// `n` zeros.

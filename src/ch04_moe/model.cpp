@@ -158,34 +158,65 @@ Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
 }
 
 template <class T>
-ForwardResult<T> Model<T>::forward(Tape<T>& tape, const TokenBatch& batch,
-                                   const ForwardOptions<T>& options) {
+void Model<T>::check_lengths(const TokenBatch& batch, const KvCache<T>* cache) const {
   for (int b = 0; b < batch.B; ++b) {
-    const int before = options.cache ? options.cache->length[std::size_t(b)] : 0;
+    const int before = cache ? cache->length[std::size_t(b)] : 0;
     check(before + batch.length[std::size_t(b)] <= config_.max_position_embeddings, "sequence ", b,
           " has ", before + batch.length[std::size_t(b)], " tokens; this model reads at most ",
           config_.max_position_embeddings, " (max_position_embeddings).");
   }
-  ForwardResult<T> result;
-  result.batch = place(tape, batch, config_.vocab_size);
-  result.routing.reserve(all_.layers.size());
+}
+
+template <class T>
+void Model<T>::place_rows(Tape<T>& tape, PlacedBatch<T>& batch,
+                          const std::vector<int>& logit_rows) const {
+  for (const int n : logit_rows)
+    check(n >= 0 && n < batch.N, "the logits of row ", n, " of ", batch.N, " were asked for.");
+  batch.logit_rows = place(tape, logit_rows);
+  batch.R = static_cast<int>(logit_rows.size());
+}
+
+template <class T>
+ForwardResult<T> Model<T>::forward(Tape<T>& tape, const TokenBatch& batch,
+                                   const ForwardOptions<T>& options) {
+  check_lengths(batch, options.cache);
+  PlacedBatch<T> placed = place(tape, batch, config_.vocab_size);
   std::vector<int> before;
   const Decoding decoding =
       options.cache ? extend(tape, *options.cache, batch, before) : Decoding{};
-  Tensor<T> x =
-      ramoe::embedding(tape, tape.leaf(*all_.embedding), result.batch.token, result.batch.N);
+  if (options.logit_rows && !options.routing_only) place_rows(tape, placed, *options.logit_rows);
+  return compute(tape, placed, decoding, options.hook, options.routing_only);
+}
+
+template <class T>
+PlacedBatch<T> Model<T>::place_batch(Tape<T>& tape, const TokenBatch& batch,
+                                     const std::vector<int>& logit_rows) const {
+  check_lengths(batch, nullptr);
+  PlacedBatch<T> placed = place(tape, batch, config_.vocab_size);
+  place_rows(tape, placed, logit_rows);
+  return placed;
+}
+
+template <class T>
+ForwardResult<T> Model<T>::forward(Tape<T>& tape, const PlacedBatch<T>& batch) {
+  return compute(tape, batch, {}, nullptr, false);
+}
+
+template <class T>
+ForwardResult<T> Model<T>::compute(Tape<T>& tape, const PlacedBatch<T>& batch,
+                                   const Decoding& decoding, const RouterHook<T>* hook,
+                                   bool routing_only) {
+  ForwardResult<T> result;
+  result.batch = batch;
+  result.routing.reserve(all_.layers.size());
+  Tensor<T> x = ramoe::embedding(tape, tape.leaf(*all_.embedding), batch.token, batch.N);
   for (int l = 0; l < config_.num_hidden_layers; ++l) {
-    x = attention_block(tape, x, l, result.batch, decoding);
-    x = mixture_block(tape, x, l, result.batch, options.hook, result.routing);
+    stop_point();
+    x = attention_block(tape, x, l, batch, decoding);
+    x = mixture_block(tape, x, l, batch, hook, result.routing);
   }
-  if (options.routing_only) return result;
-  if (options.logit_rows) {
-    for (const int n : *options.logit_rows)
-      check(n >= 0 && n < result.batch.N, "the logits of row ", n, " of ", result.batch.N,
-            " were asked for.");
-    x = gather_rows(tape, x, place(tape, *options.logit_rows),
-                    static_cast<int>(options.logit_rows->size()));
-  }
+  if (routing_only) return result;
+  if (batch.R >= 0) x = gather_rows(tape, x, batch.logit_rows, batch.R);
   x = rmsnorm(tape, x, tape.leaf(*all_.final_norm), config_.rms_norm_eps);
   result.logits = all_.lm_head ? linear(tape, x, tape.leaf(*all_.lm_head))
                                : linear_transposed(tape, x, tape.leaf(*all_.embedding));

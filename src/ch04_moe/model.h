@@ -56,6 +56,8 @@ struct PlacedBatch {
   const Index<Value>*token = nullptr, *position = nullptr;  // (N)
   const Index<Value>* length = nullptr;                     // (B)
   const Flag<Value>*is_token = nullptr, *scored = nullptr;  // (N)
+  const Index<Value>* logit_rows = nullptr;                 // (R)
+  int R = -1;                                               // -1: the logits of all N rows
 };
 /// Error: a token outside [0, V), a length outside [0, T].
 template <class Value>
@@ -107,6 +109,11 @@ class Model {
   /// longer than max_position_embeddings.
   ForwardResult<T> forward(Tape<T>& tape, const TokenBatch& batch,
                            const ForwardOptions<T>& options = {});
+  /// The same in two steps: copies and checks the batch and the rows whose logits are wanted, and
+  /// computes with what was placed, without reading anything of the host.
+  PlacedBatch<T> place_batch(Tape<T>& tape, const TokenBatch& batch,
+                             const std::vector<int>& logit_rows) const;
+  ForwardResult<T> forward(Tape<T>& tape, const PlacedBatch<T>& batch);
 
   /// Copies all values from a model of the same configuration, of this type or another.
   template <class From>
@@ -123,6 +130,10 @@ class Model {
   };
   Decoding extend(Tape<T>& tape, KvCache<T>& cache, const TokenBatch& batch,
                   std::vector<int>& before) const;
+  void check_lengths(const TokenBatch& batch, const KvCache<T>* cache) const;
+  void place_rows(Tape<T>& tape, PlacedBatch<T>& batch, const std::vector<int>& logit_rows) const;
+  ForwardResult<T> compute(Tape<T>& tape, const PlacedBatch<T>& batch, const Decoding& decoding,
+                           const RouterHook<T>* hook, bool routing_only);
   Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,
                             const Decoding& decoding);
   Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,

@@ -26,8 +26,11 @@ Updated update(double w, double g, double m, double v, double decay, const AdamW
 
 template <>
 void adamw_step(AdamWOutcome* outcome, const AdamWChunk<double>* chunks, int n,
-                const AdamWRule& rule, const double* losses, int count) {
-  *outcome = {};
+                const AdamWRule* placed_rule, const double* losses, int count) {
+  const AdamWRule& rule = *placed_rule;
+  const bool stopped = outcome->stopped;
+  *outcome = {.stopped = true};  // unless it ends well
+  if (stopped) return;
   for (int i = 0; i < count; ++i)
     if (!std::isfinite(losses[i])) return;
   double squares = 0;
@@ -51,6 +54,7 @@ void adamw_step(AdamWOutcome* outcome, const AdamWChunk<double>* chunks, int n,
       }
     }
   outcome->done = true;
+  outcome->stopped = false;
 }
 
 // ---- The optimiser ------------------------------------------------------------------------------
@@ -64,6 +68,7 @@ AdamW<T>::AdamW(const Parameters& parameters, const AdamWConfig& config)
     m_[i].resize(parameters[i]->value.size());
     v_[i].resize(parameters[i]->value.size());
   }
+  rule_.resize(1);
   outcome_.resize(1);
   set_steps_done(0);
 }
@@ -97,37 +102,45 @@ void each_trained(const Parameter<T>& p, const Visit& visit) {
 }  // namespace
 
 template <class T>
-void AdamW<T>::list_chunks() {
-  chunks_.clear();
+std::vector<AdamWChunk<T>> AdamW<T>::list_chunks() {
+  std::vector<AdamWChunk<T>> chunks;
   of_.clear();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Parameter<T>& p = *parameters_[i];
     each_trained(p, [&](std::size_t begin, std::size_t count) {
       for (std::size_t at = begin; at < begin + count; at += kChunk) {
-        chunks_.push_back({p.value.data() + at, m_[i].data() + at, v_[i].data() + at,
+        chunks.push_back({p.value.data() + at, m_[i].data() + at, v_[i].data() + at,
                            p.gradient.data() + at,
                            static_cast<int>(std::min(kChunk, begin + count - at)), decays(p)});
         of_.push_back(&p);
       }
     });
   }
+  return chunks;
 }
 
 template <class T>
-AdamWStep<T> AdamW<T>::step(double rate, double clip, const T* losses, int count) {
+void AdamW<T>::prepare(double rate, double clip) {
+  for (const auto& p : parameters_)
+    if (p->trainable) p->gradient.resize(p->value.size());
+  const AdamWRule rule{rate, clip, steps_ + 1, config_};
+  copy_in(rule_.data(), &rule, 1);
+  std::vector<AdamWChunk<T>> chunks = list_chunks();
+  if (chunks == listed_) return;
+  listed_ = std::move(chunks);
+  ++lists_placed_;
+  chunks_.resize(listed_.size());
+  copy_in(chunks_.data(), listed_.data(), listed_.size());
+}
+
+template <class T>
+void AdamW<T>::update(const T* losses, int count) {
   for (const auto& p : parameters_)
     if (p->trainable) p->want_gradient();  // zero if the loss does not depend on it
-  list_chunks();
-  adamw_step<T>(outcome_.data(), chunks_.data(), static_cast<int>(chunks_.size()),
-                {rate, clip, steps_ + 1, config_}, losses, count);
-  AdamWOutcome outcome;
-  copy_out(&outcome, outcome_.data(), 1);
-  const auto* spoilt = outcome.spoilt < 0 ? nullptr : of_[std::size_t(outcome.spoilt)];
-  if (!outcome.done) return {outcome.norm, spoilt, false};
-  ++steps_;
+  adamw_step<T>(outcome_.data(), chunks_.data(), static_cast<int>(chunks_.size()), rule_.data(),
+                losses, count);
   for (const auto& p : parameters_)
     if (p->trainable) p->gradient_spent = true;
-  return {outcome.norm, nullptr, true};
 }
 
 #define RAMOE_INSTANTIATE(T) template class AdamW<T>;

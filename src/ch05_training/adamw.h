@@ -33,6 +33,7 @@ struct AdamWChunk {
   const T* g;
   int count;
   bool decays;
+  bool operator==(const AdamWChunk&) const = default;
 };
 
 /// The settings that all chunks of a step share.
@@ -42,29 +43,22 @@ struct AdamWRule {
   AdamWConfig config;
 };
 
-/// The result of a step, written where the values live.
+/// The result of a step, written where the values live. Once a step has failed, later ones do
+/// nothing until the host clears `stopped`: it may read the outcome several steps later.
 struct AdamWOutcome {
   double norm = 0;     // of the gradient before clipping
   int spoilt = -1;     // the first chunk whose new values would not be finite; -1: none
   bool done = false;   // whether anything was written
+  bool stopped = false;
   bool small = false;  // for the next step: whether w, m and v are small (src/fast/adamw.cpp)
 };
 
 /// One step over all chunks. The gradients are first scaled down to a norm of at most `clip`. If
 /// one of the `count` losses, the norm or a new value is not finite, only the outcome is written.
-/// The list of chunks is on the host.
+/// The list of chunks and the rule lie where the values live.
 template <class T>
-void adamw_step(Beside<T, AdamWOutcome>* outcome, const AdamWChunk<T>* chunks, int n,
-                const AdamWRule& rule, const T* losses, int count);
-
-/// The result of a step, on the host.
-template <class T>
-struct AdamWStep {
-  double norm = 0;  // of the gradient of all that is trained, before clipping
-  /// The parameter whose new values or moments would not be finite; nullptr: none.
-  const Parameter<T>* spoilt = nullptr;
-  bool done = false;
-};
+void adamw_step(Beside<T, AdamWOutcome>* outcome, const Beside<T, AdamWChunk<T>>* chunks, int n,
+                const Beside<T, AdamWRule>* rule, const T* losses, int count);
 
 template <class T>
 class AdamW {
@@ -74,12 +68,24 @@ class AdamW {
   /// Moments start at zero; only trainable parameters have them. The parameters must outlive this.
   AdamW(const Parameters& parameters, const AdamWConfig& config);
 
-  /// Updates every trainable parameter, or its trained blocks, with adamw_step. Then the gradients
-  /// are spent. If a loss, the norm or a new value is not finite, nothing is changed.
-  AdamWStep<T> step(double rate, double clip, const T* losses = nullptr, int count = 0);
-
+  /// Prepares the next step: places its rule and the list of what is trained.
+  void prepare(double rate, double clip);
+  /// Updates every trainable parameter, or its trained blocks, with adamw_step. The gradients are
+  /// then spent. If a loss, the norm or a new value is not finite, nothing is changed.
+  void update(const T* losses = nullptr, int count = 0);
+  /// Counts the step, once its update was done or replayed.
+  void count_step() { ++steps_; }
+  /// Where the outcome of the last step is. Reading it waits for the step.
+  const Beside<T, AdamWOutcome>* outcome() const { return outcome_.data(); }
+  /// The parameter whose new values or moments would not be finite; nullptr: none.
+  const Parameter<T>* spoilt(const AdamWOutcome& outcome) const {
+    return outcome.spoilt < 0 ? nullptr : of_[std::size_t(outcome.spoilt)];
+  }
+  /// How often the list of what is trained was placed: a recorded step holds for one list.
+  int lists_placed() const { return lists_placed_; }
+  /// Steps so far, those included whose outcome has not been read.
   int steps_done() const { return steps_; }
-  /// For resuming a run, with moments and weights read from a file.
+  /// For resuming a run, with moments and weights read from a file, and after a step that failed.
   void set_steps_done(int steps);
   /// The moments of parameter i, empty if it is not trainable.
   Storage<T>& m(std::size_t i) { return m_[i]; }
@@ -88,15 +94,19 @@ class AdamW {
   const Storage<T>& v(std::size_t i) const { return v_[i]; }
 
  private:
-  void list_chunks();
+  std::vector<AdamWChunk<T>> list_chunks();
 
   const Parameters& parameters_;
   AdamWConfig config_;
   std::vector<Storage<T>> m_, v_;
-  std::vector<AdamWChunk<T>> chunks_;    // of the current step
+  template <class Value>
+  using Placed = typename Lives<T>::template Vector<Beside<T, Value>>;
+  std::vector<AdamWChunk<T>> listed_;    // what was placed last
   std::vector<const Parameter<T>*> of_;  // the parameter of each chunk
-  typename Lives<T>::template Vector<Beside<T, AdamWOutcome>> outcome_;
-  int steps_ = 0;
+  Placed<AdamWChunk<T>> chunks_;
+  Placed<AdamWRule> rule_;
+  Placed<AdamWOutcome> outcome_;
+  int steps_ = 0, lists_placed_ = 0;
 };
 
 }  // namespace ramoe

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/basic_ops.h"
@@ -70,7 +71,10 @@ Trainer<T>::Trainer(Model<T>& model, const TrainConfig& config)
       config_(config),
       optimiser_(model.parameters(),
                  {config.beta1, config.beta2, config.adam_eps, config.weight_decay}),
-      tape_(arena_, config.precision) {}
+      tape_(arena_, config.precision),
+      losses_(static_cast<std::size_t>(config.accumulate) * std::size_t(kLosses)),
+      pending_losses_(kMostPending * losses_.size()),
+      pending_outcomes_(kMostPending) {}
 
 namespace {
 
@@ -137,19 +141,23 @@ typename Trainer<T>::Shares Trainer<T>::shares(const TrainingBatch& batch, const
 }
 
 template <class T>
-void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals,
-                            ExtraLoss<T>* extra, T* losses) {
+void Trainer<T>::place_batch(const TrainingBatch& batch) {
   tape_.reset();
-  const ForwardResult<T> forward =
-      model_.forward(tape_, batch.tokens, {.logit_rows = &batch.logit_rows});
-  const Flag<T>* scored = forward.batch.scored;
-  const int rows = forward.batch.scored_rows;
+  placed_ = model_.place_batch(tape_, batch.tokens, batch.logit_rows);
+  target_ = place(tape_, batch.target);
+}
+
+template <class T>
+void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals,
+                            const Shares& share, ExtraLoss<T>* extra, T* losses) {
+  const ForwardResult<T> forward = model_.forward(tape_, placed_);
+  const Flag<T>* scored = placed_.scored;
+  const int rows = placed_.scored_rows;
   const auto f = [&](std::size_t l) {
     return totals.f.empty() ? nullptr
                             : totals.f.data() + l * std::size_t(model_.config().num_experts);
   };
-  const Tensor<T> ce = cross_entropy(tape_, forward.logits, place(tape_, batch.target),
-                                     static_cast<int>(batch.target.size()));
+  const Tensor<T> ce = cross_entropy(tape_, forward.logits, target_, placed_.R);
   const Tensor<T> balance =
       config_.balance > 0 && config_.balance_form == BalanceForm::pooled
           ? pooled_balance_loss(tape_, forward.routing, scored, rows, f(0))
@@ -162,7 +170,6 @@ void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals
       [&](const Routing<T>& r, std::size_t) { return ramoe::z_loss(tape_, r, scored, rows); });
   const Tensor<T> other =
       extra ? extra->add(tape_, batch, forward, optimiser_.steps_done()) : Tensor<T>{};
-  const Shares share = shares(batch, totals, extra);
   const Tensor<T> loss = weighted_sum<T>(tape_, {{ce, share.targets},
                                                  {balance, config_.balance * share.rows},
                                                  {z, config_.z_loss * share.rows},
@@ -180,38 +187,94 @@ void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals
 template <class T>
 StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
                             ExtraLoss<T>* extra) {
-  StepReport report;
-  const int step = optimiser_.steps_done();
-  report.rate = learning_rate(config_.schedule(), step);
+  Pending pending;
+  StepReport& report = pending.report;
+  report.step = steps_done() + 1;
+  report.rate = learning_rate(config_.schedule(), steps_done());
   std::vector<TrainingBatch> batches;
   for (int micro = 0; micro < config_.accumulate; ++micro)
     if (TrainingBatch batch = next(micro); batch.tokens.B > 0) batches.push_back(std::move(batch));
-  check(!batches.empty(), "step ", step + 1, ": none of its batches has a row.");
+  check(!batches.empty(), "step ", report.step, ": none of its batches has a row.");
   const StepTotals whole = totals(batches, extra);
-  losses_.resize(batches.size() * kLosses);
-  for (std::size_t i = 0; i < batches.size(); ++i)
-    accumulate(batches[i], whole, extra, losses_.data() + i * kLosses);
-  const AdamWStep<T> update = [&] {
+  for (const TrainingBatch& batch : batches) {
+    pending.shares.push_back(shares(batch, whole, extra));
+    report.tokens += batch.tokens.token.size();
+  }
+  const int losses = static_cast<int>(batches.size()) * kLosses;
+  optimiser_.prepare(report.rate, config_.clip);
+  if (batches.size() == 1 && !extra) {
+    replay_step(batches[0], whole, pending.shares[0]);
+  } else {
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      place_batch(batches[i]);
+      accumulate(batches[i], whole, pending.shares[i], extra, losses_.data() + i * std::size_t(kLosses));
+    }
     const StopScope uninterrupted(nullptr);  // the weights are never left half updated
-    return optimiser_.step(report.rate, config_.clip, losses_.data(),
-                           static_cast<int>(losses_.size()));
-  }();
-  // The losses of a step are read on the host only here.
-  std::vector<Number<T>> losses(losses_.size());
-  copy_out(losses.data(), losses_.data(), losses.size());
-  report.gradient_norm = update.norm;
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const Number<T>* of_batch = losses.data() + i * kLosses;
-    const Shares share = shares(batches[i], whole, extra);
+    optimiser_.update(losses_.data(), losses);
+  }
+  optimiser_.count_step();
+  copy_within(pending_losses_.data() + pending_.size() * losses_.size(), losses_.data(),
+              losses_.size());
+  copy_within(pending_outcomes_.data() + pending_.size(), optimiser_.outcome(), 1);
+  pending_.push_back(std::move(pending));
+  return must_read() ? settle() : last_;
+}
+
+template <class T>
+void Trainer<T>::replay_step(const TrainingBatch& batch, const StepTotals& totals,
+                             const Shares& share) {
+  place_batch(batch);
+  // All that the work below takes from the host, but for the configuration.
+  const std::vector<double> key = {double(placed_.B), double(placed_.T), double(placed_.R),
+                                   double(placed_.scored_rows), share.targets, share.rows,
+                                   double(optimiser_.lists_placed())};
+  replay_.run(key, [&] {
+    accumulate(batch, totals, share, nullptr, losses_.data());
+    const StopScope uninterrupted(nullptr);  // the weights are never left half updated
+    optimiser_.update(losses_.data(), kLosses);
+  });
+}
+
+template <class T>
+bool Trainer<T>::must_read() const {
+  const int step = steps_done();
+  return pending_.size() == kMostPending || step % config_.log_every == 0 ||
+         step % config_.save_every == 0 || step >= config_.steps;
+}
+
+template <class T>
+const StepReport& Trainer<T>::settle() {
+  if (pending_.empty()) return last_;
+  // The only place where the host waits for a step.
+  std::vector<Number<T>> losses(pending_.size() * losses_.size());
+  std::vector<AdamWOutcome> outcomes(pending_.size());
+  copy_out(losses.data(), pending_losses_.data(), losses.size());
+  copy_out(outcomes.data(), pending_outcomes_.data(), outcomes.size());
+  const std::vector<Pending> steps = std::exchange(pending_, {});
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    last_ = read(steps[i], losses.data() + i * losses_.size(), outcomes[i]);
+  return last_;
+}
+
+template <class T>
+StepReport Trainer<T>::read(const Pending& step, const Number<T>* losses,
+                            const AdamWOutcome& outcome) {
+  StepReport report = step.report;
+  report.gradient_norm = outcome.norm;
+  for (std::size_t i = 0; i < step.shares.size(); ++i) {
+    const Number<T>* of_batch = losses + i * std::size_t(kLosses);
+    const Shares& share = step.shares[i];
     report.loss += share.targets * double(of_batch[0]);
     report.balance += share.rows * double(of_batch[1]);
     report.z_loss += share.rows * double(of_batch[2]);
     report.extra += share.examples * double(of_batch[3]);
-    report.tokens += batches[i].tokens.token.size();
   }
-  if (!all_finite(losses.data(), losses.size())) give_up("the loss", report);
-  if (!std::isfinite(update.norm)) give_up("the gradient norm", report);
-  if (!update.done) give_up("the update of " + update.spoilt->name, report);
+  if (!outcome.done) {
+    optimiser_.set_steps_done(report.step - 1);
+    if (!all_finite(losses, step.shares.size() * std::size_t(kLosses))) give_up("the loss", report);
+    if (!std::isfinite(outcome.norm)) give_up("the gradient norm", report);
+    give_up("the update of " + optimiser_.spoilt(outcome)->name, report);
+  }
   tokens_ += static_cast<double>(report.tokens);
   return report;
 }
@@ -230,7 +293,7 @@ void Trainer<T>::give_up(const std::string& what, const StepReport& r) {
       advice = "The weights of " + p->name +
                " were not finite before this step; begin from another model or checkpoint.";
   }
-  fail("step ", steps_done() + 1, ": ", what, " is not finite (cross-entropy ", r.loss,
+  fail("step ", r.step, ": ", what, " is not finite (cross-entropy ", r.loss,
        ", balance ", r.balance, ", z-loss ", r.z_loss, ", extra ", r.extra, ", gradient norm ",
        r.gradient_norm, ", learning rate ", r.rate, "). ", advice);
 }

@@ -25,6 +25,7 @@
 #include <functional>
 #include <optional>
 
+#include "ch01_tensor/replay.h"
 #include "ch04_moe/model.h"
 #include "ch05_training/adamw.h"
 #include "ch05_training/schedule.h"
@@ -90,6 +91,7 @@ class ExtraLoss {
 
 /// The measurements of one step.
 struct StepReport {
+  int step = 0;  // its number, from 1
   double loss = 0, balance = 0, z_loss = 0, extra = 0, gradient_norm = 0, rate = 0;
   std::size_t tokens = 0;
 };
@@ -104,8 +106,14 @@ class Trainer {
   /// row, such as at the end of an epoch, are skipped. Error, naming step and part, if a loss, the
   /// gradient norm or the update is not finite. Weights and moments are then unchanged, as they
   /// are after Interrupted.
+  ///
+  /// A GPU is not waited for: its steps are read at log lines, when a checkpoint is due and after
+  /// the last step. In between the report is that of the last step read, and a step that fails is
+  /// found at the next reading; the steps after it do nothing.
   StepReport step(const std::function<TrainingBatch(int micro)>& next,
                   ExtraLoss<T>* extra = nullptr);
+  /// Reads the steps that have not been read; the same errors. The report of the last.
+  const StepReport& settle();
 
   int steps_done() const { return optimiser_.steps_done(); }
   /// Mean over all steps so far, including those before a resume and padding. NaN after a resume
@@ -135,9 +143,21 @@ class Trainer {
   };
   Shares shares(const TrainingBatch& batch, const StepTotals& totals,
                 const ExtraLoss<T>* extra) const;
-  /// Forward and backward; `losses` gets kLosses values.
-  void accumulate(const TrainingBatch& batch, const StepTotals& totals, ExtraLoss<T>* extra,
-                  T* losses);
+  /// Begins a step on the tape, with the batch and its targets placed.
+  void place_batch(const TrainingBatch& batch);
+  /// Forward and backward of the batch that was placed; `losses` gets kLosses values.
+  void accumulate(const TrainingBatch& batch, const StepTotals& totals, const Shares& share,
+                  ExtraLoss<T>* extra, T* losses);
+  /// A step of one batch without extra loss, which a GPU may replay.
+  void replay_step(const TrainingBatch& batch, const StepTotals& totals, const Shares& share);
+  /// A step that has not been read: what the host knows of it.
+  struct Pending {
+    StepReport report;  // without what the device knows
+    std::vector<Shares> shares;
+  };
+  bool must_read() const;
+  /// The report of a pending step, with its losses and outcome; an error if it failed.
+  StepReport read(const Pending& step, const Number<T>* losses, const AdamWOutcome& outcome);
   /// Clears the gradients and throws the Error of a step in which `what` is not finite.
   [[noreturn]] void give_up(const std::string& what, const StepReport& report);
 
@@ -147,8 +167,17 @@ class Trainer {
   double tokens_ = 0;  // of all steps; a whole number or NaN
   ArenaOf<T> arena_;
   Tape<T> tape_;
-  static constexpr std::size_t kLosses = 5;  // cross-entropy, balance, z, extra, their sum
+  PlacedBatch<T> placed_;
+  const Index<T>* target_ = nullptr;
+  Replay<T> replay_;
+  static constexpr int kLosses = 5;  // cross-entropy, balance, z, extra, their sum
   Storage<T> losses_;                        // of the step, batch by batch
+  // The losses and outcomes of pending steps, one after another.
+  static constexpr std::size_t kMostPending = Lives<T>::on_gpu ? 128 : 1;
+  std::vector<Pending> pending_;
+  Storage<T> pending_losses_;
+  typename Lives<T>::template Vector<Beside<T, AdamWOutcome>> pending_outcomes_;
+  StepReport last_;
 };
 
 }  // namespace ramoe

@@ -107,9 +107,12 @@ int first_beyond(const Limits& limits, std::vector<Found>& found, const AdamWChu
 
 template <>
 void adamw_step(AdamWOutcome* outcome, const AdamWChunk<float>* chunks, int n,
-                const AdamWRule& rule, const float* losses, int count) {
+                const AdamWRule* placed_rule, const float* losses, int count) {
+  const AdamWRule& rule = *placed_rule;
   bool small = outcome->small;
-  *outcome = {.small = small};
+  const bool stopped = outcome->stopped;
+  *outcome = {.stopped = true, .small = small};  // unless it ends well
+  if (stopped) return;
   if (!all_finite(losses, std::size_t(count))) return;
   thread_local std::vector<Found> found_here;
   std::vector<Found>& found = found_here;
@@ -137,6 +140,7 @@ void adamw_step(AdamWOutcome* outcome, const AdamWChunk<float>* chunks, int n,
   for (const Found& f : found) small = small && f.small;
   outcome->small = small;
   outcome->done = true;
+  outcome->stopped = false;
 }
 
 }  // namespace ramoe

@@ -1,6 +1,6 @@
 """The peers in PyTorch, on commands; tests/bench/peers.py starts this with its environment.
 
-    torch_peers.py FOLDER THREADS
+    torch_peers.py FOLDER THREADS|cuda
 
 Reads FOLDER as our_peer.cpp writes it. Commands from stdin, one a line; the answers are lines of
 JSON, {"error": ...} where a peer cannot do it:
@@ -31,12 +31,17 @@ TRANSFORMERS = {"hf_loop": ("eager", "sdpa"), "hf_eager": ("eager", "eager"),
 
 class Peers:
     def __init__(self, folder, threads):
-        self.folder, self.threads = pathlib.Path(folder), threads
+        self.folder, self.device = pathlib.Path(folder), "cuda" if threads == 0 else "cpu"
         self.inputs = json.loads((self.folder / "inputs.json").read_text())
-        self.tokens = torch.tensor(self.inputs["tokens"])
+        self.tokens = torch.tensor(self.inputs["tokens"], device=self.device)
         # As our program counts: processor time of one thread, or the wall's clock.
-        self.now = time.process_time if threads == 1 else time.perf_counter
+        self.clock = time.process_time if threads == 1 else time.perf_counter
         self.steps, self.models = {}, {}
+
+    def now(self):
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return self.clock()
 
     def versions(self):
         lines = torch.__config__.show().splitlines()
@@ -50,11 +55,12 @@ class Peers:
         balance = self.inputs["balance"]
         if name not in TRANSFORMERS:
             model = TorchModel(self.folder / ("dense" if name == "dense" else "moe"), name)
+            model.to(self.device)
             return model, lambda call: call(self.tokens, balance), model.losses
         experts, attention = TRANSFORMERS[name]
         model = transformers.AutoModelForCausalLM.from_pretrained(
             self.folder / "moe", dtype=torch.float32, experts_implementation=experts,
-            attn_implementation=attention)
+            attn_implementation=attention).to(self.device)
         model.config.router_aux_loss_coef = model.router_aux_loss_coef = balance
         model.config.use_cache = False
 
@@ -86,10 +92,10 @@ class Peers:
             torch.nn.utils.clip_grad_norm_(parameters, settings["clip"])
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            return ce.item()
+            return ce
 
         self.steps[name] = step
-        return {"losses": [step() for _ in range(3)]}
+        return {"losses": [step().item() for _ in range(3)]}
 
     def step(self, name, count):
         step = self.steps[name]
@@ -132,7 +138,7 @@ class Peers:
 
     @torch.inference_mode()
     def generate(self, name, batch, count):
-        run = self.generator(name, torch.tensor(self.inputs["prompts"][batch]))
+        run = self.generator(name, torch.tensor(self.inputs["prompts"][batch], device=self.device))
         start = self.now()
         for _ in range(int(count)):
             tokens = run()
@@ -140,8 +146,11 @@ class Peers:
 
 
 def main():
-    folder, threads = sys.argv[1], int(sys.argv[2])
-    torch.set_num_threads(threads)
+    folder, threads = sys.argv[1], 0 if sys.argv[2] == "cuda" else int(sys.argv[2])
+    if threads > 0:
+        torch.set_num_threads(threads)
+    else:
+        torch.set_default_device("cuda")
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     transformers.utils.logging.set_verbosity_error()

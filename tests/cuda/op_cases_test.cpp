@@ -24,12 +24,13 @@ std::string text_of(const OpSize& at) {
   return text;
 }
 
-/// Emulated, the large sizes take too long.
+/// Emulated, the large sizes take too long, unless there are no others.
 std::vector<OpSize> sizes_of(const OpCase& op) {
   std::vector<OpSize> sizes = op.sizes;
-#ifndef RAMOE_CUDA_EMULATION
-  sizes.insert(sizes.end(), op.large_sizes.begin(), op.large_sizes.end());
+#ifdef RAMOE_CUDA_EMULATION
+  if (!sizes.empty()) return sizes;
 #endif
+  sizes.insert(sizes.end(), op.large_sizes.begin(), op.large_sizes.end());
   return sizes;
 }
 
@@ -39,8 +40,10 @@ TEST_P(GpuOpCases, AgreesWithPlain) {
     const OpResult<double> plain = run_op<double>(op, at);
     const OpResult<GpuFloat> gpu = run_op<GpuFloat>(op, at);
     ASSERT_EQ(gpu.size(), plain.size());
+    // A thread may add a long sum one value after the other, where a processor's vectors have eight
+    // partial sums: twice the rounding.
     for (std::size_t i = 0; i < plain.size(); ++i)
-      EXPECT_EQ(difference(gpu[i], plain[i], op.tolerance, op.tolerance), "")
+      EXPECT_EQ(difference(gpu[i], plain[i], 2 * op.tolerance, 2 * op.tolerance), "")
           << text_of(at) << (i == 0 ? ": the output" : cat(": gradient ", i - 1)) << "\n"
           << op.reason;
   }

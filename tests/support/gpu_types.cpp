@@ -17,3 +17,4 @@
 #include "ch10_alignment/alignment_loss.cpp"
 #include "ch10_alignment/alignment_term.cpp"
 #include "ch11_baselines/steering.cpp"
+#include "runs/checkpoint.cpp"

@@ -55,7 +55,13 @@ Tensor<T> adamw_steps(Tape<T>& tape, const Inputs<T>& in, bool decays) {
   auto* outcome = tape.template keep<Beside<T, AdamWOutcome>>(1);
   const AdamWOutcome before;
   copy_in(outcome, &before, 1);
-  for (int t = 5; t < 8; ++t) adamw_step<T>(outcome, &chunk, 1, {0.01, 1, t, {}}, in[0].data, n);
+  const auto place = [&]<class Value>(const Value& value) {
+    auto* there = tape.template keep<Beside<T, Value>>(1);
+    copy_in(there, &value, 1);
+    return there;
+  };
+  for (int t = 5; t < 8; ++t)
+    adamw_step<T>(outcome, place(chunk), 1, place(AdamWRule{0.01, 1, t, {}}), in[0].data, n);
   return tape.constant(chunk.w, in[0].shape);
 }
 

@@ -1,0 +1,137 @@
+// Chapter 3.1 on the GPU - rows that are added at an index:  dx[index[i],:] += dout[i,:],  i < N
+//
+// Many i may have the same index, a frequent token or the padding. Atomic additions would come in
+// another order, and give other bits, at every run. Here each sum has an order:
+//
+//   1  rank   The place of i in the sorted list is the number of those before it. N^2 comparisons,
+//             but no memory and no second pass.
+//   2  sum    A warp takes 32 neighbours of the sorted list and adds up rows with the same index. A
+//             run that lies in its 32 goes to dx; one that crosses a border leaves its part in
+//             `partial`.
+//   3  join   The warp where such a run begins adds up its parts, in order.
+#pragma once
+
+#include <climits>
+
+#include "cuda/support/pieces.cuh"
+#include "cuda/support/scratch.h"
+
+namespace ramoe::cuda {
+
+constexpr int kChunk = 32;       // places of the sorted list that a warp of step 2 takes
+constexpr int kChunkWarps = 8;   // of a block
+constexpr int kRankTile = 1024;  // indices in shared memory at a time
+
+/// source[place] = i, sorted[place] = index[i]: ascending indices, equal ones in order of i.
+static __global__ void rank_kernel(int* source, int* sorted, const int* index, int N) {
+  constexpr int kWarps = kChunkWarps, kEach = kRankTile / kWarps;
+  __shared__ int tile[kRankTile];
+  __shared__ int found[kWarps][32];
+  const int lane = int(threadIdx.x), warp = int(threadIdx.y), segment = int(blockIdx.x);
+  const int i = segment * 32 + lane, mine = i < N ? index[i] : INT_MAX;
+  int before = 0;
+  for (int first = 0; first < N; first += kRankTile) {
+    __syncthreads();  // the tile before may still be read
+    for (int m = warp * 32 + lane; m < kRankTile; m += kWarps * 32)
+      tile[m] = first + m < N ? index[first + m] : INT_MAX;
+    __syncthreads();
+    for (int m = warp * kEach; m < (warp + 1) * kEach; m += 32) {
+      // Equal indices in segments of 32 before mine come before me, those behind it do not.
+      const int here = (first + m) / 32, bound = here < segment ? mine + 1 : mine;
+#pragma unroll
+      for (int l = 0; l < 32; ++l) before += tile[m + l] < bound;
+      if (here == segment)
+        for (int l = 0; l < lane; ++l) before += tile[m + l] == mine;
+    }
+  }
+  found[warp][lane] = before;
+  __syncthreads();
+  if (warp > 0 || i >= N) return;
+  for (int w = 1; w < kWarps; ++w) before += found[w][lane];
+  source[before] = i;
+  sorted[before] = mine;
+}
+
+/// Whether the run at `place` goes on at the next place.
+__device__ inline bool goes_on(const int* sorted, int place, int N) {
+  return place >= 0 && place + 1 < N && sorted[place] == sorted[place + 1];
+}
+
+/// partial (chunks,2,C): of each chunk what belongs to a run from the chunk before, and what begins
+/// a run that goes on in the next.
+template <int W>
+__global__ void add_runs_kernel(float* dx, float* partial, const int* source, const int* sorted,
+                                const float* dout, int N, int C) {
+  const int lane = int(threadIdx.x), chunk = int(blockIdx.x) * kChunkWarps + int(threadIdx.y);
+  const int first = chunk * kChunk, count = min(kChunk, N - first);
+  if (count <= 0) return;  // the whole warp
+  const int c = (int(blockIdx.y) * 32 + lane) * W;
+  const int place = min(first + lane, N - 1);
+  const int my_source = source[place], my_row = sorted[place];
+  const unsigned ends = ~__ballot_sync(kAllLanes, goes_on(sorted, first + lane, N));
+  bool from_before = goes_on(sorted, first - 1, N);
+  Piece<W> sum = {};
+  for (int l = 0; l < count; ++l) {
+    const int n = __shfl_sync(kAllLanes, my_source, l), row = __shfl_sync(kAllLanes, my_row, l);
+    const std::size_t at = std::size_t(n) * std::size_t(C) + std::size_t(c);
+    if (c < C) {
+      const Piece<W> value = load<W>(dout + at);
+#pragma unroll
+      for (int i = 0; i < W; ++i) sum[i] += value[i];
+    }
+    const bool ends_here = ends >> l & 1;
+    if (!ends_here && l + 1 < count) continue;
+    float* to = partial + (std::size_t(chunk) * 2 + (from_before ? 0 : 1)) * std::size_t(C);
+    const bool whole = ends_here && !from_before;
+    if (whole) to = dx + std::size_t(row) * std::size_t(C);
+    if (c < C) add_to(to + c, sum, whole);
+    from_before = false;
+    sum = {};
+  }
+}
+
+/// Adds the parts of the run that begins in a chunk and goes on in the next.
+template <int W>
+__global__ void join_runs_kernel(float* dx, const float* partial, const int* sorted, int N, int C) {
+  const int lane = int(threadIdx.x), chunk = int(blockIdx.x) * kChunkWarps + int(threadIdx.y);
+  const int first = chunk * kChunk, last = first + kChunk - 1;
+  if (!goes_on(sorted, last, N)) return;  // the whole warp
+  const int row = sorted[last];
+  if (sorted[first] == row && goes_on(sorted, first - 1, N)) return;  // it began before
+  int parts = 0;  // chunks behind this one that the run reaches
+  for (unsigned there = kAllLanes; there == kAllLanes; parts += __popc(there)) {
+    const std::size_t place = (std::size_t(chunk) + 1 + unsigned(parts + lane)) * kChunk;
+    there = __ballot_sync(kAllLanes, place < std::size_t(N) && sorted[place] == row);
+  }
+  const int c = (int(blockIdx.y) * 32 + lane) * W;
+  if (c >= C) return;
+  const float* part = partial + (std::size_t(chunk) * 2 + 1) * std::size_t(C) + c;
+  Piece<W> sum = load<W>(part);
+  part += C;  // the first part of the next chunk; of the one after it, 2 C further
+#pragma unroll 8
+  for (int k = 0; k < parts; ++k) {
+    const Piece<W> value = load<W>(part + std::size_t(k) * 2 * std::size_t(C));
+#pragma unroll
+    for (int i = 0; i < W; ++i) sum[i] += value[i];
+  }
+  add_to(dx + std::size_t(row) * std::size_t(C) + c, sum);
+}
+
+/// dx[index[i],:] += dout[i,:]
+inline void add_rows(GpuFloat* dx, const GpuInt* index, const GpuFloat* dout, int N, int C) {
+  Scratch scratch;
+  const std::size_t count = std::size_t(N);
+  const std::size_t chunks = ceil_div(count, std::size_t(kChunk));
+  int* const source = scratch.take<int>(count);
+  int* const sorted = scratch.take<int>(count);
+  float* const partial = scratch.take<float>(chunks * 2 * std::size_t(C));
+  launch<rank_kernel>({blocks_for(count, 32), {32, kChunkWarps}}, source, sorted, index, N);
+  with_width(in_pieces(C, dx, dout), [&]<int W>() {
+    const Grid grid = {{blocks_for(chunks, kChunkWarps), blocks_for(std::size_t(C), 32 * W)},
+                       {32, kChunkWarps}};
+    launch<add_runs_kernel<W>>(grid, dx, partial, source, sorted, dout, N, C);
+    if (chunks > 1) launch<join_runs_kernel<W>>(grid, dx, partial, sorted, N, C);
+  });
+}
+
+}  // namespace ramoe::cuda

@@ -1,0 +1,157 @@
+// Chapter 3.1 on the GPU - RMSNorm: a row stays in the registers of a team of threads
+//
+// A row is needed twice, first for its sum of squares and then for the output. The team loads it
+// once, 16 bytes at a time, and keeps it: the kernel reads and writes as much as a copy does. How
+// many threads make a team depends on C alone: some lanes of a warp for a head, a block for a wide
+// model. Backward adds up dw on the way. A thread has the same columns in every row that its team
+// visits, so dw of these columns is a register; the blocks' sums are added in order by a second
+// kernel.
+#pragma once
+
+#include "cuda/support/columns.cuh"
+#include "cuda/support/pieces.cuh"
+
+namespace ramoe::cuda {
+
+constexpr int kNormThreads = 256;
+
+/// Thread `t` of a team of kTeam has the columns at 4 (i kTeam + t), i < kEach.
+template <int kTeam>
+__device__ int column_of(int i) {
+  return 4 * (i * kTeam + int(threadIdx.x) % kTeam);
+}
+
+template <int kTeam, int kEach>
+__global__ void __launch_bounds__(kNormThreads)
+    rmsnorm_kernel(float* out, float* rstd, const float* x, const float* w, int N, int C,
+                   float eps) {
+  const int n = int(blockIdx.x) * (kNormThreads / kTeam) + int(threadIdx.x) / kTeam;
+  const std::size_t row = std::size_t(n) * std::size_t(C);
+  Piece<4> x_n[kEach];
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < kEach; ++i)
+    if (const int c = column_of<kTeam>(i); n < N && c < C) {
+      x_n[i] = load<4>(x + row + c);
+      for (int j = 0; j < 4; ++j) squares += x_n[i][j] * x_n[i][j];
+    }
+  const float r = 1 / sqrtf(team_sum<kTeam>(squares) / float(C) + eps);
+  if (n >= N) return;
+#pragma unroll
+  for (int i = 0; i < kEach; ++i)
+    if (const int c = column_of<kTeam>(i); c < C) {
+      const Piece<4> w_c = load<4>(w + c);
+      for (int j = 0; j < 4; ++j) x_n[i][j] *= r * w_c[j];
+      store(out + row + c, x_n[i]);
+    }
+  if (threadIdx.x % kTeam == 0) rstd[n] = r;
+}
+
+/// partial (blocks,C): the sums of dw over the rows of a block; null: dw is not wanted.
+template <int kTeam, int kEach>
+__global__ void __launch_bounds__(kNormThreads)
+    rmsnorm_backward_kernel(float* dx, float* partial, const float* x, const float* w,
+                            const float* rstd, const float* dout, int N, int C, bool accumulate) {
+  constexpr int kTeams = kNormThreads / kTeam;
+  const int team = int(threadIdx.x) / kTeam;
+  Piece<4> dw[kEach] = {};
+  for (int first = int(blockIdx.x) * kTeams; first < N; first += int(gridDim.x) * kTeams) {
+    const int n = first + team;
+    const std::size_t row = std::size_t(n) * std::size_t(C);
+    const float r = n < N ? rstd[n] : 0;
+    Piece<4> x_n[kEach], g[kEach];  // g = dout w
+    float product = 0;
+#pragma unroll
+    for (int i = 0; i < kEach; ++i)
+      if (const int c = column_of<kTeam>(i); n < N && c < C) {
+        x_n[i] = load<4>(x + row + c);
+        g[i] = load<4>(dout + row + c);
+        const Piece<4> w_c = load<4>(w + c);
+        for (int j = 0; j < 4; ++j) {
+          dw[i][j] += g[i][j] * x_n[i][j] * r;
+          g[i][j] *= w_c[j];
+          product += g[i][j] * x_n[i][j];
+        }
+      }
+    const float mean = team_sum<kTeam>(product) / float(C) * r * r * r;
+#pragma unroll
+    for (int i = 0; i < kEach; ++i)
+      if (const int c = column_of<kTeam>(i); dx && n < N && c < C) {
+        for (int j = 0; j < 4; ++j) g[i][j] = r * g[i][j] - mean * x_n[i][j];
+        add_to(dx + row + c, g[i], accumulate);
+      }
+  }
+  if (!partial) return;
+  partial += std::size_t(blockIdx.x) * std::size_t(C);
+  if constexpr (kTeams == 1) {
+#pragma unroll
+    for (int i = 0; i < kEach; ++i)
+      if (const int c = column_of<kTeam>(i); c < C) store(partial + c, dw[i]);
+  } else {
+    __shared__ Piece<4> sums[kTeams][kTeam * kEach];
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) sums[team][column_of<kTeam>(i) / 4] = dw[i];
+    __syncthreads();
+    for (int c = int(threadIdx.x); c < C; c += kNormThreads) {
+      float sum = 0;
+      for (int other = 0; other < kTeams; ++other) sum += sums[other][c / 4][c % 4];
+      partial[c] = sum;
+    }
+  }
+}
+
+// Rows that are no whole pieces, or too long for registers: a block walks along the row twice, the
+// second time from the cache.
+static __global__ void rmsnorm_any_kernel(float* out, float* rstd, const float* x, const float* w,
+                                          int C, float eps) {
+  const std::size_t row = std::size_t(blockIdx.x) * std::size_t(C);
+  float squares = 0;
+  for (int c = int(threadIdx.x); c < C; c += int(blockDim.x)) {
+    const float x_c = x[row + unsigned(c)];
+    squares += x_c * x_c;
+  }
+  const float r = 1 / sqrtf(block_sum(squares) / float(C) + eps);
+  for (int c = int(threadIdx.x); c < C; c += int(blockDim.x))
+    out[row + unsigned(c)] = x[row + unsigned(c)] * r * w[c];
+  if (threadIdx.x == 0) rstd[blockIdx.x] = r;
+}
+
+static __global__ void rmsnorm_backward_any_kernel(float* dx, const float* x, const float* w,
+                                                   const float* rstd, const float* dout, int C,
+                                                   bool accumulate) {
+  const std::size_t row = std::size_t(blockIdx.x) * std::size_t(C);
+  float product = 0;
+  for (int c = int(threadIdx.x); c < C; c += int(blockDim.x))
+    product += dout[row + unsigned(c)] * w[c] * x[row + unsigned(c)];
+  const float r = rstd[blockIdx.x], mean = block_sum(product) / float(C) * r * r * r;
+  for (int c = int(threadIdx.x); c < C; c += int(blockDim.x)) {
+    const std::size_t at = row + unsigned(c);
+    add_to<1>(dx + at, {{r * (dout[at] * w[c]) - mean * x[at]}}, accumulate);
+  }
+}
+
+/// dout[n,c] x[n,c] rstd[n], for add_columns.
+struct NormWeightTerm {
+  const float *x, *rstd, *dout;
+  int C;
+  __device__ float operator()(int n, int c) const {
+    const std::size_t at = std::size_t(n) * std::size_t(C) + std::size_t(c);
+    return dout[at] * x[at] * rstd[n];
+  }
+};
+
+/// use.operator()<kTeam, kEach>() with the team for rows of C values; false: they are too long.
+template <class Use>
+bool with_team(int C, const Use& use) {
+  if (C <= 32) return use.template operator()<8, 1>(), true;
+  if (C <= 64) return use.template operator()<16, 1>(), true;
+  if (C <= 128) return use.template operator()<32, 1>(), true;
+  if (C <= 256) return use.template operator()<32, 2>(), true;
+  if (C <= 512) return use.template operator()<32, 4>(), true;
+  if (C <= 1024) return use.template operator()<32, 8>(), true;
+  if (C <= 2048) return use.template operator()<kNormThreads, 2>(), true;
+  if (C <= 4096) return use.template operator()<kNormThreads, 4>(), true;
+  return false;
+}
+
+}  // namespace ramoe::cuda

@@ -1,0 +1,271 @@
+// Chapter 4.1 on the GPU - the router: top-K in registers, and its two losses
+//
+// A warp holds a row of p in its registers, each lane up to 16 of 512 experts. A choice is two
+// instructions of all lanes: the largest value anywhere, and the lowest expert that has it. For
+// that a float becomes an unsigned integer of the same order: the largest of 32 integers is found
+// by one instruction (redux), of 32 floats by five exchanges.
+//
+// All sums over rows have a fixed order: each thread adds its rows, then the threads' sums meet.
+#include "ch04_moe/router.h"
+
+#include "cuda/support/reduce.cuh"
+#include "cuda/support/rows.cuh"
+
+namespace ramoe {
+
+using cuda::blocks_for;
+using cuda::kAllLanes;
+using cuda::launch;
+using cuda::my_lane;
+using cuda::my_row;
+using cuda::row_at;
+using cuda::warp_max;
+using cuda::warp_per_row;
+using cuda::warp_sum;
+
+namespace {
+
+// Keys: larger p, larger key. An expert that is taken has key 0, NaN has 1.
+constexpr unsigned kTaken = 0, kNotANumber = 1;
+
+__device__ unsigned key_of(float p) {
+  if (p != p) return kNotANumber;
+  const int bits = __float_as_int(p + 0.0f);  // -0 becomes 0, its equal
+  return unsigned(bits) ^ (bits < 0 ? 0xffffffffu : 0x80000000u);
+}
+
+/// The definition takes the first expert that is left and goes on to larger ones. No number is
+/// larger than NaN: NaN is chosen where it is the first that is left, and else after all numbers.
+/// Lane l has experts l, l + 32, ...: `Each` of them.
+template <int Each>
+__global__ void route_kernel(int* chosen, float* gate, const float* p, bool renormalise, int N,
+                             int E, int K) {
+  const int n = my_row(), lane = my_lane();
+  if (n >= N) return;  // the whole warp
+  const float* p_n = row_at(p, n, E);
+  unsigned key[Each];
+  bool odd = false;
+#pragma unroll
+  for (int i = 0; i < Each; ++i) {
+    const int e = lane + 32 * i;
+    key[i] = e < E ? key_of(p_n[e]) : kTaken;
+    odd = odd || key[i] == kNotANumber;
+  }
+  odd = __any_sync(kAllLanes, odd);
+  float total = 0;
+  for (int k = 0; k < K; ++k) {
+    unsigned top = kTaken;
+    int mine = 0, first = 0;  // E - e of the best and of the first that is left; 0: none
+    bool first_odd = false;
+#pragma unroll
+    for (int i = 0; i < Each; ++i) {
+      if (key[i] > top) top = key[i], mine = E - lane - 32 * i;
+      if (first == 0 && key[i] != kTaken)
+        first = E - lane - 32 * i, first_odd = key[i] == kNotANumber;
+    }
+    const unsigned most = __reduce_max_sync(kAllLanes, top);
+    int best = E - __reduce_max_sync(kAllLanes, top == most ? mine : 0);
+    if (odd) {
+      const int lowest = __reduce_max_sync(kAllLanes, first);
+      if (__any_sync(kAllLanes, first_odd && first == lowest)) best = E - lowest;
+    }
+#pragma unroll
+    for (int i = 0; i < Each; ++i)
+      if (lane + 32 * i == best) key[i] = kTaken;
+    const float p_best = p_n[best];  // of all lanes the same address: one access
+    total += p_best;
+    if (lane == 0) row_at(chosen, n, K)[k] = best, row_at(gate, n, K)[k] = p_best;
+  }
+  if (!renormalise) return;
+  __syncwarp();  // lane 0's gates are there for all
+  for (int k = lane; k < K; k += 32) row_at(gate, n, K)[k] /= total;
+}
+
+/// gate[k] = p[chosen[k]]:  dz[e] += p[e] (dp[e] - mean),  mean = sum_k gate[k] dgate[k],
+/// dp[chosen[k]] = dgate[k] and 0 elsewhere. Renormalised, gates stand for p, 0 off the chosen.
+__global__ void route_backward_kernel(float* dz, const float* p, const int* chosen,
+                                      const float* gate, const float* dgate, bool renormalise,
+                                      int N, int E, int K) {
+  const int n = my_row(), lane = my_lane();
+  if (n >= N) return;
+  const float *gate_n = row_at(gate, n, K), *dgate_n = row_at(dgate, n, K);
+  float* dz_n = row_at(dz, n, E);
+  float mean = 0;
+  for (int k = lane; k < K; k += 32) mean += gate_n[k] * dgate_n[k];
+  mean = warp_sum(mean);
+  if (!renormalise)
+    for (int e = lane; e < E; e += 32) dz_n[e] -= row_at(p, n, E)[e] * mean;
+  else if (!isfinite(mean))
+    for (int e = lane; e < E; e += 32) dz_n[e] -= 0 * mean;  // NaN reaches the whole row
+  __syncwarp();  // another lane may have written dz of a chosen expert
+  for (int k = lane; k < K; k += 32)
+    dz_n[row_at(chosen, n, K)[k]] += gate_n[k] * (dgate_n[k] - (renormalise ? mean : 0));
+}
+
+/// Counts in shared memory first. Integers: in any order the same sum.
+__global__ void add_choices_kernel(int* choices, const int* chosen, const unsigned char* scored,
+                                   std::size_t count, int E, int K) {
+  DYNAMIC_SHARED(int, mine);
+  for (int e = int(threadIdx.x); e < E; e += int(blockDim.x)) mine[e] = 0;
+  __syncthreads();
+  const std::size_t step = std::size_t(gridDim.x) * blockDim.x;
+  for (std::size_t i = cuda::my_number(); i < count; i += step)
+    if (scored[i / std::size_t(K)]) atomicAdd(&mine[chosen[i]], 1);
+  __syncthreads();
+  for (int e = int(threadIdx.x); e < E; e += int(blockDim.x))
+    if (mine[e] > 0) atomicAdd(&choices[e], mine[e]);
+}
+
+__global__ void choice_shares_kernel(float* f, const int* choices, double rows, int E) {
+  const int e = int(blockIdx.x * blockDim.x + threadIdx.x);
+  if (e < E) f[e] = rows > 0 ? float(choices[e] / rows) : 0.0f;
+}
+
+constexpr int kColumns = 8, kRowGroups = 64;
+
+/// A block has 8 columns, 32 bytes of every row, which is the least that is fetched at once; of its
+/// 64 groups of threads each adds up every 64th row.
+__global__ void add_probabilities_kernel(double* total, const float* p, const unsigned char* scored,
+                                         int N, int E) {
+  __shared__ double sums[kRowGroups][kColumns];
+  const int e = int(blockIdx.x) * kColumns + int(threadIdx.x), group = int(threadIdx.y);
+  double sum = 0;
+  if (e < E) {
+#pragma unroll 8
+    for (int n = group; n < N; n += kRowGroups) {
+      const float p_ne = row_at(p, n, E)[e];  // read in any case: nobody waits for the flag
+      if (scored[n]) sum += double(p_ne);
+    }
+  }
+  sums[group][threadIdx.x] = sum;
+  for (int half = kRowGroups / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (group < half) sums[group][threadIdx.x] += sums[group + half][threadIdx.x];
+  }
+  if (group == 0 && e < E) total[e] += sums[0][threadIdx.x];
+}
+
+/// One warp: loss = E sum_e f[e] total[e] / rows / layers
+__global__ void balance_kernel(float* loss, const float* f, const double* total, double rows,
+                               int layers, int E) {
+  double sum = 0;
+  for (int e = my_lane(); rows > 0 && e < E; e += 32) sum += E * double(f[e]) * total[e];
+  sum = warp_sum(sum);
+  if (my_lane() == 0) loss[0] = rows > 0 ? float(sum / rows / layers) : 0.0f;
+}
+
+/// P[e] = mean of p[n,e]:  dz[n,e] += dloss E / rows / layers p[n,e] (f[e] - sum_k p[n,k] f[k])
+__global__ void balance_backward_kernel(float* dz, const float* p, const float* f,
+                                        const unsigned char* scored, const float* dloss,
+                                        double per_loss, int N, int E) {
+  const int n = my_row(), lane = my_lane();
+  if (n >= N || !scored[n]) return;
+  const float* p_n = row_at(p, n, E);
+  const float factor = float(double(*dloss) * per_loss);
+  float mean = 0;
+  for (int e = lane; e < E; e += 32) mean += p_n[e] * f[e];
+  mean = warp_sum(mean);
+  for (int e = lane; e < E; e += 32) row_at(dz, n, E)[e] += factor * p_n[e] * (f[e] - mean);
+}
+
+__global__ void log_sum_exp_kernel(float* lse, const float* z, int N, int E) {
+  const int n = my_row(), lane = my_lane();
+  if (n >= N) return;
+  const float* z_n = row_at(z, n, E);
+  float most = -INFINITY, total = 0;
+  for (int e = lane; e < E; e += 32) most = max(most, z_n[e]);
+  most = warp_max(most);
+  for (int e = lane; e < E; e += 32) total += expf(z_n[e] - most);
+  total = warp_sum(total);
+  if (lane == 0) lse[n] = most + logf(total);
+}
+
+/// One block: the mean of lse^2 over the scored rows.
+__global__ void z_loss_kernel(float* loss, const float* lse, const unsigned char* scored,
+                              int scored_rows, int N) {
+  double sum = 0;
+  for (int n = int(threadIdx.x); n < N; n += int(blockDim.x))
+    if (scored[n]) sum += double(lse[n]) * double(lse[n]);
+  sum = cuda::block_sum(sum);
+  if (threadIdx.x == 0) loss[0] = scored_rows > 0 ? float(sum / scored_rows) : 0.0f;
+}
+
+/// d lse / dz = p:  dz[n,e] += dloss 2 lse[n] / rows p[n,e]
+__global__ void z_loss_backward_kernel(float* dz, const float* lse, const float* p,
+                                       const unsigned char* scored, const float* dloss,
+                                       int scored_rows, int N, int E) {
+  const int n = my_row();
+  if (n >= N || !scored[n]) return;
+  const float factor = *dloss * 2 * lse[n] / float(scored_rows);
+  for (int e = my_lane(); e < E; e += 32) row_at(dz, n, E)[e] += factor * row_at(p, n, E)[e];
+}
+
+}  // namespace
+
+template <>
+void route_forward(GpuInt* chosen, GpuFloat* gate, const GpuFloat* p, bool renormalise, int N,
+                   int E, int K) {
+  const auto grid = warp_per_row(N);
+  if (E <= 32) return launch<route_kernel<1>>(grid, chosen, gate, p, renormalise, N, E, K);
+  if (E <= 64) return launch<route_kernel<2>>(grid, chosen, gate, p, renormalise, N, E, K);
+  if (E <= 128) return launch<route_kernel<4>>(grid, chosen, gate, p, renormalise, N, E, K);
+  check(E <= 512, "the router on a GPU has room for 512 experts, not for ", E, ".");
+  launch<route_kernel<16>>(grid, chosen, gate, p, renormalise, N, E, K);
+}
+
+template <>
+void route_backward(GpuFloat* dz, const GpuFloat* p, const GpuInt* chosen, const GpuFloat* gate,
+                    const GpuFloat* dgate, bool renormalise, int N, int E, int K) {
+  launch<route_backward_kernel>(warp_per_row(N), dz, p, chosen, gate, dgate, renormalise, N, E, K);
+}
+
+// E is not an argument of add_choices: there is room for as many experts as a router may have.
+constexpr int kMostExperts = 512;
+
+template <>
+void add_choices<GpuFloat>(GpuInt* choices, const GpuInt* chosen, const GpuByte* scored, int N,
+                           int K) {
+  const std::size_t count = std::size_t(N) * std::size_t(K);
+  launch<add_choices_kernel>({std::min(blocks_for(count, 1024), 256u), 256,
+                              kMostExperts * sizeof(int)},
+                             choices, chosen, scored, count, kMostExperts, K);
+}
+
+template <>
+void choice_shares(GpuFloat* f, const GpuInt* choices, double rows, int E) {
+  launch<choice_shares_kernel>({blocks_for(std::size_t(E), 128), 128}, f, choices, rows, E);
+}
+
+template <>
+void add_probabilities(Gpu<double>* total, const GpuFloat* p, const GpuByte* scored, int N, int E) {
+  launch<add_probabilities_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}},
+                                   total, p, scored, N, E);
+}
+
+template <>
+void balance_forward(GpuFloat* loss, const GpuFloat* f, const Gpu<double>* total, double rows,
+                     int layers, int E) {
+  launch<balance_kernel>({1, 32}, loss, f, total, rows, layers, E);
+}
+
+template <>
+void balance_backward(GpuFloat* dz, const GpuFloat* p, const GpuFloat* f, const GpuByte* scored,
+                      const GpuFloat* dloss, int scored_rows, int layers, int N, int E) {
+  launch<balance_backward_kernel>(warp_per_row(N), dz, p, f, scored, dloss,
+                                  double(E) / scored_rows / layers, N, E);
+}
+
+template <>
+void z_loss_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, const GpuByte* scored,
+                    int scored_rows, int N, int E) {
+  launch<log_sum_exp_kernel>(warp_per_row(N), lse, z, N, E);
+  launch<z_loss_kernel>({1, 1024}, loss, lse, scored, scored_rows, N);
+}
+
+template <>
+void z_loss_backward(GpuFloat* dz, const GpuFloat* lse, const GpuFloat* p, const GpuByte* scored,
+                     const GpuFloat* dloss, int scored_rows, int N, int E) {
+  launch<z_loss_backward_kernel>(warp_per_row(N), dz, lse, p, scored, dloss, scored_rows, N, E);
+}
+
+}  // namespace ramoe

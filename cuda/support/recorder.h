@@ -1,0 +1,26 @@
+// CUDA - recordings in emulation: a list of what is to be done, in order
+//
+// So that what a recording may not do, such as to depend on a number of the host, shows without a
+// GPU. On a GPU recordings are CUDA graphs (cuda/ch01_tensor/replay.cu).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+namespace ramoe::cuda {
+
+using Recording = std::vector<std::function<void()>>;
+
+/// The recording that this thread makes, or nullptr.
+inline thread_local Recording* recording_now = nullptr;
+
+/// Does something on the device, now or when the recording is replayed.
+template <class Work>
+void do_or_record(const Work& work) {
+  if (recording_now)
+    recording_now->emplace_back(work);
+  else
+    work();
+}
+
+}  // namespace ramoe::cuda

@@ -1,0 +1,497 @@
+// The memory check: faults that only a look at every access finds, each with kernel, block, thread
+// and line, correct kernels of which nothing is said, and the count of sectors and turns.
+#include "cuda/emulation/memory_check.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "ch01_tensor/arena.h"
+#include "cuda/emulation/device_memory.h"
+#include "cuda/emulation/traffic.h"
+#include "cuda/faulty.h"
+#include "cuda/support/columns.cuh"
+#include "cuda/support/mma.cuh"
+#include "cuda/support/reduce.cuh"
+
+namespace ramoe {
+namespace {
+
+using cuda::launch;
+
+constexpr const char* kUnordered = "nothing says which comes first";
+
+class MemoryCheck : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(emulation::watching) << "not compiled with -fsanitize=thread";
+    copy_in(reinterpret_cast<GpuFloat*>(x_.data()), std::vector<float>(4096, 1).data(), 4096);
+  }
+  void TearDown() override { emulation::reverse_order(false); }
+  GpuVector<float> x_{4096}, y_{4096};
+  GpuVector<int> n_{64};
+  float* const x = x_.data();
+  float* const y = y_.data();
+  int* const n = n_.data();
+};
+
+// ---- Two threads at one word of shared memory ---------------------------------------------------
+
+__global__ void no_barrier_kernel(float* y, const float* x) {
+  __shared__ float tile[64];
+  const unsigned t = threadIdx.x;
+  tile[t] = x[t];
+  faulty(), y[t] = tile[t / 2];
+}
+__global__ void no_second_barrier_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned t = threadIdx.x;
+  for (unsigned i = 0; i < 4; ++i) {
+    tile[t] = x[i * 64 + t];
+    __syncthreads();
+    faulty(), y[t] += tile[63 - t];
+  }
+}
+__global__ void one_word_kernel(int* n) {
+  __shared__ int last;
+  faulty(), last = int(threadIdx.x);
+  __syncthreads();
+  n[threadIdx.x] = last;
+}
+__global__ void no_syncwarp_kernel(float* y, const float* x) {
+  __shared__ float tile[32];
+  const unsigned t = threadIdx.x;
+  tile[t] = x[t];
+  faulty(), y[t] = tile[t / 2];
+}
+__global__ void shuffle_is_no_barrier_kernel(float* y, const float* x) {
+  __shared__ float tile[32];
+  const unsigned t = threadIdx.x;
+  tile[t] = x[t];
+  const float sum = cuda::warp_sum(x[t]);
+  faulty(), y[t] = sum + tile[31 - t];
+}
+__global__ void syncwarp_of_others_kernel(float* y, const float* x) {
+  __shared__ float tile[32];
+  const unsigned t = threadIdx.x;
+  tile[t] = x[t];
+  __syncwarp(t < 16 ? 0xffffu : 0xffff0000u);
+  if (t == 20) faulty(), y[t] = tile[3];
+}
+__global__ void writes_what_two_read_kernel(float* y, const float* x) {
+  __shared__ float tile[1];
+  const unsigned t = threadIdx.x;
+  if (t == 0) tile[0] = x[0];
+  __syncthreads();
+  y[t] = tile[0];
+  if (t == 33) faulty(), tile[0] = 2;  // others still read
+}
+__global__ void bytes_kernel(int* n, const float* x) {
+  __shared__ unsigned char flags[64];
+  faulty(), flags[threadIdx.x / 2] = x[0] > 0;
+  __syncthreads();
+  n[threadIdx.x] = flags[threadIdx.x / 2];
+}
+
+TEST_F(MemoryCheck, TwoThreadsAtOneWordOfSharedMemory) {
+  EXPECT_FAULT(no_barrier_kernel, "thread (1,0,0) reads", "thread (0,0,0) writes at", {1, 64}, y,
+               x);
+  EXPECT_FAULT(no_second_barrier_kernel, "thread (", kUnordered, {1, 64, 256}, y, x);
+  EXPECT_FAULT(one_word_kernel, "thread (1,0,0) writes", "thread (0,0,0) writes at", {1, 64}, n);
+  EXPECT_FAULT(no_syncwarp_kernel, "thread (1,0,0) reads", "thread (0,0,0) writes", {1, 32}, y, x);
+  EXPECT_FAULT(shuffle_is_no_barrier_kernel, "reads a word of shared memory", kUnordered, {1, 32},
+               y, x);
+  EXPECT_FAULT(syncwarp_of_others_kernel, "thread (20,0,0) reads", "thread (3,0,0) writes", {1, 32},
+               y, x);
+  EXPECT_FAULT(writes_what_two_read_kernel, "thread (33,0,0) writes", "reads at", {1, 64}, y, x);
+  EXPECT_FAULT(bytes_kernel, "thread (1,0,0) writes", "thread (0,0,0) writes at", {1, 64}, n, x);
+}
+
+// ---- Two threads at one word of device memory ---------------------------------------------------
+
+__global__ void sum_kernel(float* y, const float* x) {
+  faulty(), y[0] += x[threadIdx.x];
+}
+__global__ void blocks_write_kernel(float* y) {
+  if (threadIdx.x == 0) faulty(), y[0] = float(blockIdx.x);
+}
+__global__ void neighbour_kernel(float* y) {
+  const unsigned i = blockIdx.x * 32 + threadIdx.x;
+  y[i] = 1;
+  if (i > 0) faulty(), y[2000 + i] = y[i - 1];
+}
+__global__ void atomic_and_plain_kernel(int* n) {
+  atomicAdd(n, 1);
+  if (threadIdx.x == 63) faulty(), n[1] = n[0];
+}
+__global__ void no_fence_kernel(float* y, int* n) {
+  y[1 + blockIdx.x] = 1;
+  if (atomicAdd(n, 1) + 1 == int(gridDim.x))
+    for (unsigned b = 0; b < gridDim.x; ++b) faulty(), y[0] += y[1 + b];
+}
+__global__ void in_place_kernel(float* y, int N) {
+  const unsigned i = threadIdx.x;
+  if (int(i) + 1 < N) faulty(), y[i] = y[i + 1];
+}
+
+TEST_F(MemoryCheck, TwoThreadsAtOneWordOfDeviceMemory) {
+  EXPECT_FAULT(sum_kernel, "thread (1,0,0) reads", "device memory that thread (0,0,0) writes",
+               {1, 64}, y, x);
+  EXPECT_FAULT(blocks_write_kernel, "block (1,0,0), thread (0,0,0) writes",
+               "a thread of another block writes", {2, 32}, y);
+  EXPECT_FAULT(neighbour_kernel, "thread (1,0,0) reads", kUnordered, {2, 32}, y);
+  EXPECT_FAULT(atomic_and_plain_kernel, "thread (63,0,0) reads", "atomically updates at", {1, 64},
+               n);
+  gpu_clear(n, 4);
+  EXPECT_FAULT(no_fence_kernel, "block (2,0,0), thread (0,0,0) reads", "another block writes",
+               {3, 1}, y, n);
+  EXPECT_FAULT(in_place_kernel, "thread (1,0,0) writes", "thread (0,0,0) reads", {1, 32}, y, 32);
+}
+
+// ---- Shared memory that nobody wrote ------------------------------------------------------------
+
+__global__ void unwritten_static_kernel(float* y) {
+  __shared__ float tile[32];
+  if (y == nullptr) tile[0] = 1;  // or the compiler knows that all is 0
+  faulty(), y[threadIdx.x] = tile[threadIdx.x];
+}
+__global__ void unwritten_dynamic_kernel(float* y) {
+  DYNAMIC_SHARED(float, tile);
+  faulty(), y[threadIdx.x] = tile[threadIdx.x];
+}
+__global__ void half_written_kernel(float* y) {
+  __shared__ float tile[33];
+  if (threadIdx.x < 32) tile[threadIdx.x] = 1;
+  __syncthreads();
+  if (threadIdx.x == 0)
+    for (int i = 0; i < 33; ++i) faulty(), y[0] += tile[i];
+}
+__global__ void of_the_block_before_kernel(float* y) {
+  __shared__ float sum;
+  if (blockIdx.x == 0 && threadIdx.x == 0) sum = 0;
+  __syncthreads();
+  if (threadIdx.x == 3) faulty(), y[0] = sum;
+}
+template <int size>
+__global__ void counter_kernel(int* n) {
+  __shared__ int counts[size];
+  faulty(), atomicAdd(&counts[threadIdx.x % size], 1);
+  __syncthreads();
+  n[threadIdx.x] = counts[threadIdx.x % size];
+}
+constexpr auto counter_of_4_kernel = counter_kernel<4>;
+
+TEST_F(MemoryCheck, SharedMemoryThatNobodyWrote) {
+  const char* const unwritten = "no thread of the block has written";
+  EXPECT_FAULT(unwritten_static_kernel, "thread (0,0,0) reads", unwritten, {1, 32}, y);
+  EXPECT_FAULT(unwritten_dynamic_kernel, "thread (0,0,0) reads", unwritten, {1, 32, 128}, y);
+  EXPECT_FAULT(half_written_kernel, "thread (0,0,0) reads", unwritten, {1, 64}, y);
+  EXPECT_FAULT(of_the_block_before_kernel, "block (1,0,0), thread (3,0,0) reads", unwritten,
+               {2, 32}, y);
+  EXPECT_TRUE(contains(error_of<counter_of_4_kernel>({1, 32}, n), unwritten));
+}
+
+// ---- cp.async without its wait ------------------------------------------------------------------
+
+__global__ void no_wait_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned t = threadIdx.x;
+  cuda::copy_async(tile + t * 4, x + t * 4, true);
+  cuda::commit_copies();
+  __syncthreads();
+  faulty(), y[t] = tile[t * 4];
+}
+__global__ void no_commit_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned t = threadIdx.x;
+  cuda::copy_async(tile + t * 4, x + t * 4, true);
+  cuda::wait_copies<0>();
+  __syncthreads();
+  faulty(), y[t] = tile[t * 4];
+}
+__global__ void waits_for_one_too_few_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned t = threadIdx.x;
+  for (unsigned i = 0; i < 2; ++i) {
+    cuda::copy_async(tile + (i * 32 + t) * 4, x + t * 4, true);
+    cuda::commit_copies();
+  }
+  cuda::wait_copies<1>();
+  __syncthreads();
+  y[t] = tile[t * 4];
+  faulty(), y[t] += tile[(32 + t) * 4];
+}
+__global__ void wait_of_another_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned t = threadIdx.x;
+  if (t == 5) cuda::copy_async(tile, x, true);
+  cuda::commit_copies();
+  if (t != 5) cuda::wait_copies<0>();
+  __syncthreads();
+  if (t == 6) faulty(), y[t] = tile[0];
+}
+__global__ void writes_under_way_kernel(const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  cuda::copy_async(tile + threadIdx.x * 4, x, true);
+  faulty(), tile[threadIdx.x * 4 + 3] = 0;
+}
+__global__ void wait_without_barrier_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned t = threadIdx.x;
+  cuda::copy_async(tile + t * 4, x + t * 4, true);
+  cuda::commit_copies();
+  cuda::wait_copies<0>();
+  faulty(), y[t] = tile[t / 2 * 4];
+}
+
+TEST_F(MemoryCheck, AsynchronousCopiesWithoutTheirWait) {
+  const char* const under_way = "is under way; wait for it first";
+  EXPECT_FAULT(no_wait_kernel, "thread (31,0,0) reads", under_way, {1, 32, 512}, y, x);
+  EXPECT_FAULT(no_commit_kernel, "thread (31,0,0) reads", under_way, {1, 32, 512}, y, x);
+  EXPECT_FAULT(waits_for_one_too_few_kernel, "thread (31,0,0) reads", under_way, {1, 32, 1024}, y,
+               x);
+  EXPECT_FAULT(wait_of_another_kernel, "thread (6,0,0) reads", "a cp.async of thread 5",
+               {1, 32, 512}, y, x);
+  EXPECT_FAULT(writes_under_way_kernel, "thread (0,0,0) writes", under_way, {1, 32, 512}, x);
+  EXPECT_FAULT(wait_without_barrier_kernel, "thread (1,0,0) reads", kUnordered, {1, 64, 1024}, y,
+               x);
+}
+
+// ---- Indices out of bounds, and memory of the host ----------------------------------------------
+
+__global__ void read_kernel(float* y, const float* x, int i) {
+  if (threadIdx.x == 5) faulty(), y[0] = x[i];
+}
+__global__ void write_kernel(float* y, int i) {
+  faulty(), y[i] = 1;
+}
+__global__ void byte_kernel(unsigned char* y, int i) {
+  faulty(), y[i] = 1;
+}
+__global__ void shared_index_kernel(float* y, int i) {
+  DYNAMIC_SHARED(float, tile);
+  tile[0] = 1;
+  faulty(), tile[i] = 2;
+  y[0] = tile[0];
+}
+TEST_F(MemoryCheck, AnIndexOutOfBounds) {
+  EXPECT_FAULT(read_kernel, "thread (5,0,0) reads", "0 bytes behind an allocation of 16384 bytes",
+               {1, 32}, y, x, 4096);
+  EXPECT_FAULT(write_kernel, "thread (0,0,0) writes", "4 bytes before an allocation", {1, 1}, y,
+               -1);
+  GpuVector<unsigned char> bytes(7);
+  EXPECT_FAULT(byte_kernel, "thread (0,0,0) writes", "0 bytes behind an allocation of 7 bytes",
+               {1, 1}, bytes.data(), 7);
+  EXPECT_FAULT(shared_index_kernel, "thread (0,0,0) writes", "outside of the block's 40 bytes",
+               {1, 1, 40}, y, 10);
+  GpuArena arena;
+  float* const tensor = arena.take<float>(64);
+  arena.take<float>(1);
+  EXPECT_FAULT(write_kernel, "thread (0,0,0) writes", "between its tensors", {1, 1}, tensor, 64);
+  EXPECT_EQ(error_of<write_kernel>({1, 1}, tensor, 63), "");
+  arena.reset();
+  EXPECT_FAULT(write_kernel, "thread (0,0,0) writes", "was released", {1, 1}, tensor, 0);
+}
+
+struct Source {
+  const float* from;
+};
+__global__ void through_struct_kernel(float* y, Source source) {
+  faulty(), y[0] = source.from[0];
+}
+__global__ void through_global_kernel(float* y, float* const* pointer) {
+  faulty(), pointer[0][0] = 1;
+  y[0] = 0;
+}
+float host_value = 1;
+__global__ void global_variable_kernel(float* y) {
+  faulty(), y[0] = host_value;
+}
+__global__ void counts_on_the_host_kernel(Source source) {
+  faulty(), const_cast<float*>(source.from)[0] += 1;
+}
+TEST_F(MemoryCheck, MemoryOfTheHostInAKernel) {
+  std::vector<float> heap(4);
+  float local = 0;
+  const char* const host = "memory of the host";
+  EXPECT_FAULT(through_struct_kernel, "thread (0,0,0) reads", host, {1, 1}, y, Source{heap.data()});
+  EXPECT_FAULT(through_struct_kernel, "thread (0,0,0) reads", host, {1, 1}, y, Source{&local});
+  GpuVector<float*> pointers(1);
+  float* const at = heap.data();
+  gpu_copy_in(pointers.data(), &at, sizeof at);
+  EXPECT_FAULT(through_global_kernel, "thread (0,0,0) writes", host, {1, 1}, y, pointers.data());
+  host_value = 2;
+  EXPECT_FAULT(global_variable_kernel, "thread (0,0,0) reads", host, {1, 1}, y);
+  EXPECT_FAULT(counts_on_the_host_kernel, "thread (0,0,0) reads", host, {1, 1}, Source{&local});
+  EXPECT_EQ(error_of<through_struct_kernel>({1, 1}, y, Source{x}), "");
+}
+
+// ---- Correct kernels ----------------------------------------------------------------------------
+
+__global__ void reverse_kernel(float* y, const float* x) {
+  __shared__ float tile[64];
+  const unsigned t = threadIdx.x, i = blockIdx.x * 64 + t;
+  tile[t] = x[i];
+  __syncthreads();
+  y[i] = tile[63 - t];
+}
+__global__ void warp_reverse_kernel(float* y, const float* x) {
+  __shared__ float tile[8][32];
+  const unsigned w = threadIdx.y, t = threadIdx.x;
+  for (unsigned i = 0; i < 4; ++i) {
+    tile[w][t] = x[t] + float(i);
+    __syncwarp();
+    y[w * 32 + t] = tile[w][31 - t];
+    __syncwarp();
+  }
+}
+__global__ void through_a_third_kernel(float* y) {  // 0 to 1 to 2, in pairs
+  __shared__ float word;
+  const unsigned t = threadIdx.x;
+  if (t == 0) word = 1;
+  if (t < 2) __syncwarp(3);
+  if (t == 1) word += 1;
+  if (t == 1 || t == 2) __syncwarp(6);
+  if (t == 2) y[0] = word;
+}
+__global__ void double_buffer_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  const unsigned t = threadIdx.x;
+  cuda::copy_async(tile + t * 4, x + t * 4, true);
+  cuda::commit_copies();
+  for (unsigned i = 0; i < 4; ++i) {
+    cuda::copy_async(tile + ((i + 1) % 2 * 64 + t) * 4, x + t * 4, i < 3);
+    cuda::commit_copies();
+    cuda::wait_copies<1>();
+    __syncthreads();
+    y[t] += tile[(i % 2 * 64 + 63 - t) * 4];
+    __syncthreads();
+  }
+}
+__global__ void last_block_kernel(float* y, int* n) {
+  __shared__ bool last;
+  y[1 + blockIdx.x] = 1;
+  __threadfence();
+  if (threadIdx.x == 0) last = atomicAdd(n, 1) + 1 == int(gridDim.x);
+  __syncthreads();
+  if (!last) return;
+  __threadfence();
+  for (unsigned b = 0; b < gridDim.x; ++b) y[0] += y[1 + b];
+}
+__constant__ float kTable[4] = {1, 2, 3, 4};
+__global__ void locals_kernel(float* y, Source source) {
+  float local[8];
+  for (int i = 0; i < 8; ++i) local[i] = kTable[i % 4] + source.from[i];
+  float sum = 0;
+  for (unsigned i = 0; i < 8; ++i) sum += local[(i + threadIdx.x) % 8];
+  y[threadIdx.x] = sum;
+}
+__global__ void byte_each_kernel(unsigned char* flags) {
+  flags[threadIdx.x] = 1;
+}
+struct Row {
+  const float* x;
+  __device__ float operator()(int n, int c) const { return x[n * 40 + c]; }
+};
+__global__ void histogram_kernel(int* n) {
+  __shared__ int counts[8];
+  if (threadIdx.x < 8) counts[threadIdx.x] = 0;
+  __syncthreads();
+  atomicAdd(&counts[threadIdx.x % 8], 1);
+  __syncthreads();
+  if (threadIdx.x < 8) atomicAdd(&n[threadIdx.x], counts[threadIdx.x]);
+}
+
+TEST_F(MemoryCheck, SaysNothingOfCorrectKernels) {
+  GpuVector<unsigned char> flags(64);
+  for (const bool reversed : {false, true}) {
+    emulation::reverse_order(reversed);
+    EXPECT_EQ(error_of<reverse_kernel>({4, 64}, y, x), "");
+    EXPECT_EQ(error_of<warp_reverse_kernel>({1, {32, 8}}, y, x), "");
+    EXPECT_EQ(error_of<through_a_third_kernel>({1, 32}, y), "");
+    EXPECT_EQ(error_of<double_buffer_kernel>({1, 64, 2048}, y, x), "");
+    EXPECT_EQ(error_of<locals_kernel>({1, 64}, y, Source{x}), "");
+    EXPECT_EQ(error_of<byte_each_kernel>({1, 64}, flags.data()), "");
+    EXPECT_EQ(error_of<histogram_kernel>({3, 64}, n), "");
+    gpu_clear(n, 4);
+    EXPECT_EQ(error_of<last_block_kernel>({3, 1}, y, n), "");
+    EXPECT_NO_THROW(cuda::add_columns(reinterpret_cast<GpuFloat*>(y), Row{x}, 100, 40));
+  }
+}
+
+// ---- Sectors and turns of the banks -------------------------------------------------------------
+
+__global__ void coalesced_kernel(float* y, const float* x) {
+  const unsigned i = blockIdx.x * 64 + threadIdx.x;
+  faulty(), y[i] = x[i];
+}
+__global__ void strided_kernel(float* y, const float* x) {
+  const float value = x[threadIdx.x * 32];
+  faulty(), y[threadIdx.x] = value;
+}
+__global__ void vector_kernel(float* y, const float* x) {
+  const float4 four = reinterpret_cast<const float4*>(x)[threadIdx.x];
+  faulty(), reinterpret_cast<float4*>(y)[threadIdx.x] = four;
+}
+template <int width>
+__global__ void transpose_kernel(float* y) {
+  __shared__ float tile[32][width];
+  for (int i = 0; i < 32; ++i) tile[i][threadIdx.x] = 1;
+  __syncthreads();
+  float sum = 0;
+  for (int i = 0; i < 32; ++i) faulty(), sum += tile[threadIdx.x][i];
+  y[threadIdx.x] = sum;
+}
+
+/// What is counted of the line of the fault (plus `lines`), which has one kind of access.
+emulation::Traffic counted(bool shared, int lines = 0) {
+  for (const emulation::Traffic& t : emulation::traffic())
+    if (t.line == cat("memory_check_test.cpp:", fault_line + lines) && t.shared == shared) return t;
+  ADD_FAILURE() << "nothing was counted at line " << fault_line + lines << "\n"
+                << emulation::traffic_table();
+  return {};
+}
+
+TEST_F(MemoryCheck, CountsSectors) {
+  emulation::count_traffic(true);
+  EXPECT_EQ(error_of<coalesced_kernel>({2, 64}, x, x), "");  // in place: each its own word
+  emulation::Traffic t = counted(false);
+  EXPECT_EQ(t.requests, 8);  // of 2 blocks of 2 warps, a load and a store
+  EXPECT_EQ(t.bytes, 8 * 128);
+  EXPECT_EQ(t.sectors, 8 * 4);
+  EXPECT_EQ(t.fewest_sectors, 8 * 4);
+
+  EXPECT_EQ(error_of<strided_kernel>({1, 64}, y, x), "");
+  t = counted(false, -1);
+  EXPECT_EQ(t.requests, 2);
+  EXPECT_EQ(t.sectors, 2 * 32);
+  EXPECT_EQ(t.fewest_sectors, 2 * 4);
+  EXPECT_EQ(counted(false).sectors, 2 * 4);
+
+  EXPECT_EQ(error_of<vector_kernel>({1, 32}, y, x), "");
+  t = counted(false);
+  EXPECT_EQ(t.bytes, 512);
+  EXPECT_EQ(t.sectors, 16);
+  emulation::count_traffic(false);
+}
+
+TEST_F(MemoryCheck, CountsTurnsOfTheBanks) {
+  emulation::count_traffic(true);
+  constexpr auto plain = transpose_kernel<32>, padded = transpose_kernel<33>;
+  EXPECT_EQ(error_of<plain>({1, 32}, y), "");
+  emulation::Traffic t = counted(true);
+  EXPECT_EQ(t.requests, 32);
+  EXPECT_EQ(t.turns, 32 * 32);  // a column lies in one bank
+  EXPECT_EQ(t.fewest_turns, 32);
+  EXPECT_EQ(counted(true, -3).turns, 32);  // a row lies in all of them
+  const std::string table = emulation::traffic_table();
+  EXPECT_TRUE(contains(table, "32.0 (1.0)")) << table;
+
+  emulation::count_traffic(true);
+  EXPECT_EQ(error_of<padded>({1, 32}, y), "");
+  EXPECT_EQ(counted(true).turns, 32);
+  emulation::count_traffic(false);
+}
+
+}  // namespace
+}  // namespace ramoe
