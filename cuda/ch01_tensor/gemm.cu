@@ -41,7 +41,7 @@ void gemm(const Gemm<GpuFloat>& g) {
   if (g.M == 0 || g.N == 0 || (g.K == 0 && g.accumulate)) return;
   using Large = FmaTile<128, 128, 8, 8>;
   const bool large = tiles_of<Large>(g) >= kEnoughBlocks;
-  if (gemm_engine() == GemmEngine::cublas)
+  if (gemm_engine() == GemmEngine::cublas && g.K > 0)
     gemm_cublas(g);
   else if (g.precision == Precision::bf16 && large && g.K >= kLongK)
     gemm_packed(g);

@@ -19,8 +19,8 @@ struct Unpacked {
 };
 
 /// A block of threads packs 32 rows and 64 k. Values whose rows are neighbours in memory are read
-/// along the rows; shared memory turns them. Its rows are 33 long: 8 (k / 8) + r are different
-/// banks.
+/// along the rows; shared memory turns them. Its rows are 33 long, so that no more than two lanes
+/// meet at a bank.
 __global__ void __launch_bounds__(256) pack_kernel(Unpacked a, Unpacked b, int K, int k_blocks) {
   __shared__ float values[kPackedK][33];
   const Unpacked x = blockIdx.z == 0 ? a : b;

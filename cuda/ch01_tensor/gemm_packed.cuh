@@ -22,8 +22,8 @@ __host__ __device__ constexpr int packed_place(int r, int c) {
   return r * 2 * kPackedK + (c ^ (r % 8)) * 16;
 }
 
-/// Writes what all(put) gives: put(row, column, two neighbours). A tile that lies inside of C and is
-/// only written, as most are, takes one instruction for each pair.
+/// Writes what all(put) gives: put(row, column, two neighbours). A tile that lies inside of C and
+/// is only written, as most are, takes one instruction for each pair.
 template <class All>
 __device__ void put_pairs(const TileStore& store, int M, int N, bool inside, const All& all) {
   if (inside && store.vectors && !store.accumulate)

@@ -113,7 +113,13 @@ __global__ void __launch_bounds__(kThreads, 1)
 }  // namespace
 
 bool has_wgmma() {
-  return device_facts().major == 9;
+  static const bool has = [] {
+    if (device_facts().major != 9) return false;
+    cudaFuncAttributes of{};  // 80: compiled by the driver from what Ampere has
+    must(cudaFuncGetAttributes(&of, wgmma_kernel), "wgmma_kernel");
+    return of.ptxVersion >= 90;
+  }();
+  return has;
 }
 
 void gemm_packed_wgmma(const Gemm<GpuFloat>& g) {

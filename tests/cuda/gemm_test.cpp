@@ -68,8 +68,8 @@ struct GpuCase {
     return c.back();
   }
 
-  /// An empty text, or what is wrong; of large products some values are looked at. Values below 1: K products, each sum rounded; the inputs
-  /// rounded by `round`.
+  /// An empty text, or what is wrong; of large products some values are looked at. Values below 1:
+  /// K products, each sum rounded; the inputs rounded by `round`.
   std::string difference(const std::vector<float>& c, float (*round)(float),
                          double tolerance) const {
     const Gemm<float>& g = host.g;
@@ -207,7 +207,6 @@ TEST(GpuGemm, NothingToDoAndErrors) {
 TEST(GpuGemm, CublasIsTheProductToo) {
   set_gemm_engine(GemmEngine::cublas);
   for_each_case([](const GpuCase& c) {
-    if (c.host.g.K == 0) return;
     EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::fp32), unchanged, kFp32), "");
     EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::bf16), round_to_bf16, kFp32), "");
   });
