@@ -49,7 +49,8 @@ if(cuda_wanted)
   target_link_libraries(ramoe_core PUBLIC CUDA::cudart_static CUDA::cublas)
 
   # Times on a GPU: kernels beside cuBLAS and a copy, a training step beside PyTorch's.
-  set(bench_sources tests/bench/cuda_bench.cu tests/bench/cuda_bench_gemm.cu)
+  set(bench_sources tests/bench/cuda_bench.cu tests/bench/cuda_bench_gemm.cu
+    tests/bench/cuda_bench_memory.cu)
   set_source_files_properties(${bench_sources} PROPERTIES COMPILE_OPTIONS
     "-std=c++20;--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3")
   add_executable(cuda_bench EXCLUDE_FROM_ALL ${bench_sources})
