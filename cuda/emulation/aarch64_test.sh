@@ -17,4 +17,5 @@ for source in cuda/ch01_tensor/storage.cu cuda/ch01_tensor/arena.cu cuda/ch01_te
   $compile $watched -c "$source" -o "$out/$(basename "$source").o"
 done
 aarch64-linux-gnu-g++ -o "$out/emulation_test" "$out"/*.o -lpthread
-RAMOE_ADDR2LINE=aarch64-linux-gnu-addr2line qemu-aarch64 -L /usr/aarch64-linux-gnu "$out/emulation_test" --gtest_brief=1
+export RAMOE_ADDR2LINE=aarch64-linux-gnu-addr2line
+qemu-aarch64 -L /usr/aarch64-linux-gnu "$out/emulation_test" --gtest_brief=1

@@ -177,8 +177,8 @@ void watch_faults_of_this_thread() {
 }  // namespace emulation
 
 #ifdef EMULATION_ASAN
-// AddressSanitizer and UndefinedBehaviorSanitizer know the line; the thread is known here. The second
-// of them calls this function at every report.
+// AddressSanitizer and UndefinedBehaviorSanitizer know the line; the thread is known here. The
+// second of them calls this function at every report.
 extern "C" void __ubsan_on_report() {
   emulation::on_death();
 }
