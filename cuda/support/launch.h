@@ -1,6 +1,6 @@
 // CUDA - launches: what every .cu file includes
 //
-//   launch<rmsnorm_kernel>({blocks, threads}, out, x, N, C);     rmsnorm_kernel<<<blocks, threads>>>
+//   launch<rmsnorm_kernel>({blocks, threads}, out, x, N, C);   rmsnorm_kernel<<<blocks, threads>>>
 //
 // Under nvcc the kernel runs on the GPU; under any other compiler the words of CUDA C++ come from
 // cuda/emulation, and the kernel runs here. Values of the GPU (Gpu<float>) become plain values in

@@ -71,7 +71,8 @@ void rows(Table& table) {
   std::vector<int> places(N);
   for (int n = 0; n < N; ++n) places[std::size_t(n)] = n % 512;
   const auto position = placed(places);
-  table.add("rope", 2.0 * kCount, [&] { rope_forward(y.data(), position.data(), N, C / 64, 64, 1e4); });
+  table.add("rope", 2.0 * kCount,
+            [&] { rope_forward(y.data(), position.data(), N, C / 64, 64, 1e4); });
 }
 
 void loss(Table& table) {
