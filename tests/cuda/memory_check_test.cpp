@@ -417,5 +417,6 @@ TEST_F(MemoryCheck, SaysNothingOfCorrectKernels) {
     EXPECT_NO_THROW(cuda::add_columns(reinterpret_cast<GpuFloat*>(y), Row{x}, 100, 40));
   }
 }
+
 }  // namespace
 }  // namespace ramoe

@@ -16,8 +16,9 @@ class TrafficCount : public testing::Test {
     ASSERT_TRUE(emulation::watching) << "not compiled with -fsanitize=thread";
     copy_in(reinterpret_cast<GpuFloat*>(x_.data()), std::vector<float>(4096, 1).data(), 4096);
   }
-  GpuVector<float> x_{4096};
+  GpuVector<float> x_{4096}, y_{4096};
   float* const x = x_.data();
+  float* const y = y_.data();
 };
 
 __global__ void coalesced_kernel(float* y, const float* x) {
