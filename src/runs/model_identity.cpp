@@ -110,7 +110,7 @@ void check_identity(const std::string& folder, const Json& noted) {
   for (const auto& [name, sum] : noted.items()) {
     check(now.contains(name), folder, "/", name, " was there at the import and is missing now.");
     const std::string path = folder + "/" + name;
-    check(now[name] == sum || noted_of(path, true) == sum, path,
+    check(now[name] == sum || noted_of(path, true) == sum.get<std::string>(), path,
           " has changed since the import (checksum ", sum.get<std::string>(), ", now ",
           now[name].get<std::string>(), "); restore it, or run `ramoe import` again.");
   }
