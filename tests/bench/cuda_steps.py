@@ -5,7 +5,7 @@
 
 For each size the steps of our_peer.cpp (fp32, and with bf16 products) and of torch_peers.py: the
 loop of transformers over the experts, tokens sorted and stacked in eager mode, and torch.compile.
-All have the same weights, and the first three losses must agree before anything is timed. Then come
+All have the same weights, and the first three losses must agree before anything is timed (rounding lets the later ones differ). Then come
 rounds, one after another, and the median of the rounds is reported with its range.
 """
 import argparse
@@ -18,10 +18,13 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOLERANCE = 2e-4  # of a loss near 7 to 9, after two updates
+# Of a loss near 7 to 9: before any update, and after two. AdamW's first steps go by the sign of a
+# gradient, which rounding decides where it is nearly 0.
+TOLERANCE, LATER = 1e-4, 2e-2
 PEERS = {"Hugging Face loop": "hf_loop", "sorted, grouped_mm": "sorted_grouped_mm",
-         "sorted, slices": "sorted_slices", "compiled, sorted slices": "sorted_slices_compiled",
-         "dense, eager": "dense", "dense, compiled": "dense_compiled"}
+         "sorted, slices": "sorted_slices", "dense, eager": "dense",
+         "dense, compiled": "dense_compiled",
+         "compiled, sorted, grouped_mm": "sorted_grouped_mm_compiled"}
 
 
 class Process:
@@ -69,11 +72,11 @@ def measure(size, options):
                 rows[title] = made
                 continue
             wanted = losses["dense" if name.startswith("dense") else "moe"]
-            off = max(abs(a - b) for a, b in zip(made["losses"], wanted))
-            if off > TOLERANCE:
-                rows[title] = {"error": f"the first losses differ by {off:.2g}"}
+            off = [abs(a - b) for a, b in zip(made["losses"], wanted)]
+            if off[0] > TOLERANCE or max(off) > LATER:
+                rows[title] = {"error": f"the first losses differ by {off}"}
                 continue
-            rows[title] = timed(torch, name, options.rounds, options.seconds)
+            rows[title] = {**timed(torch, name, options.rounds, options.seconds), "off": off}
         for process in (ours, bf16, torch):
             process.process.kill()
     return {"size": size, "losses": losses, "versions": versions, "rows": rows}
