@@ -1,4 +1,4 @@
-// Chapter 4.2 on the GPU - the products of all experts with plain results; see gemm_grouped.cuh
+// Chapter 1.7 on the GPU - the products of all experts with plain results; see gemm_grouped.cuh
 #include "cuda/ch01_tensor/gemm_grouped.cuh"
 
 namespace ramoe::cuda {

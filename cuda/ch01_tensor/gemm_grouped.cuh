@@ -1,4 +1,4 @@
-// Chapter 4.2 on the GPU - the products of all experts in one launch
+// Chapter 1.7 on the GPU - the products of all experts in one launch
 //
 // The rows (slots) of expert e are [offset[e], offset[e+1]), and offset lies in the GPU's memory:
 // the host never learns it. It starts as many blocks as any routing can need, and each finds its

@@ -1,4 +1,4 @@
-// Chapter 4.2 on the GPU - the products of all experts in one launch: what the host calls
+// Chapter 1.7 on the GPU - the products of all experts in one launch: what the host calls
 //
 //   GroupedRows at{offset, E, N * K, token_from_slot};       or nullptr: slot s is row s of x
 //   grouped_forward(gu, at, x, gate_up, C, 2 * H);           gu[s] = x[token[s]] W[e]

@@ -31,8 +31,8 @@ __global__ void partial_columns_kernel(float* partial, Value value, int N, int C
   partial[std::size_t(blockIdx.x) * std::size_t(C) + std::size_t(c)] = sum;
 }
 
-/// out[c] = or += the partial sums of `blocks` blocks: every 32nd by one warp, then over the warps in
-/// order.
+/// out[c] = or += the partial sums of `blocks` blocks: every 32nd by one warp, then over the warps
+/// in order.
 static __global__ void add_partial_kernel(float* out, const float* partial, int blocks, int C,
                                           bool accumulate) {
   constexpr int kWarps = 32;

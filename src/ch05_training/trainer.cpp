@@ -213,7 +213,8 @@ StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
   } else {
     for (std::size_t i = 0; i < batches.size(); ++i) {
       place_batch(batches[i]);
-      accumulate(batches[i], whole, pending.shares[i], extra, losses_.data() + i * std::size_t(kLosses));
+      accumulate(batches[i], whole, pending.shares[i], extra,
+                 losses_.data() + i * std::size_t(kLosses));
     }
     const StopScope uninterrupted(nullptr);  // the weights are never left half updated
     optimiser_.update(losses_.data(), losses);

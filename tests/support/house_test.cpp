@@ -172,8 +172,9 @@ std::string cuda_offences(const std::string& root) {
       offences += cat(file.path, ": src/ has no ", file.room, "\n");
     // A source outside of the chapters stands behind its header, as those of src/ do.
     if (!chapter && line.starts_with("#include \"cuda/" + file.room)) continue;
-    if (!std::regex_match(line, found, opening) ||
-        (chapter && (!found[1].matched || std::stoi(found[1]) != std::stoi(file.room.substr(2, 2)))))
+    const bool opens = std::regex_match(line, found, opening);
+    if (!opens || (chapter && (!found[1].matched ||
+                               std::stoi(found[1]) != std::stoi(file.room.substr(2, 2)))))
       offences += cat(file.path, ": \"", line, "\" is no opening of this folder\n");
   }
   return offences;

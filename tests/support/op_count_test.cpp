@@ -1,5 +1,5 @@
 // Every declared operation has its definition (double), its fast version (float), its kernels
-// (GpuFloat) and an entry in op_cases.h, or a stated reason; and what is fast is compiled to be fast.
+// (GpuFloat) and an entry in op_cases.h, or a stated reason; what is fast is compiled to be fast.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -38,7 +38,7 @@ const std::map<std::string, std::string> without_case = {
 const std::map<std::string, std::string> without_kernels = {
     {"gemm_plain", "a rung of the processor's ladder; a GPU has its own"},
     {"gemm_serial", "for callers inside a parallel loop of the processor"},
-    {"gemm_grouped", "a list of products on the host; experts have cuda/ch01_tensor/gemm_grouped.h"},
+    {"gemm_grouped", "a list on the host; experts have cuda/ch01_tensor/gemm_grouped.h"},
     {"sum_of_squares", "gives its result to the host; AdamW's norm stays on the GPU"},
 };
 /// Operations whose definition is one template, instantiated for both types.

@@ -1,0 +1,80 @@
+// Launches: what no GPU can run is an error that names the kernel, and no blocks are no launch.
+#include "cuda/support/launch.h"
+
+#include <gtest/gtest.h>
+
+#include "ch01_tensor/arena.h"
+#include "ch01_tensor/vector_ops.h"
+#include "cuda/support/device.h"
+#include "cuda/support/scratch.h"
+#include "support/texts.h"
+
+namespace ramoe {
+namespace {
+
+const void* const kernel = nullptr;  // asked about only if there is much shared memory
+
+std::string grid_error(const cuda::Grid& grid) {
+  return error_of([&] { cuda::check_grid(grid, kernel, "some_kernel"); });
+}
+
+TEST(Launch, WhatNoGpuCanRunNamesTheKernel) {
+  cuda::check_grid({{2147483647, 65535, 65535}, {1024}}, kernel, "some_kernel");
+  EXPECT_TRUE(mentions(grid_error({1, 1025}), "some_kernel: a block of 1025 threads"));
+  EXPECT_TRUE(mentions(grid_error({1, {32, 0}}), "a block of 0 threads"));
+  EXPECT_TRUE(mentions(grid_error({{1, 65536}, 32}), "put the rows in x"));
+  EXPECT_TRUE(mentions(grid_error({{1, 1, 65536}, 32}), "65536"));
+  const std::size_t most = cuda::device_facts().shared_bytes;
+  EXPECT_TRUE(mentions(grid_error({1, 32, most + 1}), cat("has ", most)));
+}
+
+TEST(Launch, BlocksCoverTheWork) {
+  EXPECT_EQ(cuda::blocks_for(0, 256), 0u);
+  EXPECT_EQ(cuda::blocks_for(1, 256), 1u);
+  EXPECT_EQ(cuda::blocks_for(256, 256), 1u);
+  EXPECT_EQ(cuda::blocks_for(257, 256), 2u);
+  EXPECT_TRUE(mentions(error_of([] { cuda::blocks_for(std::size_t{1} << 40, 1); }), "2^31 - 1"));
+}
+
+TEST(Launch, NothingToDoIsNoLaunch) {
+  const long before = cuda::launches;
+  GpuVector<GpuFloat> x(4);
+  const long after_clear = cuda::launches;
+  add_value(x.data(), 1.0, 0);
+  EXPECT_EQ(cuda::launches, after_clear);
+  add_value(x.data(), 1.0, 4);
+  EXPECT_EQ(cuda::launches, after_clear + 1);
+  EXPECT_GT(after_clear, before) << "new memory is cleared";
+}
+
+TEST(Launch, ScratchMemoryIsUsedAgain) {
+  float *first, *second;
+  {
+    cuda::Scratch scratch;
+    first = scratch.take<float>(10);
+  }
+  {
+    cuda::Scratch scratch;
+    second = scratch.take<float>(1000);
+  }
+  EXPECT_EQ(first, second);
+}
+
+// It grows in place: addresses stay true, also those in a recording.
+TEST(Launch, AnArenaGrowsInPlace) {
+  GpuArena arena;
+  GpuFloat* const first = arena.take<GpuFloat>(100);
+  const std::vector<float> values(100, 3);
+  copy_in(first, values.data(), 100);
+  arena.take<GpuFloat>(std::size_t{1} << 20);
+  std::vector<float> back(100);
+  copy_out(back.data(), first, 100);
+  EXPECT_EQ(back, values);
+  const int grown = arena.allocations();
+  arena.reset();
+  EXPECT_EQ(arena.take<GpuFloat>(100), first);
+  EXPECT_EQ(arena.allocations(), grown);
+}
+
+}  // namespace
+}  // namespace ramoe
