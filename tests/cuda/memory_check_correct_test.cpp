@@ -21,8 +21,15 @@ class CorrectKernels : public testing::Test {
   }
   void TearDown() override { emulation::reverse_order(false); }
   GpuVector<float> x_{4096}, y_{4096};
+  GpuVector<int> n_{64};
+  float* const x = x_.data();
+  float* const y = y_.data();
+  int* const n = n_.data();
+};
 
-// ---- Correct kernels ----------------------------------------------------------------------------
+struct Source {
+  const float* from;
+};
 
 __global__ void reverse_kernel(float* y, const float* x) {
   __shared__ float tile[64];
