@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers docs-speed test test-asan fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed test test-asan test-asan-rooms fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -121,6 +121,18 @@ bench-peers:          ## time ours beside OpenBLAS, oneDNN, PyTorch, transformer
 	@python3 tests/bench/peers.py --build=build/peers --python=$(PEERS_PYTHON) --out=$(PEERS_OUT) \
 	  $(FLAGS)
 
+CUDA_OUT ?= runs/cuda.json
+
+bench-cuda:           ## on a GPU: kernels beside cuBLAS and a copy, a step beside PyTorch, in CUDA_OUT
+	@./.ci/deps program
+	$(call configure_and_build,cuda,-DRAMOE_TESTS=OFF,,--target cuda_bench cuda_peer)
+	@python3 tests/bench/on_gpu.py --build=build/cuda --out=$(CUDA_OUT) --only=bench,steps $(FLAGS)
+
+check-cuda:           ## on a GPU, in some 8 minutes: tests, sanitizers, times, the smoke demo, in CUDA_OUT
+	@./.ci/deps program tests
+	$(call configure_and_build,cuda,,-DRAMOE_TESTS=ON,--target ramoe cuda_test cuda_bench cuda_peer)
+	@python3 tests/bench/on_gpu.py --build=build/cuda --out=$(CUDA_OUT) $(FLAGS)
+
 docs-speed:           ## docs/speed.md and its figures again, from docs/results/bench*.json
 	python3 docs/make_speed_tables.py
 
@@ -131,6 +143,10 @@ test: deps-test       ## build and run all tests
 test-asan: deps-test  ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(call configure_and_build,asan)
 	@cd build/asan && ctest --output-on-failure -j2
+
+test-asan-rooms: deps-test ## the same without the tests that start the whole program
+	$(call configure_and_build,asan,,,--target room_tests)
+	@cd build/asan && ctest --output-on-failure -j2 -E '^app_test'
 
 RUNS    ?= 100000
 READERS := safetensors shards config tokenizer

@@ -49,7 +49,8 @@ if(cuda_wanted)
   target_link_libraries(ramoe_core PUBLIC CUDA::cudart_static CUDA::cublas)
 
   # Times on a GPU: kernels beside cuBLAS and a copy, a training step beside PyTorch's.
-  set(bench_sources tests/bench/cuda_bench.cu tests/bench/cuda_bench_gemm.cu)
+  set(bench_sources tests/bench/cuda_bench.cu tests/bench/cuda_bench_gemm.cu
+    tests/bench/cuda_bench_memory.cu)
   set_source_files_properties(${bench_sources} PROPERTIES COMPILE_OPTIONS
     "-std=c++20;--expt-relaxed-constexpr;-Werror;all-warnings;-Xcompiler;-Wall,-Wextra;-O3")
   add_executable(cuda_bench EXCLUDE_FROM_ALL ${bench_sources})
@@ -69,24 +70,69 @@ endif()
 
 # tests/cuda: on a GPU, or emulated. If the program has no CUDA, what trains is compiled for the
 # values of a GPU here (tests/support/gpu_types.cpp).
+#
+# Emulated, a second program runs the same tests with every access of the kernels to memory checked:
+# their sources, and the tests that have kernels, are compiled with -fsanitize=thread, whose calls
+# are cuda/emulation's own; ThreadSanitizer itself is not linked.
 function(ramoe_cuda_tests)
   file(GLOB tests CONFIGURE_DEPENDS tests/cuda/*_test.cpp)
+  set(of_emulation ${tests})
+  list(FILTER of_emulation INCLUDE REGEX "/(emulation|emulation_words|memory_check|traffic)_test\\.cpp$")
+  list(REMOVE_ITEM tests ${of_emulation})
   if(cuda_wanted)
-    list(FILTER tests EXCLUDE REGEX "/(emulation|memory_check)_test\\.cpp$")
+    ramoe_cuda_test(cuda_test "${tests}" "")
+    add_test_suites(cuda_test "${tests}")
+    return()
   endif()
-  add_executable(cuda_test ${tests})
-  if(NOT cuda_wanted)
-    target_compile_definitions(cuda_test PRIVATE RAMOE_CUDA_EMULATION)
-  endif()
-  target_compile_definitions(cuda_test PRIVATE RAMOE_SOURCE_DIR="${RAMOE_TESTED_TREE}")
-  target_include_directories(cuda_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  target_link_libraries(cuda_test PRIVATE ramoe_core GTest::gtest GTest::gtest_main)
-  if(NOT cuda_wanted AND NOT RAMOE_CUDA_EMULATION)
+
+  set_source_files_properties(${of_emulation} PROPERTIES COMPILE_OPTIONS -Wno-unknown-pragmas)
+  # Compiled once for both programs. Lines of the kernels are wanted in messages: -g1.
+  # Of the operations' tests the list of cases is checked; the others would take minutes.
+  set(cases ${CMAKE_SOURCE_DIR}/tests/cuda/op_cases_test.cpp)
+  list(REMOVE_ITEM tests ${cases})
+  set(shared ${cases} ${emulation_sources})
+  if(NOT RAMOE_CUDA_EMULATION)
     ramoe_compile_as_cpp("${cuda_sources}")
-    target_sources(cuda_test PRIVATE ${cuda_sources} ${emulation_sources}
-      tests/support/gpu_types.cpp)
-    # gpu_types.cpp holds sources that ramoe_core also holds.
-    target_link_options(cuda_test PRIVATE -Wl,-z,muldefs)
+    list(APPEND shared tests/support/gpu_types.cpp)
   endif()
-  add_test_suites(cuda_test "${tests}")
+  ramoe_cuda_objects(cuda_test_parts "${shared}")
+  set(check_of_memory ${of_emulation})
+  list(FILTER check_of_memory INCLUDE REGEX "memory_check|traffic")
+  set(not_checked ${of_emulation})
+  list(REMOVE_ITEM not_checked ${check_of_memory})
+  ramoe_cuda_objects(cuda_kernels "${cuda_sources};${tests};${not_checked}")
+  ramoe_cuda_test(cuda_test "" "cuda_test_parts;cuda_kernels")
+  add_test_suites(cuda_test "${cases};${tests};${not_checked}")
+  if(NOT RAMOE_SANITIZE)
+    ramoe_cuda_objects(cuda_watched_kernels "${cuda_sources};${of_emulation}")
+    target_compile_options(cuda_watched_kernels PRIVATE -fsanitize=thread
+      $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+    target_compile_definitions(cuda_watched_kernels PRIVATE RAMOE_MEMORY_CHECK)
+    ramoe_cuda_test(cuda_check_test "" "cuda_test_parts;cuda_watched_kernels")
+    add_test_suites(cuda_check_test "${cases};${of_emulation}")
+  endif()
+endfunction()
+
+function(ramoe_cuda_objects name sources)
+  add_library(${name} OBJECT ${sources})
+  target_compile_definitions(${name} PRIVATE RAMOE_CUDA_EMULATION
+    RAMOE_SOURCE_DIR="${RAMOE_TESTED_TREE}")
+  target_compile_options(${name} PRIVATE -g1)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ramoe_core GTest::gtest)
+endfunction()
+
+function(ramoe_cuda_test name sources objects)
+  add_executable(${name} ${sources})
+  foreach(object IN LISTS objects)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:${object}>)
+  endforeach()
+  target_compile_definitions(${name} PRIVATE RAMOE_SOURCE_DIR="${RAMOE_TESTED_TREE}")
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ramoe_core GTest::gtest GTest::gtest_main)
+  if(objects)
+    # Some of these objects stand in ramoe_core too, for other values or unchecked; these come first.
+    target_link_options(${name} PRIVATE -Wl,-z,muldefs)
+    set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  endif()
 endfunction()

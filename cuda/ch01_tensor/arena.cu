@@ -38,7 +38,8 @@ GpuArena::~GpuArena() {
 
 void* GpuArena::take_bytes(std::size_t bytes) {
   State& s = *state_;
-  const std::size_t begin = s.used, end = begin + cuda::ceil_div(bytes + kGap, std::size_t{256}) * 256;
+  const std::size_t begin = s.used;
+  const std::size_t end = begin + cuda::ceil_div(bytes + kGap, std::size_t{256}) * 256;
   if (end > s.memory.bytes()) {
     // Half more than is wanted, so that a growing first step asks rarely.
     const std::size_t most = cuda::device_facts().memory;

@@ -14,7 +14,8 @@ __global__ void weighted_sum_kernel(float* out, ScalarTerms<float> terms) {
 
 __global__ void weighted_sum_backward_kernel(ScalarTerms<float> dterms, const float* dout) {
   for (int i = 0; i < dterms.count; ++i)
-    if (dterms.value[i]) dterms.value[i][0] += float(dterms.weight[i]) * dout[0];
+    if (float* dvalue = dterms.value[i])
+      *dvalue = (dterms.fresh[i] ? 0 : *dvalue) + float(dterms.weight[i]) * dout[0];
 }
 
 ScalarTerms<float> raw(const ScalarTerms<GpuFloat>& terms) {
@@ -23,6 +24,7 @@ ScalarTerms<float> raw(const ScalarTerms<GpuFloat>& terms) {
   for (int i = 0; i < terms.count; ++i) {
     out.value[i] = cuda::raw(terms.value[i]);
     out.weight[i] = terms.weight[i];
+    out.fresh[i] = terms.fresh[i];
   }
   return out;
 }

@@ -97,7 +97,8 @@ void rmsnorm_forward(GpuFloat* out, GpuFloat* rstd, const GpuFloat* x, const Gpu
 
 template <>
 void rmsnorm_backward(GpuFloat* dx, GpuFloat* dw, const GpuFloat* x, const GpuFloat* w,
-                      const GpuFloat* rstd, const GpuFloat* dout, int N, int C, bool accumulate) {
+                      const GpuFloat* rstd, const GpuFloat* dout, int N, int C, bool accumulate,
+                      bool accumulate_dw) {
   if (!dx && !dw) return;
   const auto of_teams = [&]<int kTeam, int kEach>() {
     // More blocks hide more of the memory's latency, and leave more sums of dw to add up.
@@ -107,7 +108,7 @@ void rmsnorm_backward(GpuFloat* dx, GpuFloat* dw, const GpuFloat* x, const GpuFl
     float* const partial = dw ? scratch.take<float>(blocks * std::size_t(C)) : nullptr;
     launch<cuda::rmsnorm_backward_kernel<kTeam, kEach>>({blocks, cuda::kNormThreads}, dx, partial,
                                                         x, w, rstd, dout, N, C, accumulate);
-    if (dw) cuda::add_partial(dw, partial, int(blocks), C);
+    if (dw) cuda::add_partial(dw, partial, int(blocks), C, accumulate_dw);
   };
   if (in_pieces(C, dx, dw, x, w, dout) && cuda::with_team(C, of_teams)) return;
   if (dx)
@@ -115,7 +116,8 @@ void rmsnorm_backward(GpuFloat* dx, GpuFloat* dw, const GpuFloat* x, const GpuFl
                                               accumulate);
   if (dw)
     cuda::add_columns(
-        dw, cuda::NormWeightTerm{cuda::raw(x), cuda::raw(rstd), cuda::raw(dout), C}, N, C);
+        dw, cuda::NormWeightTerm{cuda::raw(x), cuda::raw(rstd), cuda::raw(dout), C}, N, C,
+        accumulate_dw);
 }
 
 // ---- Rotary positions ---------------------------------------------------------------------------

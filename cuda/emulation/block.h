@@ -2,8 +2,8 @@
 //
 // Blocks run one after the other. Fibres are made only for threads that wait: as long as none does,
 // one fibre runs one thread after the other, as a plain loop would. A thread that waits hands over
-// to the next one of its warp that can go on, else of the block; when none can, those that wait do so
-// for ever, and that is the error.
+// to the next one of its warp that can go on, else of the block; when none can, those that wait do
+// so for ever, and that is the error.
 #pragma once
 
 #include <cstddef>
@@ -55,8 +55,8 @@ struct Lane {
 };
 /// What the lanes of each warp of the block have brought.
 inline constinit Lane lanes_of_warp[32][warpSize] = {};
-/// Waits until all lanes of the mask are here. The last to come computes the answers of all of them:
-/// answer(lanes, mask). So it is written as one loop over lanes, and nobody sees half an exchange.
+/// Waits until all lanes of the mask are here. The last to come computes the answers of all of
+/// them: answer(lanes, mask). So it is written as one loop over lanes, nobody sees half of it.
 void meet_warp(unsigned mask, Lane mine, void (*answer)(const Lane* lanes, unsigned mask),
                Place place);
 /// __syncwarp: the only meeting of a warp that also orders what its lanes do to memory.

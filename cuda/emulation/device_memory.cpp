@@ -74,7 +74,7 @@ Zone& zone() {
   return all;
 }
 
-void protect(void* from, std::size_t bytes, int rights, int key) {
+void protect(void* from, std::size_t bytes, int rights, [[maybe_unused]] int key) {
   int result = 0;
 #ifdef __x86_64__
   if (key >= 0)

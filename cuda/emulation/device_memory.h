@@ -7,7 +7,7 @@
 // programs with little memory are guarded.
 //
 // What is handed out is filled with NaN, as nothing is known of fresh memory of a GPU. Indices out
-// of bounds are found exactly under AddressSanitizer and in the memory check, and by page elsewhere.
+// of bounds are found exactly under AddressSanitizer and in the memory check, else by page.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace emulation {
 
-/// Addresses without memory; grant() makes the first of them memory, of which hand_out() makes parts
-/// usable, and withdraw() ends that.
+/// Addresses without memory; grant() makes the first of them memory, of which hand_out() makes
+/// parts usable, and withdraw() ends that.
 void* reserve(std::size_t bytes);
 void grant(void* from, std::size_t bytes);
 void hand_out(void* at, std::size_t bytes);

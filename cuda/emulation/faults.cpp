@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -128,9 +129,11 @@ std::string text_of(Place place) {
 std::string line_of(const void* code) {
   if (!code) return "?";
   const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(code) - load_address();
-  char command[160], line[1024];
-  std::snprintf(command, sizeof command, "addr2line -i -e /proc/%d/exe 0x%zx 2>/dev/null",
-                static_cast<int>(getpid()), static_cast<std::size_t>(offset));
+  char program[512] = "", command[800], line[1024];
+  if (readlink("/proc/self/exe", program, sizeof program - 1) < 0) return "?";
+  const char* const tool = std::getenv("RAMOE_ADDR2LINE");  // of another processor
+  std::snprintf(command, sizeof command, "%s -i -e '%s' 0x%zx 2>/dev/null",
+                tool ? tool : "addr2line", program, static_cast<std::size_t>(offset));
   std::string text;
   if (FILE* pipe = popen(command, "r")) {
     while (std::fgets(line, sizeof line, pipe)) {
@@ -174,8 +177,8 @@ void watch_faults_of_this_thread() {
 }  // namespace emulation
 
 #ifdef EMULATION_ASAN
-// AddressSanitizer and UndefinedBehaviorSanitizer know the line; the thread is known here. The second
-// of them calls this function at every report.
+// AddressSanitizer and UndefinedBehaviorSanitizer know the line; the thread is known here. The
+// second of them calls this function at every report.
 extern "C" void __ubsan_on_report() {
   emulation::on_death();
 }

@@ -32,8 +32,8 @@ struct Visit {
   Kind kind = Kind::read;
 };
 
-/// What is known of four bytes: the last writes and reads of two threads each, and a cp.async that is
-/// under way since this block.
+/// What is known of four bytes: the last writes and reads of two threads each, and a cp.async that
+/// is under way since this block.
 struct Cell {
   Visit write, other_write, read, other_read;
   std::uint32_t copy_block = 0;
@@ -66,8 +66,8 @@ Part part(const void* at, std::size_t bytes) {
   return {begin, begin + bytes};
 }
 
-/// What lanes of a warp know of one another: known[a][b], up to which clock b's accesses come before
-/// whatever a does next. __syncwarp lets all lanes of its mask know what one of them knows.
+/// What lanes of a warp know of one another: known[a][b], up to which clock b's accesses come
+/// before whatever a does next. __syncwarp lets all lanes of its mask know what one of them knows.
 struct Order {
   std::uint32_t clock[warpSize] = {}, known[warpSize][warpSize] = {};
   bool used = false;
@@ -158,8 +158,8 @@ void check_word(std::uintptr_t at, const Visit& mine, bool shared) {
   last = mine;
 }
 
-/// What a kernel may touch besides device and shared memory: locals, parameters, constants, the words
-/// of CUDA.
+/// What a kernel may touch besides device and shared memory: locals, parameters, constants, the
+/// words of CUDA.
 bool is_private(std::uintptr_t at, std::size_t bytes) {
   if (on_a_stack(reinterpret_cast<const void*>(at))) return true;
   if (state.argument.has(at, bytes) || state.constants.has(at, bytes)) return true;

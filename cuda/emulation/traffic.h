@@ -2,8 +2,8 @@
 //
 // A warp's 32 loads at one instruction are one request. The GPU's memory moves whole sectors of 32
 // bytes: 32 neighbouring floats are 4 sectors, 32 floats far apart are 32, eight times the traffic.
-// Shared memory has 32 banks, word w in bank w % 32; each turn every bank gives one word, so words of
-// one bank wait for one another. Counted only in a program that is built for the memory check.
+// Shared memory has 32 banks, word w in bank w % 32; each turn every bank gives one word, so words
+// of one bank wait for one another. Counted only in a program that is built for the memory check.
 #pragma once
 
 #include <cstddef>

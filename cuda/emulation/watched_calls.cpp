@@ -1,4 +1,4 @@
-// The functions that code compiled with -fsanitize=thread calls, for the memory check.
+// CUDA emulation - the calls of code compiled with -fsanitize=thread, for the memory check
 #include <cstddef>
 #include <cstring>
 

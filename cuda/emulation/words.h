@@ -60,8 +60,8 @@ T fold(unsigned mask, T value, Fold, Place place) {
       place);
 }
 
-/// Threads take turns, so an atomic update is a plain one. The copies hide it from the memory check,
-/// which is told that it is atomic.
+/// Threads take turns, so an atomic update is a plain one. The copies hide it from the memory
+/// check, which is told that it is atomic.
 template <class T, class Next>
 EMULATION_INLINE T atomically(T* at, Next next) {
   check_atomic(at, sizeof(T));

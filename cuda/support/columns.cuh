@@ -1,10 +1,10 @@
 // CUDA - sums over the rows of a matrix, for the gradients of biases and norm weights
 //
-//   out[c] += sum_n value(n, c)        N rows, C columns
+//   out[c] = or += sum_n value(n, c)        N rows, C columns
 //
-// A block has 32 columns and up to kRowsOfBlock rows. Its 8 warps take every eighth row, so that each load
-// of a warp is one stretch of memory; their sums meet in shared memory. The blocks' sums are added
-// in order by a second kernel: no atomics, so the same bits at every run.
+// A block has 32 columns and up to kRowsOfBlock rows. Its 8 warps take every eighth row, so that
+// each load of a warp is one stretch of memory; their sums meet in shared memory. The blocks' sums
+// are added in order by a second kernel: no atomics, so the same bits at every run.
 #pragma once
 
 #include "cuda/support/launch.h"
@@ -31,8 +31,10 @@ __global__ void partial_columns_kernel(float* partial, Value value, int N, int C
   partial[std::size_t(blockIdx.x) * std::size_t(C) + std::size_t(c)] = sum;
 }
 
-/// out[c] += the partial sums of `blocks` blocks: every 32nd by one warp, then over warps in order.
-static __global__ void add_partial_kernel(float* out, const float* partial, int blocks, int C) {
+/// out[c] = or += the partial sums of `blocks` blocks: every 32nd by one warp, then over the warps in
+/// order.
+static __global__ void add_partial_kernel(float* out, const float* partial, int blocks, int C,
+                                          bool accumulate) {
   constexpr int kWarps = 32;
   __shared__ float sums[kWarps][32];
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), c = int(blockIdx.x) * 32 + lane;
@@ -43,21 +45,22 @@ static __global__ void add_partial_kernel(float* out, const float* partial, int 
   __syncthreads();
   if (warp > 0 || c >= C) return;
   for (int w = 1; w < kWarps; ++w) sum += sums[w][lane];
-  out[c] += sum;
+  out[c] = accumulate ? out[c] + sum : sum;
 }
-inline void add_partial(GpuFloat* out, const float* partial, int blocks, int C) {
-  launch<add_partial_kernel>({blocks_for(std::size_t(C), 32), {32, 32}}, out, partial, blocks, C);
+inline void add_partial(GpuFloat* out, const float* partial, int blocks, int C, bool accumulate) {
+  launch<add_partial_kernel>({blocks_for(std::size_t(C), 32), {32, 32}}, out, partial, blocks, C,
+                             accumulate);
 }
 
-/// out[c] += sum_n value(n, c)
+/// out[c] = or += sum_n value(n, c)
 template <class Value>
-void add_columns(GpuFloat* out, const Value& value, int N, int C) {
+void add_columns(GpuFloat* out, const Value& value, int N, int C, bool accumulate = true) {
   const unsigned blocks = blocks_for(std::size_t(N), kRowsOfBlock);
   Scratch scratch;
   float* partial = scratch.take<float>(blocks * std::size_t(C));
   launch<partial_columns_kernel<Value>>({{blocks, blocks_for(std::size_t(C), 32)}, {32, 8}},
                                         partial, value, N, C);
-  add_partial(out, partial, int(blocks), C);
+  add_partial(out, partial, int(blocks), C, accumulate);
 }
 
 }  // namespace ramoe::cuda

@@ -1,6 +1,6 @@
 // CUDA - launches: what every .cu file includes
 //
-//   launch<rmsnorm_kernel>({blocks, threads}, out, x, N, C);     rmsnorm_kernel<<<blocks, threads>>>
+//   launch<rmsnorm_kernel>({blocks, threads}, out, x, N, C);   rmsnorm_kernel<<<blocks, threads>>>
 //
 // Under nvcc the kernel runs on the GPU; under any other compiler the words of CUDA C++ come from
 // cuda/emulation, and the kernel runs here. Values of the GPU (Gpu<float>) become plain values in
@@ -104,7 +104,7 @@ void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Paramet
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream()>>>(arguments...);
   must(cudaPeekAtLastError(), kernel_name<kernel>());
 #else
-  constexpr std::string_view name = kernel_name<kernel>();
+  [[maybe_unused]] constexpr std::string_view name = kernel_name<kernel>();
   [[maybe_unused]] int number = 0;
   (check_argument(name, ++number, arguments), ...);
   do_or_record([grid, all = std::tuple<Parameters...>(arguments...)] {

@@ -1,4 +1,4 @@
-// Tensor cores and asynchronous copies: one instruction on the GPU, one readable loop in emulation
+// CUDA - tensor cores and asynchronous copies: an instruction on the GPU, a loop in emulation
 //
 // A warp multiplies small matrices whose elements lie spread over its lanes, a fragment in each
 // (PTX ISA, "matrix fragments for mma.m16n8k16"). With g = lane / 4 and i = lane % 4, in bf16,

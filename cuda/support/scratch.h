@@ -3,7 +3,7 @@
 //   Scratch scratch;
 //   float* partial = scratch.take<float>(blocks * C);      until the end of the scope
 //
-// Kernels of a thread run in order, so the memory may be used again as soon as the host has gone on.
+// Kernels of a thread run in order, so the memory may be used again once the host has gone on.
 #pragma once
 
 #include "ch01_tensor/arena.h"

@@ -13,7 +13,8 @@ template <>
 void weighted_sum_backward(const ScalarTerms<double>& dterms, const double* dout) {
   // out = sum_i weight[i] value[i]
   for (int i = 0; i < dterms.count; ++i)
-    if (dterms.value[i]) dterms.value[i][0] += dterms.weight[i] * dout[0];
+    if (double* dvalue = dterms.value[i])
+      *dvalue = (dterms.fresh[i] ? 0 : *dvalue) + dterms.weight[i] * dout[0];
 }
 
 }  // namespace ramoe

@@ -50,7 +50,8 @@ void rmsnorm_forward(double* out, double* rstd, const double* x, const double* w
 
 template <>
 void rmsnorm_backward(double* dx, double* dw, const double* x, const double* w, const double* rstd,
-                      const double* dout, int N, int C, bool accumulate) {
+                      const double* dout, int N, int C, bool accumulate, bool accumulate_dw) {
+  if (dw && !accumulate_dw) std::fill_n(dw, C, 0.0);
   // out[c] = x[c] rstd w[c],  rstd = (mean_c x[c]^2 + eps)^(-1/2),
   // so drstd/dx[c] = -rstd^3 x[c] / C
   for (int n = 0; n < N; ++n) {

@@ -85,8 +85,14 @@ Tensor<T> mean_over_layers(Tape<T>& tape, const std::vector<Routing<T>>& routing
   Tensor<T> total;
   if (weight == 0) return total;
   const double share = 1.0 / static_cast<double>(routing.size());
-  for (std::size_t l = 0; l < routing.size(); ++l)
-    total = weighted_sum<T>(tape, {{total, 1.0}, {loss(routing[l], l), share}});
+  std::vector<WeightedTerm<T>> terms;  // summed when there are as many as a sum takes
+  for (std::size_t l = 0; l < routing.size(); ++l) {
+    if (terms.empty()) terms.push_back({total, 1.0});
+    terms.push_back({loss(routing[l], l), share});
+    if (terms.size() < std::size_t(ScalarTerms<T>::most) && l + 1 < routing.size()) continue;
+    total = weighted_sum(tape, terms);
+    terms.clear();
+  }
   return total;
 }
 

@@ -13,7 +13,8 @@ void weighted_sum_forward(float* out, const ScalarTerms<float>& terms) {
 template <>
 void weighted_sum_backward(const ScalarTerms<float>& dterms, const float* dout) {
   for (int i = 0; i < dterms.count; ++i)
-    if (dterms.value[i]) dterms.value[i][0] += static_cast<float>(dterms.weight[i]) * dout[0];
+    if (float* dvalue = dterms.value[i])
+      *dvalue = (dterms.fresh[i] ? 0 : *dvalue) + static_cast<float>(dterms.weight[i]) * dout[0];
 }
 
 }  // namespace ramoe

@@ -145,7 +145,8 @@ void rmsnorm_forward(float* out, float* rstd, const float* x, const float* w, in
 
 template <>
 void rmsnorm_backward(float* dx, float* dw, const float* x, const float* w, const float* rstd,
-                      const float* dout, int N, int C, bool accumulate) {
+                      const float* dout, int N, int C, bool accumulate, bool accumulate_dw) {
+  if (dw && !accumulate_dw) std::fill_n(dw, C, 0.0f);
   // dw is summed per block of rows and then over blocks in order, whatever the number of threads.
   // Two lines apart at least, or threads would take them from each other row by row.
   const int grain = rows_per_block(C), blocks = (N + grain - 1) / grain, apart = C + 128;

@@ -97,7 +97,7 @@ struct Part {
   const char* name;
   void (*run)(Results&);
 };
-constexpr Part parts[] = {{"gemm", bench_gemm}};
+constexpr Part parts[] = {{"memory", bench_memory}, {"gemm", bench_gemm}};
 
 int run(int count, char** arguments) {
   std::string out, only;

@@ -1,6 +1,6 @@
 // Times of kernels on a GPU: what the parts of cuda_bench share.
 //
-//   cuda_bench [--out=FILE.json] [--only=gemm]
+//   cuda_bench [--out=FILE.json] [--only=gemm|memory]
 //
 // A part measures and adds rows to the results; a new one is declared here and listed in
 // cuda_bench.cu. Times are the GPU's own: calls are recorded into a graph, which is started again
@@ -37,5 +37,7 @@ double median_us(const std::function<void(int)>& call);
 
 /// The rungs of the product and the products of the model's sizes, beside cuBLAS.
 void bench_gemm(Results& results);
+/// Kernels that are bound by memory, beside a copy.
+void bench_memory(Results& results);
 
 }  // namespace ramoe::bench

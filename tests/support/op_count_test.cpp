@@ -1,5 +1,5 @@
-// Every declared operation has its definition (double), its fast version (float) and an entry in
-// op_cases.h, or a stated reason; and what is fast is compiled to be fast.
+// Every declared operation has its definition (double), its fast version (float), its kernels
+// (GpuFloat) and an entry in op_cases.h, or a stated reason; and what is fast is compiled to be fast.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -34,12 +34,20 @@ const std::map<std::string, std::string> without_case = {
     {"sum_of_squares", "no tape function; vector_ops_test compares it with its formula"},
     {"attention_cached", "no gradient; attention_test compares it with attention's last row"},
 };
+/// Operations without a version for a GPU, and why.
+const std::map<std::string, std::string> without_kernels = {
+    {"gemm_plain", "a rung of the processor's ladder; a GPU has its own"},
+    {"gemm_serial", "for callers inside a parallel loop of the processor"},
+    {"gemm_grouped", "a list of products on the host; experts have cuda/ch01_tensor/gemm_grouped.h"},
+    {"sum_of_squares", "gives its result to the host; AdamW's norm stays on the GPU"},
+};
 /// Operations whose definition is one template, instantiated for both types.
 const std::set<std::string> templates = {"gemm_plain"};
 
-std::string text_of(const std::string& folder, const std::string& extension) {
+std::string text_of(const std::string& folder, const std::string& extension,
+                    const std::string& top = "/src/") {
   std::string all;
-  for (const auto& entry : fs::directory_iterator(source_root + "/src/" + folder))
+  for (const auto& entry : fs::directory_iterator(source_root + top + folder))
     if (entry.path().extension() == extension) all += read_file(entry.path().string());
   return all;
 }
@@ -67,14 +75,18 @@ std::set<std::string> defined(const std::string& sources, const std::string& typ
 
 /// One line for each operation of `headers` that lacks something.
 std::string lacking(const std::string& headers, const std::string& definitions,
-                    const std::string& fast, const std::set<std::string>& covered) {
+                    const std::string& fast, const std::string& kernels,
+                    const std::set<std::string>& covered) {
   const auto of_double = defined(definitions, "double"), of_float = defined(fast, "float");
+  const auto of_gpu = defined(kernels, "GpuFloat");
   std::string lines;
   for (const std::string& name : declared(headers)) {
     if (!templates.contains(name)) {
       if (!of_double.contains(name)) lines += name + ": no definition for double\n";
       if (!of_float.contains(name)) lines += name + ": no fast version for float\n";
     }
+    if (!of_gpu.contains(name) && !without_kernels.contains(name))
+      lines += name + ": no kernels for GpuFloat\n";
     if (!covered.contains(name) && !without_case.contains(name))
       lines += name + ": no entry in op_cases.h covers it\n";
   }
@@ -90,7 +102,8 @@ std::set<std::string> covered_operations() {
 TEST(OpCount, EveryOperationHasItsParts) {
   const std::string fast = text_of("fast", ".cpp");
   for (const std::string& chapter : chapters)
-    EXPECT_EQ(lacking(text_of(chapter, ".h"), text_of(chapter, ".cpp"), fast, covered_operations()),
+    EXPECT_EQ(lacking(text_of(chapter, ".h"), text_of(chapter, ".cpp"), fast,
+                      text_of(chapter, ".cu", "/cuda/"), covered_operations()),
               "")
         << chapter;
 }
@@ -99,6 +112,7 @@ TEST(OpCount, TablesNameWhatExists) {
   std::set<std::string> all;
   for (const std::string& chapter : chapters) all.merge(declared(text_of(chapter, ".h")));
   EXPECT_GT(all.size(), 20u);
+  for (const auto& [name, why] : without_kernels) EXPECT_TRUE(all.contains(name)) << name;
   for (const auto& [name, why] : without_case) {
     EXPECT_TRUE(all.contains(name)) << name;
     EXPECT_FALSE(covered_operations().contains(name)) << name;
@@ -112,11 +126,15 @@ TEST(OpCount, AMissingPartIsNamed) {
       "template <class T>\nvoid a(T* x);\ntemplate <class T>\nvoid b(T* x, double eps);\n"
       "template <class T>\nvoid c(T* x) {\n}\n";
   const std::string plain = "template <>\nvoid a(double* x) {\n", fast = "template <>\nvoid ";
-  EXPECT_EQ(lacking(header, plain, fast + "a(float* x) {\n" + fast + "b(float* x, double eps) {\n",
-                    {"b"}),
+  const std::string both = fast + "a(float* x) {\n" + fast + "b(float* x, double eps) {\n";
+  const std::string kernels = fast + "a(GpuFloat* x) {\n" + fast + "b(GpuFloat* x, double eps) {\n";
+  EXPECT_EQ(lacking(header, plain, both, kernels, {"b"}),
             "a: no entry in op_cases.h covers it\nb: no definition for double\n");
-  EXPECT_EQ(lacking(header, plain + "template <>\nvoid b(double* x, double e) {\n", "", {"a", "b"}),
+  const std::string all = plain + "template <>\nvoid b(double* x, double e) {\n";
+  EXPECT_EQ(lacking(header, all, "", kernels, {"a", "b"}),
             "a: no fast version for float\nb: no fast version for float\n");
+  EXPECT_EQ(lacking(header, all, both, fast + "b(GpuFloat* x, double eps) {\n", {"a", "b"}),
+            "a: no kernels for GpuFloat\n");
 }
 
 /// Files of src/fast that a release build compiles without -O3; `commands` is what CMake writes.

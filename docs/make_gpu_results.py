@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""The measured part of docs/cuda.md, from docs/results/gpu*.json, which `make check-cuda` writes.
+
+    docs/make_gpu_results.py
+
+Standard library only.
+"""
+import json
+import pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+DOC = HERE / "cuda.md"
+BEGIN, END = "<!-- measured: docs/make_gpu_results.py -->", "<!-- end of measured -->"
+
+
+def table(header, rows):
+    right = [not isinstance(cell, str) or cell[:1].isdigit() for cell in rows[0]]
+    lines = ["| " + " | ".join(header) + " |",
+             "|" + "|".join("---:" if r else "---" for r in right) + "|"]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return lines
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def products(rows):
+    lines = []
+    shapes = list(dict.fromkeys(row["shape"] for row in rows))
+    names = list(dict.fromkeys((row["kernel"], row["inputs"]) for row in rows))
+    cells = {(row["shape"], row["kernel"], row["inputs"]): row for row in rows}
+    body = []
+    for kernel, inputs in names:
+        line = [f"{kernel}, {inputs}"]
+        for shape in shapes:
+            row = cells.get((shape, kernel, inputs))
+            line.append("-" if row is None
+                        else f"{number(row['us'])} us" if kernel == "packing"
+                        else f"{number(row['TFLOP/s'])} ({row['% of cuBLAS']:.0f} %)")
+        body.append(line)
+    lines += ["", "Products: TFLOP/s, and the share of cuBLAS's speed for the same inputs. Ours read",
+              "fp32 and round while they run; cuBLAS's bf16 gets its inputs rounded.", ""]
+    return lines + table(["kernel, inputs"] + shapes, body)
+
+
+def steps(sizes):
+    lines = []
+    what = {"standard": "6 layers, C = H = 128, 16 experts, V = 512: 5.2 M parameters, 32 x 64 tokens",
+            "large": "7 layers, C = H = 512, 16 experts, V = 8192: 104 M parameters, 32 x 128 tokens"}
+    for size in sizes:
+        rows, body = size["rows"], []
+        for title, row in rows.items():
+            if "error" in row:
+                body.append([title, row["error"], ""])
+                continue
+            base = rows["ours, dense" if "dense" in title else "ours, moe"]["ms"]
+            body.append([title, f"{row['ms']:.3f} ({row['range'][0]:.3f} to {row['range'][1]:.3f})",
+                         f"{row['ms'] / base:.2f}"])
+        arena = rows["ours, moe"].get("arena_bytes", 0) / 2**20
+        lines += ["", f"A training step, milliseconds: median and range of the rounds. {what[size['size']]}.",
+                  f"PyTorch {size['versions']['torch']}, transformers {size['versions']['transformers']}. "
+                  f"Our activations take {arena:.0f} MiB.", ""]
+        lines += table(["", "ms", "times ours"], body)
+    return lines
+
+
+def section(path):
+    report = json.loads(path.read_text())
+    m = report["machine"]
+    lines = [f"### {m.get('name', 'GPU')}", "",
+             f"Driver {m.get('driver_version')}, nvcc {', '.join(m.get('nvcc', []))}, {m.get('date')}; "
+             f"from [{path.name}](results/{path.name})."]
+    if "tests" in report:
+        t = report["tests"]
+        lines += ["", f"- tests: {t['passed']} passed" +
+                  (f", failed: {', '.join(t['failed'])}" if t["failed"] else "") + f", in {t['seconds']} s"]
+    if "sanitizer" in report:
+        for tool in ("memcheck", "racecheck", "synccheck"):
+            part = report["sanitizer"][tool]
+            lines.append(f"- compute-sanitizer {tool}: {part['summary']}")
+    if "demo" in report:
+        d = report["demo"]
+        lines.append(f"- the smoke demo: largest difference from the processor {d['largest']:.2g}; other "
+                     f"differences: {len(d['other'])}; {d['cuda']['seconds']} s, on the processor beside it "
+                     f"{d['cpu']['seconds']} s")
+    bench = report.get("bench", {})
+    if "steps" in report:
+        lines += steps(report["steps"].get("sizes", []))
+    if "gemm" in bench:
+        lines += products(bench["gemm"])
+    if "grouped" in bench:
+        lines += ["", "Products of 16 experts, 4096 rows in all, 128 to 256 columns, in one launch:", ""]
+        lines += table(["product", "inputs", "us", "TFLOP/s"],
+                       [[r["product"], r["inputs"], number(r["us"]), number(r["TFLOP/s"])]
+                        for r in bench["grouped"]])
+    if "memory" in bench:
+        lines += ["", "Kernels that memory bounds: the bytes are the least possible, compared with a copy", "of 128 MiB.", ""]
+        lines += table(["kernel", "us", "GB/s", "% of copy"],
+                       [[r["kernel"], number(r["us"]), number(r["GB/s"]), number(r["% of copy"])]
+                        for r in bench["memory"]])
+    return lines
+
+
+def main():
+    text = DOC.read_text()
+    lines = []
+    for path in sorted(HERE.glob("results/gpu*.json")):
+        lines += section(path) + [""]
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    DOC.write_text(text[:begin] + "\n" + "\n".join(lines) + text[end:])
+
+
+if __name__ == "__main__":
+    main()
