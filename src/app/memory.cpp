@@ -65,7 +65,7 @@ void print_table(const MemoryKeys& keys, const ModelConfig& config) {
               q.tokens, q.examples, markdown ? "\n" : "");
   if (markdown) std::printf("| what | here | memory | fits in |\n|---|---|---|---|\n");
   for (const MemoryNeed& need : needs_of(keys, config))
-    std::printf(markdown ? "| %s | %s | %s | %s |\n" : "  %-62s %-8s %9s  fits in %s\n",
+    std::printf(markdown ? "| %s | %s | %s | %s |\n" : "  %-65s %-8s %9s  fits in %s\n",
                 need.what.c_str(), need.here ? "yes" : "not yet", size_text(need.bytes).c_str(),
                 enough(need.bytes, keys.sizes).c_str());
 }

@@ -33,8 +33,9 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
 
   const double moe = c.moe_layer_count();
   ActivationCount count;
-  count.per_token =
-      C + c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
+  count.all_layers =
+      c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
+  count.per_token = C + count.all_layers;
   count.per_target = 2 * V + 4 * C;  // logits and last norm with their gradients
   // The residual stream and the normed input; q, k, v and output of attention; z and gates; gate
   // and up of a dense layer or shared expert.
@@ -109,15 +110,17 @@ struct Terms {
     const double B = q.batch, N = B * q.tokens, prompt = std::max(1, q.tokens / 2);
     const ActivationCount count = count_activations(c, q.tokens, of);
     cache = N * cache_bytes_per_token(c);
-    prompts = count_activations(c, static_cast<int>(prompt), of).forward_bytes(B * prompt, B);
+    const ActivationCount read = count_activations(c, static_cast<int>(prompt), of);
+    prompts = read.forward_bytes(B * prompt, B);
+    prompts_by_layer = read.forward_bytes_by_layer(B * prompt, B);
     step = count.bytes(N, N / 2);
     step_again = count.bytes_computed_again(N, N / 2);
     english = 8.0 * q.examples * c.moe_layer_count() * c.num_experts;
     rise = "RISE, " + std::to_string(static_cast<int>(100 * q.share)) + " % of the experts";
     chosen = q.share * experts;
   }
-  double P, routers, experts, chosen = 0;  // numbers of parameters
-  double cache = 0, prompts = 0;           // bytes of answering
+  double P, routers, experts, chosen = 0;               // numbers of parameters
+  double cache = 0, prompts = 0, prompts_by_layer = 0;  // bytes of answering
   double step = 0, step_again = 0, english = 0;
   std::string rise;
   /// Weights of `bytes` each but for the `trained` ones, which are fp32 with gradients and moments.
@@ -157,7 +160,9 @@ std::vector<MemoryNeed> gpu_memory_needs(const ModelConfig& c, const MemoryQuest
   return {
       {"answering, Routing Steering", true, 4 * t.P + t.cache + t.prompts},
       {"answering, weights in bf16", false, 2 * t.P + t.cache + t.prompts},
-      {"answering, weights, keys and values in bf16", false, 2 * t.P + t.cache / 2 + t.prompts},
+      {"... and the memory of each layer given back after it", false,
+       2 * t.P + t.cache + t.prompts_by_layer},
+      {"... and keys and values in bf16", false, 2 * t.P + t.cache / 2 + t.prompts_by_layer},
       {"SFT, RA-MoE, SARA", true, train(t.P)},
       {"the same, activations computed again in backward", false, 16 * t.P + t.step_again},
       {"... and moments in bf16", false, (4 + 4 + 2 * 2) * t.P + t.step_again},
@@ -171,10 +176,13 @@ std::vector<MemoryNeed> gpu_memory_needs(const ModelConfig& c, const MemoryQuest
       {t.rise, true, train(q.share > 0 ? t.experts : 0)},
       {t.rise + ", gradients and moments for those alone", false,
        t.partly_trained(4, t.chosen) + t.step},
-      {t.rise + ", those alone, other weights in bf16, activations again", false,
+      {"... other weights in bf16, activations computed again", false,
        t.partly_trained(2, t.chosen) + t.step_again},
+      {"... gradients in bf16 too, fp32 masters and 8-bit moments", false,
+       2 * t.P + (2 + 4 + 2 * 1) * t.chosen + t.step_again},
+      {"... and no masters", false, 2 * t.P + (2 + 2 * 1) * t.chosen + t.step_again},
       {"RA-MoE on the routers' weights alone", false, t.partly_trained(4, t.routers) + t.step},
-      {"RA-MoE on the routers alone, other weights in bf16, activations again", false,
+      {"... the rest in bf16, activations computed again", false,
        t.partly_trained(2, t.routers) + t.step_again},
   };
 }

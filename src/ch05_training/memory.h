@@ -27,6 +27,7 @@ struct ActivationCount {
   double forward_lent;  // the same of a forward pass alone
   double scratch;       // for every token, once: beside the arena, within one operation (GPU)
   double stream;        // of per_token: the input of each layer
+  double all_layers;    // of per_token: all but the embedding's row
   double widest_layer;  // of per_token: the largest layer
   double bytes(double tokens, double targets) const {
     return 4 * (tokens * (per_token + one_layer + lent + scratch) + targets * per_target);
@@ -39,6 +40,11 @@ struct ActivationCount {
   /// Of a forward pass that records nothing; logits and last norm have no gradients.
   double forward_bytes(double tokens, double targets) const {
     return 4 * (tokens * (per_token + forward_lent + scratch) + targets * per_target / 2);
+  }
+  /// If it gave back the memory of each layer after it.
+  double forward_bytes_by_layer(double tokens, double targets) const {
+    const double input = per_token - all_layers;
+    return 4 * (tokens * (input + widest_layer + forward_lent + scratch) + targets * per_target / 2);
   }
 };
 /// Where the step computes.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <set>
 
 #include "ch05_training/memory_shapes.h"
 #include "support/texts.h"
@@ -101,8 +102,15 @@ TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
   EXPECT_EQ(need_of(needs, "RISE, 25 % of the experts, gradients and moments for those alone"),
             4 * P + 12 * experts / 4 + gpu.bytes(16, 8));
   const double prompts = count_activations(config, 4, MemoryOf::gpu).forward_bytes(8, 2);
-  EXPECT_EQ(need_of(needs, "answering, weights, keys and values in bf16"),
-            2 * P + 16 * cache_bytes_per_token(config) / 2 + prompts);
+  EXPECT_EQ(need_of(needs, "answering, weights in bf16"),
+            2 * P + 16 * cache_bytes_per_token(config) + prompts);
+  // 3 of 4 layers of the 8 tokens of the prompts are given back.
+  EXPECT_EQ(need_of(needs, "... and the memory of each layer given back after it"),
+            2 * P + 16 * cache_bytes_per_token(config) + prompts -
+                4 * 8 * 3 * count_activations(config, 4).widest_layer);
+  std::set<std::string> names;
+  for (const MemoryNeed& need : needs) names.insert(need.what);
+  EXPECT_EQ(names.size(), needs.size());
 }
 
 TEST(Memory, RealModelsHaveThePublishedNumbersOfParameters) {

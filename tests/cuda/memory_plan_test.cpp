@@ -17,39 +17,46 @@ void in_new_thread(const Act& act) {
   std::thread(act).join();
 }
 
-double most_of(const GpuArena& arena) {
-  return static_cast<double>(arena.most_bytes() + cuda::scratch_arena().most_bytes());
-}
+constexpr int kB = 2, kT = 32, kTokens = kB * kT;
 
-constexpr int kB = 4, kT = 32;
+/// What a step or a forward pass took, in its arena and beside it, against the plan's bytes.
+void expect_planned(double bytes, const GpuArena& arena, const ModelConfig& config) {
+  const double beside = 4 * kTokens * count_activations(config, kT, MemoryOf::gpu).scratch;
+  const double scratch = double(cuda::scratch_arena().most_bytes());
+  // The memory that a layer lends is not used in a dense one, whose gradients may take its place.
+  const double within = config.mlp_only_layers.empty() ? 0.05 : 0.1;
+  EXPECT_NEAR((bytes - beside) / double(arena.most_bytes()), 1, within)
+      << config.model_type << " V=" << config.vocab_size << " E=" << config.num_experts
+      << " H=" << config.moe_intermediate_size;
+  // Small products are cut into parts whose sums are kept; those of real models are not.
+  EXPECT_GE(scratch, beside);
+  EXPECT_LE(scratch, beside + (1 << 18));
+}
 
 TEST(GpuMemoryPlan, AStepTakesWhatTheArenasHold) {
   for (const char* family : kFamilyNames)
-    for (const ModelConfig& config : memory_shapes(family))
+    for (const std::size_t shape : {2u, 3u})
       in_new_thread([&] {
+        const ModelConfig config = memory_shapes(family)[shape];
         Model<GpuFloat> model(config, 1);
         Trainer<GpuFloat> trainer(model, {});
         trainer.step([&](int) { return make_training_batch(measured_sequences(kB, kT), 2, 0); });
         const ActivationCount count = count_activations(config, kT, MemoryOf::gpu);
-        const double bytes = count.bytes(kB * kT, measured_targets(kB, kT));
-        EXPECT_NEAR(bytes / most_of(trainer.arena()), 1, 0.05)
-            << family << " V=" << config.vocab_size << " E=" << config.num_experts
-            << " H=" << config.moe_intermediate_size;
+        expect_planned(count.bytes(kTokens, measured_targets(kB, kT)), trainer.arena(), config);
       });
 }
 
 TEST(GpuMemoryPlan, ReadingPromptsTakesWhatTheArenasHold) {
   for (const char* family : kFamilyNames)
-    for (const ModelConfig& config : memory_shapes(family))
-      in_new_thread([&] {
-        Model<GpuFloat> model(config, 1);
-        GpuArena arena;
-        Tape<GpuFloat> tape(arena);
-        read_prompts(model, tape, measured_sequences(kB, kT));
-        const ActivationCount count = count_activations(config, kT, MemoryOf::gpu);
-        EXPECT_NEAR(count.forward_bytes(kB * kT, kB) / most_of(arena), 1, 0.05)
-            << family << " V=" << config.vocab_size << " E=" << config.num_experts;
-      });
+    in_new_thread([&] {
+      const ModelConfig config = memory_shapes(family)[2];
+      Model<GpuFloat> model(config, 1);
+      GpuArena arena;
+      Tape<GpuFloat> tape(arena);
+      read_prompts(model, tape, measured_sequences(kB, kT));
+      const ActivationCount count = count_activations(config, kT, MemoryOf::gpu);
+      expect_planned(count.forward_bytes(kTokens, kB), arena, config);
+    });
 }
 
 TEST(GpuMemoryPlan, AModelIsReadWithoutACopyOnTheHost) {

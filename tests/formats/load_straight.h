@@ -22,8 +22,8 @@ class StoredInHalf {
       largest = std::max(largest, sizeof(float) * p->value.size());
     }
   }
-  /// Names, shapes and the header of the file.
-  static constexpr long long kBesides = 600 << 10;
+  /// Names, shapes and the header of the file, and what an emulated GPU notes of its memory.
+  static constexpr long long kBesides = 900 << 10;
 
   ScratchFolder folder;
   Model<float> model;
