@@ -97,7 +97,7 @@ docs-memory: build    ## docs/real_models_memory.md again, from data/configs/rea
 	@{ echo "# Memory of real models, computed"; echo; \
 	   echo "Made by \`make docs-memory\` from the published config.json files. \"here\": this program does it so; the other rows say what"; \
 	   echo "would have to change to fit in less. Half of the tokens are taken to be answers. The second table of a model is for one GPU; one that is"; \
-	   echo "sold with 80 GB offers some 79 GiB, of which CUDA itself takes half of one. See [real_models.md](real_models.md)."; \
+	   echo "sold with 80 GB offers some 79 GiB, less what CUDA takes for itself. See [real_models.md](real_models.md)."; \
 	   for config in data/configs/real/*.json; do echo; $(RAMOE) memory "$$config" --format=markdown; echo; \
 	     $(RAMOE) memory "$$config" --device=cuda --format=markdown; done; \
 	 } > docs/real_models_memory.md

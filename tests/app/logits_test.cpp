@@ -6,6 +6,7 @@
 #include "app/cli.h"
 #include "formats/model_files.h"
 #include "support/compare.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {
