@@ -96,8 +96,10 @@ results: build        ## docs/results: evidence and report; docs/results.md if t
 docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
 	@{ echo "# Memory of real models, computed"; echo; \
 	   echo "Made by \`make docs-memory\` from the published config.json files. \"here\": this program does it so; the other rows say what"; \
-	   echo "would have to change to fit in less. Half of the tokens are taken to be answers. See [real_models.md](real_models.md)."; \
-	   for config in data/configs/real/*.json; do echo; $(RAMOE) memory "$$config" --format=markdown; done; \
+	   echo "would have to change to fit in less. Half of the tokens are taken to be answers. The second table of a model is for one GPU; one that is"; \
+	   echo "sold with 80 GB offers some 79 GiB, less what CUDA takes for itself. See [real_models.md](real_models.md)."; \
+	   for config in data/configs/real/*.json; do echo; $(RAMOE) memory "$$config" --format=markdown; echo; \
+	     $(RAMOE) memory "$$config" --device=cuda --format=markdown; done; \
 	 } > docs/real_models_memory.md
 
 OUT ?= runs/bench.json

@@ -164,7 +164,7 @@ std::string base_of_model(const std::string& path) {
   return base.is_string() ? base.get<std::string>() : "";
 }
 
-BaseRun load_base(const std::string& given, const std::string& stop) {
+BaseRun open_base(const std::string& given, const std::string& stop) {
   const std::string path = find_base(given), place = path + "/run.json";
   const bool imported = is_import(path);
   RunRecord record = read_run(path, imported ? "import" : "pretrain");
@@ -184,9 +184,14 @@ BaseRun load_base(const std::string& given, const std::string& stop) {
   // Routing statistics leave out BOS, also one that only the tokenizer names.
   if (format.bos >= 0) config.bos_token_id = format.bos;
   const Prompts prompts(*tokenizer, format);
-  auto model = load_model(parts.model_folder, config);
-  return {std::move(record), std::move(parts.data), parts.model_folder, std::move(tokenizer),
-          prompts,           std::move(model)};
+  return {std::move(record),    std::move(parts.data), parts.model_folder, std::move(config),
+          std::move(tokenizer), prompts,               nullptr};
+}
+
+BaseRun load_base(const std::string& path, const std::string& stop) {
+  BaseRun base = open_base(path, stop);
+  base.model = load_model(base.model_folder, base.config);
+  return base;
 }
 
 std::string find_model_folder(const std::string& path) {
@@ -215,7 +220,7 @@ std::string find_tokenizer_folder(const std::string& path) {
   return fs::exists(folder + "/tokenizer.json") ? folder : find_model_folder(path);
 }
 
-LoadedModel load_any_model(const std::string& path) {
+LoadedModel load_any_model(const std::string& path, Device device) {
   const std::string folder = find_model_folder(path);
   const ModelConfig config = load_model_config(folder);
   Tokenizer tokenizer = load_base_tokenizer(folder, config);
@@ -226,8 +231,7 @@ LoadedModel load_any_model(const std::string& path) {
         import_format(part_of<ImportOptions>(record.config, path + "/run.json"), tokenizer, config);
     format.prompt = PromptFormat{}.prompt;
   }
-  auto model = load_model(folder, config);
-  return {std::move(model), std::move(tokenizer), std::move(format)};
+  return {{device, folder, config}, std::move(tokenizer), std::move(format)};
 }
 
 }  // namespace ramoe

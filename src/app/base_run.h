@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
+#include "app/device.h"
 #include "ch06_languages/parallel_data.h"
 #include "ch06_languages/prompts.h"
-#include "formats/model_files.h"
 #include "runs/run_folder.h"
 
 namespace ramoe {
@@ -15,9 +15,10 @@ struct BaseRun {
   RunRecord record;  // of `ramoe pretrain` or `ramoe import`
   std::unique_ptr<ParallelData> data;
   std::string model_folder;
+  ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;  // prompts point to it
   Prompts prompts;
-  std::unique_ptr<Model<float>> model;
+  std::unique_ptr<Model<float>> model;  // null after open_base
 
   /// What -> checksum, for the run folder of a stage that builds on this run.
   Json facts() const;
@@ -27,6 +28,11 @@ struct BaseRun {
 /// as typed, replaces the stop text of the run. Error: the run is missing or not finished, or data
 /// or model files have changed.
 BaseRun load_base(const std::string& path, const std::string& stop = "");
+/// The same without the weights, and the weights where a device computes.
+BaseRun open_base(const std::string& path, const std::string& stop = "");
+inline DeviceModel load_weights(const BaseRun& base, Device device) {
+  return {device, base.model_folder, base.config};
+}
 
 /// The run folder of a base model: the path itself, or the run that has this model folder or file.
 /// Error: there is none. The message says what to do: import a bare model folder; for a run that
@@ -51,10 +57,10 @@ std::string find_tokenizer_folder(const std::string& path);
 /// Reads the model at a path with its tokenizer, and how texts begin and answers end: by the run if
 /// the path is a run of `ramoe import`, else by the files of the folder.
 struct LoadedModel {
-  std::unique_ptr<Model<float>> model;
+  DeviceModel model;
   Tokenizer tokenizer;
   PromptFormat format;  // its template is the question alone
 };
-LoadedModel load_any_model(const std::string& path);
+LoadedModel load_any_model(const std::string& path, Device device);
 
 }  // namespace ramoe

@@ -2,11 +2,14 @@
 //
 //   with_device(options.device, [&]<class T>() { stage<T>(options); });
 //
-// Files hold floats: a model is read and saved as Model<float>, but computes as Model<T>.
+// Files hold floats. A model that only computes is read from them straight into Model<T>
+// (DeviceModel); one that is trained, copied or saved is read as Model<float> and copied.
 // Tests: tests/app/device_test.cpp
 #pragma once
 
-#include "ch04_moe/model.h"
+#include <variant>
+
+#include "formats/model_files.h"
 #include "support/choices.h"
 #include "support/error.h"
 
@@ -70,6 +73,30 @@ decltype(auto) on_device(Device device, Model<float>& model, const Act& act) {
     }
   });
 }
+
+/// A model that lives on a device: read from its files straight into its values there. A host that
+/// computes on a GPU never holds the model, only one parameter at a time.
+class DeviceModel {
+ public:
+  /// Error: as for load_model and with_device.
+  DeviceModel(Device device, const std::string& folder, const ModelConfig& config) {
+    with_device(device, [&]<class T>() { model_ = load_model<T>(folder, config); });
+  }
+  /// Calls act(model) and returns its result.
+  template <class Act>
+  decltype(auto) with(const Act& act) {
+    return std::visit([&](auto& model) -> decltype(auto) { return act(*model); }, model_);
+  }
+
+ private:
+  template <class T>
+  using Owned = std::unique_ptr<Model<T>>;
+#ifdef RAMOE_CUDA
+  std::variant<Owned<float>, Owned<double>, Owned<GpuFloat>> model_;
+#else
+  std::variant<Owned<float>, Owned<double>> model_;
+#endif
+};
 
 /// Calls act(model) with floats, as files hold them. If the values are of another type, act gets a
 /// copy rounded to floats, whose values are copied back.

@@ -38,13 +38,14 @@ void print_curve(const std::map<std::string, std::vector<double>>& by_language,
 
 void divergence_stage(const DivergenceOptions& options) {
   const Workers workers(options.run);
-  BaseRun base = load_base(options.base, options.answers.stop);
+  BaseRun base = open_base(options.base, options.answers.stop);
+  DeviceModel weights = load_weights(base, options.run.device);
   DivergenceOptions o = options;
   RunFolder folder(o.run.run, run_facts("divergence", fields_of(o), o.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("divergence", texts_to_measure(*base.data, o.names));
   o.answers.watch = progress.watch();
-  const LanguageGaps found = on_device(o.run.device, *base.model, [&](auto& model) {
+  const LanguageGaps found = weights.with([&](auto& model) {
     return measure_gaps(model, base.prompts, *base.data, o.names, o.answers);
   });
   progress.finish();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 
 #include "app/model_folder.h"
 #include "app/stages.h"
@@ -109,7 +110,8 @@ int run_evaluate(const Arguments& arguments) {
   if (o.base.empty()) o.base = "runs/base";
   o.run.check_place("evaluate");
   const Workers workers(o.run);
-  BaseRun base = load_base(o.base, o.answers.stop);
+  BaseRun base = open_base(o.base, o.answers.stop);
+  std::optional<DeviceModel> model = load_weights(base, o.run.device);
   for (std::string& lang : o.on) lang = base.data->language_code(lang);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),
                       o.split, o.answers};
@@ -117,22 +119,21 @@ int run_evaluate(const Arguments& arguments) {
                    o.run.existing());
   TextProgress progress("evaluate", questions_of(*base.data, plan));
   plan.answers.watch = progress.watch();
-  const std::set<std::string> known = on_device(o.run.device, *base.model, [&](auto& model) {
-    return correct_in_english(model, base.prompts, *base.data, plan);
+  const std::set<std::string> known = model->with([&](auto& there) {
+    return correct_in_english(there, base.prompts, *base.data, plan);
   });
   if (!o.model.empty()) {
-    base.model.reset();  // memory holds one model at a time
-    LoadedModel loaded = load_any_model(o.model);
+    model.reset();  // memory holds one model at a time
+    LoadedModel loaded = load_any_model(o.model, o.run.device);
     check(loaded.tokenizer.parts().tokens == base.tokenizer->parts().tokens, o.model,
           " has another tokenizer than ", o.base,
           "; evaluate it with the base model it came from.");
-    base.model = std::move(loaded.model);
+    model = std::move(loaded.model);
   }
   std::vector<std::pair<Example, Answer>> answers;
   Json results = Json::array();
-  const std::vector<Score> scores = on_device(o.run.device, *base.model, [&](auto& model) {
-    return scores_of(model, o, base, plan, known, answers);
-  });
+  const std::vector<Score> scores = model->with(
+      [&](auto& there) { return scores_of(there, o, base, plan, known, answers); });
   progress.finish();
   std::printf("%-6s %-8s %6s %10s %14s\n", "lang", "task", "n", "accuracy", "given English");
   for (const Score& s : scores) {
@@ -188,7 +189,7 @@ int run_generate(const Arguments& arguments) {
   if (keys.options.temperature == 0)
     note_unused(fields, {"top_k", "top_p", "seed"}, "temperature=0 is greedy");
   const Workers workers(keys.threads);
-  LoadedModel loaded = load_any_model(keys.model);
+  LoadedModel loaded = load_any_model(keys.model, keys.device);
   CachedEncoder encoder(loaded.tokenizer);
   if (!keys.stop.empty()) {
     set_stop(loaded.format, loaded.tokenizer, keys.stop);
@@ -204,7 +205,7 @@ int run_generate(const Arguments& arguments) {
     prompt = prompts.text(encoder, "");
     for (const int id : encoder.encode(keys.prompt, SpecialText::tokens)) prompt.push_back(id);
   }
-  const auto output = on_device(keys.device, *loaded.model, [&]<class T>(Model<T>& model) {
+  const auto output = loaded.model.with([&]<class T>(Model<T>& model) {
     CachedMoe<T> cached(model);
     return generate(cached, {prompt}, keys.options);
   });

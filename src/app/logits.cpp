@@ -175,8 +175,9 @@ int run_logits(const Arguments& arguments) {
   const std::string folder = find_model_folder(keys.folder);
   const ModelConfig config = load_model_config(folder);
   const Given given = read_given(keys.ids, config.vocab_size);  // before the weights are read
-  on_device(keys.device, *load_model(folder, config),
-            [&]<class T>(Model<T>& model) { LogitsWriter<T>(model, given).write(keys.out); });
+  DeviceModel(keys.device, folder, config).with([&]<class T>(Model<T>& model) {
+    LogitsWriter<T>(model, given).write(keys.out);
+  });
   std::cout << keys.out << ": logits (" << given.token.size() << "," << given.T << ","
             << config.vocab_size << "), router logits of " << config.moe_layers().size()
             << " layers (" << given.token.size() << "," << given.T << "," << config.num_experts

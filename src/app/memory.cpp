@@ -15,19 +15,28 @@ namespace ramoe {
 namespace {
 
 struct MemoryKeys {
-  std::string config, format = "text";
+  std::string config, device = "cpu", format = "text";
   std::vector<double> sizes = {16, 24, 32, 64, 80, 128, 141, 256, 512};
   MemoryQuestion question;
 
   void list(FieldList& f) {
     f.add("config", &config, "config.json, model or run folder; may be the first argument");
     f.also("config", model_aliases());
+    f.add("device", &device, "where it computes: on the host, or on one GPU",
+          {.choices = {"cpu", "cuda"}});
     question.list(f);
-    f.add("sizes", &sizes, "memories in GiB, ascending, of which the first that is enough is named",
+    f.add("sizes", &sizes,
+          "memories in GiB, ascending, of which the first that is enough is named; with "
+          "device=cuda 80,141,192,288 if none are given",
           {0.001, 1e9});
     f.add("format", &format, "how it is printed", {.choices = {"text", "markdown", "json"}});
   }
 };
+
+std::vector<MemoryNeed> needs_of(const MemoryKeys& keys, const ModelConfig& config) {
+  return keys.device == "cuda" ? gpu_memory_needs(config, keys.question)
+                               : memory_needs(config, keys.question);
+}
 
 /// "32 GiB": the first of the sizes that is large enough.
 std::string enough(double bytes, const std::vector<double>& sizes) {
@@ -48,14 +57,15 @@ void print_table(const MemoryKeys& keys, const ModelConfig& config) {
   const ParameterCount count = count_parameters(config);
   const MemoryQuestion& q = keys.question;
   const bool markdown = keys.format == "markdown";
-  std::printf("%s%s: %s, %s parameters, %s per token\n", markdown ? "## " : "",
-              std::filesystem::path(keys.config).stem().c_str(), config.model_type.c_str(),
+  std::printf("%s%s%s: %s, %s parameters, %s per token\n", markdown ? "## " : "",
+              std::filesystem::path(keys.config).stem().c_str(),
+              keys.device == "cuda" ? " on one GPU" : "", config.model_type.c_str(),
               billions(count.total).c_str(), billions(count.active).c_str());
   std::printf("%s%d sequences of %d tokens, %d training pairs%s\n", markdown ? "\n" : "", q.batch,
               q.tokens, q.examples, markdown ? "\n" : "");
   if (markdown) std::printf("| what | here | memory | fits in |\n|---|---|---|---|\n");
-  for (const MemoryNeed& need : memory_needs(config, q))
-    std::printf(markdown ? "| %s | %s | %s | %s |\n" : "  %-62s %-8s %9s  fits in %s\n",
+  for (const MemoryNeed& need : needs_of(keys, config))
+    std::printf(markdown ? "| %s | %s | %s | %s |\n" : "  %-65s %-8s %9s  fits in %s\n",
                 need.what.c_str(), need.here ? "yes" : "not yet", size_text(need.bytes).c_str(),
                 enough(need.bytes, keys.sizes).c_str());
 }
@@ -72,6 +82,7 @@ int run_memory(const Arguments& arguments) {
                                ? find_model_folder(keys.config) + "/config.json"
                                : keys.config;
   const ModelConfig config = read_model_config(path);
+  if (keys.device == "cuda" && fields.given({"sizes"}).empty()) keys.sizes = {80, 141, 192, 288};
   if (fields.given({"tokens"}).empty())
     keys.question.tokens = std::min(keys.question.tokens, config.max_position_embeddings);
   check(keys.question.tokens <= config.max_position_embeddings, "tokens = ", keys.question.tokens,
@@ -82,7 +93,7 @@ int run_memory(const Arguments& arguments) {
     return 0;
   }
   Json table = Json::array();
-  for (const MemoryNeed& need : memory_needs(config, keys.question))
+  for (const MemoryNeed& need : needs_of(keys, config))
     table.push_back({{"what", need.what}, {"here", need.here}, {"bytes", need.bytes}});
   std::cout << table.dump(1) << "\n";
   return 0;

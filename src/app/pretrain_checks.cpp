@@ -16,6 +16,7 @@ constexpr const char* kLower =
 }  // namespace
 
 void check_pretrain_sizes(const PretrainOptions& o) {
+  if (o.run.device == Device::cuda) return;  // a GPU says itself what it lacks
   constexpr int kTokens = 8, kVocabulary = 4096;
   ModelConfig config = o.model;
   config.vocab_size = std::min(config.vocab_size, kVocabulary);
@@ -31,6 +32,7 @@ void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
   int longest = 0;
   for (std::int64_t i = 0; i < std::int64_t{8} * o.train.accumulate; ++i)  // of eight steps
     longest = std::max(longest, batches.batch(i).tokens.T);
+  if (o.run.device == Device::cuda) return;
   check_memory(training_bytes(config, o.train.batch, longest,
                               static_cast<double>(count_parameters(config).total)),
                cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"),

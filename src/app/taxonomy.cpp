@@ -36,12 +36,13 @@ void print_types(const Json& table) {
 void taxonomy_stage(const TaxonomyOptions& options) {
   const Workers workers(options.run);
   TaxonomyOptions o = options;
-  BaseRun base = load_base(o.base, o.answers.stop);
+  BaseRun base = open_base(o.base, o.answers.stop);
+  DeviceModel weights = load_weights(base, o.run.device);
   RunFolder folder(o.run.run, run_facts("taxonomy", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("taxonomy", questions_to_classify(*base.data));
   o.answers.watch = progress.watch();
-  const std::vector<ClassifiedPair> all = on_device(o.run.device, *base.model, [&](auto& model) {
+  const std::vector<ClassifiedPair> all = weights.with([&](auto& model) {
     return classify_training_pairs(model, base.prompts, *base.data, o.answers);
   });
   progress.finish();
@@ -96,7 +97,7 @@ std::string target_to_try(const std::string& base, const std::string& taxonomy_r
   for (const auto& [lang, sum] : share)
     if (best.empty() || sum > share[best]) best = lang;
   if (!best.empty()) return best;
-  const BaseRun run = load_base(base);
+  const BaseRun run = open_base(base);
   return run.data->targets().at(0);
 }
 
@@ -129,12 +130,13 @@ Arguments finetune_arguments(const std::string& base, const std::string& experts
 void experts_stage(const ExpertsOptions& options) {
   const Workers workers(options.run);
   ExpertsOptions o = options;
-  BaseRun base = load_base(o.base, o.answers.stop);
+  BaseRun base = open_base(o.base, o.answers.stop);
+  DeviceModel weights = load_weights(base, o.run.device);
   RunFolder folder(o.run.run, run_facts("experts", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("experts", texts_to_select(*base.data, o.experts, o.names));
   o.answers.watch = progress.watch();
-  const std::vector<TaskExperts> tasks = on_device(o.run.device, *base.model, [&](auto& model) {
+  const std::vector<TaskExperts> tasks = weights.with([&](auto& model) {
     std::vector<TaskExperts> found;
     for (const std::string& task : base.data->tasks_by_name())
       found.push_back(

@@ -11,7 +11,7 @@ namespace {
 constexpr double kMoments = 12;  // bytes of a trained parameter's gradient and its two moments
 }
 
-ActivationCount count_activations(const ModelConfig& config, int T) {
+ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of) {
   ModelConfig c = config;
   c.resolve_widths();
   const double C = c.hidden_size, E = c.num_experts, K = c.num_experts_per_tok;
@@ -33,21 +33,30 @@ ActivationCount count_activations(const ModelConfig& config, int T) {
 
   const double moe = c.moe_layer_count();
   ActivationCount count;
-  count.per_token =
-      C + c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
+  count.all_layers =
+      c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
+  count.per_token = C + count.all_layers;
   count.per_target = 2 * V + 4 * C;  // logits and last norm with their gradients
   // The residual stream and the normed input; q, k, v and output of attention; z and gates; gate
   // and up of a dense layer or shared expert.
   const double wide = std::max(c.shared_expert() ? c.shared_expert_intermediate_size : 0,
                                c.num_hidden_layers > moe ? c.intermediate_size : 0);
   count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide;
-  count.lent = K * C;
+  count.stream = C * (1 + c.num_hidden_layers);
+  count.widest_layer =
+      attention + std::max(moe > 0 ? mixture : 0, c.num_hidden_layers > moe ? dense : 0);
+  // Outputs of the experts, or gradients of their inputs. A GPU computes all experts at once: its
+  // backward needs gradients of gate, up and act of each choice, its forward act.
+  const bool gpu = of == MemoryOf::gpu && moe > 0;
+  count.forward_lent = K * C;
+  count.lent = K * C + (gpu ? 3 * K * H : 0);
+  count.scratch = gpu ? K * H : 0;
   return count;
 }
 
-double training_bytes(const ModelConfig& config, double B, int T, double trained) {
+double training_bytes(const ModelConfig& config, double B, int T, double trained, MemoryOf of) {
   const double weights = 4 * static_cast<double>(count_parameters(config).total);
-  return weights + kMoments * trained + count_activations(config, T).bytes(B * T, B * T / 2);
+  return weights + kMoments * trained + count_activations(config, T, of).bytes(B * T, B * T / 2);
 }
 
 double expert_parameters(const ModelConfig& c) {
@@ -89,29 +98,92 @@ void MemoryQuestion::list(FieldList& f) {
   f.add("share", &share, "share of the experts that RISE trains", {0, 1});
 }
 
+namespace {
+
+/// What the rows of a plan add up. Half of the tokens are taken to be answer: their logits are
+/// wanted in training, and the other half is the prompt of answering.
+struct Terms {
+  Terms(const ModelConfig& c, const MemoryQuestion& q, MemoryOf of)
+      : P(static_cast<double>(count_parameters(c).total)),
+        routers(static_cast<double>(c.moe_layer_count()) * c.hidden_size * c.num_experts),
+        experts(expert_parameters(c)) {
+    const double B = q.batch, N = B * q.tokens, prompt = std::max(1, q.tokens / 2);
+    const ActivationCount count = count_activations(c, q.tokens, of);
+    cache = N * cache_bytes_per_token(c);
+    const ActivationCount read = count_activations(c, static_cast<int>(prompt), of);
+    prompts = read.forward_bytes(B * prompt, B);
+    prompts_by_layer = read.forward_bytes_by_layer(B * prompt, B);
+    step = count.bytes(N, N / 2);
+    step_again = count.bytes_computed_again(N, N / 2);
+    english = 8.0 * q.examples * c.moe_layer_count() * c.num_experts;
+    rise = "RISE, " + std::to_string(static_cast<int>(100 * q.share)) + " % of the experts";
+    chosen = q.share * experts;
+  }
+  double P, routers, experts, chosen = 0;               // numbers of parameters
+  double cache = 0, prompts = 0, prompts_by_layer = 0;  // bytes of answering
+  double step = 0, step_again = 0, english = 0;
+  std::string rise;
+  /// Weights of `bytes` each but for the `trained` ones, which are fp32 with gradients and moments.
+  double partly_trained(double bytes, double trained) const {
+    return bytes * (P - trained) + (4 + kMoments) * trained;
+  }
+};
+
+}  // namespace
+
 std::vector<MemoryNeed> memory_needs(const ModelConfig& c, const MemoryQuestion& q) {
-  const double P = static_cast<double>(count_parameters(c).total), C = c.hidden_size;
-  const double moe = c.moe_layer_count(), E = c.num_experts;
-  const double routers = moe * C * E, experts = expert_parameters(c);
-  const double N = static_cast<double>(q.batch) * q.tokens;
-  const double cache = N * cache_bytes_per_token(c);
-  // Half of the tokens are taken to be answer: their logits are wanted.
-  const double step = count_activations(c, q.tokens).bytes(N, N / 2);
-  const double english = 8.0 * q.examples * moe * E;
-  const std::string rise =
-      "RISE, " + std::to_string(static_cast<int>(100 * q.share)) + " % of the experts";
+  const Terms t(c, q, MemoryOf::host);
+  const double answers = t.cache + t.prompts;
   return {
-      {"answering, Routing Steering", true, 4 * P + cache},
-      {"answering, weights kept as bf16", false, 2 * P + cache},
-      {"answering, weights in 8 bits", false, P + cache},
-      {"SFT", true, training_bytes(c, q.batch, q.tokens, P)},
-      {"RA-MoE, SARA", true, training_bytes(c, q.batch, q.tokens, P) + english},
-      {rise, true, training_bytes(c, q.batch, q.tokens, q.share > 0 ? experts : 0)},
-      {rise + ", gradients and moments for those alone", false,
-       4 * P + kMoments * q.share * experts + step},
-      {"RA-MoE on the routers' weights alone", false, 4 * P + kMoments * routers + step + english},
+      {"answering, Routing Steering", true, 4 * t.P + answers},
+      {"answering, weights kept as bf16", false, 2 * t.P + answers},
+      {"answering, weights in 8 bits", false, t.P + answers},
+      {"SFT", true, training_bytes(c, q.batch, q.tokens, t.P)},
+      {"RA-MoE, SARA", true, training_bytes(c, q.batch, q.tokens, t.P) + t.english},
+      {t.rise, true, training_bytes(c, q.batch, q.tokens, q.share > 0 ? t.experts : 0)},
+      {t.rise + ", gradients and moments for those alone", false,
+       t.partly_trained(4, t.chosen) + t.step},
+      {"RA-MoE on the routers' weights alone", false,
+       t.partly_trained(4, t.routers) + t.step + t.english},
       {"the same, other weights as bf16", false,
-       2 * (P - routers) + (4 + kMoments) * routers + step + english},
+       t.partly_trained(2, t.routers) + t.step + t.english},
+  };
+}
+
+std::vector<MemoryNeed> gpu_memory_needs(const ModelConfig& c, const MemoryQuestion& q) {
+  const Terms t(c, q, MemoryOf::gpu);
+  const auto train = [&](double trained) {
+    return training_bytes(c, q.batch, q.tokens, trained, MemoryOf::gpu);
+  };
+  // The English routing of RA-MoE is kept on the host. Bytes of a parameter: weight + gradient +
+  // two moments, and a master where the weight that computes is rounded.
+  return {
+      {"answering, Routing Steering", true, 4 * t.P + t.cache + t.prompts},
+      {"answering, weights in bf16", false, 2 * t.P + t.cache + t.prompts},
+      {"... and the memory of each layer given back after it", false,
+       2 * t.P + t.cache + t.prompts_by_layer},
+      {"... and keys and values in bf16", false, 2 * t.P + t.cache / 2 + t.prompts_by_layer},
+      {"SFT, RA-MoE, SARA", true, train(t.P)},
+      {"the same, activations computed again in backward", false, 16 * t.P + t.step_again},
+      {"... and moments in bf16", false, (4 + 4 + 2 * 2) * t.P + t.step_again},
+      {"... and moments in 8 bits", false, (4 + 4 + 2 * 1) * t.P + t.step_again},
+      {"... weights and gradients in bf16, fp32 masters, 8-bit moments", false,
+       (2 + 2 + 4 + 2 * 1) * t.P + t.step_again},
+      {"... weights, gradients and moments in bf16, no masters", false,
+       (2 + 2 + 2 * 2) * t.P + t.step_again},
+      {"... weights and gradients in bf16, no masters, 8-bit moments", false,
+       (2 + 2 + 2 * 1) * t.P + t.step_again},
+      {t.rise, true, train(q.share > 0 ? t.experts : 0)},
+      {t.rise + ", gradients and moments for those alone", false,
+       t.partly_trained(4, t.chosen) + t.step},
+      {"... other weights in bf16, activations computed again", false,
+       t.partly_trained(2, t.chosen) + t.step_again},
+      {"... gradients in bf16 too, fp32 masters and 8-bit moments", false,
+       2 * t.P + (2 + 4 + 2 * 1) * t.chosen + t.step_again},
+      {"... and no masters", false, 2 * t.P + (2 + 2 * 1) * t.chosen + t.step_again},
+      {"RA-MoE on the routers' weights alone", false, t.partly_trained(4, t.routers) + t.step},
+      {"... the rest in bf16, activations computed again", false,
+       t.partly_trained(2, t.routers) + t.step_again},
   };
 }
 

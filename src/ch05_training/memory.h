@@ -6,8 +6,9 @@
 //   answers       keys and values of every layer, for every token of the sequences in the batch
 //
 // The formulas give what this program allocates, term by term. The tests compare them with real
-// parameters and, within 5 per cent, with a real arena.
-// Tests: tests/ch05_training/memory_test.cpp
+// parameters and, within 5 per cent, with a real arena, on the host and on a GPU. A GPU holds the
+// same tensors, since its tape is the same, and more scratch memory for the experts.
+// Tests: tests/ch05_training/memory_test.cpp, tests/cuda/memory_plan_test.cpp
 #pragma once
 
 #include <string>
@@ -19,20 +20,42 @@ namespace ramoe {
 
 /// Floats that a training step keeps in its arena.
 struct ActivationCount {
-  double per_token;   // for every token: the embedding's row and all layers
-  double per_target;  // for every token whose logits are wanted
-  double one_layer;   // for every token, once: gradients inside one layer
-  double lent;        // for every token, once: released within the layer (experts)
+  double per_token;     // for every token: the embedding's row and all layers
+  double per_target;    // for every token whose logits are wanted
+  double one_layer;     // for every token, once: gradients inside one layer
+  double lent;          // for every token, once: released within the layer (experts)
+  double forward_lent;  // the same of a forward pass alone
+  double scratch;       // for every token, once: beside the arena, within one operation (GPU)
+  double stream;        // of per_token: the input of each layer
+  double all_layers;    // of per_token: all but the embedding's row
+  double widest_layer;  // of per_token: the largest layer
   double bytes(double tokens, double targets) const {
-    return 4 * (tokens * (per_token + one_layer + lent) + targets * per_target);
+    return 4 * (tokens * (per_token + one_layer + lent + scratch) + targets * per_target);
+  }
+  /// If backward kept the input of each layer alone, and computed one layer at a time again.
+  double bytes_computed_again(double tokens, double targets) const {
+    return 4 * (tokens * (stream + widest_layer + one_layer + lent + scratch) +
+                targets * per_target);
+  }
+  /// Of a forward pass that records nothing; logits and last norm have no gradients.
+  double forward_bytes(double tokens, double targets) const {
+    return 4 * (tokens * (per_token + forward_lent + scratch) + targets * per_target / 2);
+  }
+  /// If it gave back the memory of each layer after it.
+  double forward_bytes_by_layer(double tokens, double targets) const {
+    const double input = per_token - all_layers;
+    return 4 * (tokens * (input + widest_layer + forward_lent + scratch) + targets * per_target / 2);
   }
 };
+/// Where the step computes.
+enum class MemoryOf { host, gpu };
 /// `T`: tokens per sequence, padding included; attention keeps NH * T probabilities per token.
-ActivationCount count_activations(const ModelConfig& config, int T);
+ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of = MemoryOf::host);
 
 /// Bytes of a training run with batches of B sequences of T tokens. `trained` parameters have
 /// gradients and moments; the logits of half of the tokens are wanted.
-double training_bytes(const ModelConfig& config, double B, int T, double trained);
+double training_bytes(const ModelConfig& config, double B, int T, double trained,
+                      MemoryOf of = MemoryOf::host);
 /// Number of parameters of the routed experts, which RISE trains.
 double expert_parameters(const ModelConfig& config);
 
@@ -62,5 +85,7 @@ struct MemoryNeed {
   double bytes;
 };
 std::vector<MemoryNeed> memory_needs(const ModelConfig& config, const MemoryQuestion& question);
+/// The same for the memory of one GPU.
+std::vector<MemoryNeed> gpu_memory_needs(const ModelConfig& config, const MemoryQuestion& question);
 
 }  // namespace ramoe

@@ -47,7 +47,7 @@ std::vector<Answer> answer_questions(Model<T>& model, const Prompts& prompts,
           " new ones it exceeds the model's maximum of ", model.config().max_position_embeddings,
           " positions. Shorten it, or lower --max_new_tokens.");
   }
-  check_cache(model.config(), inputs, options);
+  if (!Lives<T>::on_gpu) check_cache(model.config(), inputs, options);
   CachedMoe<T> cached(model, hook);
   GenerateOptions generation;
   generation.max_new_tokens = options.max_new_tokens;

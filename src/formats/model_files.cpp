@@ -123,7 +123,7 @@ bool read_rows(float* array, const unsigned char* from, const StoredTensor& t, s
 }
 
 /// Reads one tensor band by band; the pool's threads share the rows of a band.
-void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const std::string& name,
+void read_tensor(float* array, const SafetensorsFile& file, const std::string& name,
                  const StoredTensor& t) {
   const std::string where = cat(file.path(), ", tensor ", name);
   with_elements(file.info(name).dtype, where, [&](auto element) {
@@ -135,8 +135,7 @@ void read_tensor(std::vector<float>& array, const SafetensorsFile& file, const s
     for (std::size_t o = 0; o < t.out(); o += rows) {
       const std::size_t end = std::min(t.out(), o + rows);
       parallel_for(static_cast<int>(end - o), kSquare, [&](int first, int last) {
-        if (!read_rows<Element>(array.data(), from, t, o + std::size_t(first),
-                                o + std::size_t(last)))
+        if (!read_rows<Element>(array, from, t, o + std::size_t(first), o + std::size_t(last)))
           finite = false;
       });
       file.release(name, begin + o * row_bytes, (end - o) * row_bytes);
@@ -220,39 +219,34 @@ std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const Sav
 
 namespace {
 
-void check_stored(const WeightFiles& files, const std::vector<StoredTensor>& tensors,
-                  const std::string& prefix, const std::vector<std::vector<float>*>& arrays) {
-  for (const StoredTensor& t : tensors) {
-    if (arrays[t.parameter]->empty()) continue;
-    const std::string name = prefix + t.name;
-    const SafetensorsFile& file = files.file_of(name);
-    file.expect(name, t.whole.empty() ? t.shape : t.whole);
-    with_elements(file.info(name).dtype, cat(file.path(), ", tensor ", name), [](auto) {});
-  }
-}
-
-void read_stored(const WeightFiles& files, const std::vector<StoredTensor>& tensors,
-                 const std::string& prefix, const std::vector<std::vector<float>*>& arrays) {
-  for (const StoredTensor& t : tensors)
-    if (std::vector<float>* array = arrays[t.parameter]; !array->empty())
-      read_tensor(*array, files.file_of(prefix + t.name), prefix + t.name, t);
+void check_stored(const WeightFiles& files, const StoredTensor& t, const std::string& name) {
+  const SafetensorsFile& file = files.file_of(name);
+  file.expect(name, t.whole.empty() ? t.shape : t.whole);
+  with_elements(file.info(name).dtype, cat(file.path(), ", tensor ", name), [](auto) {});
 }
 
 constexpr const char* kHead = "lm_head.weight";
 
 /// Error if the files of a tied model hold an output layer that differs from the embedding:
-/// versions of transformers differ in which of the two they use.
-void check_tied_head(const WeightFiles& files, const Model<float>& model,
-                     const std::string& config_path) {
-  const Parameter<float>& embedding = *model.embedding();
+/// versions of transformers differ in which of the two they use. Reads some rows at a time.
+void check_tied_head(const WeightFiles& files, const std::vector<float>& embedding,
+                     const Shape& shape, const std::string& config_path) {
   const SafetensorsFile& file = files.file_of(kHead);
-  std::vector<float> head(embedding.value.size());
-  const StoredTensor t{kHead, {embedding.shape[0], embedding.shape[1]}, 0, 0, 0, false};
+  const std::int64_t V = shape[0], C = shape[1];
+  StoredTensor t{kHead, {V, C}, 0, 0, 0, false};
   file.expect(kHead, t.shape);
-  read_tensor(head, file, kHead, t);
-  check(head == embedding.value, file.path(), ": ", kHead, " differs from the embedding, but ",
-        config_path, " says tie_word_embeddings = true. Set it to false to compute with this ",
-        kHead,
+  const std::int64_t rows = std::min(V, std::int64_t(band_rows(t, sizeof(float))));
+  std::vector<float> band(std::size_t(rows * C));
+  bool same = true;
+  for (std::int64_t v = 0; v < V; v += rows) {
+    t.shape[0] = std::min(rows, V - v);
+    t.file_begin = std::size_t(v * C);
+    read_tensor(band.data(), file, kHead, t);
+    same &= std::equal(band.begin(), band.begin() + t.shape[0] * C,
+                       embedding.begin() + std::int64_t(t.file_begin));
+  }
+  check(same, file.path(), ": ", kHead, " differs from the embedding, but ", config_path,
+        " says tie_word_embeddings = true. Set it to false to compute with this ", kHead,
         ", as transformers 5 does; or leave the tensor out of the file to compute with the "
         "embedding, as transformers 4 does.");
 }
@@ -261,14 +255,16 @@ void check_tied_head(const WeightFiles& files, const Model<float>& model,
 
 void check_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                    const std::vector<std::vector<float>*>& arrays) {
-  check_stored(files, stored_tensors(config), prefix, arrays);
+  for (const StoredTensor& t : stored_tensors(config))
+    if (!arrays[t.parameter]->empty()) check_stored(files, t, prefix + t.name);
 }
 
 void read_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                   const std::vector<std::vector<float>*>& arrays) {
-  const std::vector<StoredTensor> tensors = stored_tensors(config);
-  check_stored(files, tensors, prefix, arrays);
-  read_stored(files, tensors, prefix, arrays);
+  check_tensors(files, config, prefix, arrays);
+  for (const StoredTensor& t : stored_tensors(config))
+    if (std::vector<float>* array = arrays[t.parameter]; !array->empty())
+      read_tensor(array->data(), files.file_of(prefix + t.name), prefix + t.name, t);
 }
 
 std::map<std::string, std::string> saved_dtypes(SaveDtype choice, const std::string& folder,
@@ -311,36 +307,84 @@ void save_model(const Model<float>& model, const std::string& folder, const Save
                     with_checksum({{"format", "pt"}}));
 }
 
-std::unique_ptr<Model<float>> load_model(const std::string& folder) {
-  const std::string config_path = folder + "/config.json";
-  return load_model(folder, from_hugging_face(read_json(config_path), config_path));
-}
+namespace {
 
-std::unique_ptr<Model<float>> load_model(const std::string& folder, const ModelConfig& config) {
-  const std::string config_path = folder + "/config.json";
-  const WeightFiles files(folder);
-  check_memory(4.0 * static_cast<double>(count_parameters(config).total), "the model in " + folder,
-               "take a smaller one or a larger machine");
-  for (const auto& file : files.files()) file->check_whole();
-  auto model = std::make_unique<Model<float>>(config);
-  const bool spare_head = config.tie_word_embeddings && files.has(kHead);
+/// All tensors of the model, checked: each is there with its shape, and no other. Those of a
+/// parameter stand side by side.
+std::vector<StoredTensor> checked_tensors(const WeightFiles& files, const ModelConfig& config,
+                                          const std::string& config_path) {
   check(config.tie_word_embeddings || files.has(kHead), files.path(), ": there is no tensor ",
         kHead, ", the output layer. If it is the embedding, set tie_word_embeddings = true in ",
         config_path, "; otherwise fetch the missing file.");
-  const std::vector<StoredTensor> tensors = stored_tensors_in(files, model->config());
-  std::set<std::string> wanted;
-  for (const StoredTensor& t : tensors) wanted.insert(t.name);
-  if (spare_head) wanted.insert(kHead);
-  std::vector<std::vector<float>*> values;
-  for (const auto& p : model->parameters()) values.push_back(&p->value);
-  check_stored(files, tensors, "", values);
+  std::vector<StoredTensor> tensors = stored_tensors_in(files, config);
+  std::set<std::string> wanted = {kHead};
+  for (const StoredTensor& t : tensors) {
+    check_stored(files, t, t.name);
+    wanted.insert(t.name);
+  }
   for (const std::string& name : files.names())
     check(wanted.contains(name) || is_computed(name), files.file_of(name).path(), ": the tensor ",
           name, " belongs to no part of the model in ", config_path,
           "; is it the config of another model?");
-  read_stored(files, tensors, "", values);
-  if (spare_head) check_tied_head(files, *model, config_path);
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const auto& a, const auto& b) { return a.parameter < b.parameter; });
+  return tensors;
+}
+
+/// Bytes of the host that a model takes while it is read.
+template <class T>
+double bytes_to_load(const ModelConfig& config) {
+  double all = 0, largest = 0;
+  list_parameters<int>(config, [&](const std::string&, const Shape& shape, double) {
+    all += static_cast<double>(shape.count());
+    largest = std::max(largest, static_cast<double>(shape.count()));
+    return 0;
+  });
+  const double here = Lives<T>::on_gpu ? 0 : double(sizeof(T)) * all;
+  return here + (std::is_same_v<T, float> ? 0 : double(sizeof(float)) * largest);
+}
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Model<T>> load_model(const std::string& folder) {
+  const std::string config_path = folder + "/config.json";
+  return load_model<T>(folder, from_hugging_face(read_json(config_path), config_path));
+}
+
+template <class T>
+std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfig& given) {
+  const std::string config_path = folder + "/config.json";
+  const WeightFiles files(folder);
+  ModelConfig config = given;
+  config.resolve_widths();
+  check_memory(bytes_to_load<T>(config), "the model in " + folder,
+               "take a smaller one or a larger machine");
+  for (const auto& file : files.files()) file->check_whole();
+  auto model = std::make_unique<Model<T>>(given);
+  const std::vector<StoredTensor> tensors = checked_tensors(files, config, config_path);
+  std::vector<float> buffer;  // one parameter, on its way to values that are no floats
+  for (auto t = tensors.begin(); t != tensors.end();) {
+    Parameter<T>& parameter = *model->parameters()[t->parameter];
+    std::vector<float>* values = &buffer;
+    if constexpr (std::is_same_v<T, float>) values = &parameter.value;
+    values->resize(parameter.value.size());
+    for (const std::size_t p = t->parameter; t != tensors.end() && t->parameter == p; ++t)
+      read_tensor(values->data(), files.file_of(t->name), t->name, *t);
+    if (&parameter == model->embedding() && config.tie_word_embeddings && files.has(kHead))
+      check_tied_head(files, *values, parameter.shape, config_path);
+    if constexpr (std::is_same_v<T, double>)
+      std::copy(buffer.begin(), buffer.end(), parameter.value.begin());
+    else if constexpr (Lives<T>::on_gpu)
+      copy_in(parameter.value.data(), buffer.data(), buffer.size());
+  }
   return model;
 }
+
+#define RAMOE_INSTANTIATE(T)                                            \
+  template std::unique_ptr<Model<T>> load_model<T>(const std::string&); \
+  template std::unique_ptr<Model<T>> load_model<T>(const std::string&, const ModelConfig&);
+RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
+#undef RAMOE_INSTANTIATE
 
 }  // namespace ramoe

@@ -89,10 +89,13 @@ void round_values(Model<float>& model, const SavedForm& form);
 /// Writes folder/config.json and folder/model.safetensors, with a checksum.
 void save_model(const Model<float>& model, const std::string& folder, const SavedForm& form = {});
 /// Reads such a folder, or one by transformers: weights in one or several files, as F32, F16 or
-/// BF16. Checks the checksum of each file that has one. Error: anything that does not fit; names
-/// file, key or tensor.
-std::unique_ptr<Model<float>> load_model(const std::string& folder);
+/// BF16. Checks the checksum of each file that has one. Values that are not floats on the host,
+/// such as a GPU's, get there parameter by parameter: the host never holds more than the largest
+/// one as floats. Error: anything that does not fit; names file, key or tensor.
+template <class T = float>
+std::unique_ptr<Model<T>> load_model(const std::string& folder);
 /// The same with a configuration that was already read from the folder.
-std::unique_ptr<Model<float>> load_model(const std::string& folder, const ModelConfig& config);
+template <class T = float>
+std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfig& config);
 
 }  // namespace ramoe

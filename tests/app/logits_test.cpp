@@ -6,6 +6,7 @@
 #include "app/cli.h"
 #include "formats/model_files.h"
 #include "support/compare.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {
@@ -122,9 +123,12 @@ TEST(Inspect, NamesWhatAFolderHolds) {
 TEST(MemoryCommand, TheDocumentIsWhatTheCommandPrints) {
   std::string printed;
   for (const char* name : {"OLMoE-1B-7B-0924", "Qwen1.5-MoE-A2.7B", "Qwen3-30B-A3B"}) {
-    const Outcome one = run_cli(cat("memory data/configs/real/", name, ".json --format=markdown"));
-    ASSERT_EQ(one.code, 0) << one.text;
-    printed += "\n" + one.text;
+    for (const char* device : {"cpu", "cuda"}) {
+      const Outcome one = run_cli(cat("memory data/configs/real/", name, ".json --device=", device,
+                                      " --format=markdown"));
+      ASSERT_EQ(one.code, 0) << one.text;
+      printed += "\n" + one.text;
+    }
   }
   const std::string document = read_file(RAMOE_SOURCE_DIR "/docs/real_models_memory.md");
   EXPECT_TRUE(document.ends_with(printed)) << "make docs-memory";
@@ -132,6 +136,10 @@ TEST(MemoryCommand, TheDocumentIsWhatTheCommandPrints) {
   expect_contains(run_cli("memory " + kGolden + "olmoe-plain --tokens=41").text, "= 40");
   expect_contains(run_cli("memory data/configs/real/Qwen3-30B-A3B.json --format=json").text,
                   "\"bytes\"");
+  const std::string gpu = "memory data/configs/real/Qwen3-30B-A3B.json --device=cuda ";
+  expect_contains(run_cli(gpu).text, "fits in 141 GiB");
+  expect_contains(run_cli(gpu + "--sizes=1").text, "fits in none of these");
+  EXPECT_GT(parse_json<Json>(run_cli(gpu + "--format=json").text, "json").size(), 10u);
 }
 
 }  // namespace

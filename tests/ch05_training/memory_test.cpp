@@ -3,58 +3,47 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <set>
 
-#include "ch04_moe/tiny_model.h"
-#include "ch05_training/trainer.h"
+#include "ch05_training/memory_shapes.h"
 #include "support/texts.h"
 
 namespace ramoe {
 namespace {
 
-/// Shapes that differ in what dominates: vocabulary, experts, width of experts, heads.
-std::vector<ModelConfig> shapes(const std::string& family) {
-  ModelConfig c;
-  c.model_type = family;
-  c.vocab_size = 300;
-  c.hidden_size = 64;
-  c.num_hidden_layers = 4;
-  c.moe_intermediate_size = 48;
-  std::vector<ModelConfig> all(5, c);
-  all[1].vocab_size = 2000;
-  all[2].num_experts = 32;
-  all[2].num_experts_per_tok = 4;
-  all[3].moe_intermediate_size = 128;
-  if (family == "olmoe") all[3].clip_qkv = 1;
-  if (family != "olmoe") all[3].mlp_only_layers = {0};
-  if (family == "qwen3_moe") all[4].head_dim = 32;
-  if (family != "olmoe") all[4].num_key_value_heads = 2;
-  for (ModelConfig& config : all) config.set_family_defaults();
-  return all;
-}
-
 TEST(Memory, ActivationsOfAStepAreThoseOfTheArena) {
   const int B = 8, T = 32;
   for (const char* family : kFamilyNames)
-    for (const ModelConfig& config : shapes(family)) {
+    for (const ModelConfig& config : memory_shapes(family)) {
       Model<float> model(config, 1);
       Trainer<float> trainer(model, {});
-      std::vector<TrainingSequence> sequences;
-      Random random(1);
-      for (int b = 0; b < B; ++b) {
-        sequences.push_back({{}, T / 2 + 1, -1});
-        for (int t = 0; t < T; ++t) sequences.back().tokens.push_back(3 + int(random.below(200)));
-      }
+      const std::vector<TrainingSequence> sequences = measured_sequences(B, T);
       // The first step finds out how much it takes; the second has it in one block.
       for (int step = 0; step < 2; ++step)
         trainer.step([&](int) { return make_training_batch(sequences, 2, 0); });
       // Gradients are reused by size, not by name: the formula leaves that out, some per cent.
       ActivationCount count = count_activations(config, T);
-      const double targets = B * (T - T / 2 - 1);
       count.lent = 0;  // given back before the end of the step
       const double used = static_cast<double>(trainer.arena().mark().used);
-      EXPECT_NEAR(count.bytes(B * T, targets) / used, 1, 0.05)
+      EXPECT_NEAR(count.bytes(B * T, measured_targets(B, T)) / used, 1, 0.05)
           << family << " V=" << config.vocab_size << " E=" << config.num_experts
           << " H=" << config.moe_intermediate_size << " NKV=" << config.num_key_value_heads;
+    }
+}
+
+TEST(Memory, ReadingPromptsTakesWhatTheArenaHolds) {
+  const int B = 8, T = 32;
+  for (const char* family : kFamilyNames)
+    for (const ModelConfig& config : memory_shapes(family)) {
+      Model<float> model(config, 1);
+      Arena arena;
+      Tape<float> tape(arena);
+      for (int time = 0; time < 2; ++time) read_prompts(model, tape, measured_sequences(B, T));
+      ActivationCount count = count_activations(config, T);
+      count.forward_lent = 0;  // given back before the end
+      const double used = static_cast<double>(arena.mark().used);
+      EXPECT_NEAR(count.forward_bytes(B * T, B) / used, 1, 0.05)
+          << family << " V=" << config.vocab_size << " E=" << config.num_experts;
     }
 }
 
@@ -66,7 +55,7 @@ double need_of(const std::vector<MemoryNeed>& needs, const std::string& what) {
 }
 
 TEST(Memory, StateIsWhatAModelAndItsOptimiserHold) {
-  const ModelConfig config = shapes("qwen2_moe")[3];
+  const ModelConfig config = memory_shapes("qwen2_moe")[3];
   Model<float> model(config, 1);
   const AdamW<float> adamw(model.parameters(), {});
   double values = 0, state = 0;
@@ -83,10 +72,45 @@ TEST(Memory, StateIsWhatAModelAndItsOptimiserHold) {
   EXPECT_EQ(need_of(needs, "SFT"), values + state + step);
   // Keys and values of 4 layers, 2 key/value heads of 16, one token.
   EXPECT_EQ(cache_bytes_per_token(config), 4 * 2 * 4 * (config.num_key_value_heads * 16));
-  EXPECT_EQ(need_of(needs, "answering, Routing Steering"), values + cache_bytes_per_token(config));
+  EXPECT_EQ(need_of(needs, "answering, Routing Steering"),
+            values + cache_bytes_per_token(config) +
+                count_activations(config, 1).forward_bytes(1, 1));
   question.examples = 10;  // of 3 layers with 8 experts, doubles
   EXPECT_EQ(need_of(memory_needs(config, question), "RA-MoE, SARA"),
             values + state + step + 10 * 3 * 8 * 8);
+}
+
+TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
+  const ModelConfig config = memory_shapes("olmoe")[0];
+  MemoryQuestion question;
+  question.batch = 2;
+  question.tokens = 8;
+  const std::vector<MemoryNeed> needs = gpu_memory_needs(config, question);
+  const double P = double(count_parameters(config).total), experts = expert_parameters(config);
+  const ActivationCount host = count_activations(config, 8);
+  const ActivationCount gpu = count_activations(config, 8, MemoryOf::gpu);
+  const double again = gpu.bytes_computed_again(16, 8);
+  // 2 experts a token of width 48: gradients of gate, up and act, and act.
+  EXPECT_EQ(gpu.bytes(16, 8) - host.bytes(16, 8), 4 * 16 * 2 * 48 * (3 + 1));
+  // The inputs of 4 layers instead of their values, but for one layer.
+  EXPECT_EQ(gpu.stream, 64 * 5);
+  EXPECT_EQ(gpu.per_token, 64 + 4 * gpu.widest_layer);
+  EXPECT_EQ(need_of(needs, "SFT, RA-MoE, SARA"), 16 * P + gpu.bytes(16, 8));
+  EXPECT_EQ(need_of(needs, "the same, activations computed again in backward"), 16 * P + again);
+  EXPECT_EQ(need_of(needs, "... weights and gradients in bf16, no masters, 8-bit moments"),
+            6 * P + again);
+  EXPECT_EQ(need_of(needs, "RISE, 25 % of the experts, gradients and moments for those alone"),
+            4 * P + 12 * experts / 4 + gpu.bytes(16, 8));
+  const double prompts = count_activations(config, 4, MemoryOf::gpu).forward_bytes(8, 2);
+  EXPECT_EQ(need_of(needs, "answering, weights in bf16"),
+            2 * P + 16 * cache_bytes_per_token(config) + prompts);
+  // 3 of 4 layers of the 8 tokens of the prompts are given back.
+  EXPECT_EQ(need_of(needs, "... and the memory of each layer given back after it"),
+            2 * P + 16 * cache_bytes_per_token(config) + prompts -
+                4 * 8 * 3 * count_activations(config, 4).widest_layer);
+  std::set<std::string> names;
+  for (const MemoryNeed& need : needs) names.insert(need.what);
+  EXPECT_EQ(names.size(), needs.size());
 }
 
 TEST(Memory, RealModelsHaveThePublishedNumbersOfParameters) {
@@ -118,6 +142,7 @@ TEST(Memory, HugeSizesAreCountedWithoutOverflow) {
   question.tokens = 1 << 24;
   question.examples = 1 << 30;
   for (const MemoryNeed& need : memory_needs(config, question)) EXPECT_GT(need.bytes, 1e18);
+  for (const MemoryNeed& need : gpu_memory_needs(config, question)) EXPECT_GT(need.bytes, 1e18);
   // NH * T alone exceeds 2^31.
   EXPECT_GT(count_activations(config, 1 << 24).per_token, 1024.0 * 1024 * (1 << 24));
   config.shared_expert_intermediate_size = 0;  // K * H = 2^32

@@ -18,4 +18,5 @@
 #include "ch10_alignment/alignment_loss.cpp"
 #include "ch10_alignment/alignment_term.cpp"
 #include "ch11_baselines/steering.cpp"
+#include "formats/model_files.cpp"
 #include "runs/checkpoint.cpp"

@@ -1,0 +1,43 @@
+// A model in bf16 files, large enough that a copy of it shows: what reading it takes on the host.
+#pragma once
+
+#include <algorithm>
+
+#include "ch04_moe/tiny_model.h"
+#include "formats/model_files.h"
+#include "support/heap_watch.h"
+#include "support/scratch.h"
+
+namespace ramoe {
+
+class StoredInHalf {
+ public:
+  StoredInHalf() : model(config(), 1) {
+    const SavedForm form{to_hugging_face(model.config()),
+                         saved_dtypes(SaveDtype::bf16, "", model.config())};
+    round_values(model, form);
+    save_model(model, folder.path(), form);
+    for (const auto& p : model.parameters()) {
+      all += sizeof(float) * p->value.size();
+      largest = std::max(largest, sizeof(float) * p->value.size());
+    }
+  }
+  /// Names, shapes and the header of the file, and what an emulated GPU notes of its memory.
+  static constexpr long long kBesides = 900 << 10;
+
+  ScratchFolder folder;
+  Model<float> model;
+  std::size_t all = 0, largest = 0;  // bytes as floats
+
+ private:
+  static ModelConfig config() {
+    ModelConfig c = tiny_config("qwen3_moe", false);
+    c.vocab_size = 2000;
+    c.hidden_size = c.moe_intermediate_size = 64;
+    c.num_experts = 8;
+    c.num_hidden_layers = 6;
+    return c;
+  }
+};
+
+}  // namespace ramoe
