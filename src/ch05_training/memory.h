@@ -43,8 +43,8 @@ struct ActivationCount {
   }
   /// If it gave back the memory of each layer after it.
   double forward_bytes_by_layer(double tokens, double targets) const {
-    const double input = per_token - all_layers;
-    return 4 * (tokens * (input + widest_layer + forward_lent + scratch) + targets * per_target / 2);
+    const double kept = per_token - all_layers + widest_layer;
+    return 4 * (tokens * (kept + forward_lent + scratch) + targets * per_target / 2);
   }
 };
 /// Where the step computes.

@@ -44,7 +44,8 @@ inline double measured_targets(int B, int T) {
 
 /// A forward pass over the sequences that wants the last logits of each, as answering begins.
 template <class T_>
-void read_prompts(Model<T_>& model, Tape<T_>& tape, const std::vector<TrainingSequence>& sequences) {
+void read_prompts(Model<T_>& model, Tape<T_>& tape,
+                  const std::vector<TrainingSequence>& sequences) {
   std::vector<std::vector<int>> prompts;
   for (const TrainingSequence& s : sequences) prompts.push_back(s.tokens);
   const TokenBatch batch = make_batch(prompts, 2, 0);

@@ -1,5 +1,5 @@
-// The plan of `ramoe memory --device=cuda` against a GPU's arenas, and a model that is read straight
-// into a GPU's memory.
+// The plan of `ramoe memory --device=cuda` against a GPU's arenas, and a model that is read
+// straight into a GPU's memory.
 #include <gtest/gtest.h>
 
 #include <thread>
