@@ -36,7 +36,7 @@ def run(command, limit):
         return 127, str(error), time.time() - start
 
 
-def machine():
+def machine(revision):
     query = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.limit"
     code, text, _ = run(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"], 20)
     facts = dict(zip(query.split(","), text.strip().split(", "))) if code == 0 else {"error": text}
@@ -44,7 +44,7 @@ def machine():
     facts["nvcc"] = re.findall(r"release (\S+),", text)[:1]
     facts["date"] = datetime.date.today().isoformat()
     code, text, _ = run(["git", "describe", "--always", "--dirty"], 20)
-    facts["revision"] = text.strip() if code == 0 else None
+    facts["revision"] = revision or (text.strip() if code == 0 else None)
     return facts
 
 
@@ -124,7 +124,8 @@ def steps(options):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         code, text, seconds = run([sys.executable, str(HERE / "cuda_steps.py"),
                                    f"--peer={options.build}/cuda_peer", f"--out={out.name}",
-                                   f"--limit={options.steps_limit}"], options.steps_limit + 60)
+                                   f"--rounds={options.rounds}", f"--limit={options.steps_limit}"],
+                                  options.steps_limit + 60)
         print(text)
         written = pathlib.Path(out.name).read_text()
     return {"ok": code == 0, "seconds": round(seconds, 1), "tail": "" if code == 0 else text[-800:],
@@ -140,8 +141,10 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--steps_limit", type=float, default=150)
+    parser.add_argument("--rounds", type=int, default=5, help="of each timing of a step")
+    parser.add_argument("--revision", help="where the tree is no checkout")
     options = parser.parse_args()
-    report = {"machine": machine()}
+    report = {"machine": machine(options.revision)}
     print(json.dumps(report["machine"]), flush=True)
     for name in options.only.split(","):
         start = time.time()
