@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ch01_tensor/philox.h"
+#include "ch04_moe/tiny_model.h"
 #include "ch05_training/memory.h"
 #include "ch05_training/trainer.h"
 
