@@ -8,10 +8,10 @@
 
 #include "ch01_tensor/arena.h"
 #include "cuda/emulation/device_memory.h"
-#include "cuda/faulty.h"
 #include "cuda/support/columns.cuh"
 #include "cuda/support/mma.cuh"
 #include "cuda/support/reduce.cuh"
+#include "cuda/watched.h"
 
 namespace ramoe {
 namespace {
@@ -20,19 +20,7 @@ using cuda::launch;
 
 constexpr const char* kUnordered = "nothing says which comes first";
 
-class MemoryCheck : public testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(emulation::watching) << "not compiled with -fsanitize=thread";
-    copy_in(reinterpret_cast<GpuFloat*>(x_.data()), std::vector<float>(4096, 1).data(), 4096);
-  }
-  void TearDown() override { emulation::reverse_order(false); }
-  GpuVector<float> x_{4096}, y_{4096};
-  GpuVector<int> n_{64};
-  float* const x = x_.data();
-  float* const y = y_.data();
-  int* const n = n_.data();
-};
+class MemoryCheck : public Watched {};
 
 // ---- Two threads at one word of shared memory ---------------------------------------------------
 

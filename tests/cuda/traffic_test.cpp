@@ -5,21 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "cuda/emulation/memory_check.h"
-#include "cuda/faulty.h"
+#include "cuda/watched.h"
 
 namespace ramoe {
 namespace {
 
-class TrafficCount : public testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(emulation::watching) << "not compiled with -fsanitize=thread";
-    copy_in(reinterpret_cast<GpuFloat*>(x_.data()), std::vector<float>(4096, 1).data(), 4096);
-  }
-  GpuVector<float> x_{4096}, y_{4096};
-  float* const x = x_.data();
-  float* const y = y_.data();
-};
+class TrafficCount : public Watched {};
 
 __global__ void coalesced_kernel(float* y, const float* x) {
   const unsigned i = blockIdx.x * 64 + threadIdx.x;
