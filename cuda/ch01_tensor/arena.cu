@@ -19,7 +19,10 @@ void hand_out(std::byte*, std::size_t) {}
 void withdraw(std::byte*, std::size_t) {}
 #else
 constexpr std::size_t kGap = 1;  // at least one byte
-using emulation::hand_out;
+void hand_out(std::byte* at, std::size_t bytes) {
+  emulation::hand_out(at, bytes);
+  if (cuda::recording_now) cuda::recording_now->memory.emplace_back(at, bytes);
+}
 using emulation::withdraw;
 #endif
 

@@ -8,6 +8,9 @@
 #include <memory>
 
 #include "cuda/support/launch.h"
+#ifndef __CUDACC__
+#include "cuda/emulation/device_memory.h"
+#endif
 
 namespace ramoe {
 
@@ -72,7 +75,10 @@ void gpu_drop_recording() {
   delete std::exchange(recording_now, nullptr);
 }
 void gpu_replay(void* recording) {
-  for (const auto& work : *static_cast<Recording*>(recording)) work();
+  const auto& [all, memory] = *static_cast<Recording*>(recording);
+  for (const auto& [at, bytes] : memory) emulation::hand_out(at, bytes);
+  for (const auto& work : all) work();
+  for (const auto& [at, bytes] : memory) emulation::withdraw(at, bytes);
 }
 void gpu_forget(void* recording) {
   delete static_cast<Recording*>(recording);

@@ -28,7 +28,7 @@ static __global__ void rank_kernel(int* source, int* sorted, const int* index, i
   __shared__ int tile[kRankTile];
   __shared__ int found[kWarps][32];
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), segment = int(blockIdx.x);
-  const int i = segment * 32 + lane, mine = i < N ? index[i] : INT_MAX;
+  const int i = segment * 32 + lane, mine = i < N ? index[i] : 0;
   int before = 0;
   for (int first = 0; first < N; first += kRankTile) {
     __syncthreads();  // the tile before may still be read

@@ -4,12 +4,18 @@
 // GPU. On a GPU recordings are CUDA graphs (cuda/ch01_tensor/replay.cu).
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace ramoe::cuda {
 
-using Recording = std::vector<std::function<void()>>;
+struct Recording {
+  std::vector<std::function<void()>> work;
+  /// What arenas handed out meanwhile: a replay uses the same memory, and takes none.
+  std::vector<std::pair<void*, std::size_t>> memory;
+};
 
 /// The recording that this thread makes, or nullptr.
 inline thread_local Recording* recording_now = nullptr;
@@ -18,7 +24,7 @@ inline thread_local Recording* recording_now = nullptr;
 template <class Work>
 void do_or_record(const Work& work) {
   if (recording_now)
-    recording_now->emplace_back(work);
+    recording_now->work.emplace_back(work);
   else
     work();
 }

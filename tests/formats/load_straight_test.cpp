@@ -16,7 +16,9 @@ TEST(LoadStraight, DoublesAreTheFloatsOfTheFile) {
   }
   const long long doubles = 2 * static_cast<long long>(stored.all);
   const long long largest = static_cast<long long>(stored.largest);
-  EXPECT_GE(heap - doubles, largest);
+  if (heap_is_counted) {
+    EXPECT_GE(heap - doubles, largest);
+  }
   EXPECT_LE(heap - doubles, largest + StoredInHalf::kBesides);
   EXPECT_GT(static_cast<long long>(stored.all), 2 * (largest + StoredInHalf::kBesides));
 }

@@ -1,5 +1,6 @@
 // The host's heap, counted: what operator new has given and not got back, and the most at once. It
-// replaces operator new, so one source file of a test program may include it.
+// replaces operator new, so one source file of a test program may include it. Under
+// AddressSanitizer, which has an operator new of its own, nothing is counted.
 #pragma once
 
 #include <malloc.h>
@@ -10,6 +11,11 @@
 
 namespace ramoe {
 
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool heap_is_counted = false;
+#else
+inline constexpr bool heap_is_counted = true;
+#endif
 inline std::atomic<long long> heap_held{0}, heap_most{0};
 
 /// Bytes that act() held at once, more than was held before it.
@@ -22,6 +28,7 @@ long long heap_of(const Act& act) {
 
 }  // namespace ramoe
 
+#ifndef __SANITIZE_ADDRESS__
 void* operator new(std::size_t bytes) {
   void* const memory = std::malloc(bytes);
   if (!memory) throw std::bad_alloc();
@@ -38,3 +45,4 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
   operator delete(memory);
 }
+#endif
