@@ -27,13 +27,7 @@ void* gpu_allocate(std::size_t bytes) {
   void* memory = nullptr;
   stream();  // Error: no GPU.
   const cudaError_t result = cudaMalloc(&memory, bytes);
-  if (result == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    std::size_t free = 0, total = 0;
-    cudaMemGetInfo(&free, &total);
-    fail("out of memory on ", cuda::device_facts().name, ": asked for ", bytes >> 20, " MiB, ",
-         free >> 20, " of ", total >> 20, " MiB are free. Use a smaller model or batch.");
-  }
+  if (result == cudaErrorMemoryAllocation) cuda::out_of_memory(bytes);
   must(result, "allocating memory");
   return memory;
 }

@@ -23,6 +23,7 @@ using cuda::my_number;
 using cuda::my_row;
 using cuda::Piece;
 using cuda::store;
+using cuda::Sum;
 using cuda::threads_per_row;
 using cuda::warp_max;
 using cuda::warp_per_row;
@@ -53,9 +54,6 @@ void elementwise(GpuFloat* out, const GpuFloat* a, const GpuFloat* b, const Of& 
   });
 }
 
-struct Sum {
-  __device__ float operator()(float a, float b) const { return a + b; }
-};
 struct First {
   __device__ float operator()(float a, float) const { return a; }
 };

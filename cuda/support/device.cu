@@ -121,14 +121,16 @@ CUmemAllocationProp on_device() {
 
 constexpr std::size_t kPiece = std::size_t{2} << 20;  // memory is granted in pieces of this
 
+}  // namespace
+
 void out_of_memory(std::size_t asked) {
+  cudaGetLastError();  // so that the next call does not report it again
   std::size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
   fail("out of memory on ", device_facts().name, ": asked for ", asked >> 20, " MiB more, ",
-       free >> 20, " of ", total >> 20, " MiB are free. Use a smaller batch, or --accumulate.");
+       free >> 20, " of ", total >> 20,
+       " MiB are free. Use a smaller model or batch, or --accumulate.");
 }
-
-}  // namespace
 
 GrowingMemory::~GrowingMemory() {
   if (!begin_) return;

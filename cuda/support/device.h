@@ -17,6 +17,9 @@ struct DeviceFacts {
 /// Of the device in use, asked once. Error: no GPU, or one that this build has no code for.
 const DeviceFacts& device_facts();
 
+/// Error: says what was asked (bytes), what is free and what to do. Of a GPU, not of the emulation.
+[[noreturn]] void out_of_memory(std::size_t asked);
+
 /// A range of device addresses that is granted memory from its start: it grows in place, so that
 /// addresses stay the same, also those in a recorded graph.
 class GrowingMemory {

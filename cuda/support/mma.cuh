@@ -118,7 +118,10 @@ struct MmaInput {
   float d[4];
   unsigned a[4], b[2];
 };
-inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+/// D += A B with A (16,K) and B (K,8), which `spread` reads out of the registers of one lane.
+template <int K, void (*spread)(float (&A)[16][K], float (&B)[K][8], const MmaInput& x, int lane)>
+void emulated_mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],
+                  const char* name) {
   struct Output {
     float d[4];
   };
@@ -126,57 +129,43 @@ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[
   const Output out = emulation::meet<Output>(
       0xffffffffu, in,
       [](const emulation::Lane* lanes, unsigned) {
-        float A[16][16], B[16][8], D[16][8];
+        float A[16][K], B[K][8], D[16][8];
         for (int l = 0; l < 32; ++l) {
           const MmaInput& x = *static_cast<const MmaInput*>(lanes[l].give);
-          const int g = l / 4, i = l % 4 * 2;
-          for (int r = 0; r < 4; ++r) {
-            A[g + r % 2 * 8][i + r / 2 * 8] = low_bf16(x.a[r]);
-            A[g + r % 2 * 8][i + r / 2 * 8 + 1] = high_bf16(x.a[r]);
-            D[g + r / 2 * 8][i + r % 2] = x.d[r];
-          }
-          for (int r = 0; r < 2; ++r) {
-            B[i + r * 8][g] = low_bf16(x.b[r]);
-            B[i + r * 8 + 1][g] = high_bf16(x.b[r]);
-          }
+          spread(A, B, x, l);
+          for (int r = 0; r < 4; ++r) D[l / 4 + r / 2 * 8][l % 4 * 2 + r % 2] = x.d[r];
         }
         for (int m = 0; m < 16; ++m)
-          for (int k = 0; k < 16; ++k)
+          for (int k = 0; k < K; ++k)
             for (int n = 0; n < 8; ++n) D[m][n] += A[m][k] * B[k][n];
         for (int l = 0; l < 32; ++l)
           for (int r = 0; r < 4; ++r)
             static_cast<Output*>(lanes[l].take)->d[r] = D[l / 4 + r / 2 * 8][l % 4 * 2 + r % 2];
       },
-      {"mma_bf16", 0});
+      {name, 0});
   for (int r = 0; r < 4; ++r) d[r] = out.d[r];
 }
+inline void spread_bf16(float (&A)[16][16], float (&B)[16][8], const MmaInput& x, int lane) {
+  const int g = lane / 4, i = lane % 4 * 2;
+  for (int r = 0; r < 4; ++r) {
+    A[g + r % 2 * 8][i + r / 2 * 8] = low_bf16(x.a[r]);
+    A[g + r % 2 * 8][i + r / 2 * 8 + 1] = high_bf16(x.a[r]);
+  }
+  for (int r = 0; r < 2; ++r) {
+    B[i + r * 8][g] = low_bf16(x.b[r]);
+    B[i + r * 8 + 1][g] = high_bf16(x.b[r]);
+  }
+}
+inline void spread_tf32(float (&A)[16][8], float (&B)[8][8], const MmaInput& x, int lane) {
+  const int g = lane / 4, i = lane % 4;
+  for (int r = 0; r < 4; ++r) A[g + r % 2 * 8][i + r / 2 * 4] = __int_as_float(int(x.a[r]));
+  for (int r = 0; r < 2; ++r) B[i + r * 4][g] = __int_as_float(int(x.b[r]));
+}
+inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  emulated_mma<16, spread_bf16>(d, a, b, "mma_bf16");
+}
 inline void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-  struct Output {
-    float d[4];
-  };
-  const MmaInput in{{d[0], d[1], d[2], d[3]}, {a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
-  const Output out = emulation::meet<Output>(
-      0xffffffffu, in,
-      [](const emulation::Lane* lanes, unsigned) {
-        float A[16][8], B[8][8], D[16][8];
-        for (int l = 0; l < 32; ++l) {
-          const MmaInput& x = *static_cast<const MmaInput*>(lanes[l].give);
-          const int g = l / 4, i = l % 4;
-          for (int r = 0; r < 4; ++r) {
-            A[g + r % 2 * 8][i + r / 2 * 4] = __int_as_float(int(x.a[r]));
-            D[g + r / 2 * 8][i * 2 + r % 2] = x.d[r];
-          }
-          for (int r = 0; r < 2; ++r) B[i + r * 4][g] = __int_as_float(int(x.b[r]));
-        }
-        for (int m = 0; m < 16; ++m)
-          for (int k = 0; k < 8; ++k)
-            for (int n = 0; n < 8; ++n) D[m][n] += A[m][k] * B[k][n];
-        for (int l = 0; l < 32; ++l)
-          for (int r = 0; r < 4; ++r)
-            static_cast<Output*>(lanes[l].take)->d[r] = D[l / 4 + r / 2 * 8][l % 4 * 2 + r % 2];
-      },
-      {"mma_tf32", 0});
-  for (int r = 0; r < 4; ++r) d[r] = out.d[r];
+  emulated_mma<8, spread_tf32>(d, a, b, "mma_tf32");
 }
 inline unsigned to_tf32(float x) {
   const unsigned bits = unsigned(__float_as_int(x));

@@ -9,20 +9,9 @@
 
 namespace ramoe {
 
-void PrintTo(const OpCase& op, std::ostream* out) {
-  *out << op.name;
-}
-
 namespace {
 
 class GpuOpCases : public testing::TestWithParam<OpCase> {};
-
-std::string text_of(const OpSize& at) {
-  std::string text;
-  for (const Shape& shape : at.in) text += cat(shape, " ");
-  for (const int d : at.dims) text += cat(d, " ");
-  return text;
-}
 
 /// Emulated, the large sizes take too long, unless there are no others.
 std::vector<OpSize> sizes_of(const OpCase& op) {

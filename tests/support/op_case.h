@@ -130,6 +130,17 @@ class OpCase {
   Function<GpuFloat> on_gpu_;  // only where RAMOE_GPU_CASES is defined (tests/cuda)
 };
 
+inline void PrintTo(const OpCase& op, std::ostream* out) {
+  *out << op.name;
+}
+/// A size, for messages.
+inline std::string text_of(const OpSize& at) {
+  std::string text;
+  for (const Shape& shape : at.in) text += cat(shape, " ");
+  for (const int d : at.dims) text += cat(d, " ");
+  return text;
+}
+
 /// `count` indices below `below` from a seed, where the tape's values live, until its reset.
 template <class T>
 const Index<T>* random_indices(Tape<T>& tape, int count, int below, unsigned seed) {

@@ -9,20 +9,9 @@
 
 namespace ramoe {
 
-void PrintTo(const OpCase& op, std::ostream* out) {
-  *out << op.name;
-}
-
 namespace {
 
 class OpCases : public testing::TestWithParam<OpCase> {};
-
-std::string text_of(const OpSize& at) {
-  std::string text;
-  for (const Shape& shape : at.in) text += cat(shape, " ");
-  for (const int d : at.dims) text += cat(d, " ");
-  return text;
-}
 
 std::vector<OpSize> all_sizes(const OpCase& op) {
   std::vector<OpSize> sizes = op.sizes;
