@@ -11,19 +11,19 @@
 namespace ramoe {
 namespace {
 
-constexpr int kGroup = 256;  // columns of B packed together, to stay in the L2 cache
-constexpr int kRows = 96;    // rows of A that pass over a group before the next rows do
+constexpr int kGroup = 512;  // columns of B packed together, to stay in the L2 cache
 static_assert(kRows % kStep == 0 && kBlockK % kStep == 0);
 constexpr int kMinLanes = 4;  // of the baseline, whose widest panel is two vectors
 
-// Longer rows than this keep an operand's next rows apart by more than caches and prefetchers like.
+// Longer rows than this keep the k of a transposed A apart by more than caches and prefetchers like.
 constexpr int kNear = 128;
+constexpr int kLine = 64 / sizeof(float);
 constexpr int kFewRows = 32;  // readers of an operand that do not pay for a copy of it
 
 /// Packed operands of the product that a thread is at; kept, so that a product allocates nothing.
 struct Scratch {
-  alignas(64) float b[kBlockK * kGroup];
-  alignas(64) float a[kBlockK * kRows];
+  alignas(64) float b[kBlockK * kGroup + kGroup / kMinLanes * kLine];
+  alignas(64) float a[(kBlockK + kGap) * kRows];
   alignas(64) float c[kGroup * kPanel];
 };
 
@@ -39,9 +39,20 @@ struct Ahead {
   int rows;
 };
 
-/// All rows of one panel of `vectors` vectors: `tile` describes its first row.
-void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows, Ahead& ahead) {
-  const int tiles = divide_up(rows, kernels.max_rows[vectors]);
+/// Rows of A as tiles read them: A(i,k) = at[i * row + k * step]; or, if strip > 0, strips of at
+/// most so many rows, of which the one from row i on starts at at[i * row].
+struct Rows {
+  const float* at;
+  Stride row, step;
+  int strip = 0;
+  bool copied = false;
+};
+
+/// All rows of one panel of `vectors` vectors, from the skipped-th k on; `tile` has what they share.
+void tile_rows(const Kernels& kernels, Tile tile, int vectors, const Rows& a, int rows, int skipped,
+               Ahead& ahead) {
+  const int tiles = divide_up(rows, a.strip > 0 ? a.strip : kernels.max_rows[vectors]);
+  tile.a_row = a.strip > 0 ? 1 : a.row;
   tile.next_row = ahead.row;
   for (int t = 0; t < tiles; ++t) {
     const Piece r = piece(rows, tiles, t);
@@ -52,8 +63,9 @@ void tile_rows(const Kernels& kernels, Tile tile, int vectors, int rows, Ahead& 
       ahead.from += height * ahead.row;
       ahead.rows -= height;
     }
+    tile.a_k = a.strip > 0 ? height : a.step;
+    tile.a = a.at + r.begin * a.row + skipped * tile.a_k;
     kernels.tile[vectors][height](tile);
-    tile.a += height * tile.a_row;
     tile.c += height * tile.ldc;
   }
 }
@@ -65,13 +77,14 @@ struct Corner {
 
 /// tile_rows for a triangle: rows in steps, each with the columns or the k that it needs.
 void triangle_rows(const Kernels& kernels, Triangle triangle, const Tile& tile, int vectors,
-                   Corner at, int rows) {
+                   Corner at, const Rows& a, int rows) {
   for (int s = 0; s < rows; s += kStep) {
     const int begin = at.i + s, end = begin + kStep;  // of the rows, and of their block
     Tile step = tile;
-    step.a += s * tile.a_row;
+    Rows from = a;
+    from.at += s * a.row;
     step.c += s * tile.ldc;
-    int needed = vectors;
+    int needed = vectors, skipped = 0;
     if (triangle == Triangle::lower_c) {
       if (end <= at.j) continue;
       needed = std::min(vectors, divide_up(end - at.j, kernels.lanes));
@@ -79,14 +92,13 @@ void triangle_rows(const Kernels& kernels, Triangle triangle, const Tile& tile, 
     } else if (triangle == Triangle::lower_a) {
       step.k = std::clamp(end - at.k0, 0, tile.k);
     } else {
-      const int skipped = std::clamp(begin - at.k0, 0, tile.k);
+      skipped = std::clamp(begin - at.k0, 0, tile.k);
       step.k -= skipped;
-      step.a += skipped * tile.a_k;
       step.b += skipped * tile.b_k;
     }
     if (step.k == 0 && step.add) continue;
     Ahead nothing{};
-    tile_rows(kernels, step, needed, std::min(kStep, rows - s), nothing);
+    tile_rows(kernels, step, needed, from, std::min(kStep, rows - s), skipped, nothing);
   }
 }
 
@@ -98,7 +110,6 @@ Ahead rows_below(const float* first, Stride row, int rows, int below) {
 
 /// Memory as rows that a tile of `k` fetches whole.
 Ahead lines_of(const Soon& soon, int k) {
-  constexpr int kLine = 64 / sizeof(float);
   const int row = divide_up(k, kLine) * kLine;
   const std::size_t rows = soon.bytes / (sizeof(float) * static_cast<std::size_t>(row));
   return {static_cast<const float*>(soon.from), row, static_cast<int>(rows)};
@@ -120,67 +131,82 @@ struct Block {
   bool add;  // to C; or overwrite it
 };
 
-/// B's columns of one panel as a tile reads them: packed, unless they lie close together or few
+/// The panels of a group of columns of B.
+struct Group {
+  int panels;
+  Panel panel[kGroup / kMinLanes];
+  Tile tile[kGroup / kMinLanes];  // what all rows of a panel share
+};
+
+/// Columns j0, j0 + 1, ... of B as tiles read them: packed, unless they lie close together or few
 /// rows of A will read them.
-void panel_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j, int width,
-                float* packed, Tile& tile) {
-  const int cols = std::min(width, g.N - j);
-  tile.b = packed;
-  tile.b_k = width;
-  if (g.form == GemmForm::NT) {
-    const float* b = g.B + Stride{j} * g.ldb + block.k0;
-    kernels.transpose(packed, width, b, g.ldb, block.k, cols);
-    return;
+void group_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j0, Group& group) {
+  const int lanes = kernels.lanes, columns = std::min(kGroup, g.N - j0);
+  const int vectors = divide_up(columns, lanes);
+  group.panels = divide_up(vectors, widest(kernels, g.form, block.k));
+  float* const packed = scratch().b;
+  const bool nt = g.form == GemmForm::NT;
+  const float* const b = nt ? g.B + Stride{j0} * g.ldb + block.k0
+                            : g.B + Stride{block.k0} * g.ldb + j0;
+  // Tiles read whole vectors: where the last one is not, its panel is packed.
+  const bool in_place = !nt && (g.M <= kFewRows || g.ldb <= kernels.near);
+  Stride place = 0;
+  for (int p = 0; p < group.panels; ++p) {
+    const Piece v = piece(vectors, group.panels, p);
+    const Panel panel = group.panel[p] = {v.begin * lanes, (v.end - v.begin) * lanes, place};
+    const int there = std::min(panel.width, columns - panel.first);
+    // A line between panels: else the same row of each would want the same place in the caches.
+    place += Stride{panel.width} * block.k + kLine;
+    Tile& tile = group.tile[p] = {};
+    const bool direct = in_place && there == panel.width;
+    tile.b = direct ? b + panel.first : packed + panel.at;
+    tile.b_k = direct ? g.ldb : panel.width;
+    tile.k = block.k;
+    tile.ldc = g.ldc;
+    tile.last = there - (panel.width - lanes);
+    tile.add = block.add;
+    if (nt) {
+      kernels.transpose(packed + panel.at, panel.width, b + panel.first * g.ldb, g.ldb, block.k,
+                        there);
+    } else if (in_place && !direct) {
+      kernels.copy(packed + panel.at, panel.width, b + panel.first, g.ldb, block.k, there);
+    }
   }
-  const float* b = g.B + Stride{block.k0} * g.ldb + j;
-  if (cols == width && (g.M <= kFewRows || g.ldb <= kNear)) {
-    tile.b = b;
-    tile.b_k = g.ldb;
-  } else {
-    kernels.copy(packed, width, b, g.ldb, block.k, cols);
-  }
+  if (!nt && !in_place)
+    kernels.pack(packed, group.panel, group.panels, b, g.ldb, block.k, columns);
 }
 
-/// Sets where the tile reads A from row i on: in place, or for TN, whose rows are columns of A and
-/// so may lie far apart from k to k, from a copy when that is so and several panels will read it.
-void rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i, int rows,
-               Tile& tile) {
-  if (g.form != GemmForm::TN) {
-    tile.a = g.A + Stride{i} * g.lda + block.k0;
-    tile.a_row = g.lda;
-    tile.a_k = 1;
-    return;
-  }
-  tile.a = g.A + Stride{block.k0} * g.lda + i;
-  tile.a_row = 1;
-  tile.a_k = g.lda;
-  if (g.lda <= kNear || g.N <= kFewRows || block.k <= kFewRows) return;
+/// Rows i, i + 1, ... of A, as few as lie in one block, as tiles of at most `height` rows read them:
+/// in place, or from a copy if they lie far apart and several panels read them. A triangle takes
+/// its rows in steps, and so strips end where they do.
+Rows rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i, int rows,
+               int height, bool in_steps) {
   float* const packed = scratch().a;
-  const int width = divide_up(rows, kernels.lanes) * kernels.lanes;
-  kernels.copy(packed, width, tile.a, g.lda, block.k, rows);
-  tile.a = packed;
-  tile.a_k = width;
+  const bool few = g.N <= kFewRows || block.k <= kFewRows;
+  if (g.form != GemmForm::TN) {
+    const float* const a = g.A + Stride{i} * g.lda + block.k0;
+    if (few || g.lda < kernels.far) return {a, g.lda, 1};
+    kernels.copy(packed, block.k, a, g.lda, rows, block.k);
+    return {packed, block.k, 1, 0, true};
+  }
+  const float* const a = g.A + Stride{block.k0} * g.lda + i;
+  if (few || (g.lda <= kNear && g.N <= kNear)) return {a, 1, g.lda};
+  const int step = in_steps ? kStep : rows;
+  for (int s = 0; s < rows; s += step) {
+    const int now = std::min(step, rows - s);
+    kernels.strips(packed + Stride{s} * (block.k + kGap), divide_up(now, height), a + s, g.lda,
+                   block.k, now, g.M - i - s);
+  }
+  return {packed, block.k + kGap, 0, height, true};
 }
 
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
 void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block,
                     Ahead& soon) {
-  const int lanes = kernels.lanes, widest_panel = widest(kernels, g.form, block.k);
-  float* const packed = scratch().b;
+  Group group;
   for (int j0 = 0; j0 < g.N; j0 += kGroup) {
-    const int vectors = divide_up(std::min(kGroup, g.N - j0), lanes);
-    const int panels = divide_up(vectors, widest_panel);
-    Tile tiles[kGroup / (2 * kMinLanes)];
-    for (int p = 0; p < panels; ++p) {
-      const Piece v = piece(vectors, panels, p);
-      const int width = (v.end - v.begin) * lanes, j = j0 + v.begin * lanes;
-      Tile& tile = tiles[p] = {};
-      panel_of_b(kernels, g, block, j, width, packed + v.begin * lanes * block.k, tile);
-      tile.k = block.k;
-      tile.ldc = g.ldc;
-      tile.last = std::min(lanes, g.N - (j + width - lanes));
-      tile.add = block.add;
-    }
+    group_of_b(kernels, g, block, j0, group);
+    const int highest = kernels.max_rows[group.panel[0].width / kernels.lanes];
     // What comes from far away: for TN the next block of B, else the next rows of A.
     const bool tn = g.form == GemmForm::TN;
     const int k_next = std::min(kBlockK, g.K - block.k0 - block.k);
@@ -188,21 +214,19 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
     const bool is_soon = soon.rows > 0;
     for (int i = 0; i < g.M; i += kRows) {
       const int rows = std::min(kRows, g.M - i);
-      Tile row{};
-      rows_of_a(kernels, g, block, i, rows, row);
-      for (int p = 0; p < panels; ++p) {
-        const Piece v = piece(vectors, panels, p);
-        Tile& tile = tiles[p];
-        tile.a = row.a, tile.a_row = row.a_row, tile.a_k = row.a_k;
-        tile.c = g.C + Stride{i} * g.ldc + j0 + v.begin * lanes;
+      const Rows a = rows_of_a(kernels, g, block, i, rows, highest, triangle != Triangle::none);
+      for (int p = 0; p < group.panels; ++p) {
+        Tile tile = group.tile[p];
+        const int vectors = group.panel[p].width / kernels.lanes, j = j0 + group.panel[p].first;
+        tile.c = g.C + Stride{i} * g.ldc + j;
         if (triangle != Triangle::none) {
-          const Corner corner{i, j0 + v.begin * lanes, block.k0};
-          triangle_rows(kernels, triangle, tile, v.end - v.begin, corner, rows);
+          triangle_rows(kernels, triangle, tile, vectors, {i, j, block.k0}, a, rows);
           continue;
         }
-        const int height = kernels.max_rows[v.end - v.begin];
-        Ahead next_a = rows_below(row.a, row.a_row, height, g.M - i - height);
-        tile_rows(kernels, tile, v.end - v.begin, rows, is_soon ? soon : tn ? next_b : next_a);
+        const int height = kernels.max_rows[vectors];
+        const int reach = a.copied ? rows : g.M - i;
+        Ahead next_a = rows_below(a.at, a.row, height, reach - height);
+        tile_rows(kernels, tile, vectors, a, rows, 0, is_soon ? soon : tn ? next_b : next_a);
       }
     }
   }
@@ -222,18 +246,16 @@ void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
     for (int j = 0; j < g.N; j += kGroup) {
       const int n = std::min(kGroup, g.N - j);
       Tile tile{};
-      tile.a = g.B + Stride{j} * g.ldb + block.k0;
-      tile.a_row = g.ldb;
-      tile.a_k = 1;
       tile.b = mine.b;
       tile.b_k = width;
       tile.c = mine.c;
       tile.ldc = width;
       tile.k = block.k;
       tile.last = lanes;
+      const Rows b{g.B + Stride{j} * g.ldb + block.k0, g.ldb, 1};
       const int height = kernels.max_rows[v.end - v.begin];
-      Ahead next_b = rows_below(tile.a, tile.a_row, height, g.N - j - height);
-      tile_rows(kernels, tile, v.end - v.begin, n, next_b);
+      Ahead next_b = rows_below(b.at, b.row, height, g.N - j - height);
+      tile_rows(kernels, tile, v.end - v.begin, b, n, 0, next_b);
       float* const c = g.C + Stride{i} * g.ldc + j;
       kernels.untranspose(c, g.ldc, mine.c, width, n, rows, block.add);
     }

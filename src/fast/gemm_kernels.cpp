@@ -10,7 +10,8 @@ namespace {
 
 constexpr int kLine = 16;  // floats of a cache line
 
-constexpr int kAhead = 12;  // rows that a copy asks for before it needs them
+constexpr int kAhead = 12;      // rows that a copy asks for before it needs them
+constexpr int kRowsAhead = 4;   // the same for long rows
 
 // A vector of `lanes` floats. Loads and stores go through memcpy: no alignment is assumed.
 template <int lanes>
@@ -81,27 +82,35 @@ RAMOE_INLINE void tile_body(const Tile& t) {
   // a column at a time, because a processor waits for few lines at once and B's come this way too.
   const float* c_ahead = t.c;
   const float* const c_end = t.c + V * lanes;
+  const auto step = [&]() __attribute__((always_inline)) {
+    Float b_v[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) std::memcpy(&b_v[v], b + v * lanes, kBytes);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const float a_r = a[r * a_row];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] += a_r * b_v[v];
+    }
+    a += a_k, b += b_k;
+  };
   for (int left = t.k; left > 0; left -= kLine) {
-    if (c_ahead != c_end) {
+    if (c_ahead < c_end) {
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) __builtin_prefetch(c_ahead + r * t.ldc, 1);
-      c_ahead += lanes;
+      c_ahead += kLine;
     }
     if (next != nullptr) {
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) __builtin_prefetch(next + r * next_row);
       next += kLine;
     }
-    for (int k = left < kLine ? left : kLine; k > 0; --k, a += a_k, b += b_k) {
-      Float b_v[V];
+    // Four steps at a time: counting and branching take a share of what a core can start.
+    if (left >= kLine) {
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) std::memcpy(&b_v[v], b + v * lanes, kBytes);
-#pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) {
-        const float a_r = a[r * a_row];
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[r][v] += a_r * b_v[v];
-      }
+      for (int k = 0; k < kLine; ++k) step();
+    } else {
+      for (int k = 0; k < left; ++k) step();
     }
   }
   const bool add = t.add;
@@ -142,6 +151,53 @@ RAMOE_INLINE void copy_body(float* to, int width, const float* from, Stride from
     }
     if (j < cols) load_some<lanes>(to + j, from + j, cols - j), j += lanes;
     for (; j < width; ++j) to[j] = 0.0f;
+  }
+}
+
+template <int lanes>
+RAMOE_INLINE void pack_body(float* to, const Panel* panels, int count, const float* from,
+                            Stride from_row, int k, int cols) {
+  using Float = typename Vector<lanes>::Float;
+  for (int q = 0; q < k; ++q, from += from_row) {
+    if (q + kRowsAhead < k)
+      for (int j = 0; j < cols; j += kLine) __builtin_prefetch(from + kRowsAhead * from_row + j);
+    for (int p = 0; p < count; ++p) {
+      const Panel panel = panels[p];
+      float* const row = to + panel.at + Stride{q} * panel.width;
+      for (int j = 0; j < panel.width; j += lanes) {
+        const int there = cols - (panel.first + j);
+        if (there < lanes) {
+          load_some<lanes>(row + j, from + panel.first + j, there);
+          continue;
+        }
+        Float x;
+        std::memcpy(&x, from + panel.first + j, sizeof(x));
+        std::memcpy(row + j, &x, sizeof(x));
+      }
+    }
+  }
+}
+
+/// Each store is of 8 floats or twice 8; what is too much lies in the next k, which follows.
+template <int lanes>
+RAMOE_INLINE void strips_body(float* to, int count, const float* from, Stride from_row, int k,
+                              int cols, int readable) {
+  constexpr int kStore = 8;
+  Piece strip[kRows];
+  for (int t = 0; t < count; ++t) strip[t] = piece(cols, count, t);
+  for (int q = 0; q < k; ++q, from += from_row) {
+    if (q + kAhead < k)
+      for (int j = 0; j < cols; j += kLine) __builtin_prefetch(from + kAhead * from_row + j);
+    for (int t = 0; t < count; ++t) {
+      const int begin = strip[t].begin, height = strip[t].end - begin;
+      float* const at = to + Stride{begin} * (k + kGap) + Stride{q} * height;
+      const int stored = height > kStore ? 2 * kStore : kStore;
+      if (begin + stored <= readable) {
+        for (int r = 0; r < stored; r += kStore) store<kStore>(at + r, from + begin + r, false);
+      } else {
+        for (int r = 0; r < height; ++r) at[r] = from[begin + r];
+      }
+    }
   }
 }
 
@@ -244,7 +300,7 @@ RAMOE_INLINE void untranspose_body(float* c, Stride ldc, const float* from, Stri
 
 // The same bodies, compiled for one instruction set, and the table of them. A target is a property
 // of a function, so each set needs functions of its own.
-#define RAMOE_KERNELS(set, target_of_set, lanes_, rows1, rows2, rows3, rows4)                     \
+#define RAMOE_KERNELS(set, target_of_set, lanes_, near_, far_, rows1, rows2, rows3, rows4)        \
   struct set {                                                                                    \
     template <int V, int R>                                                                       \
     target_of_set static void tile(const Tile& t) {                                               \
@@ -254,6 +310,14 @@ RAMOE_INLINE void untranspose_body(float* c, Stride ldc, const float* from, Stri
                                    int k, int cols) {                                             \
       copy_body<lanes_>(to, width, from, from_row, k, cols);                                      \
     }                                                                                             \
+    target_of_set static void pack(float* to, const Panel* panels, int count, const float* from,  \
+                                   Stride from_row, int k, int cols) {                            \
+      pack_body<lanes_>(to, panels, count, from, from_row, k, cols);                              \
+    }                                                                                             \
+    target_of_set static void strips(float* to, int count, const float* from, Stride from_row,    \
+                                     int k, int cols, int readable) {                             \
+      strips_body<lanes_>(to, count, from, from_row, k, cols, readable);                          \
+    }                                                                                             \
     target_of_set static void transpose(float* to, int width, const float* from, Stride from_row, \
                                         int k, int cols) {                                        \
       transpose_body<lanes_>(to, width, from, from_row, k, cols);                                 \
@@ -262,7 +326,7 @@ RAMOE_INLINE void untranspose_body(float* c, Stride ldc, const float* from, Stri
                                           Stride from_row, int k, int cols, bool add) {           \
       untranspose_body<lanes_>(c, ldc, from, from_row, k, cols, add);                             \
     }                                                                                             \
-    static constexpr int kLanes = lanes_;                                                         \
+    static constexpr int kLanes = lanes_, kNear = near_, kFar = far_;                             \
     static constexpr int kRows[kMaxVectors + 1] = {0, rows1, rows2, rows3, rows4};                \
   };
 
@@ -277,24 +341,31 @@ Kernels make_kernels(const char* name) {
   Kernels kernels{};
   kernels.name = name;
   kernels.lanes = Set::kLanes;
+  kernels.near = Set::kNear;
+  kernels.far = Set::kFar;
   for (int v = 0; v <= kMaxVectors; ++v) kernels.max_rows[v] = Set::kRows[v];
   if constexpr (Set::kRows[1] > 0) fill_column<Set, 1, 1>(kernels);
   if constexpr (Set::kRows[2] > 0) fill_column<Set, 2, 1>(kernels);
   if constexpr (Set::kRows[3] > 0) fill_column<Set, 3, 1>(kernels);
   if constexpr (Set::kRows[4] > 0) fill_column<Set, 4, 1>(kernels);
   kernels.copy = &Set::copy;
+  kernels.pack = &Set::pack;
+  kernels.strips = &Set::strips;
   kernels.transpose = &Set::transpose;
   kernels.untranspose = &Set::untranspose;
   return kernels;
 }
 
 // Tallest tiles for widths of 1, 2, 3, 4 vectors: accumulators, one row of B and a broadcast fit in
-// 32 registers of AVX-512, or 16 of the others, which therefore stop at two vectors.
+// 32 registers of AVX-512, or 16 of the others, which therefore stop at two vectors. The two numbers
+// before them are `near` and `far`, each as it was fastest: on Zen 5, and on Zen 3, whose L1 holds 32
+// KB in 64 rows of 8 lines, so that lines 512 bytes apart push each other out.
+constexpr int kNever = 1 << 30;
 #if defined(__x86_64__)
-RAMOE_KERNELS(Avx512, __attribute__((target("arch=x86-64-v4"))), 16, 12, 12, 8, 6)
-RAMOE_KERNELS(Avx2, __attribute__((target("arch=x86-64-v3"))), 8, 10, 6, 0, 0)
+RAMOE_KERNELS(Avx512, __attribute__((target("arch=x86-64-v4"))), 16, 128, kNever, 12, 12, 8, 6)
+RAMOE_KERNELS(Avx2, __attribute__((target("arch=x86-64-v3"))), 8, 0, 1024, 10, 6, 0, 0)
 #endif
-RAMOE_KERNELS(Baseline, , 4, 8, 4, 0, 0)
+RAMOE_KERNELS(Baseline, , 4, 0, 1024, 8, 4, 0, 0)
 
 std::vector<Kernels> runnable() {
   std::vector<Kernels> tables;

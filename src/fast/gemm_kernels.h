@@ -44,13 +44,45 @@ struct Tile {
 constexpr int kMaxVectors = 4;  // widest tile, in vectors
 constexpr int kMaxRows = 12;    // tallest tile
 
+/// Columns of B that tiles read together, packed: from column `first` on `width` of them, whole
+/// vectors, as (k, width) from place `at` on.
+struct Panel {
+  int first, width;
+  Stride at;
+};
+
+constexpr int kGap = 8;  // floats after each row's share of a strip; a store may end in them
+
+/// Piece p of n things cut into `pieces` as evenly as possible: [begin, end).
+struct Piece {
+  int begin, end;
+};
+inline Piece piece(int n, int pieces, int p) {
+  const int each = n / pieces, rest = n % pieces;
+  const int begin = p * each + std::min(p, rest);
+  return {begin, begin + each + (p < rest ? 1 : 0)};
+}
+inline int divide_up(int n, int by) {
+  return (n + by - 1) / by;
+}
+
 struct Kernels {
   const char* name;
   int lanes;
+  int near;  // longest rows of B, in floats, that tiles read where they lie
+  int far;   // shortest rows of A that are copied next to each other first
   int max_rows[kMaxVectors + 1];                             // tallest tile for a width in vectors
   void (*tile[kMaxVectors + 1][kMaxRows + 1])(const Tile&);  // [vectors][rows]
   /// to (k, width) = from (k, cols), zeros beyond cols; leading dimensions width and `from_row`.
   void (*copy)(float* to, int width, const float* from, Stride from_row, int k, int cols);
+  /// The panels of from (k, cols), zeros beyond cols. Row by row, as memory likes to be read.
+  void (*pack)(float* to, const Panel* panels, int count, const float* from, Stride from_row, int k,
+               int cols);
+  /// Columns of from (k, cols) as strips for tiles of a transposed A: strip t of `count` has the
+  /// columns of piece(cols, count, t) as (k, height) from place begin * (k + kGap) on. `readable`
+  /// floats of a row may be read, at least cols.
+  void (*strips)(float* to, int count, const float* from, Stride from_row, int k, int cols,
+                 int readable);
   /// to (k, width) = from (cols, k)^T, zeros beyond cols.
   void (*transpose)(float* to, int width, const float* from, Stride from_row, int k, int cols);
   /// c (cols, k) = or += from (k, cols)^T.
@@ -69,18 +101,6 @@ void check_product(const Gemm<float>& g);
 
 constexpr int kBlockK = 512;  // K is summed in blocks of this many; part of the result's bits
 constexpr int kPanel = 64;    // columns of the widest tile
-
-/// Piece p of n things cut into `pieces` as evenly as possible: [begin, end).
-struct Piece {
-  int begin, end;
-};
-inline Piece piece(int n, int pieces, int p) {
-  const int each = n / pieces, rest = n % pieces;
-  const int begin = p * each + std::min(p, rest);
-  return {begin, begin + each + (p < rest ? 1 : 0)};
-}
-inline int divide_up(int n, int by) {
-  return (n + by - 1) / by;
-}
+constexpr int kRows = 96;     // rows of A that pass over a group of panels before the next rows do
 
 }  // namespace ramoe
