@@ -32,11 +32,17 @@ Scratch& scratch() {
   return *mine;
 }
 
-/// Rows of an operand that will be read soon: each tile fetches a few while it computes.
+/// What tiles fetch while they compute: the rows that the next tile reads, into the nearest cache;
+/// and a little at a time, into the next one, what comes from far away some time later.
 struct Ahead {
-  const float* from;
-  Stride row;
-  int rows;
+  const float* from = nullptr;
+  Stride row = 0;
+  int rows = 0;
+};
+struct Later {
+  const float* from = nullptr;
+  Stride lines = 0;  // that are left
+  int each = 0;      // lines for each line of k
 };
 
 /// Rows of A as tiles read them: A(i,k) = at[i * row + k * step]; or, if strip > 0, strips of at
@@ -50,7 +56,7 @@ struct Rows {
 
 /// All rows of one panel of `vectors` vectors, from the skipped-th k on; `tile` has what they share.
 void tile_rows(const Kernels& kernels, Tile tile, int vectors, const Rows& a, int rows, int skipped,
-               Ahead& ahead) {
+               Ahead ahead, Later& later) {
   const int tiles = divide_up(rows, a.strip > 0 ? a.strip : kernels.max_rows[vectors]);
   tile.a_row = a.strip > 0 ? 1 : a.row;
   tile.next_row = ahead.row;
@@ -63,6 +69,11 @@ void tile_rows(const Kernels& kernels, Tile tile, int vectors, const Rows& a, in
       ahead.from += height * ahead.row;
       ahead.rows -= height;
     }
+    tile.later = later.from;
+    tile.lines = later.lines > 0 ? later.each : 0;
+    const int fetched = tile.lines * divide_up(tile.k, kLine);
+    later.from += fetched * kLine;
+    later.lines -= fetched;
     tile.a_k = a.strip > 0 ? height : a.step;
     tile.a = a.at + r.begin * a.row + skipped * tile.a_k;
     kernels.tile[vectors][height](tile);
@@ -97,8 +108,8 @@ void triangle_rows(const Kernels& kernels, Triangle triangle, const Tile& tile, 
       step.b += skipped * tile.b_k;
     }
     if (step.k == 0 && step.add) continue;
-    Ahead nothing{};
-    tile_rows(kernels, step, needed, from, std::min(kStep, rows - s), skipped, nothing);
+    Later nothing{};
+    tile_rows(kernels, step, needed, from, std::min(kStep, rows - s), skipped, {}, nothing);
   }
 }
 
@@ -106,13 +117,6 @@ void triangle_rows(const Kernels& kernels, Triangle triangle, const Tile& tile, 
 Ahead rows_below(const float* first, Stride row, int rows, int below) {
   if (below <= 0) return {nullptr, 0, 0};
   return {first + rows * row, row, below};
-}
-
-/// Memory as rows that a tile of `k` fetches whole.
-Ahead lines_of(const Soon& soon, int k) {
-  const int row = divide_up(k, kLine) * kLine;
-  const std::size_t rows = soon.bytes / (sizeof(float) * static_cast<std::size_t>(row));
-  return {static_cast<const float*>(soon.from), row, static_cast<int>(rows)};
 }
 
 /// Width of the panels of B, in vectors: as wide as tiles go, which reads A least often. For TN,
@@ -200,21 +204,41 @@ Rows rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
   return {packed, block.k + kGap, 0, height, true};
 }
 
+/// `floats` from `from` on, fetched evenly while `rows` rows of a group pass over `k`.
+Later fetched_over(const float* from, Stride floats, const Kernels& kernels, const Group& group,
+                   int rows, int k) {
+  constexpr int kMost = 6;  // a core waits for so many lines at once, not for many more
+  int tiles = 0;
+  for (int p = 0; p < group.panels; ++p)
+    tiles += divide_up(rows, kernels.max_rows[group.panel[p].width / kernels.lanes]);
+  const Stride lines = floats / kLine, turns = Stride{tiles} * divide_up(k, kLine);
+  return {from, lines, static_cast<int>(std::min<Stride>(kMost, (lines + turns - 1) / turns))};
+}
+
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
-void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block,
-                    Ahead& soon) {
+void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block) {
   Group group;
+  const bool tn = g.form == GemmForm::TN, last_block = block.k0 + block.k == g.K;
   for (int j0 = 0; j0 < g.N; j0 += kGroup) {
     group_of_b(kernels, g, block, j0, group);
+    const bool last_group = j0 + kGroup >= g.N;
     const int highest = kernels.max_rows[group.panel[0].width / kernels.lanes];
-    // What comes from far away: for TN the next block of B, else the next rows of A.
-    const bool tn = g.form == GemmForm::TN;
-    const int k_next = std::min(kBlockK, g.K - block.k0 - block.k);
-    Ahead next_b = rows_below(g.B + Stride{block.k0} * g.ldb + j0, g.ldb, block.k, tn ? k_next : 0);
-    const bool is_soon = soon.rows > 0;
     for (int i = 0; i < g.M; i += kRows) {
-      const int rows = std::min(kRows, g.M - i);
+      const int rows = std::min(kRows, g.M - i), below = std::min(kRows, g.M - i - rows);
       const Rows a = rows_of_a(kernels, g, block, i, rows, highest, triangle != Triangle::none);
+      // From far away come the next rows of A, or the next k of both, or what the caller reads next.
+      Later later{};
+      const auto fetch = [&](const void* from, Stride floats) {
+        later = fetched_over(static_cast<const float*>(from), floats, kernels, group, rows, block.k);
+      };
+      if (last_group && last_block && below == 0)
+        fetch(g.soon.from, static_cast<Stride>(g.soon.bytes / sizeof(float)));
+      else if (!tn && below > 0 && g.lda <= 2 * block.k)
+        fetch(a.at + rows * g.lda, below * g.lda);
+      else if (tn && !last_block && last_group && i == 0 && g.ldb <= 2 * g.N)
+        fetch(g.B + Stride{block.k0 + block.k} * g.ldb, Stride{block.k} * g.ldb);
+      else if (tn && !last_block && last_group && below == 0 && g.lda <= 2 * g.M)
+        fetch(g.A + Stride{block.k0 + block.k} * g.lda, Stride{block.k} * g.lda);
       for (int p = 0; p < group.panels; ++p) {
         Tile tile = group.tile[p];
         const int vectors = group.panel[p].width / kernels.lanes, j = j0 + group.panel[p].first;
@@ -224,9 +248,9 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
           continue;
         }
         const int height = kernels.max_rows[vectors];
-        const int reach = a.copied ? rows : g.M - i;
-        Ahead next_a = rows_below(a.at, a.row, height, reach - height);
-        tile_rows(kernels, tile, vectors, a, rows, 0, is_soon ? soon : tn ? next_b : next_a);
+        const int reach = tn ? 0 : a.copied ? rows : g.M - i;
+        tile_rows(kernels, tile, vectors, a, rows, 0, rows_below(a.at, a.row, height, reach - height),
+                  later);
       }
     }
   }
@@ -254,8 +278,9 @@ void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
       tile.last = lanes;
       const Rows b{g.B + Stride{j} * g.ldb + block.k0, g.ldb, 1};
       const int height = kernels.max_rows[v.end - v.begin];
-      Ahead next_b = rows_below(b.at, b.row, height, g.N - j - height);
-      tile_rows(kernels, tile, v.end - v.begin, b, n, 0, next_b);
+      Later nothing{};
+      tile_rows(kernels, tile, v.end - v.begin, b, n, 0,
+                rows_below(b.at, b.row, height, g.N - j - height), nothing);
       float* const c = g.C + Stride{i} * g.ldc + j;
       kernels.untranspose(c, g.ldc, mine.c, width, n, rows, block.add);
     }
@@ -274,13 +299,12 @@ void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle) 
   // Floats to transpose: N K for the straight way, M K + M N for the flipped one.
   const bool flip = g.form == GemmForm::NT && triangle == Triangle::none &&
                     Stride{g.M} * (Stride{g.K} + g.N) < Stride{g.N} * g.K;
-  Ahead soon = lines_of(g.soon, std::min(kBlockK, g.K));
   for (int k0 = 0; k0 < g.K; k0 += kBlockK) {
     const Block block{k0, std::min(kBlockK, g.K - k0), g.accumulate || k0 > 0};
     if (flip)
       block_flipped(kernels, g, block);
     else
-      block_straight(kernels, g, triangle, block, soon);
+      block_straight(kernels, g, triangle, block);
   }
 }
 

@@ -78,6 +78,8 @@ RAMOE_INLINE void tile_body(const Tile& t) {
   const Stride a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
   const float* next = t.next;
   const Stride next_row = t.next_row;
+  const float* later = t.later;
+  const int lines = t.lines;
   // C is written once, at the end, and lies far apart from row to row: ask for its lines early, but
   // a column at a time, because a processor waits for few lines at once and B's come this way too.
   const float* c_ahead = t.c;
@@ -105,6 +107,7 @@ RAMOE_INLINE void tile_body(const Tile& t) {
       for (int r = 0; r < R; ++r) __builtin_prefetch(next + r * next_row);
       next += kLine;
     }
+    for (int l = 0; l < lines; ++l, later += kLine) __builtin_prefetch(later, 0, 2);
     // Four steps at a time: counting and branching take a share of what a core can start.
     if (left >= kLine) {
 #pragma GCC unroll 4

@@ -30,8 +30,10 @@ using Stride = std::ptrdiff_t;
 struct Tile {
   const float* a;
   Stride a_row, a_k;  // A(i,k) = a[i * a_row + k * a_k]
-  const float* next;  // k columns of R rows that are read soon, fetched meanwhile; or null
+  const float* next;  // k columns of the R rows that are read next, fetched meanwhile; or null
   Stride next_row;
+  const float* later;  // memory that is read some time later: lines fetched for each line of k
+  int lines;
   const float* b;
   Stride b_k;  // B(k,j) = b[k * b_k + j]; V * lanes columns are read
   float* c;
