@@ -44,12 +44,12 @@ typedef float Vector4 __attribute__((vector_size(16)));
 /// compiler cannot remove them.
 template <class Vector, int chains>
 RAMOE_INLINE float fma_body() {
-  const Vector x = Vector{} + 0.999f, y = Vector{} + 0.001f;
+  const Vector x = Vector{} - 1e-4f;  // after all turns a sum is still e^-2 of what it was
   Vector sum[chains];
-  for (int c = 0; c < chains; ++c) sum[c] = y * static_cast<float>(c);
+  for (int c = 0; c < chains; ++c) sum[c] = x * static_cast<float>(c);
   for (int turn = 0; turn < kTurns; ++turn) {
 #pragma GCC unroll 24
-    for (int c = 0; c < chains; ++c) sum[c] = sum[c] * x + y;
+    for (int c = 0; c < chains; ++c) sum[c] += sum[c] * x;
   }
   Vector total = {};
   for (int c = 0; c < chains; ++c) total += sum[c];
@@ -63,8 +63,14 @@ __attribute__((target("arch=x86-64-v3"))) float fma_avx2() {
   return fma_body<Vector8, 12>();
 }
 #endif
+// NEON's 32 registers hold as many chains as four units of four cycles keep busy, and more.
+#if defined(__aarch64__)
+constexpr int kChains = 24;
+#else
+constexpr int kChains = 12;
+#endif
 float fma_baseline() {
-  return fma_body<Vector4, 12>();
+  return fma_body<Vector4, kChains>();
 }
 
 struct PeakKernel {
@@ -89,7 +95,7 @@ PeakKernel peak_kernel() {
   if (std::strcmp(gemm_isa(), "avx512") == 0) return {fma_avx512, 2.0 * 16 * 24 * kTurns};
   if (std::strcmp(gemm_isa(), "avx2") == 0) return {fma_avx2, 2.0 * 8 * 12 * kTurns};
 #endif
-  return {fma_baseline, 2.0 * 4 * 12 * kTurns};
+  return {fma_baseline, 2.0 * 4 * kChains * kTurns};
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ RAMOE_SIMD void causal_softmax(float* p, int length, int ld, float scale) {
     Vector top = last;
     for (int j = 0; j < r.whole; j += W) {
       load_lanes(x, p + j);
-      top = x > top ? x : top;
+      top = larger_lanes<float>(x, top);
     }
     const float largest = largest_lane<float>(top);
     for (int j = 0; j < r.whole; j += W) {

@@ -67,6 +67,15 @@ RAMOE_INLINE void load_some(float* to, const float* from, int count) {
   for (; l < count; ++l) to[l] = from[l];
 }
 
+/// On ARM a multiply-add reads its factor from one lane of a register. Left alone, compilers copy
+/// the factor to all lanes, in the units that multiply, and fetch so far ahead that accumulators
+/// leave their registers; the empty instructions keep each element in its lane and in its place.
+RAMOE_INLINE void stay_in_lane([[maybe_unused]] float& x) {
+#if defined(__aarch64__)
+  asm volatile("" : "+w"(x));
+#endif
+}
+
 /// R x V accumulators stay in registers while k runs; a row's element is broadcast over V vectors.
 template <int lanes, int V, int R>
 RAMOE_INLINE void tile_body(const Tile& t) {
@@ -98,7 +107,8 @@ RAMOE_INLINE void tile_body(const Tile& t) {
       for (int v = 0; v < V; ++v) std::memcpy(&b_v[v], b + v * lanes, kBytes);
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
-        const float a_r = a[r * a_row];
+        float a_r = a[r * a_row];
+        stay_in_lane(a_r);
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) acc[r][v] += a_r * b_v[v];
       }
@@ -289,12 +299,17 @@ Kernels make_kernels(const char* name) {
 }
 
 // Tallest tiles for widths of 1, 2, 3, 4 vectors: accumulators, one row of B and a broadcast fit in
-// 32 registers of AVX-512, or 16 of the others, which therefore stop at two vectors.
+// 32 registers of AVX-512 and NEON, or 16 of the others, which therefore stop at two vectors. NEON
+// could have 12 x 2, but clang leaves no register for its last row.
 #if defined(__x86_64__)
 RAMOE_KERNELS(Avx512, __attribute__((target("arch=x86-64-v4"))), 16, 12, 12, 8, 6)
 RAMOE_KERNELS(Avx2, __attribute__((target("arch=x86-64-v3"))), 8, 10, 6, 0, 0)
 #endif
+#if defined(__aarch64__)
+RAMOE_KERNELS(Neon, , 4, 12, 11, 8, 6)
+#else
 RAMOE_KERNELS(Baseline, , 4, 8, 4, 0, 0)
+#endif
 
 std::vector<Kernels> runnable() {
   std::vector<Kernels> tables;
@@ -302,7 +317,11 @@ std::vector<Kernels> runnable() {
   if (__builtin_cpu_supports("x86-64-v4")) tables.push_back(make_kernels<Avx512>("avx512"));
   if (__builtin_cpu_supports("x86-64-v3")) tables.push_back(make_kernels<Avx2>("avx2"));
 #endif
+#if defined(__aarch64__)
+  tables.push_back(make_kernels<Neon>("neon"));
+#else
   tables.push_back(make_kernels<Baseline>("baseline"));
+#endif
   return tables;
 }
 

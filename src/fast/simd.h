@@ -17,9 +17,15 @@
 #endif
 #define RAMOE_INLINE [[gnu::always_inline]] inline
 
+#if defined(__aarch64__) && !defined(__clang__)
+#define RAMOE_FOUR_REGISTERS  // of NEON, for the lanes
+#include "fast/lanes_neon.h"
+#endif
+
 namespace ramoe {
 
 /// 64 bytes of T side by side: 16 floats or 8 doubles.
+#ifndef RAMOE_FOUR_REGISTERS
 template <class T>
 struct Lanes;
 template <>
@@ -80,11 +86,19 @@ RAMOE_INLINE T sum_of_lanes(typename Lanes<T>::Vector v) {
   return v[0];
 }
 
+/// The larger of each lane's two; where x is NaN, that of y.
+template <class T>
+RAMOE_INLINE typename Lanes<T>::Vector larger_lanes(const typename Lanes<T>::Vector& x,
+                                                    const typename Lanes<T>::Vector& y) {
+  return x > y ? x : y;
+}
+#endif
+
 /// The largest lane, in the same pairs; a lane that is NaN may be passed over.
 template <class T>
 RAMOE_INLINE T largest_lane(const typename Lanes<T>::Vector& v) {
   T lane[Lanes<T>::count];
-  std::memcpy(lane, &v, sizeof v);
+  store_lanes(lane, v);
   for (int half = Lanes<T>::count / 2; half > 0; half /= 2)
     for (int l = 0; l < half; ++l) lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l];
   return lane[0];
@@ -184,9 +198,9 @@ RAMOE_INLINE double exp_of(double x) {
 template <class T>
 RAMOE_INLINE void exp_lanes(typename Lanes<T>::Vector& v) {
   T lane[Lanes<T>::count];
-  std::memcpy(lane, &v, sizeof v);
+  store_lanes(lane, v);
   for (T& x : lane) x = exp_of(x);
-  std::memcpy(&v, lane, sizeof v);
+  load_lanes(v, lane);
 }
 
 /// log of the sum of e^z[i], n >= 1, in pieces that stay in registers.
