@@ -26,7 +26,7 @@ struct TriangleRow {
 };
 
 // Rows t of p: softmax of scale * p[t,0..t]; zeros behind, as far as the vector goes.
-RAMOE_SIMD void causal_softmax(float* p, int length, int ld, float scale) {
+RAMOE_INLINE void causal_softmax(float* p, int length, int ld, float scale) {
   constexpr int W = Lanes<float>::count;
   using Vector = typename Lanes<float>::Vector;
   for (int t = 0; t < length; ++t, p += ld) {
@@ -57,8 +57,8 @@ RAMOE_SIMD void causal_softmax(float* p, int length, int ld, float scale) {
 }
 
 // ds = scale * p (dp - sum_j p dp), in place of dp; zeros behind, as far as the vector goes.
-RAMOE_SIMD void causal_softmax_backward(float* dp, int dp_ld, const float* p, int length, int ld,
-                                        float scale) {
+RAMOE_INLINE void causal_softmax_backward(float* dp, int dp_ld, const float* p, int length, int ld,
+                                          float scale) {
   constexpr int W = Lanes<float>::count;
   using Vector = typename Lanes<float>::Vector;
   for (int t = 0; t < length; ++t, dp += dp_ld, p += ld) {
@@ -120,7 +120,7 @@ void attention_forward(float* out, float* p, const float* q, const float* k, con
       gemm_serial(Gemm<float>{GemmForm::NT, n, n, d.HS, q + at.query, at.query_ld, k + at.key,
                               at.key_ld, p_bh, d.T, false},
                   Triangle::lower_c);
-      causal_softmax(p_bh, n, d.T, scale);
+      simd<causal_softmax>(p_bh, n, d.T, scale);
       gemm_serial(Gemm<float>{GemmForm::NN, n, d.HS, n, p_bh, d.T, v + at.key, at.key_ld,
                               out + at.query, at.query_ld, false},
                   Triangle::lower_a);
@@ -162,7 +162,7 @@ void attention_backward(float* dq, float* dk, float* dv, const float* p, const f
                                 ld, false},
                     Triangle::lower_c);
         // p = softmax(scale q k^T)
-        causal_softmax_backward(ds, ld, p_bh, n, d.T, scale);
+        simd<causal_softmax_backward>(ds, ld, p_bh, n, d.T, scale);
         // s = q k^T:  dq += ds k,  dk += ds^T q
         if (dq)
           gemm_serial(Gemm<float>{GemmForm::NN, n, d.HS, n, ds, ld, k + at.key, kld, dq + at.query,
@@ -179,8 +179,8 @@ void attention_backward(float* dq, float* dk, float* dv, const float* p, const f
 
 namespace {
 
-RAMOE_SIMD void cached_head(float* out, float* p, const float* q, const float* k, const float* v,
-                            int length, int ld, int HS, float scale) {
+RAMOE_INLINE void cached_head(float* out, float* p, const float* q, const float* k, const float* v,
+                              int length, int ld, int HS, float scale) {
   for (int j = 0; j < length; ++j) p[j] = scale * dot(q, k + std::size_t(j) * std::size_t(ld), HS);
   const float top = largest(p, length);
   for (int j = 0; j < length; ++j) p[j] = exp_of(p[j] - top);
@@ -210,8 +210,8 @@ void attention_cached(float* out, const float* q, const float* k, const float* v
                                static_cast<std::size_t>(head / group * d.HS);
         const std::size_t query =
             std::size_t(b) * std::size_t(d.NH * d.HS) + std::size_t(head * d.HS);
-        cached_head(out + query, scratch.data(), q + query, k + at, v + at, length[b], ld, d.HS,
-                    scale);
+        simd<cached_head>(out + query, scratch.data(), q + query, k + at, v + at, length[b], ld,
+                          d.HS, scale);
       }
   });
 }

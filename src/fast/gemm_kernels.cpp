@@ -2,11 +2,12 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
+
+#include "fast/simd.h"
 
 namespace ramoe {
 namespace {
-
-#define RAMOE_INLINE inline __attribute__((always_inline))
 
 constexpr int kLine = 16;  // floats of a cache line
 
@@ -18,17 +19,14 @@ struct Vector;
 template <>
 struct Vector<16> {
   typedef float Float __attribute__((vector_size(64)));
-  typedef int Int __attribute__((vector_size(64)));
 };
 template <>
 struct Vector<8> {
   typedef float Float __attribute__((vector_size(32)));
-  typedef int Int __attribute__((vector_size(32)));
 };
 template <>
 struct Vector<4> {
   typedef float Float __attribute__((vector_size(16)));
-  typedef int Int __attribute__((vector_size(16)));
 };
 
 /// c = or += sum, `lanes` of them.
@@ -169,30 +167,28 @@ constexpr std::array<int, lanes> exchange_lanes(int step, int which) {
 }
 
 /// Rows x[i] and x[i + step] exchange blocks, for all such pairs.
-template <int lanes, int step>
-RAMOE_INLINE void exchange(typename Vector<lanes>::Float (&x)[lanes]) {
-  using Vectors = Vector<lanes>;
+template <int lanes, int step, std::size_t... lane>
+RAMOE_INLINE void exchange(typename Vector<lanes>::Float (&x)[lanes],
+                           std::index_sequence<lane...>) {
   constexpr std::array<int, lanes> kEven = exchange_lanes<lanes>(step, 0);
   constexpr std::array<int, lanes> kOdd = exchange_lanes<lanes>(step, 1);
-  typename Vectors::Int even, odd;
-  std::memcpy(&even, kEven.data(), sizeof(even));
-  std::memcpy(&odd, kOdd.data(), sizeof(odd));
 #pragma GCC unroll 16
   for (int i = 0; i < lanes; ++i) {
     if ((i & step) != 0) continue;
-    const typename Vectors::Float a = x[i], b = x[i + step];
-    x[i] = __builtin_shuffle(a, b, even);
-    x[i + step] = __builtin_shuffle(a, b, odd);
+    const typename Vector<lanes>::Float a = x[i], b = x[i + step];
+    x[i] = __builtin_shufflevector(a, b, kEven[lane]...);
+    x[i + step] = __builtin_shufflevector(a, b, kOdd[lane]...);
   }
 }
 
 /// A square block of lanes x lanes, transposed in registers in log2(lanes) rounds.
 template <int lanes>
 RAMOE_INLINE void transpose_square(typename Vector<lanes>::Float (&x)[lanes]) {
-  exchange<lanes, 1>(x);
-  exchange<lanes, 2>(x);
-  if constexpr (lanes > 4) exchange<lanes, 4>(x);
-  if constexpr (lanes > 8) exchange<lanes, 8>(x);
+  constexpr std::make_index_sequence<std::size_t(lanes)> kAll;
+  exchange<lanes, 1>(x, kAll);
+  exchange<lanes, 2>(x, kAll);
+  if constexpr (lanes > 4) exchange<lanes, 4>(x, kAll);
+  if constexpr (lanes > 8) exchange<lanes, 8>(x, kAll);
 }
 
 template <int lanes>
@@ -302,8 +298,8 @@ Kernels make_kernels(const char* name) {
 // 32 registers of AVX-512 and NEON, or 16 of the others, which therefore stop at two vectors. NEON
 // could have 12 x 2, but clang leaves no register for its last row.
 #if defined(__x86_64__)
-RAMOE_KERNELS(Avx512, __attribute__((target("arch=x86-64-v4"))), 16, 12, 12, 8, 6)
-RAMOE_KERNELS(Avx2, __attribute__((target("arch=x86-64-v3"))), 8, 10, 6, 0, 0)
+RAMOE_KERNELS(Avx512, RAMOE_AVX512, 16, 12, 12, 8, 6)
+RAMOE_KERNELS(Avx2, RAMOE_AVX2, 8, 10, 6, 0, 0)
 #endif
 #if defined(__aarch64__)
 RAMOE_KERNELS(Neon, , 4, 12, 11, 8, 6)
@@ -311,11 +307,12 @@ RAMOE_KERNELS(Neon, , 4, 12, 11, 8, 6)
 RAMOE_KERNELS(Baseline, , 4, 8, 4, 0, 0)
 #endif
 
-std::vector<Kernels> runnable() {
+/// The tables from the best set that may be used down.
+std::vector<Kernels> runnable([[maybe_unused]] InstructionSet best) {
   std::vector<Kernels> tables;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("x86-64-v4")) tables.push_back(make_kernels<Avx512>("avx512"));
-  if (__builtin_cpu_supports("x86-64-v3")) tables.push_back(make_kernels<Avx2>("avx2"));
+  if (best == InstructionSet::avx512) tables.push_back(make_kernels<Avx512>("avx512"));
+  if (best != InstructionSet::baseline) tables.push_back(make_kernels<Avx2>("avx2"));
 #endif
 #if defined(__aarch64__)
   tables.push_back(make_kernels<Neon>("neon"));
@@ -328,8 +325,12 @@ std::vector<Kernels> runnable() {
 }  // namespace
 
 const std::vector<Kernels>& gemm_kernels() {
-  static const std::vector<Kernels> tables = runnable();
-  return tables;
+  static const std::vector<std::vector<Kernels>> of_set = [] {
+    std::vector<std::vector<Kernels>> tables;
+    for (const InstructionSet set : every<InstructionSet>()) tables.push_back(runnable(set));
+    return tables;
+  }();
+  return of_set[static_cast<std::size_t>(instruction_set())];
 }
 
 }  // namespace ramoe

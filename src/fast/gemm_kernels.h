@@ -58,7 +58,7 @@ struct Kernels {
                       bool add);
 };
 
-/// The tables that this machine can run, the fastest first and the baseline last.
+/// The tables for instruction_set() and the sets below it, the baseline last.
 const std::vector<Kernels>& gemm_kernels();
 
 /// A product of checked sizes by a given table, on this thread. gemm() uses the first table.

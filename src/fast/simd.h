@@ -1,21 +1,26 @@
-// Fast - one source, three machines: lanes, exp, and functions cloned per instruction set
+// Fast - one source, several machines: lanes, exp, and functions compiled per instruction set
 //
-// A kernel is written once as an always-inlined body over T. RAMOE_SIMD compiles the function that
-// holds it for AVX-512 (x86-64-v4), AVX2 (x86-64-v3) and the baseline, and the loader picks one at
-// run time. Reductions use explicit lanes, so that their order is in the text and not left to a
-// compiler flag.
+// A kernel is written once, as an always-inlined body, and called as simd<body>(...). That compiles
+// the body for AVX-512 (x86-64-v4), AVX2 (x86-64-v3) and the baseline, or for what another
+// processor has, and calls the version for instruction_set(). Reductions use explicit lanes, so
+// that their order is in the text and not left to a compiler flag.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define RAMOE_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#include "support/instruction_set.h"
+
+#define RAMOE_INLINE [[gnu::always_inline]] inline  // lambdas in a body need it, too
+#if defined( \
+    __clang__)  // before a loop whose turns do not depend on one another, wherever memory lies
+#define RAMOE_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
-#define RAMOE_SIMD
+#define RAMOE_INDEPENDENT _Pragma("GCC ivdep")
 #endif
-#define RAMOE_INLINE [[gnu::always_inline]] inline
+#define RAMOE_AVX512 __attribute__((target("arch=x86-64-v4")))
+#define RAMOE_AVX2 __attribute__((target("arch=x86-64-v3")))
 
 #if defined(__aarch64__) && !defined(__clang__)
 #define RAMOE_FOUR_REGISTERS  // of NEON, for the lanes
@@ -23,6 +28,34 @@
 #endif
 
 namespace ramoe {
+
+/// The versions of a body, one for each instruction set.
+template <auto* body>
+struct Clones;
+template <class Result, class... Arguments, Result (*body)(Arguments...)>
+struct Clones<body> {
+#if defined(__x86_64__)
+  RAMOE_AVX512 static Result avx512(Arguments... arguments) {
+    return body(arguments...);
+  }
+  RAMOE_AVX2 static Result avx2(Arguments... arguments) {
+    return body(arguments...);
+  }
+#endif
+  static Result baseline(Arguments... arguments) {
+    return body(arguments...);
+  }
+
+  static Result run(Arguments... arguments) {
+#if defined(__x86_64__)
+    if (instruction_set() == InstructionSet::avx512) return avx512(arguments...);
+    if (instruction_set() == InstructionSet::avx2) return avx2(arguments...);
+#endif
+    return baseline(arguments...);
+  }
+};
+template <auto* body>
+constexpr auto simd = Clones<body>::run;
 
 /// 64 bytes of T side by side: 16 floats or 8 doubles.
 #ifndef RAMOE_FOUR_REGISTERS
