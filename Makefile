@@ -11,7 +11,7 @@ FLAGS  ?=
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed test test-asan test-asan-memory fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed test test-asan test-asan-memory test-arm fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -151,6 +151,17 @@ test-asan-memory: deps-test ## the same for the rooms that handle memory by them
 	$(call configure_and_build,asan,,,--target memory_tests)
 	@cd build/asan && ctest --output-on-failure -j2 \
 	   -R '^(support|ch0[1-6]_[a-z]+|fast|formats|runs|fuzz|cuda)_test'
+
+ARM_ROOMS := support ch01_tensor ch02_autograd ch03_transformer ch04_moe ch05_training fast
+
+# The tiles of the product must keep their sums in registers; then the tests (docs/arm.md).
+test-arm:             ## tests of chapters 1 to 5 for 64-bit ARM: cross-built, run under qemu
+	@./.ci/deps program tests aarch64
+	$(call configure_and_build,aarch64,,-DRAMOE_PAPER=OFF,--target $(ARM_ROOMS:%=%_test))
+	@! command -v python3 >/dev/null || python3 tests/bench/count_tile_instructions.py \
+	   build/aarch64/CMakeFiles/ramoe_core.dir/src/fast/gemm_kernels.cpp.o
+	@cd build/aarch64 && ctest --output-on-failure -j2 \
+	   -R '^(support|ch0[1-5]_[a-z]+|fast)_test' -LE slow_under_qemu
 
 RUNS    ?= 100000
 READERS := safetensors shards config tokenizer

@@ -13,6 +13,7 @@
 
 #include "cuda/emulation/faults.h"
 #include "cuda/emulation/memory_check.h"
+#include "cuda/emulation/pages.h"
 #include "cuda/emulation/place.h"
 #include "support/error.h"
 
@@ -23,14 +24,9 @@
 namespace emulation {
 namespace {
 
-constexpr std::size_t kPage = 4096;
 constexpr std::size_t kZone = std::size_t{256} << 30;  // addresses, not memory
 constexpr std::size_t kFirst = std::size_t{1} << 20;   // below it nothing is ever allocated
 constexpr std::size_t kGuardedByPages = std::size_t{1} << 20;
-
-std::size_t round_up(std::size_t bytes, std::size_t to) {
-  return (bytes + to - 1) / to * to;
-}
 
 /// A stretch of whole pages, followed by at least one page without memory.
 struct Range {
@@ -91,7 +87,7 @@ void open_or_close(Zone& z, int rights) {
 }
 
 void grant_locked(Zone& z, char* from, Range& range, std::size_t bytes) {
-  const std::size_t end = round_up(bytes, kPage);
+  const std::size_t end = whole_pages(bytes);
   if (end <= range.granted) return;
   const bool was_open = z.open();
   z.granted += end - range.granted;
@@ -103,7 +99,7 @@ void grant_locked(Zone& z, char* from, Range& range, std::size_t bytes) {
 
 /// First fit: the first gap between ranges that is large enough.
 std::map<char*, Range>::iterator reserve_locked(Zone& z, std::size_t bytes) {
-  const std::size_t pages = round_up(bytes, kPage) + kPage;
+  const std::size_t pages = whole_pages(bytes) + page_size();
   char* at = z.begin + kFirst;
   for (const auto& [from, range] : z.ranges) {
     if (static_cast<std::size_t>(from - at) >= pages && from >= at) break;
@@ -220,7 +216,7 @@ void* allocate(std::size_t bytes) {
     // Exact checks let it begin at a page, as on a GPU; else its end is near the page that faults.
     range.at = made->first;
 #ifndef EMULATION_ASAN
-    if (!watching) range.at += range.granted - round_up(bytes, 16);
+    if (!watching) range.at += range.granted - (bytes + 15) / 16 * 16;
 #endif
     range.bytes = bytes;
     result = range.at;

@@ -5,6 +5,7 @@
 #include <new>
 #include <vector>
 
+#include "cuda/emulation/pages.h"
 #include "cuda/emulation/place.h"
 
 #ifdef EMULATION_ASAN
@@ -53,12 +54,16 @@ namespace emulation {
 namespace {
 
 #ifdef EMULATION_ASAN
-constexpr std::size_t kStack = 256 << 10;
+constexpr std::size_t kUsable = 256 << 10;
 #else
-constexpr std::size_t kStack = 64 << 10;
+constexpr std::size_t kUsable = 64 << 10;
 #endif
-constexpr std::size_t kGuard = 4096;
 constexpr std::size_t kFibres = 1024;  // as many as a block has threads
+
+/// Of one fibre, the page below it included.
+std::size_t stack_bytes() {
+  return kUsable + page_size();
+}
 
 // One set for all launches of the program: they take turns (run_grid).
 struct Fibres {
@@ -74,7 +79,7 @@ Fibres fibres;
 void begin(Fibre& f, void (*life)()) {
   clear_stack(f);
   f.bottom = f.stack;
-  f.size = kStack;
+  f.size = stack_bytes();
   f.fake_stack = nullptr;
   void** at = reinterpret_cast<void**>(f.top) - kWords;
   for (int i = 0; i < kWords; ++i) at[i] = nullptr;
@@ -92,7 +97,7 @@ Fibre& idle_fibre(void (*life)()) {
   }
   // All stacks are one stretch of addresses, of which only what is touched becomes memory.
   if (!fibres.stacks) {
-    void* memory = mmap(nullptr, kFibres * kStack, PROT_READ | PROT_WRITE,
+    void* memory = mmap(nullptr, kFibres * stack_bytes(), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     fibres.stacks = static_cast<char*>(memory);
@@ -100,10 +105,10 @@ Fibre& idle_fibre(void (*life)()) {
   }
   const std::size_t i = fibres.all.size();
   Fibre& f = fibres.all.emplace_back();
-  f.stack = fibres.stacks + i * kStack;
-  mprotect(f.stack, kGuard, PROT_NONE);
+  f.stack = fibres.stacks + i * stack_bytes();
+  mprotect(f.stack, page_size(), PROT_NONE);
   // Stacks that begin at the same place of a page would evict one another from the cache.
-  f.top = f.stack + kStack - i % 32 * 128;
+  f.top = f.stack + stack_bytes() - i % 32 * 128;
   begin(f, life);
   return f;
 }
@@ -155,18 +160,18 @@ void arrived_in_new_fibre() {
 }
 
 bool on_a_stack(const void* address) {
-  return address >= fibres.stacks && address < fibres.stacks + kFibres * kStack;
+  return address >= fibres.stacks && address < fibres.stacks + kFibres * stack_bytes();
 }
 
 bool in_stack_guard(const void* address) {
   if (!on_a_stack(address)) return false;
   const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - fibres.stacks);
-  return offset % kStack < kGuard;
+  return offset % stack_bytes() < page_size();
 }
 
 void clear_stack([[maybe_unused]] Fibre& fibre) {
 #ifdef EMULATION_ASAN
-  __asan_unpoison_memory_region(fibre.stack, kStack);
+  __asan_unpoison_memory_region(fibre.stack, stack_bytes());
 #endif
 }
 

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "cuda/emulation/memory_check.h"
+#include "cuda/emulation/pages.h"
 #include "cuda/emulation/place.h"
 #include "support/error.h"
 
@@ -16,29 +17,32 @@
 namespace emulation {
 namespace {
 
-constexpr std::size_t kPage = 4096;
-constexpr std::size_t kArea = (kMostShared + kPage - 1) / kPage * kPage;
 char *area = nullptr, *shared = nullptr;  // with a page without memory before and behind
 std::size_t size = 0;
+
+std::size_t area_bytes() {
+  return whole_pages(kMostShared);
+}
 
 }  // namespace
 
 void place_shared(std::size_t bytes) {
   if (!area) {
-    void* memory = mmap(nullptr, kArea + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, area_bytes() + 2 * page_size(), PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
-    area = static_cast<char*>(memory) + kPage;
+    area = static_cast<char*>(memory) + page_size();
   } else if (bytes == size) {
     return;
   }
   size = bytes;
-  const std::size_t pages = (bytes + kPage - 1) / kPage * kPage;
-  mprotect(area, kArea, PROT_NONE);
-  shared = area + kArea - pages;
+  const std::size_t pages = whole_pages(bytes);
+  mprotect(area, area_bytes(), PROT_NONE);
+  shared = area + area_bytes() - pages;
   mprotect(shared, pages, PROT_READ | PROT_WRITE);
   // Exact checks let it begin at a page, as on a GPU; else its end is at the page that faults.
 #ifdef EMULATION_ASAN
-  __asan_poison_memory_region(area, kArea);
+  __asan_poison_memory_region(area, area_bytes());
   __asan_unpoison_memory_region(shared, bytes);
 #else
   if (!watching) shared += pages - (bytes + 15) / 16 * 16;
@@ -55,7 +59,7 @@ void clear_shared() {
 
 std::string describe_shared(const void* address) {
   const char* const p = static_cast<const char*>(address);
-  if (!area || p < area - kPage || p >= area + kArea + kPage) return "";
+  if (!area || p < area - page_size() || p >= area + area_bytes() + page_size()) return "";
   return ramoe::cat("shared memory outside of the block's ", size, " bytes");
 }
 

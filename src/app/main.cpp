@@ -9,6 +9,7 @@
 #include "ch01_tensor/gemm.h"
 #include "runs/interrupt.h"
 #include "support/error.h"
+#include "support/instruction_set.h"
 #include "support/machine.h"
 
 namespace {
@@ -23,7 +24,8 @@ void print_usage(std::ostream& out) {
   out << "\n`ramoe <command> --help` lists every key with its default and meaning.\n"
          "`ramoe --version` says which program this is.\n\n"
          "Environment: RAMOE_MEMORY_GB, the memory (GiB) that may be used, in place of what is\n"
-         "free; RAMOE_ARENA_GB, the most addresses (GiB) that one arena reserves.\n";
+         "free; RAMOE_ARENA_GB, the most addresses (GiB) that one arena reserves; RAMOE_ISA, the\n"
+         "instructions that are used in place of the best: avx512, avx2 or baseline on x86-64.\n";
 }
 
 void print_version() {
@@ -83,13 +85,14 @@ int main(int count, char** values) {
     print_usage(all.empty() ? std::cerr : std::cout);
     return all.empty() ? 2 : 0;
   }
-  if (first_is({"--version", "-version", "-v", "-V", "version"})) {
-    print_version();
-    return 0;
-  }
   try {
     for (const char* name : {"RAMOE_MEMORY_GB", "RAMOE_ARENA_GB"})
       ramoe::environment_gigabytes(name);
+    ramoe::instruction_set();
+    if (first_is({"--version", "-version", "-v", "-V", "version"})) {
+      print_version();
+      return 0;
+    }
     return help ? run(all[1], {"--help"}) : run(all[0], {all.begin() + 1, all.end()});
   } catch (const ramoe::Interrupted& interrupted) {
     const std::string text = interrupted.what();

@@ -11,6 +11,7 @@
 #include "ch01_tensor/gemm.h"
 #include "ch05_training/memory.h"
 #include "runs/progress.h"
+#include "support/machine.h"
 
 namespace ramoe {
 namespace {
@@ -55,7 +56,7 @@ struct BenchKeys {
 };
 
 Json machine_facts() {
-  const std::string cpu = system_fact("/proc/cpuinfo", "model name");
+  const std::string cpu = processor_name();
   const std::string kilobytes = system_fact("/proc/meminfo", "MemTotal");
   return {{"cpu", cpu.empty() ? Json() : Json(cpu)},
           {"cores", std::max(1u, std::thread::hardware_concurrency())},

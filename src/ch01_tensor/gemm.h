@@ -107,7 +107,7 @@ void gemm_serial(const Gemm<T>& g, Triangle triangle = Triangle::none);
 template <class T>
 void gemm_grouped(const Gemm<T>* products, int count);
 
-/// The instruction set of float products on this machine: "avx512", "avx2" or "baseline".
+/// The instruction set of float products here: "avx512", "avx2", "baseline" or, on ARM, "neon".
 const char* gemm_isa();
 
 }  // namespace ramoe

@@ -43,8 +43,7 @@ constexpr Limits kSmall = {1e30f, 1e15f, 1e30f};
 
 /// Returns whether every new w is small. Only w is watched: one comparison more is not measurable,
 /// three are.
-RAMOE_SIMD bool update_block(float* w, const float* g, float* m, float* v, int n,
-                             const Factors& f) {
+RAMOE_INLINE bool update_block(float* w, const float* g, float* m, float* v, int n, Factors f) {
   int small = 1;
   for (int i = 0; i < n; ++i) {
     const float gi = f.scale * g[i];
@@ -60,8 +59,8 @@ RAMOE_SIMD bool update_block(float* w, const float* g, float* m, float* v, int n
 }
 
 /// Whether the update would leave all of w, m and v within the limits; nothing is written.
-RAMOE_SIMD bool would_stay_within(const Limits& limits, const float* w, const float* g,
-                                  const float* m, const float* v, int n, const Factors& f) {
+RAMOE_INLINE bool would_stay_within(Limits limits, const float* w, const float* g, const float* m,
+                                    const float* v, int n, Factors f) {
   int within = 1;
   for (int i = 0; i < n; ++i) {
     const float gi = f.scale * g[i];
@@ -96,7 +95,7 @@ int first_beyond(const Limits& limits, std::vector<Found>& found, const AdamWChu
   parallel_for(n, 1, [&](int i, int) {
     const AdamWChunk<float>& c = chunks[i];
     found[std::size_t(i)].small =
-        would_stay_within(limits, c.w, c.g, c.m, c.v, c.count, c.decays ? with : without);
+        simd<would_stay_within>(limits, c.w, c.g, c.m, c.v, c.count, c.decays ? with : without);
   });
   const auto beyond =
       std::find_if(found.begin(), found.end(), [](const Found& f) { return !f.small; });
@@ -135,7 +134,7 @@ void adamw_step(AdamWOutcome* outcome, const AdamWChunk<float>* chunks, int n,
   parallel_for(n, 1, [&](int i, int) {
     const AdamWChunk<float>& c = chunks[i];
     found[std::size_t(i)].small =
-        update_block(c.w, c.g, c.m, c.v, c.count, c.decays ? with : without);
+        simd<update_block>(c.w, c.g, c.m, c.v, c.count, c.decays ? with : without);
   });
   for (const Found& f : found) small = small && f.small;
   outcome->small = small;

@@ -19,62 +19,55 @@ namespace {
 // diagonal, of which the row itself may have fewer than there are lanes.
 struct TriangleRow {
   int whole, kept, there;  // values in whole vectors; of the last one: up to t, in memory
-  TriangleRow(int t, int ld)
-      : whole(t / Lanes<float>::count * Lanes<float>::count),
-        kept(t + 1 - whole),
-        there(ld - whole) {}
+  TriangleRow(int t, int ld) : whole(t / kLanes * kLanes), kept(t + 1 - whole), there(ld - whole) {}
 };
 
 // Rows t of p: softmax of scale * p[t,0..t]; zeros behind, as far as the vector goes.
-RAMOE_SIMD void causal_softmax(float* p, int length, int ld, float scale) {
-  constexpr int W = Lanes<float>::count;
-  using Vector = typename Lanes<float>::Vector;
+RAMOE_INLINE void causal_softmax(float* p, int length, int ld, float scale) {
   for (int t = 0; t < length; ++t, p += ld) {
     const TriangleRow r(t, ld);
-    Vector x, last, total = {};
+    Lanes x, last, total = {};
     load_lanes(last, p + r.whole, r.there);
     set_lanes_from(last, r.kept, -std::numeric_limits<float>::infinity());
-    Vector top = last;
-    for (int j = 0; j < r.whole; j += W) {
+    Lanes top = last;
+    for (int j = 0; j < r.whole; j += kLanes) {
       load_lanes(x, p + j);
-      top = x > top ? x : top;
+      take_larger(top, x);
     }
-    const float largest = largest_lane<float>(top);
-    for (int j = 0; j < r.whole; j += W) {
+    const float largest = largest_lane(top);
+    for (int j = 0; j < r.whole; j += kLanes) {
       load_lanes(x, p + j);
       x = scale * (x - largest);
-      exp_lanes<float>(x);
+      exp_lanes(x);
       total += x;
       store_lanes(p + j, x);
     }
     last = scale * (last - largest);
-    exp_lanes<float>(last);
+    exp_lanes(last);
     set_lanes_from(last, r.kept, 0.0f);  // exp has made them 0, unless the row is NaN
-    const float factor = 1.0f / sum_of_lanes<float>(total + last);
+    const float factor = 1.0f / sum_of_lanes(total + last);
     for (int j = 0; j < r.whole; ++j) p[j] *= factor;
     store_lanes(p + r.whole, last * factor, r.there);
   }
 }
 
 // ds = scale * p (dp - sum_j p dp), in place of dp; zeros behind, as far as the vector goes.
-RAMOE_SIMD void causal_softmax_backward(float* dp, int dp_ld, const float* p, int length, int ld,
-                                        float scale) {
-  constexpr int W = Lanes<float>::count;
-  using Vector = typename Lanes<float>::Vector;
+RAMOE_INLINE void causal_softmax_backward(float* dp, int dp_ld, const float* p, int length, int ld,
+                                          float scale) {
   for (int t = 0; t < length; ++t, dp += dp_ld, p += ld) {
     const TriangleRow r(t, ld);
-    Vector x, y, last, dlast;
+    Lanes x, y, last, dlast;
     load_lanes(last, p + r.whole, r.there);
     load_lanes(dlast, dp + r.whole);
     set_lanes_from(last, r.kept, 0.0f);
     set_lanes_from(dlast, r.kept, 0.0f);
-    Vector sums = last * dlast;
-    for (int j = 0; j < r.whole; j += W) {
+    Lanes sums = last * dlast;
+    for (int j = 0; j < r.whole; j += kLanes) {
       load_lanes(x, p + j);
       load_lanes(y, dp + j);
       sums += x * y;
     }
-    const float mean = sum_of_lanes<float>(sums);
+    const float mean = sum_of_lanes(sums);
     for (int j = 0; j < r.whole; ++j) dp[j] = scale * p[j] * (dp[j] - mean);
     dlast = scale * last * (dlast - mean);
     set_lanes_from(dlast, r.kept, 0.0f);
@@ -120,7 +113,7 @@ void attention_forward(float* out, float* p, const float* q, const float* k, con
       gemm_serial(Gemm<float>{GemmForm::NT, n, n, d.HS, q + at.query, at.query_ld, k + at.key,
                               at.key_ld, p_bh, d.T, false},
                   Triangle::lower_c);
-      causal_softmax(p_bh, n, d.T, scale);
+      simd<causal_softmax>(p_bh, n, d.T, scale);
       gemm_serial(Gemm<float>{GemmForm::NN, n, d.HS, n, p_bh, d.T, v + at.key, at.key_ld,
                               out + at.query, at.query_ld, false},
                   Triangle::lower_a);
@@ -162,7 +155,7 @@ void attention_backward(float* dq, float* dk, float* dv, const float* p, const f
                                 ld, false},
                     Triangle::lower_c);
         // p = softmax(scale q k^T)
-        causal_softmax_backward(ds, ld, p_bh, n, d.T, scale);
+        simd<causal_softmax_backward>(ds, ld, p_bh, n, d.T, scale);
         // s = q k^T:  dq += ds k,  dk += ds^T q
         if (dq)
           gemm_serial(Gemm<float>{GemmForm::NN, n, d.HS, n, ds, ld, k + at.key, kld, dq + at.query,
@@ -179,8 +172,8 @@ void attention_backward(float* dq, float* dk, float* dv, const float* p, const f
 
 namespace {
 
-RAMOE_SIMD void cached_head(float* out, float* p, const float* q, const float* k, const float* v,
-                            int length, int ld, int HS, float scale) {
+RAMOE_INLINE void cached_head(float* out, float* p, const float* q, const float* k, const float* v,
+                              int length, int ld, int HS, float scale) {
   for (int j = 0; j < length; ++j) p[j] = scale * dot(q, k + std::size_t(j) * std::size_t(ld), HS);
   const float top = largest(p, length);
   for (int j = 0; j < length; ++j) p[j] = exp_of(p[j] - top);
@@ -210,8 +203,8 @@ void attention_cached(float* out, const float* q, const float* k, const float* v
                                static_cast<std::size_t>(head / group * d.HS);
         const std::size_t query =
             std::size_t(b) * std::size_t(d.NH * d.HS) + std::size_t(head * d.HS);
-        cached_head(out + query, scratch.data(), q + query, k + at, v + at, length[b], ld, d.HS,
-                    scale);
+        simd<cached_head>(out + query, scratch.data(), q + query, k + at, v + at, length[b], ld,
+                          d.HS, scale);
       }
   });
 }

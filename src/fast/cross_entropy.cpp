@@ -10,8 +10,8 @@
 namespace ramoe {
 namespace {
 
-RAMOE_SIMD void loss_rows(float* loss, float* lse, const float* z, const int* target, int rows,
-                          int V) {
+RAMOE_INLINE void loss_rows(float* loss, float* lse, const float* z, const int* target, int rows,
+                            int V) {
   for (int n = 0; n < rows; ++n, z += V) {
     loss[n] = lse[n] = 0;
     if (target[n] == kIgnore) continue;
@@ -20,8 +20,8 @@ RAMOE_SIMD void loss_rows(float* loss, float* lse, const float* z, const int* ta
   }
 }
 
-RAMOE_SIMD void loss_backward_rows(float* dz, const float* z, const float* lse, const int* target,
-                                   float scale, int rows, int V, bool add) {
+RAMOE_INLINE void loss_backward_rows(float* dz, const float* z, const float* lse, const int* target,
+                                     float scale, int rows, int V, bool add) {
   for (int n = 0; n < rows; ++n, z += V, dz += V) {
     if (!add)
       for (int v = 0; v < V; ++v) dz[v] = 0;
@@ -41,7 +41,7 @@ void cross_entropy_forward(float* loss, float* lse, const float* z, const int* t
   of_row.resize(static_cast<std::size_t>(N));
   float* const losses = of_row.data();
   parallel_for(N, rows_per_block(V), [&](int begin, int end) {
-    loss_rows(losses + begin, lse + begin, row(z, begin, V), target + begin, end - begin, V);
+    simd<loss_rows>(losses + begin, lse + begin, row(z, begin, V), target + begin, end - begin, V);
   });
   double total = 0;
   for (int n = 0; n < N; ++n) total += double(losses[n]);
@@ -53,8 +53,8 @@ void cross_entropy_backward(float* dz, const float* z, const float* lse, const i
                             const float* dloss, int scored, int N, int V, bool accumulate) {
   const float scale = dloss[0] / static_cast<float>(scored);
   parallel_for(N, rows_per_block(V), [&](int begin, int end) {
-    loss_backward_rows(row(dz, begin, V), row(z, begin, V), lse + begin, target + begin, scale,
-                       end - begin, V, accumulate);
+    simd<loss_backward_rows>(row(dz, begin, V), row(z, begin, V), lse + begin, target + begin,
+                             scale, end - begin, V, accumulate);
   });
 }
 

@@ -66,9 +66,9 @@ BlockScratch block_scratch(int C, int H) {
 
 /// One row of d SwiGLU, where y = act down and out gets w y. Given gu and da = dout down^T:
 ///   act = silu(gate) up;  dw = act . da;  with da scaled by w:  dgate, dup;  act scaled by w
-RAMOE_SIMD float swiglu_chain_row(float* __restrict dgu, float* __restrict act,
-                                  const float* __restrict gu, const float* __restrict da, float w,
-                                  int H) {
+RAMOE_INLINE float swiglu_chain_row(float* dgu, float* act, const float* gu, const float* da,
+                                    float w, int H) {
+  RAMOE_INDEPENDENT
   for (int h = 0; h < H; ++h) {
     const float gate = gu[h], up = gu[H + h], s = sigmoid(gate), silu = gate * s;
     const float da_h = w * da[h];
@@ -143,9 +143,9 @@ void backward_block(float* dxs, float* dgate, const ExpertsGradient<float>& dw,
   // act = swiglu(gu), computed again;  dgate = dact . act
   for (int r = 0; r < p.rows; ++r) {
     const int choice = plan.choice_from_slot[p.begin + r];
-    const float dweight =
-        swiglu_chain_row(row(mine.dgu, r, 2 * H), row(mine.act, r, H), row(gu, p.begin + r, 2 * H),
-                         row(mine.dact, r, H), in.gate[choice], H);
+    const float dweight = simd<swiglu_chain_row>(row(mine.dgu, r, 2 * H), row(mine.act, r, H),
+                                                 row(gu, p.begin + r, 2 * H), row(mine.dact, r, H),
+                                                 in.gate[choice], H);
     if (dgate) dgate[choice] += dweight;
   }
   // ddown += (gate act)^T dout
@@ -250,8 +250,8 @@ void plan_dispatch(const DispatchPlan<float>& plan, const int* chosen,
 }
 
 namespace {
-RAMOE_SIMD void combine_rows(float* out, const float* y, const float* gate, const int* slot,
-                             int rows, int K, int C, bool add) {
+RAMOE_INLINE void combine_rows(float* out, const float* y, const float* gate, const int* slot,
+                               int rows, int K, int C, bool add) {
   for (int n = 0; n < rows; ++n, out += C, slot += K) {
     if (!add)
       for (int c = 0; c < C; ++c) out[c] = 0;
@@ -269,8 +269,8 @@ template <>
 void combine(float* out, const float* y, const float* gate, const int* slot_from_choice, int N,
              int K, int C, bool accumulate) {
   parallel_for(N, rows_per_block(C), [&](int begin, int end) {
-    combine_rows(row(out, begin, C), y, gate ? row(gate, begin, K) : nullptr,
-                 row(slot_from_choice, begin, K), end - begin, K, C, accumulate);
+    simd<combine_rows>(row(out, begin, C), y, gate ? row(gate, begin, K) : nullptr,
+                       row(slot_from_choice, begin, K), end - begin, K, C, accumulate);
   });
 }
 

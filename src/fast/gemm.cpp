@@ -150,8 +150,8 @@ void group_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j
   group.panels = divide_up(vectors, widest(kernels, g.form, block.k));
   float* const packed = scratch().b;
   const bool nt = g.form == GemmForm::NT;
-  const float* const b = nt ? g.B + Stride{j0} * g.ldb + block.k0
-                            : g.B + Stride{block.k0} * g.ldb + j0;
+  const float* const b =
+      nt ? g.B + Stride{j0} * g.ldb + block.k0 : g.B + Stride{block.k0} * g.ldb + j0;
   // Tiles read whole vectors: where the last one is not, its panel is packed.
   const bool in_place = !nt && (g.M <= kFewRows || g.ldb <= kernels.near);
   Stride place = 0;
@@ -176,8 +176,7 @@ void group_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j
       kernels.copy(packed + panel.at, panel.width, b + panel.first, g.ldb, block.k, there);
     }
   }
-  if (!nt && !in_place)
-    kernels.pack(packed, group.panel, group.panels, b, g.ldb, block.k, columns);
+  if (!nt && !in_place) kernels.pack(packed, group.panel, group.panels, b, g.ldb, block.k, columns);
 }
 
 /// Rows i, i + 1, ... of A, as few as lie in one block, as tiles of at most `height` rows read them:
@@ -229,7 +228,8 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
       // From far away come the next rows of A, or the next k of both, or what the caller reads next.
       Later later{};
       const auto fetch = [&](const void* from, Stride floats) {
-        later = fetched_over(static_cast<const float*>(from), floats, kernels, group, rows, block.k);
+        later =
+            fetched_over(static_cast<const float*>(from), floats, kernels, group, rows, block.k);
       };
       if (last_group && last_block && below == 0)
         fetch(g.soon.from, static_cast<Stride>(g.soon.bytes / sizeof(float)));
@@ -249,8 +249,8 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
         }
         const int height = kernels.max_rows[vectors];
         const int reach = tn ? 0 : a.copied ? rows : g.M - i;
-        tile_rows(kernels, tile, vectors, a, rows, 0, rows_below(a.at, a.row, height, reach - height),
-                  later);
+        tile_rows(kernels, tile, vectors, a, rows, 0,
+                  rows_below(a.at, a.row, height, reach - height), later);
       }
     }
   }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "fast/gemm_kernels.h"
+#include "support/instruction_set.h"
 
 namespace ramoe {
 namespace {
@@ -24,9 +25,7 @@ void round_block(float* to, const float* from, Stride from_row, int rows, int co
 
 bool has_avx512_bf16() {
 #if defined(__x86_64__)
-  static const bool has =
-      __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
-  return has;
+  return instruction_set() == InstructionSet::avx512 && __builtin_cpu_supports("avx512bf16");
 #else
   return false;
 #endif

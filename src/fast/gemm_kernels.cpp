@@ -2,16 +2,17 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
+
+#include "fast/simd.h"
 
 namespace ramoe {
 namespace {
 
-#define RAMOE_INLINE inline __attribute__((always_inline))
-
 constexpr int kLine = 16;  // floats of a cache line
 
-constexpr int kAhead = 12;      // rows that a copy asks for before it needs them
-constexpr int kRowsAhead = 4;   // the same for long rows
+constexpr int kAhead = 12;     // rows that a copy asks for before it needs them
+constexpr int kRowsAhead = 4;  // the same for long rows
 
 // A vector of `lanes` floats. Loads and stores go through memcpy: no alignment is assumed.
 template <int lanes>
@@ -19,17 +20,14 @@ struct Vector;
 template <>
 struct Vector<16> {
   typedef float Float __attribute__((vector_size(64)));
-  typedef int Int __attribute__((vector_size(64)));
 };
 template <>
 struct Vector<8> {
   typedef float Float __attribute__((vector_size(32)));
-  typedef int Int __attribute__((vector_size(32)));
 };
 template <>
 struct Vector<4> {
   typedef float Float __attribute__((vector_size(16)));
-  typedef int Int __attribute__((vector_size(16)));
 };
 
 /// c = or += sum, `lanes` of them.
@@ -68,6 +66,15 @@ RAMOE_INLINE void load_some(float* to, const float* from, int count) {
   for (; l < count; ++l) to[l] = from[l];
 }
 
+/// On ARM a multiply-add reads its factor from one lane of a register. Left alone, compilers copy
+/// the factor to all lanes, in the units that multiply, and fetch so far ahead that accumulators
+/// leave their registers; the empty instructions keep each element in its lane and in its place.
+RAMOE_INLINE void stay_in_lane([[maybe_unused]] float& x) {
+#if defined(__aarch64__)
+  asm volatile("" : "+w"(x));
+#endif
+}
+
 /// R x V accumulators stay in registers while k runs; a row's element is broadcast over V vectors.
 template <int lanes, int V, int R>
 RAMOE_INLINE void tile_body(const Tile& t) {
@@ -90,7 +97,8 @@ RAMOE_INLINE void tile_body(const Tile& t) {
     for (int v = 0; v < V; ++v) std::memcpy(&b_v[v], b + v * lanes, kBytes);
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
-      const float a_r = a[r * a_row];
+      float a_r = a[r * a_row];
+      stay_in_lane(a_r);
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) acc[r][v] += a_r * b_v[v];
     }
@@ -160,23 +168,17 @@ RAMOE_INLINE void copy_body(float* to, int width, const float* from, Stride from
 template <int lanes>
 RAMOE_INLINE void pack_body(float* to, const Panel* panels, int count, const float* from,
                             Stride from_row, int k, int cols) {
-  using Float = typename Vector<lanes>::Float;
   for (int q = 0; q < k; ++q, from += from_row) {
     if (q + kRowsAhead < k)
       for (int j = 0; j < cols; j += kLine) __builtin_prefetch(from + kRowsAhead * from_row + j);
     for (int p = 0; p < count; ++p) {
       const Panel panel = panels[p];
-      float* const row = to + panel.at + Stride{q} * panel.width;
-      for (int j = 0; j < panel.width; j += lanes) {
-        const int there = cols - (panel.first + j);
-        if (there < lanes) {
-          load_some<lanes>(row + j, from + panel.first + j, there);
-          continue;
-        }
-        Float x;
-        std::memcpy(&x, from + panel.first + j, sizeof(x));
-        std::memcpy(row + j, &x, sizeof(x));
-      }
+      const float* const in = from + panel.first;
+      float* const out = to + panel.at + Stride{q} * panel.width;
+      const int whole = std::min(panel.width, (cols - panel.first) / lanes * lanes);
+      for (int j = 0; j < whole; j += lanes) store<lanes>(out + j, in + j, false);
+      if (whole < panel.width)
+        load_some<lanes>(out + whole, in + whole, cols - panel.first - whole);
     }
   }
 }
@@ -218,30 +220,28 @@ constexpr std::array<int, lanes> exchange_lanes(int step, int which) {
 }
 
 /// Rows x[i] and x[i + step] exchange blocks, for all such pairs.
-template <int lanes, int step>
-RAMOE_INLINE void exchange(typename Vector<lanes>::Float (&x)[lanes]) {
-  using Vectors = Vector<lanes>;
+template <int lanes, int step, std::size_t... lane>
+RAMOE_INLINE void exchange(typename Vector<lanes>::Float (&x)[lanes],
+                           std::index_sequence<lane...>) {
   constexpr std::array<int, lanes> kEven = exchange_lanes<lanes>(step, 0);
   constexpr std::array<int, lanes> kOdd = exchange_lanes<lanes>(step, 1);
-  typename Vectors::Int even, odd;
-  std::memcpy(&even, kEven.data(), sizeof(even));
-  std::memcpy(&odd, kOdd.data(), sizeof(odd));
 #pragma GCC unroll 16
   for (int i = 0; i < lanes; ++i) {
     if ((i & step) != 0) continue;
-    const typename Vectors::Float a = x[i], b = x[i + step];
-    x[i] = __builtin_shuffle(a, b, even);
-    x[i + step] = __builtin_shuffle(a, b, odd);
+    const typename Vector<lanes>::Float a = x[i], b = x[i + step];
+    x[i] = __builtin_shufflevector(a, b, kEven[lane]...);
+    x[i + step] = __builtin_shufflevector(a, b, kOdd[lane]...);
   }
 }
 
 /// A square block of lanes x lanes, transposed in registers in log2(lanes) rounds.
 template <int lanes>
 RAMOE_INLINE void transpose_square(typename Vector<lanes>::Float (&x)[lanes]) {
-  exchange<lanes, 1>(x);
-  exchange<lanes, 2>(x);
-  if constexpr (lanes > 4) exchange<lanes, 4>(x);
-  if constexpr (lanes > 8) exchange<lanes, 8>(x);
+  constexpr std::make_index_sequence<std::size_t(lanes)> kAll;
+  exchange<lanes, 1>(x, kAll);
+  exchange<lanes, 2>(x, kAll);
+  if constexpr (lanes > 4) exchange<lanes, 4>(x, kAll);
+  if constexpr (lanes > 8) exchange<lanes, 8>(x, kAll);
 }
 
 template <int lanes>
@@ -360,31 +360,45 @@ Kernels make_kernels(const char* name) {
 }
 
 // Tallest tiles for widths of 1, 2, 3, 4 vectors: accumulators, one row of B and a broadcast fit in
-// 32 registers of AVX-512, or 16 of the others, which therefore stop at two vectors. The two numbers
-// before them are `near` and `far`, each as it was fastest: on Zen 5, and on Zen 3, whose L1 holds 32
-// KB in 64 rows of 8 lines, so that lines 512 bytes apart push each other out.
+// 32 registers of AVX-512 and NEON, or 16 of the others, which therefore stop at two vectors. NEON
+// could have 12 x 2, but clang leaves no register for its last row. The two numbers before them are
+// `near` and `far`: as they were fastest on Zen 5; and on Zen 3, whose L1 cache has 64 places of 8
+// lines, so that lines 512 bytes apart push each other out, as on most others.
 constexpr int kNever = 1 << 30;
 #if defined(__x86_64__)
-RAMOE_KERNELS(Avx512, __attribute__((target("arch=x86-64-v4"))), 16, 128, kNever, 12, 12, 8, 6)
-RAMOE_KERNELS(Avx2, __attribute__((target("arch=x86-64-v3"))), 8, 0, 1024, 10, 6, 0, 0)
+RAMOE_KERNELS(Avx512, RAMOE_AVX512, 16, 128, kNever, 12, 12, 8, 6)
+RAMOE_KERNELS(Avx2, RAMOE_AVX2, 8, 0, 1024, 10, 6, 0, 0)
 #endif
+#if defined(__aarch64__)
+RAMOE_KERNELS(Neon, , 4, 0, 1024, 12, 11, 8, 6)
+#else
 RAMOE_KERNELS(Baseline, , 4, 0, 1024, 8, 4, 0, 0)
+#endif
 
-std::vector<Kernels> runnable() {
+/// The tables from the best set that may be used down.
+std::vector<Kernels> runnable([[maybe_unused]] InstructionSet best) {
   std::vector<Kernels> tables;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("x86-64-v4")) tables.push_back(make_kernels<Avx512>("avx512"));
-  if (__builtin_cpu_supports("x86-64-v3")) tables.push_back(make_kernels<Avx2>("avx2"));
+  if (best == InstructionSet::avx512) tables.push_back(make_kernels<Avx512>("avx512"));
+  if (best != InstructionSet::baseline) tables.push_back(make_kernels<Avx2>("avx2"));
 #endif
+#if defined(__aarch64__)
+  tables.push_back(make_kernels<Neon>("neon"));
+#else
   tables.push_back(make_kernels<Baseline>("baseline"));
+#endif
   return tables;
 }
 
 }  // namespace
 
 const std::vector<Kernels>& gemm_kernels() {
-  static const std::vector<Kernels> tables = runnable();
-  return tables;
+  static const std::vector<std::vector<Kernels>> of_set = [] {
+    std::vector<std::vector<Kernels>> tables;
+    for (const InstructionSet set : every<InstructionSet>()) tables.push_back(runnable(set));
+    return tables;
+  }();
+  return of_set[static_cast<std::size_t>(instruction_set())];
 }
 
 }  // namespace ramoe

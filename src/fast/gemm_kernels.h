@@ -71,9 +71,9 @@ inline int divide_up(int n, int by) {
 struct Kernels {
   const char* name;
   int lanes;
-  int near;  // longest rows of B, in floats, that tiles read where they lie
-  int far;   // shortest rows of A that are copied next to each other first
-  int max_rows[kMaxVectors + 1];                             // tallest tile for a width in vectors
+  int near;                       // longest rows of B, in floats, that tiles read where they lie
+  int far;                        // shortest rows of A that are copied next to each other first
+  int max_rows[kMaxVectors + 1];  // tallest tile for a width in vectors
   void (*tile[kMaxVectors + 1][kMaxRows + 1])(const Tile&);  // [vectors][rows]
   /// to (k, width) = from (k, cols), zeros beyond cols; leading dimensions width and `from_row`.
   void (*copy)(float* to, int width, const float* from, Stride from_row, int k, int cols);
@@ -92,7 +92,7 @@ struct Kernels {
                       bool add);
 };
 
-/// The tables that this machine can run, the fastest first and the baseline last.
+/// The tables for instruction_set() and the sets below it, the baseline last.
 const std::vector<Kernels>& gemm_kernels();
 
 /// A product of checked sizes by a given table, on this thread. gemm() uses the first table.

@@ -12,7 +12,7 @@
 namespace ramoe {
 namespace {
 
-RAMOE_SIMD void add_row(float* y, const float* x, int C) {
+RAMOE_INLINE void add_row(float* y, const float* x, int C) {
   for (int c = 0; c < C; ++c) y[c] += x[c];
 }
 
@@ -37,7 +37,7 @@ void gather_rows_forward(float* out, const float* x, const int* index, int R, in
 template <>
 void gather_rows_backward(float* dx, const int* index, const float* dout, int R, int C) {
   // One thread: rows may repeat, and the order of the sums must not depend on threads.
-  for (int i = 0; i < R; ++i) add_row(row(dx, index[i], C), row(dout, i, C), C);
+  for (int i = 0; i < R; ++i) simd<add_row>(row(dx, index[i], C), row(dout, i, C), C);
 }
 
 template <>
@@ -54,8 +54,8 @@ void embedding_backward(float* dtable, const int* token, const float* dout, int 
 
 namespace {
 
-RAMOE_SIMD void rmsnorm_rows(float* out, float* rstd, const float* x, const float* w, int rows,
-                             int C, float eps) {
+RAMOE_INLINE void rmsnorm_rows(float* out, float* rstd, const float* x, const float* w, int rows,
+                               int C, float eps) {
   for (int n = 0; n < rows; ++n, out += C, x += C) {
     const float r = 1.0f / std::sqrt(dot(x, x, C) / float(C) + eps);
     for (int c = 0; c < C; ++c) out[c] = x[c] * r * w[c];
@@ -66,10 +66,10 @@ RAMOE_SIMD void rmsnorm_rows(float* out, float* rstd, const float* x, const floa
 // dx and dw of a block of rows; scaled (C) is scratch for g = dout * w.
 /// Columns [c, c + some) of R rows: their part of the sums of dout w x, and dw.
 template <int R>
-RAMOE_INLINE void rmsnorm_backward_sums(typename Lanes<float>::Vector (&product)[R], float* dw,
-                                        const float* x, const float* w, const float* rstd,
-                                        const float* dout, int C, int some) {
-  typename Lanes<float>::Vector x_r, w_c, dout_r, dw_c = {};
+RAMOE_INLINE void rmsnorm_backward_sums(Lanes (&product)[R], float* dw, const float* x,
+                                        const float* w, const float* rstd, const float* dout, int C,
+                                        int some) {
+  Lanes x_r, w_c, dout_r, dw_c = {};
   load_lanes(w_c, w, some);
   if (dw != nullptr) load_lanes(dw_c, dw, some);
   for (int r = 0; r < R; ++r) {
@@ -85,7 +85,7 @@ template <int R>
 RAMOE_INLINE void rmsnorm_backward_dx(float* dx, const float (&mean)[R], const float* x,
                                       const float* w, const float* rstd, const float* dout, int C,
                                       bool add, int some) {
-  typename Lanes<float>::Vector x_r, w_c, dout_r, dx_r, before;
+  Lanes x_r, w_c, dout_r, dx_r, before;
   load_lanes(w_c, w, some);
   for (int r = 0; r < R; ++r) {
     load_lanes(x_r, x + r * C, some);
@@ -102,27 +102,26 @@ RAMOE_INLINE void rmsnorm_backward_dx(float* dx, const float (&mean)[R], const f
 template <int R>
 RAMOE_INLINE void rmsnorm_backward_some(float* dx, float* dw, const float* x, const float* w,
                                         const float* rstd, const float* dout, int C, bool add) {
-  constexpr int W = Lanes<float>::count;
-  const int whole = C / W * W;
-  typename Lanes<float>::Vector product[R] = {};
-  for (int c = 0; c < whole; c += W)
-    rmsnorm_backward_sums<R>(product, dw ? dw + c : dw, x + c, w + c, rstd, dout + c, C, W);
+  const int whole = C / kLanes * kLanes;
+  Lanes product[R] = {};
+  for (int c = 0; c < whole; c += kLanes)
+    rmsnorm_backward_sums<R>(product, dw ? dw + c : dw, x + c, w + c, rstd, dout + c, C, kLanes);
   if (whole < C)
     rmsnorm_backward_sums<R>(product, dw ? dw + whole : dw, x + whole, w + whole, rstd,
                              dout + whole, C, C - whole);
   if (dx == nullptr) return;
   float mean[R];
   for (int r = 0; r < R; ++r)
-    mean[r] = sum_of_lanes<float>(product[r]) / float(C) * rstd[r] * rstd[r] * rstd[r];
-  for (int c = 0; c < whole; c += W)
-    rmsnorm_backward_dx<R>(dx + c, mean, x + c, w + c, rstd, dout + c, C, add, W);
+    mean[r] = sum_of_lanes(product[r]) / float(C) * rstd[r] * rstd[r] * rstd[r];
+  for (int c = 0; c < whole; c += kLanes)
+    rmsnorm_backward_dx<R>(dx + c, mean, x + c, w + c, rstd, dout + c, C, add, kLanes);
   if (whole < C)
     rmsnorm_backward_dx<R>(dx + whole, mean, x + whole, w + whole, rstd, dout + whole, C, add,
                            C - whole);
 }
-RAMOE_SIMD void rmsnorm_backward_rows(float* dx, float* dw, const float* x, const float* w,
-                                      const float* rstd, const float* dout, int rows, int C,
-                                      bool add) {
+RAMOE_INLINE void rmsnorm_backward_rows(float* dx, float* dw, const float* x, const float* w,
+                                        const float* rstd, const float* dout, int rows, int C,
+                                        bool add) {
   constexpr int R = 4;
   int n = 0;
   for (; n + R <= rows; n += R)
@@ -139,7 +138,8 @@ template <>
 void rmsnorm_forward(float* out, float* rstd, const float* x, const float* w, int N, int C,
                      double eps) {
   parallel_for(N, rows_per_block(C), [&](int begin, int end) {
-    rmsnorm_rows(row(out, begin, C), rstd + begin, row(x, begin, C), w, end - begin, C, float(eps));
+    simd<rmsnorm_rows>(row(out, begin, C), rstd + begin, row(x, begin, C), w, end - begin, C,
+                       float(eps));
   });
 }
 
@@ -154,12 +154,12 @@ void rmsnorm_backward(float* dx, float* dw, const float* x, const float* w, cons
   partial.assign(dw ? static_cast<std::size_t>(blocks) * std::size_t(apart) : 0, 0.0f);
   float* const sums = partial.data();
   parallel_for(N, grain, [&](int begin, int end) {
-    rmsnorm_backward_rows(dx ? row(dx, begin, C) : nullptr,
-                          dw ? row(sums, begin / grain, apart) : nullptr, row(x, begin, C), w,
-                          rstd + begin, row(dout, begin, C), end - begin, C, accumulate);
+    simd<rmsnorm_backward_rows>(dx ? row(dx, begin, C) : nullptr,
+                                dw ? row(sums, begin / grain, apart) : nullptr, row(x, begin, C), w,
+                                rstd + begin, row(dout, begin, C), end - begin, C, accumulate);
   });
   if (dw)
-    for (int block = 0; block < blocks; ++block) add_row(dw, row(sums, block, apart), C);
+    for (int block = 0; block < blocks; ++block) simd<add_row>(dw, row(sums, block, apart), C);
 }
 
 // ---- Rotary positions ---------------------------------------------------------------------------
@@ -206,10 +206,11 @@ const RotationTable& rotation_table(const int* position, int N, int HS, double t
 }
 
 // Rotates the heads of one row by sign * angle. c and s: the row's angles.
-RAMOE_SIMD void rotate_row(float* x, const float* __restrict c, const float* __restrict s, int half,
-                           int heads, float sign) {
+RAMOE_INLINE void rotate_row(float* x, const float* c, const float* s, int half, int heads,
+                             float sign) {
   for (int head = 0; head < heads; ++head, x += 2 * half) {
-    float* __restrict low = x, * __restrict high = x + half;
+    float *low = x, *high = x + half;
+    RAMOE_INDEPENDENT
     for (int i = 0; i < half; ++i) {
       const float a = low[i], b = high[i];
       low[i] = a * c[i] - b * sign * s[i];
@@ -224,8 +225,8 @@ void rotate_rows(float* x, const int* position, int N, int heads, int HS, double
   const int half = HS / 2, C = heads * HS;
   parallel_for(N, rows_per_block(C), [&](int begin, int end) {
     for (int n = begin; n < end; ++n)
-      rotate_row(row(x, n, C), row(table.cosine.data(), position[n], half),
-                 row(table.sine.data(), position[n], half), half, heads, sign);
+      simd<rotate_row>(row(x, n, C), row(table.cosine.data(), position[n], half),
+                       row(table.sine.data(), position[n], half), half, heads, sign);
   });
 }
 
@@ -253,20 +254,20 @@ template <>
 void clip_backward(float* dx, const float* x, double limit_, const float* dout, int n) {
   const float limit = static_cast<float>(limit_);
   for (int i = 0; i < n; ++i)
-    if (std::abs(x[i]) <= limit) dx[i] += dout[i];
+    dx[i] = std::abs(x[i]) <= limit ? dx[i] + dout[i] : dx[i];
 }
 
 // ---- SwiGLU -------------------------------------------------------------------------------------
 
 namespace {
 
-RAMOE_SIMD void swiglu_rows(float* out, const float* gu, int rows, int H) {
+RAMOE_INLINE void swiglu_rows(float* out, const float* gu, int rows, int H) {
   for (int n = 0; n < rows; ++n, out += H, gu += 2 * H)
     for (int h = 0; h < H; ++h) out[h] = gu[h] * sigmoid(gu[h]) * gu[H + h];
 }
 
-RAMOE_SIMD void swiglu_backward_rows(float* dgu, const float* gu, const float* dout, int rows,
-                                     int H, bool add) {
+RAMOE_INLINE void swiglu_backward_rows(float* dgu, const float* gu, const float* dout, int rows,
+                                       int H, bool add) {
   for (int n = 0; n < rows; ++n, dgu += 2 * H, gu += 2 * H, dout += H) {
     if (!add)  // a choice inside the loop below would keep it from vectorising
       for (int h = 0; h < 2 * H; ++h) dgu[h] = 0;
@@ -283,7 +284,7 @@ RAMOE_SIMD void swiglu_backward_rows(float* dgu, const float* gu, const float* d
 template <>
 void swiglu_forward(float* out, const float* gu, int N, int H) {
   parallel_for(N, rows_per_block(4 * H), [&](int begin, int end) {
-    swiglu_rows(row(out, begin, H), row(gu, begin, 2 * H), end - begin, H);
+    simd<swiglu_rows>(row(out, begin, H), row(gu, begin, 2 * H), end - begin, H);
   });
 }
 
@@ -291,8 +292,8 @@ template <>
 void swiglu_backward(float* dgu, const float* gu, const float* dout, int N, int H,
                      bool accumulate) {
   parallel_for(N, rows_per_block(4 * H), [&](int begin, int end) {
-    swiglu_backward_rows(row(dgu, begin, 2 * H), row(gu, begin, 2 * H), row(dout, begin, H),
-                         end - begin, H, accumulate);
+    simd<swiglu_backward_rows>(row(dgu, begin, 2 * H), row(gu, begin, 2 * H), row(dout, begin, H),
+                               end - begin, H, accumulate);
   });
 }
 

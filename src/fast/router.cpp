@@ -26,7 +26,7 @@ void choose(int* chosen, float* gate, const float* p, int E, int K) {
   }
 }
 
-RAMOE_SIMD void log_sum_exp_rows(float* lse, const float* z, int rows, int E) {
+RAMOE_INLINE void log_sum_exp_rows(float* lse, const float* z, int rows, int E) {
   for (int n = 0; n < rows; ++n) lse[n] = log_sum_exp(row(z, n, E), E);
 }
 
@@ -114,7 +114,7 @@ template <>
 void z_loss_forward(float* loss, float* lse, const float* z, const unsigned char* scored,
                     int scored_rows, int N, int E) {
   parallel_for(N, rows_per_block(4 * E), [&](int begin, int end) {
-    log_sum_exp_rows(lse + begin, row(z, begin, E), end - begin, E);
+    simd<log_sum_exp_rows>(lse + begin, row(z, begin, E), end - begin, E);
   });
   double total = 0;  // in the order of the rows
   for (int n = 0; n < N; ++n)

@@ -23,15 +23,15 @@ void for_elements(std::size_t n, const Body& body) {
   });
 }
 
-RAMOE_SIMD void add_block(float* out, const float* a, const float* b, int n) {
+RAMOE_INLINE void add_block(float* out, const float* a, const float* b, int n) {
   for (int i = 0; i < n; ++i) out[i] = a[i] + b[i];
 }
 
-RAMOE_SIMD void axpy_block(float* y, float a, const float* x, int n) {
+RAMOE_INLINE void axpy_block(float* y, float a, const float* x, int n) {
   for (int i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
-RAMOE_SIMD void softmax_rows(float* p, const float* z, int rows, int E) {
+RAMOE_INLINE void softmax_rows(float* p, const float* z, int rows, int E) {
   for (int n = 0; n < rows; ++n, p += E, z += E) {
     const float top = largest(z, E);
     for (int e = 0; e < E; ++e) p[e] = exp_of(z[e] - top);
@@ -40,11 +40,12 @@ RAMOE_SIMD void softmax_rows(float* p, const float* z, int rows, int E) {
   }
 }
 
-RAMOE_SIMD void softmax_backward_rows(float* dz, const float* p, const float* dp, int rows, int E) {
+RAMOE_INLINE void softmax_backward_rows(float* dz, const float* p, const float* dp, int rows,
+                                        int E) {
   for (int n = 0; n < rows; ++n, dz += E, p += E, dp += E) softmax_gradient_row(dz, p, dp, E);
 }
 
-RAMOE_SIMD double squares_block(const float* x, int n) {
+RAMOE_INLINE double squares_block(const float* x, int n) {
   double lane[16] = {}, tail = 0;
   int i = 0;
   for (; i + 16 <= n; i += 16)
@@ -58,7 +59,7 @@ RAMOE_SIMD double squares_block(const float* x, int n) {
 
 template <>
 void add_forward(float* out, const float* a, const float* b, std::size_t n) {
-  for_elements(n, [&](std::size_t i, int m) { add_block(out + i, a + i, b + i, m); });
+  for_elements(n, [&](std::size_t i, int m) { simd<add_block>(out + i, a + i, b + i, m); });
 }
 
 template <>
@@ -74,32 +75,33 @@ void add_value(float* y, double a, std::size_t n) {
 template <>
 void axpy(float* y, double a, const float* x, std::size_t n) {
   const float factor = static_cast<float>(a);
-  for_elements(n, [&](std::size_t i, int m) { axpy_block(y + i, factor, x + i, m); });
+  for_elements(n, [&](std::size_t i, int m) { simd<axpy_block>(y + i, factor, x + i, m); });
 }
 
 template <>
 void add_bias_forward(float* y, const float* bias, int N, int C) {
   parallel_for(N, rows_per_block(C), [&](int begin, int end) {
-    for (int n = begin; n < end; ++n) axpy_block(row(y, n, C), 1.0f, bias, C);
+    for (int n = begin; n < end; ++n) simd<axpy_block>(row(y, n, C), 1.0f, bias, C);
   });
 }
 
 template <>
 void add_bias_backward(float* dbias, const float* dy, int N, int C) {
-  for (int n = 0; n < N; ++n) axpy_block(dbias, 1.0f, row(dy, n, C), C);
+  for (int n = 0; n < N; ++n) simd<axpy_block>(dbias, 1.0f, row(dy, n, C), C);
 }
 
 template <>
 void softmax_forward(float* p, const float* z, int N, int E) {
   parallel_for(N, rows_per_block(E), [&](int begin, int end) {
-    softmax_rows(row(p, begin, E), row(z, begin, E), end - begin, E);
+    simd<softmax_rows>(row(p, begin, E), row(z, begin, E), end - begin, E);
   });
 }
 
 template <>
 void softmax_backward(float* dz, const float* p, const float* dp, int N, int E) {
   parallel_for(N, rows_per_block(E), [&](int begin, int end) {
-    softmax_backward_rows(row(dz, begin, E), row(p, begin, E), row(dp, begin, E), end - begin, E);
+    simd<softmax_backward_rows>(row(dz, begin, E), row(p, begin, E), row(dp, begin, E), end - begin,
+                                E);
   });
 }
 
@@ -109,7 +111,7 @@ double sum_of_squares(const float* x, std::size_t n) {
   thread_local std::vector<double> of_block;
   of_block.resize(blocks);
   double* const sums = of_block.data();
-  for_elements(n, [&](std::size_t i, int m) { sums[i / kBlock] = squares_block(x + i, m); });
+  for_elements(n, [&](std::size_t i, int m) { sums[i / kBlock] = simd<squares_block>(x + i, m); });
   double total = 0;
   for (std::size_t block = 0; block < blocks; ++block) total += sums[block];
   return total;

@@ -37,6 +37,21 @@ double number_behind(const std::string& path, const std::string& key, double oth
   return otherwise;
 }
 
+/// What ARM's numbers in /proc/cpuinfo mean, of the processors that one meets in laptops, boards
+/// and clouds; the numbers stand in each core's manual under MIDR_EL1.
+struct ArmCore {
+  const char *implementer, *part, *name;
+};
+constexpr ArmCore kArmCores[] = {
+    {"0x41", "0xd03", "Cortex-A53"},      {"0x41", "0xd05", "Cortex-A55"},
+    {"0x41", "0xd08", "Cortex-A72"},      {"0x41", "0xd0b", "Cortex-A76"},
+    {"0x41", "0xd0c", "Neoverse N1"},     {"0x41", "0xd40", "Neoverse V1"},
+    {"0x41", "0xd49", "Neoverse N2"},     {"0x41", "0xd4f", "Neoverse V2"},
+    {"0x61", "0x022", "Apple M1"},        {"0x61", "0x023", "Apple M1"},
+    {"0x61", "0x032", "Apple M2"},        {"0x61", "0x033", "Apple M2"},
+    {"0xc0", "0xac3", "Ampere-1"},        {"0x51", "0x001", "Qualcomm Oryon"},
+};
+
 void take_least(FreeMemory& least, double bytes, const std::string& said_by) {
   if (bytes < least.bytes) least = {std::max(0.0, bytes), said_by};
 }
@@ -100,6 +115,27 @@ std::optional<double> environment_gigabytes(const char* name) {
         "\" in the environment does not fit; expected gigabytes (GiB), a number above 0 such as "
         "2.5.");
   return value * kGigabyte;
+}
+
+std::string system_fact(const std::string& file, const std::string& key) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t at = line.find_first_not_of(" \t", line.find(':') + 1);
+    return at == std::string::npos ? "" : line.substr(at);
+  }
+  return "";
+}
+
+std::string processor_name(const std::string& root) {
+  const std::string info = root + "/proc/cpuinfo";
+  if (const std::string name = system_fact(info, "model name"); !name.empty()) return name;
+  const std::string implementer = system_fact(info, "CPU implementer");
+  const std::string part = system_fact(info, "CPU part");
+  if (implementer.empty() || part.empty()) return "";
+  for (const ArmCore& core : kArmCores)
+    if (implementer == core.implementer && part == core.part) return core.name;
+  return "ARM, implementer " + implementer + ", part " + part;
 }
 
 FreeMemory free_memory(const std::string& root) {

@@ -1,4 +1,4 @@
-// Support - free memory of the machine, and the environment variables that set it.
+// Support - the machine's processor and free memory, and the environment variables that set it.
 // Tests: tests/support/machine_test.cpp
 #pragma once
 
@@ -10,6 +10,14 @@ namespace ramoe {
 /// An environment variable in GiB, such as RAMOE_ARENA_GB=2.5, as bytes; nothing if it is unset or
 /// empty. Error: not a number above 0.
 std::optional<double> environment_gigabytes(const char* name);
+
+/// The value of the first line "key : value" in a system file such as /proc/meminfo; empty if it is
+/// not there.
+std::string system_fact(const std::string& file, const std::string& key);
+
+/// The processor's name as /proc/cpuinfo below `root` gives it; of ARM's the first core's, from its
+/// numbers. Empty if it is not known.
+std::string processor_name(const std::string& root = "");
 
 /// The memory that the process may still take, and the source of that number.
 struct FreeMemory {

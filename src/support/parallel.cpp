@@ -19,6 +19,8 @@ constexpr int kSpins = 1000;
 void pause_briefly() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");  // takes as long as x86's pause; `yield` is mostly a nop
 #else
   std::this_thread::yield();
 #endif
@@ -73,6 +75,7 @@ void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
     }
     return;
   }
+  // These are published by the store that opens the loop: a worker reads them after it has joined.
   n_ = n, grain_ = grain, block_ = block, body_ = body;
   next_.store(0, std::memory_order_relaxed);
   error_ = nullptr;
@@ -93,6 +96,7 @@ void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
   pool_of_this_thread = before;
 
   // Close the loop. From here on nobody can join, and those inside leave when no block is left.
+  // What they wrote, error_ too, is published by each one's last subtraction, which is read here.
   state_.fetch_and(~kOpen, std::memory_order_acq_rel);
   for (int spins = 0; (state_.load(std::memory_order_acquire) & kInside) != 0; ++spins) {
     if (spins < kSpins)
@@ -109,7 +113,7 @@ void ThreadPool::run(int n, int grain, BlockFunction block, const void* body) {
 void ThreadPool::take_blocks() {
   const int blocks = n_ / grain_ + (n_ % grain_ != 0);
   for (;;) {
-    const std::int64_t b = next_.fetch_add(1, std::memory_order_relaxed);
+    const std::int64_t b = next_.fetch_add(1, std::memory_order_relaxed);  // a number, no data
     if (b >= blocks) return;
     const std::int64_t begin = b * grain_, end = std::min<std::int64_t>(n_, begin + grain_);
     try {

@@ -24,7 +24,6 @@ class Machine : public testing::Test {
   }
   FreeMemory seen() { return free_memory(scratch_.file("root")); }
 
- private:
   ScratchFolder scratch_;
 };
 
@@ -47,6 +46,18 @@ TEST_F(Machine, MemoryIsTheLeastThatSystemAndCgroupsLeave) {
   EXPECT_EQ(seen().bytes, 200 * kMega);
   put("/sys/fs/cgroup/memory.current", "414572800");
   EXPECT_EQ(seen().bytes, 0);
+}
+
+TEST_F(Machine, ProcessorsByNameOrByTheNumbersOfArm) {
+  const std::string root = scratch_.file("root");
+  EXPECT_EQ(processor_name(root), "");
+  put("/proc/cpuinfo", "processor\t: 0\nvendor_id\t: A\nmodel name\t: A 7 Core\nflags\t: avx2\n");
+  EXPECT_EQ(processor_name(root), "A 7 Core");
+  put("/proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x4\n"
+                       "CPU part\t: 0xd0b\nCPU revision\t: 1\n");
+  EXPECT_EQ(processor_name(root), "Cortex-A76");
+  put("/proc/cpuinfo", "CPU implementer\t: 0x41\nCPU part\t: 0x123\n");
+  EXPECT_EQ(processor_name(root), "ARM, implementer 0x41, part 0x123");
 }
 
 TEST_F(Machine, TheFirstVersionOfCgroups) {

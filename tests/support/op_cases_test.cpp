@@ -1,10 +1,12 @@
 // Every operation of op_cases.h: its gradient in double against finite differences, the fast
-// version against the plain one, and the same bits for any number of threads.
+// version against the plain one for every instruction set here, and the same bits for any number of
+// threads.
 #include "support/op_cases.h"
 
 #include <gtest/gtest.h>
 
 #include "support/compare.h"
+#include "support/instruction_set.h"
 #include "support/parallel.h"
 
 namespace ramoe {
@@ -31,12 +33,16 @@ TEST_P(OpCases, FastAgreesWithPlain) {
   const PoolScope scope(pool);
   for (const OpSize& at : all_sizes(op)) {
     const OpResult<double> plain = run_op<double>(op, at);
-    const OpResult<float> fast = run_op<float>(op, at);
-    ASSERT_EQ(fast.size(), plain.size());
-    for (std::size_t i = 0; i < plain.size(); ++i)
-      EXPECT_EQ(difference(fast[i], plain[i], op.tolerance, op.tolerance), "")
-          << text_of(at) << (i == 0 ? ": the output" : cat(": gradient ", i - 1)) << "\n"
-          << op.reason;
+    for (const InstructionSet set : runnable_instruction_sets()) {
+      const InstructionSetScope set_scope(set);
+      const OpResult<float> fast = run_op<float>(op, at);
+      ASSERT_EQ(fast.size(), plain.size());
+      for (std::size_t i = 0; i < plain.size(); ++i)
+        EXPECT_EQ(difference(fast[i], plain[i], op.tolerance, op.tolerance), "")
+            << name_of(set) << ", " << text_of(at)
+            << (i == 0 ? ": the output" : cat(": gradient ", i - 1)) << "\n"
+            << op.reason;
+    }
   }
 }
 
