@@ -15,7 +15,7 @@ constexpr int kGroup = 512;  // columns of B packed together, to stay in the L2 
 static_assert(kRows % kStep == 0 && kBlockK % kStep == 0);
 constexpr int kMinLanes = 4;  // of the baseline, whose widest panel is two vectors
 
-// Longer rows than this keep the k of a transposed A apart by more than caches and prefetchers like.
+// Longer rows than this keep the k of a transposed A apart by more than caches like.
 constexpr int kNear = 128;
 constexpr int kLine = 64 / sizeof(float);
 constexpr int kFewRows = 32;  // readers of an operand that do not pay for a copy of it
@@ -54,7 +54,7 @@ struct Rows {
   bool copied = false;
 };
 
-/// All rows of one panel of `vectors` vectors, from the skipped-th k on; `tile` has what they share.
+/// All rows of one panel of `vectors` vectors, after `skipped` k; `tile` has what they share.
 void tile_rows(const Kernels& kernels, Tile tile, int vectors, const Rows& a, int rows, int skipped,
                Ahead ahead, Later& later) {
   const int tiles = divide_up(rows, a.strip > 0 ? a.strip : kernels.max_rows[vectors]);
@@ -179,9 +179,9 @@ void group_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j
   if (!nt && !in_place) kernels.pack(packed, group.panel, group.panels, b, g.ldb, block.k, columns);
 }
 
-/// Rows i, i + 1, ... of A, as few as lie in one block, as tiles of at most `height` rows read them:
-/// in place, or from a copy if they lie far apart and several panels read them. A triangle takes
-/// its rows in steps, and so strips end where they do.
+/// Rows i, i + 1, ... of A as tiles of at most `height` rows read them: in place, or from a copy if
+/// they lie far apart and several panels read them. A triangle takes its rows in steps, and so
+/// strips end where they do.
 Rows rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i, int rows,
                int height, bool in_steps) {
   float* const packed = scratch().a;
@@ -217,7 +217,8 @@ Later fetched_over(const float* from, Stride floats, const Kernels& kernels, con
 /// One block of K of the product: groups of columns of B, then rows of A, then panels.
 void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle triangle, Block block) {
   Group group;
-  const bool tn = g.form == GemmForm::TN, last_block = block.k0 + block.k == g.K;
+  const bool tn = g.form == GemmForm::TN;
+  const int k_next = std::min(kBlockK, g.K - block.k0 - block.k);
   for (int j0 = 0; j0 < g.N; j0 += kGroup) {
     group_of_b(kernels, g, block, j0, group);
     const bool last_group = j0 + kGroup >= g.N;
@@ -225,20 +226,19 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
     for (int i = 0; i < g.M; i += kRows) {
       const int rows = std::min(kRows, g.M - i), below = std::min(kRows, g.M - i - rows);
       const Rows a = rows_of_a(kernels, g, block, i, rows, highest, triangle != Triangle::none);
-      // From far away come the next rows of A, or the next k of both, or what the caller reads next.
+      // From far away come the next rows of A, or the next k of B and A, or what the caller reads.
       Later later{};
-      const auto fetch = [&](const void* from, Stride floats) {
-        later =
-            fetched_over(static_cast<const float*>(from), floats, kernels, group, rows, block.k);
+      const auto fetch = [&](const void* at, Stride floats) {
+        later = fetched_over(static_cast<const float*>(at), floats, kernels, group, rows, block.k);
       };
-      if (last_group && last_block && below == 0)
+      if (last_group && k_next == 0 && below == 0)
         fetch(g.soon.from, static_cast<Stride>(g.soon.bytes / sizeof(float)));
       else if (!tn && below > 0 && g.lda <= 2 * block.k)
-        fetch(a.at + rows * g.lda, below * g.lda);
-      else if (tn && !last_block && last_group && i == 0 && g.ldb <= 2 * g.N)
-        fetch(g.B + Stride{block.k0 + block.k} * g.ldb, Stride{block.k} * g.ldb);
-      else if (tn && !last_block && last_group && below == 0 && g.lda <= 2 * g.M)
-        fetch(g.A + Stride{block.k0 + block.k} * g.lda, Stride{block.k} * g.lda);
+        fetch(g.A + Stride{i + rows} * g.lda + block.k0, below * Stride{g.lda});
+      else if (tn && last_group && i == 0 && g.ldb <= 2 * g.N)
+        fetch(g.B + Stride{block.k0 + block.k} * g.ldb, k_next * Stride{g.ldb});
+      else if (tn && last_group && below == 0 && g.lda <= 2 * g.M)
+        fetch(g.A + Stride{block.k0 + block.k} * g.lda, k_next * Stride{g.lda});
       for (int p = 0; p < group.panels; ++p) {
         Tile tile = group.tile[p];
         const int vectors = group.panel[p].width / kernels.lanes, j = j0 + group.panel[p].first;

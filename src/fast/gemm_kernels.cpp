@@ -11,8 +11,7 @@ namespace {
 
 constexpr int kLine = 16;  // floats of a cache line
 
-constexpr int kAhead = 12;     // rows that a copy asks for before it needs them
-constexpr int kRowsAhead = 4;  // the same for long rows
+constexpr int kAhead = 12, kRowsAhead = 4;  // rows that a copy asks for early; long rows
 
 // A vector of `lanes` floats. Loads and stores go through memcpy: no alignment is assumed.
 template <int lanes>
@@ -81,11 +80,9 @@ RAMOE_INLINE void tile_body(const Tile& t) {
   using Float = typename Vector<lanes>::Float;
   constexpr std::size_t kBytes = sizeof(Float);
   Float acc[R][V] = {};
-  const float *a = t.a, *b = t.b;
+  const float *a = t.a, *b = t.b, *next = t.next, *later = t.later;
   const Stride a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
-  const float* next = t.next;
   const Stride next_row = t.next_row;
-  const float* later = t.later;
   const int lines = t.lines;
   // C is written once, at the end, and lies far apart from row to row: ask for its lines early, but
   // a column at a time, because a processor waits for few lines at once and B's come this way too.
@@ -361,9 +358,8 @@ Kernels make_kernels(const char* name) {
 
 // Tallest tiles for widths of 1, 2, 3, 4 vectors: accumulators, one row of B and a broadcast fit in
 // 32 registers of AVX-512 and NEON, or 16 of the others, which therefore stop at two vectors. NEON
-// could have 12 x 2, but clang leaves no register for its last row. The two numbers before them are
-// `near` and `far`: as they were fastest on Zen 5; and on Zen 3, whose L1 cache has 64 places of 8
-// lines, so that lines 512 bytes apart push each other out, as on most others.
+// could have 12 x 2, but clang leaves no register for its last row. Before them `near`, `far`: the
+// fastest on Zen 5; and on Zen 3, in whose L1 lines 512 bytes apart push each other out.
 constexpr int kNever = 1 << 30;
 #if defined(__x86_64__)
 RAMOE_KERNELS(Avx512, RAMOE_AVX512, 16, 128, kNever, 12, 12, 8, 6)

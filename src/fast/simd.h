@@ -104,8 +104,8 @@ RAMOE_INLINE float largest(const float* a, int n) {
 }
 
 /// e^x without branches, of a float or of each lane of a register whose bits are X's as Bits.
-/// Within 1.3 units in the last place of the true value; 0 below -87.3, inf above 88.3 (where e^x is
-/// 2.2e38), NaN for NaN.
+/// Within 1.3 units in the last place of the true value; 0 below -87.3, inf above 88.3 (where e^x
+/// is 2.2e38), NaN for NaN.
 ///
 /// x = n ln2 + r with |r| <= ln2/2; e^r = 1 + r + r^2 q(r), then 2^n through the exponent bits. q
 /// has degree 4 and equals (e^r - 1 - r) / r^2 at the five Chebyshev points of the interval:
