@@ -1,7 +1,6 @@
 #include "app/command.h"
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 #include "ch01_tensor/gemm.h"
@@ -78,16 +77,6 @@ RunFacts run_facts(const std::string& command, const FieldList& fields, std::uin
   facts.free_keys = {"run", "threads", "resume", "overwrite", "log_every", "save_every"};
   facts.trains = command == "pretrain" || command == "finetune";
   return facts;
-}
-
-std::string system_fact(const char* file, const std::string& key) {
-  std::ifstream lines(file);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind(key, 0) != 0) continue;
-    const std::size_t at = line.find_first_not_of(" \t", line.find(':') + 1);
-    return at == std::string::npos ? "" : line.substr(at);
-  }
-  return "";
 }
 
 Workers::Workers(int threads)

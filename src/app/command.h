@@ -139,9 +139,6 @@ int run_stage(const Arguments& arguments, const std::string& command, const Stag
 RunFacts run_facts(const std::string& command, const FieldList& fields, std::uint64_t seed,
                    const Json& data);
 
-/// The value of a line "key : value" in a system file such as /proc/cpuinfo; empty if not there.
-std::string system_fact(const char* file, const std::string& key);
-
 /// A pool of `threads` threads (0: as many as the machine has) that this thread uses.
 class Workers {
  public:

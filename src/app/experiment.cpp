@@ -11,6 +11,7 @@
 #include "runs/interrupt.h"
 #include "runs/progress.h"
 #include "support/error.h"
+#include "support/platform.h"
 
 namespace ramoe {
 
@@ -57,7 +58,7 @@ class Experiment {
     facts_ = experiment_facts(plan_, json);
     const Workers workers(o_.threads);
     threads_ = workers.threads();
-    const std::string cpu = system_fact("/proc/cpuinfo", "model name");
+    const std::string cpu = processor_name();
     facts_["machine"] = {{"cpu", cpu.empty() ? "unknown" : cpu}, {"threads", threads_}};
     folder_.emplace(o_.run, facts_, o_.overwrite, shard_worker(shard_));
   }
