@@ -4,14 +4,14 @@
 # no GoogleTest. build/asan holds both under the sanitizers.
 
 SHELL  := /bin/bash
-JOBS   ?= $(shell nproc)
+JOBS   ?= $(shell getconf _NPROCESSORS_ONLN)
 RAMOE  := build/release/ramoe
 FLAGS  ?=
 # Ninja where there is one; CMake falls back to make by itself.
 GENERATOR := $(if $(shell command -v ninja),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed test test-asan test-asan-memory test-arm fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed test test-asan test-asan-memory test-arm test-clang fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -162,6 +162,12 @@ test-arm:             ## tests of chapters 1 to 5 for 64-bit ARM: cross-built, r
 	   build/aarch64/CMakeFiles/ramoe_core.dir/src/fast/gemm_kernels.cpp.o
 	@cd build/aarch64 && ctest --output-on-failure -j2 \
 	   -R '^(support|ch0[1-5]_[a-z]+|fast)_test' -LE slow_under_qemu
+
+# Chapters 1 to 5 and what is below them: where compilers and instruction sets could differ.
+test-clang: deps-test ## the tests of chapters 1 to 5 and of the fast kernels, built by clang
+	@./.ci/deps clang
+	$(call configure_and_build,clang,,,--target machine_tests)
+	@cd build/clang && ctest --output-on-failure -j2 -R '^(support|fast|ch0[1-5]_[a-z]+)_test'
 
 RUNS    ?= 100000
 READERS := safetensors shards config tokenizer

@@ -9,6 +9,7 @@
 #include "app/command.h"
 #include "support/error.h"
 #include "support/flags.h"
+#include "support/platform.h"
 
 namespace ramoe {
 namespace {
@@ -194,7 +195,7 @@ Arguments flags_given(const FieldList& fields, const std::vector<std::string>& k
 }
 
 std::string command_line(const std::string& command, const Arguments& arguments) {
-  std::string line = shell_word(program_invocation_name) + " " + command;
+  std::string line = shell_word(program_called_as()) + " " + command;
   for (const std::string& argument : arguments) line += " " + shell_word(argument);
   return line;
 }

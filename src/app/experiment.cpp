@@ -11,7 +11,7 @@
 #include "runs/interrupt.h"
 #include "runs/progress.h"
 #include "support/error.h"
-#include "support/machine.h"
+#include "support/platform.h"
 
 namespace ramoe {
 

@@ -11,7 +11,7 @@
 #include "ch01_tensor/gemm.h"
 #include "ch05_training/memory.h"
 #include "runs/progress.h"
-#include "support/machine.h"
+#include "support/platform.h"
 
 namespace ramoe {
 namespace {
@@ -57,10 +57,10 @@ struct BenchKeys {
 
 Json machine_facts() {
   const std::string cpu = processor_name();
-  const std::string kilobytes = system_fact("/proc/meminfo", "MemTotal");
+  const double memory = machine_memory();
   return {{"cpu", cpu.empty() ? Json() : Json(cpu)},
           {"cores", std::max(1u, std::thread::hardware_concurrency())},
-          {"memory_bytes", kilobytes.empty() ? Json() : Json(1024 * std::stod(kilobytes))}};
+          {"memory_bytes", memory > 0 ? Json(memory) : Json()}};
 }
 
 /// Checks the output file first, so that minutes of measuring are not lost if it cannot be written.

@@ -1,29 +1,11 @@
 // The memory that a training step takes from the system, and the cost of the tape itself.
-#include <malloc.h>
 #include <sys/resource.h>
 
-#include <fstream>
-
 #include "bench/bench.h"
+#include "support/platform.h"
 
 namespace ramoe {
 namespace {
-
-/// Max memory in use since the last call with reset, in bytes; 0 if the system does not tell.
-double peak_memory(bool reset) {
-  if (reset) {
-    ::malloc_trim(0);  // returns what earlier work has freed
-    std::ofstream("/proc/self/clear_refs") << "5";
-  }
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;)
-    if (word == "VmHWM:") {
-      double kilobytes = 0;
-      status >> kilobytes;
-      return 1024 * kilobytes;
-    }
-  return 0;
-}
 
 /// How many pages of memory the system has given to this process so far.
 long page_faults() {
@@ -117,7 +99,7 @@ class EmptyStep {
 
 Json bench_memory(const Bench& bench) {
   const BenchOptions& o = bench.options;
-  peak_memory(true);
+  forget_peak_memory();
   BenchModel moe(o.model, o.sequences, o.tokens, o.seed);
   moe.step();
   const int first = moe.trainer().arena().allocations();
@@ -127,7 +109,7 @@ Json bench_memory(const Bench& bench) {
   const Speed step = measure({}, {0, kSteps}, [&] { moe.step(); });
   const double faults_per_step = double(page_faults() - faults) / kSteps;
   const int later = moe.trainer().arena().allocations() - first;
-  const double peak = peak_memory(false);
+  const double peak = peak_memory();
   bench.progress(0.5);
 
   EmptyStep empty(moe.model(), moe.batch(), double(moe.trainer().arena().mark().used));

@@ -11,6 +11,7 @@
 
 #include "bench/bench.h"
 #include "formats/model_files.h"
+#include "support/platform.h"
 
 extern char** environ;
 
@@ -67,9 +68,10 @@ BothTimes start_and_end() {
   char* arguments[] = {name, help, nullptr};
   const double start = wall_now();
   pid_t child = 0;
-  const int error = ::posix_spawn(&child, "/proc/self/exe", &files, nullptr, arguments, environ);
+  const std::string program = program_file();
+  const int error = ::posix_spawn(&child, program.c_str(), &files, nullptr, arguments, environ);
   ::posix_spawn_file_actions_destroy(&files);
-  check(error == 0, "/proc/self/exe cannot be started: ", std::strerror(error),
+  check(error == 0, program, " cannot be started: ", std::strerror(error),
         "; leave the part out with --only.");
   int status = 0;
   rusage usage{};

@@ -1,12 +1,12 @@
 #include "ch01_tensor/arena.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <new>
 
 #include "support/machine.h"
+#include "support/platform.h"
 
 namespace ramoe {
 namespace {
@@ -20,9 +20,7 @@ std::size_t round_up(std::size_t value, std::size_t unit) {
 
 /// Max size of an arena: the memory of the machine, or less if RAMOE_ARENA_GB says so.
 std::size_t most_addresses() {
-  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
-  const std::size_t bytes =
-      pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) : 0;
+  const auto bytes = static_cast<std::size_t>(machine_memory());
   const std::size_t all = round_up(std::max(bytes, std::size_t{1} << 30), kHugePage);
   const auto cap = environment_gigabytes("RAMOE_ARENA_GB");
   if (!cap || *cap >= static_cast<double>(all)) return all;
@@ -42,8 +40,7 @@ void Arena::reserve() {
     if (at == MAP_FAILED) continue;
     memory_ = static_cast<std::byte*>(at);
     reserved_ = size;
-    // A hint; failure is harmless.
-    if (size > kSmall) ::madvise(memory_ + kSmall, size - kSmall, MADV_HUGEPAGE);
+    if (size > kSmall) use_large_pages(memory_ + kSmall, size - kSmall);
     return;
   }
   throw std::bad_alloc();

@@ -10,11 +10,14 @@
 
 #if defined(__x86_64__)
 
-// GCC 12 warns of its own "undefined" vectors in this header.
+#if !defined(__clang__)  // GCC 12 warns of its own "undefined" vectors in this header
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <array>

@@ -6,6 +6,7 @@
 
 #include "runs/interrupt.h"
 #include "support/error.h"
+#include "support/platform.h"
 
 namespace ramoe {
 namespace {
@@ -331,14 +332,14 @@ std::string require_file(const std::string& folder, const std::string& name,
 }
 
 Json build_facts(const std::string& isa) {
-  Json facts = {{"compiler", cat("g++ ", __VERSION__)}, {"kernels", isa}};
+  Json facts = {{"compiler", compiler_name()}, {"kernels", isa}};
 #ifdef RAMOE_BUILD_TYPE
   facts["type"] = RAMOE_BUILD_TYPE;
 #endif
 #ifdef RAMOE_REVISION
   facts["revision"] = RAMOE_REVISION;
 #endif
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RAMOE_ADDRESS_SANITIZER
   facts["sanitizers"] = true;
 #endif
   return facts;

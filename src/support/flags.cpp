@@ -1,8 +1,10 @@
 #include "support/flags.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "support/error.h"
 
@@ -30,6 +32,15 @@ bool read_all(const std::string& text, Number& value) {
   const char* end = text.data() + text.size();
   const auto [at, error] = std::from_chars(text.data(), end, value);
   return error == std::errc() && at == end;
+}
+// std::from_chars of decimals came to clang's library late.
+bool read_all(const std::string& text, double& value) {
+  if (text.find_first_of("xX") != std::string::npos) return false;  // hexadecimal is not meant
+  char* end = nullptr;
+  errno = 0;
+  value = std::strtod(text.c_str(), &end);
+  const bool fits = std::isfinite(value) && (value != 0 || errno != ERANGE);
+  return end == text.c_str() + text.size() && fits;
 }
 
 /// 7, -0.5, .5, 1e-3; 1e3 is a whole number. Text that is not a number stays text.

@@ -1,7 +1,6 @@
 #include "support/machine.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include <tuple>
 
 #include "support/error.h"
+#include "support/platform.h"
 
 namespace ramoe {
 namespace {
@@ -127,7 +127,7 @@ std::string system_fact(const std::string& file, const std::string& key) {
   return "";
 }
 
-std::string processor_name(const std::string& root) {
+std::string cpuinfo_name(const std::string& root) {
   const std::string info = root + "/proc/cpuinfo";
   if (const std::string name = system_fact(info, "model name"); !name.empty()) return name;
   const std::string implementer = system_fact(info, "CPU implementer");
@@ -144,11 +144,12 @@ FreeMemory free_memory(const std::string& root) {
   FreeMemory least{kNone, ""};
   take_least(least, 1024 * number_behind(root + "/proc/meminfo", "MemAvailable:", kNone),
              "free on this machine");
+  if (root.empty()) take_least(least, memory_free_by_system(), "free on this machine");
   take_cgroups(least, root);
   take_limits(least, root);
   if (least.bytes < kNone) return least;
-  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
-  return {pages > 0 && page > 0 ? double(pages) * double(page) : kNone, "in this machine"};
+  const double all = machine_memory();
+  return {all > 0 ? all : kNone, "in this machine"};
 }
 
 }  // namespace ramoe

@@ -17,7 +17,7 @@ std::string system_fact(const std::string& file, const std::string& key);
 
 /// The processor's name as /proc/cpuinfo below `root` gives it; of ARM's the first core's, from its
 /// numbers. Empty if it is not known.
-std::string processor_name(const std::string& root = "");
+std::string cpuinfo_name(const std::string& root = "");
 
 /// The memory that the process may still take, and the source of that number.
 struct FreeMemory {

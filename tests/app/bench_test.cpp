@@ -9,8 +9,10 @@
 #include "app/cli.h"
 #include "bench/bench_sizes.h"
 #include "support/files.h"
+#include "support/platform.h"
 #include "support/scratch.h"
 #include "support/texts.h"
+#include "support/tools.h"
 
 namespace ramoe {
 namespace {
@@ -204,7 +206,7 @@ TEST_F(BenchNumbers, OfSweepsAreRelativeToTheirBase) {
 }
 
 TEST(Bench, SgemmTimesAllSizes) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RAMOE_ADDRESS_SANITIZER
   GTEST_SKIP() << "half a minute of matrix products; the sizes are tested above";
 #endif
   const ScratchFolder scratch;
@@ -260,6 +262,7 @@ TEST(Bench, WhatCannotBeMeasuredIsNamedBeforeAnythingIs) {
 }
 
 TEST(Bench, WhatIsRecordedStaysUntilTheNewNumbersAreWhole) {
+  if (!has_tool("timeout")) GTEST_SKIP() << "GNU timeout ends the program";
   const ScratchFolder scratch;
   const std::string out = scratch.file("bench.json");
   write_file(out, "recorded");

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "app/small_world.h"
+#include "support/tools.h"
 
 namespace ramoe {
 namespace {
@@ -108,7 +109,8 @@ class Browser : public testing::Test {
     html.insert(html.find("<head>") + 6, probe);
     write_file(scratch_.file(copy), html);
     write_file(around, frame_around(copy, width));
-    return output_of(cat("timeout 60 ", program_, " --headless=new --no-sandbox --disable-gpu",
+    return output_of(cat(has_tool("timeout") ? "timeout 60 " : "", program_,
+                         " --headless=new --no-sandbox --disable-gpu",
                          " --disable-dev-shm-usage --enable-logging=stderr --user-data-dir=",
                          scratch_.file("profile"), " --hide-scrollbars --window-size=1400,1000",
                          " --virtual-time-budget=3000 --dump-dom file://", around));

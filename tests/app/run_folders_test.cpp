@@ -16,6 +16,7 @@
 #include "support/files.h"
 #include "support/scratch.h"
 #include "support/texts.h"
+#include "support/tools.h"
 
 namespace ramoe {
 namespace {
@@ -255,6 +256,7 @@ TEST(RunFolders, AnInterruptedEvaluationOfFinetuneKeepsTheTraining) {
 
 // GNU timeout signals the command, and then its group with the command in it.
 TEST(RunFolders, ATimeLimitIsOneSignal) {
+  if (!has_tool("timeout")) GTEST_SKIP() << "there is no timeout";
   const ScratchFolder scratch;
   const std::string run = scratch.file("run");
   const Outcome ended = run_cli(tiny_pretrain(run, "--steps=100000"), "timeout -s INT 4");

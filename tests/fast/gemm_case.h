@@ -46,6 +46,11 @@ struct Case {
     point();
   }
   Case(const Case& other) : g(other.g), a(other.a), b(other.b), c(other.c) { point(); }
+  Case& operator=(const Case& other) {
+    g = other.g, a = other.a, b = other.b, c = other.c;
+    point();
+    return *this;
+  }
 
   void point() { g.A = a.data() + 1, g.B = b.data() + 1, g.C = c.data() + 1; }
   std::string name() const {

@@ -133,7 +133,6 @@ TEST(Gemm, GroupedEqualsOneByOne) {
         one_by_one.emplace_back(form, tn ? 65 : rows, 130, tn ? rows : 65, accumulate);
       }
       grouped = one_by_one;
-      for (Case& c : grouped) c.point();
       for (Case& c : one_by_one) gemm(c.g);
       for (int threads : {1, 2, 3}) {
         ThreadPool pool(threads);

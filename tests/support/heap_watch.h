@@ -3,15 +3,15 @@
 // AddressSanitizer, which has an operator new of its own, nothing is counted.
 #pragma once
 
-#include <malloc.h>
-
 #include <atomic>
 #include <cstdlib>
 #include <new>
 
+#include "support/platform.h"
+
 namespace ramoe {
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RAMOE_ADDRESS_SANITIZER
 inline constexpr bool heap_is_counted = false;
 #else
 inline constexpr bool heap_is_counted = true;
@@ -28,18 +28,19 @@ long long heap_of(const Act& act) {
 
 }  // namespace ramoe
 
-#ifndef __SANITIZE_ADDRESS__
+#ifndef RAMOE_ADDRESS_SANITIZER
 void* operator new(std::size_t bytes) {
   void* const memory = std::malloc(bytes);
   if (!memory) throw std::bad_alloc();
-  const long long held = ramoe::heap_held += static_cast<long long>(malloc_usable_size(memory));
+  const long long held = ramoe::heap_held +=
+      static_cast<long long>(ramoe::heap_block_bytes(memory));
   long long most = ramoe::heap_most;
   while (most < held && !ramoe::heap_most.compare_exchange_weak(most, held)) {
   }
   return memory;
 }
 void operator delete(void* memory) noexcept {
-  ramoe::heap_held -= static_cast<long long>(malloc_usable_size(memory));
+  ramoe::heap_held -= static_cast<long long>(ramoe::heap_block_bytes(memory));
   std::free(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {

@@ -50,14 +50,14 @@ TEST_F(Machine, MemoryIsTheLeastThatSystemAndCgroupsLeave) {
 
 TEST_F(Machine, ProcessorsByNameOrByTheNumbersOfArm) {
   const std::string root = scratch_.file("root");
-  EXPECT_EQ(processor_name(root), "");
+  EXPECT_EQ(cpuinfo_name(root), "");
   put("/proc/cpuinfo", "processor\t: 0\nvendor_id\t: A\nmodel name\t: A 7 Core\nflags\t: avx2\n");
-  EXPECT_EQ(processor_name(root), "A 7 Core");
+  EXPECT_EQ(cpuinfo_name(root), "A 7 Core");
   put("/proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x4\n"
                        "CPU part\t: 0xd0b\nCPU revision\t: 1\n");
-  EXPECT_EQ(processor_name(root), "Cortex-A76");
+  EXPECT_EQ(cpuinfo_name(root), "Cortex-A76");
   put("/proc/cpuinfo", "CPU implementer\t: 0x41\nCPU part\t: 0x123\n");
-  EXPECT_EQ(processor_name(root), "ARM, implementer 0x41, part 0x123");
+  EXPECT_EQ(cpuinfo_name(root), "ARM, implementer 0x41, part 0x123");
 }
 
 TEST_F(Machine, TheFirstVersionOfCgroups) {
