@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 
