@@ -68,7 +68,7 @@ endfunction()
 # --- nlohmann_json: its one header is enough ---
 
 set(json_here ${CMAKE_BINARY_DIR}/_deps/json)
-set(json_folder "")
+set(json_folder NOTFOUND)  # find_path skips what is set, be it empty
 if(RAMOE_DEPS)
   find_path(json_folder nlohmann/json.hpp PATHS "${RAMOE_DEPS}" NO_DEFAULT_PATH NO_CACHE
     PATH_SUFFIXES include single_include json/single_include json/include)
@@ -88,7 +88,7 @@ if(NOT TARGET nlohmann_json::nlohmann_json)
     json_version("${json_folder}" version)
     if(version VERSION_LESS least_json)
       message(STATUS "${json_folder}/nlohmann/json.hpp is ${version}; ${least_json} is needed")
-      set(json_folder "")
+      set(json_folder NOTFOUND)
     endif()
   endif()
   if(NOT json_folder)
