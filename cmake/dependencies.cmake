@@ -109,6 +109,8 @@ if(RAMOE_TESTS)
     file(GLOB gtest_sources "${RAMOE_DEPS}/googletest*/CMakeLists.txt")
     file(GLOB gtest_archive "${RAMOE_DEPS}/googletest*.tar.gz" "${RAMOE_DEPS}/release-1*.tar.gz"
       "${RAMOE_DEPS}/v1.*.tar.gz")
+  elseif(CMAKE_CROSSCOMPILING)  # no package is for the other machine: Debian's sources are
+    file(GLOB gtest_sources /usr/src/googletest/CMakeLists.txt)
   endif()
   if(NOT gtest_sources AND NOT gtest_archive)
     find_package(GTest QUIET)
