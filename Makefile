@@ -2,13 +2,18 @@
 #
 # build/release holds the program and, once `make test` has run, its tests; trying the program needs
 # no GoogleTest. build/asan holds both under the sanitizers.
+#
+# For GNU make 3.81 and newer, and bash 3.2 and newer: what macOS has.
 
-SHELL  := /bin/bash
-JOBS   ?= $(shell getconf _NPROCESSORS_ONLN)
+SHELL  := bash
+JOBS   ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 RAMOE  := build/release/ramoe
 FLAGS  ?=
+# A folder with nlohmann_json and GoogleTest, for a machine without network (docs/setup.md).
+DEPS   ?=
+export DEPS
 # Ninja where there is one; CMake falls back to make by itself.
-GENERATOR := $(if $(shell command -v ninja),-G Ninja)
+GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed test test-asan test-asan-memory test-arm test-clang fuzz clean
@@ -22,15 +27,21 @@ deps:                 ## check for what the program needs, install what is missi
 deps-test:            ## the same for the tests
 	@./.ci/deps program tests
 
+WITH_DEPS = $(if $(DEPS),-DRAMOE_DEPS="$(DEPS)")
+
 # $(1) preset, $(2) options when the folder is new, $(3) options each time, $(4) options of the build.
-# A build folder keeps the generator that it was first configured with.
+# A build folder keeps the generator and the compiler that it was first configured with.
 define configure_and_build
-	@if [ -f build/$(1)/CMakeCache.txt ]; then cmake --preset $(1) $(3) >/dev/null; \
-	 else cmake --preset $(1) $(GENERATOR) $(2) $(3); fi
+	@if [ -f build/$(1)/CMakeCache.txt ]; then cmake --preset $(1) $(3) $(WITH_DEPS) >/dev/null; \
+	 else CXX=$$(./.ci/deps compiler) cmake --preset $(1) $(GENERATOR) $(2) $(3) $(WITH_DEPS); fi
 	@cmake --build --preset $(1) -j $(JOBS) $(4)
 endef
 
+# Of one core of a laptop of 2021 with g++ 12, from nothing.
+BUILD_SECONDS := 240
+
 build: deps           ## build the program
+	@[ -x $(RAMOE) ] || echo "building with $(JOBS) jobs: some $$(($(BUILD_SECONDS) / $(JOBS) / 60 + 1)) minutes"
 	$(call configure_and_build,release,-DRAMOE_TESTS=OFF,,--target ramoe)
 
 demo: build           ## the whole method in small, from data to table (FLAGS="--key=value ...")

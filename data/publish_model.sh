@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Copies what others need of a pre-training run: the model with its tokenizer, how it was made, how
 # its loss fell, how well it answers, and checksums of all that. Called by `make base-models`. What
 # was published there before is replaced in one go; anything else that is there is left alone.
@@ -17,8 +17,8 @@ grep -q '"status": "finished"' "$run/run.json" || { echo "$run is not finished" 
 
 if [ -e "$to" ]; then
   # checksums.txt lists what was published but for itself; older ones leave out run.json too.
-  published=$(cat "$to/checksums.txt" 2>/dev/null | cut -c67-; echo run.json; echo checksums.txt)
-  strange=$(find "$to/" -mindepth 1 ! -type d -printf '%P\n' | grep -vxF "$published" | head -n 3 || true)
+  published=$(cut -c67- "$to/checksums.txt" 2>/dev/null || true; echo run.json; echo checksums.txt)
+  strange=$(find "$to" ! -type d | cut -c$((${#to} + 2))- | grep -vxF "$published" | head -n 3 || true)
   [ -z "$strange" ] || {
     echo "$to holds ${strange//$'\n'/, }, which was not published by this script;" \
       "move it away or publish into another folder" >&2
@@ -33,7 +33,9 @@ chmod 755 "$beside"
 mkdir "$beside/new"
 cp -r "$run/model" "$run/run.json" "$run/results.json" "$run/metrics.jsonl" "$beside/new"
 cp "$run/test/results.json" "$beside/new/test.json"
-(cd "$beside/new" && sha256sum run.json results.json metrics.jsonl test.json model/* > checksums.txt)
+checksum=(sha256sum)
+command -v sha256sum >/dev/null || checksum=(shasum -a 256)  # macOS
+(cd "$beside/new" && "${checksum[@]}" run.json results.json metrics.jsonl test.json model/* > checksums.txt)
 if [ -e "$to" ]; then mv "$to" "$beside/old"; fi
 mv "$beside/new" "$to"
 echo "$to: $(du -sk "$to" | cut -f1) KiB"

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # The grid as a Slurm array: every task of it does one shard, into one folder that all nodes see.
 # Killed or at its time limit, a shard goes on where it was when the same line is given again.
 #

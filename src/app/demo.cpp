@@ -5,6 +5,7 @@
 #include <iostream>
 #include <mutex>
 
+#include "app/demo_forecast.h"
 #include "app/reports.h"
 #include "ch12_experiments/comparison.h"
 #include "ch12_experiments/evaluation.h"
@@ -201,6 +202,22 @@ void check_places(const DemoOptions& o, const DemoPlan& p) {
   for (const auto& [folder, command] : stage_folders(p)) check_run_place(folder, command);
 }
 
+/// What the demo will do, in rows of text that a training step learns from or that are answered.
+DemoWork work_of(const DemoOptions& o, const DemoPlan& p) {
+  // For each language and task, counted in training rows of equal time: the texts of the stages
+  // before fine-tuning, and those of a test after it. An untrained model ends its answers early.
+  const double share = o.tier == "smoke" ? 0.3 : 1, tasks = double(o.tasks.size());
+  const double languages = double(p.pretrain.corpus.languages.size());
+  DemoWork work{.model = p.pretrain.model, .train = p.pretrain.train, .folder = o.run.run};
+  work.rows = double(work.train.steps) * work.train.batch + 1700 * share * languages * tasks;
+  for (const FinetuneOptions& f : p.finetune) {
+    work.rows_of_run = double(f.train.steps) * f.train.batch + 800 * share * tasks;
+    work.runs += 1;
+    work.kept_models += f.keep_model ? 1 : 0;
+  }
+  return work;
+}
+
 void run_all(DemoOptions o, const DemoPlan& p) {
   const Json corpus = {{"corpus", load_corpus(p.pretrain.corpus).checksum()}};
   // The demo's own folder only records the request; the stages have folders inside it.
@@ -212,6 +229,9 @@ void run_all(DemoOptions o, const DemoPlan& p) {
   if (o.run.overwrite)
     for (const auto& [stage, command] : stage_folders(p)) remove_run(stage);
   const int threads = [&] { return Workers(o.run.threads).threads(); }();
+  DemoWork work = work_of(o, p);
+  work.again = folder.resumed();
+  std::cout << forecast(work, o.run.device, threads) << std::flush;
   say("pre-training a base model on several languages by web share");
   run_or_keep("pretrain", p.pretrain, p.pretrain.seed, corpus, pretrain_stage);
   say("routing divergence from English by layer (chapter 7)");

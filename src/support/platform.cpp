@@ -9,6 +9,8 @@
 #include <limits>
 #include <sstream>
 
+#include "support/machine.h"
+
 #if defined(__APPLE__)
 #include <crt_externs.h>
 #include <mach-o/dyld.h>

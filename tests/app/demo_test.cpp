@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <regex>
 
 #include "app/cli.h"
 #include "ch08_taxonomy/taxonomy.h"
@@ -38,6 +39,22 @@ void expect_baselines(const std::string& run, const ScratchFolder& scratch) {
             0);
 }
 
+/// The line that the demo begins with: time, memory, and the disk that it then really takes.
+void expect_true_forecast(const std::string& said, const std::string& run) {
+  static const std::regex line(
+      "This takes about (\\d+) (seconds|minutes) on (\\d+) threads?, (\\d+) MiB of memory, and "
+      "([\\d.]+) MiB in (.*), where all of it is written\\.");
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(said, found, line)) << said;
+  EXPECT_LT(found.position(), 100) << "before anything else";
+  EXPECT_EQ(found[6].str(), run);
+  EXPECT_GE(std::stoi(found[4]), 155) << "the program and an arena";
+  double bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(run))
+    if (entry.is_regular_file()) bytes += static_cast<double>(entry.file_size());
+  EXPECT_NEAR(std::stod(found[5]) * (1 << 20), bytes, bytes / 10);
+}
+
 TEST(Demo, StagesProduceConsistentFiles) {
   const ScratchFolder scratch;
   const std::string run = scratch.file("demo");
@@ -45,6 +62,7 @@ TEST(Demo, StagesProduceConsistentFiles) {
   const Outcome first = run_cli(command);
   ASSERT_EQ(first.code, 0) << first.text;
   EXPECT_NE(first.text.find("report.html"), std::string::npos) << first.text;
+  expect_true_forecast(first.text, run);
 
   // The loss falls.
   const std::vector<Json> metrics = read_metrics(run + "/base/metrics.jsonl");
@@ -93,6 +111,7 @@ TEST(Demo, StagesProduceConsistentFiles) {
   const Outcome second = run_cli(command);
   ASSERT_EQ(second.code, 0) << second.text;
   EXPECT_NE(second.text.find("finished before, kept"), std::string::npos) << second.text;
+  EXPECT_NE(second.text.find("written; less if finished stages are kept."), std::string::npos);
   EXPECT_EQ(read_json(run + "/results.json")["accuracy"], results["accuracy"]);
   EXPECT_EQ(run_cli("report " + run).code, 0);
   expect_baselines(run, scratch);
