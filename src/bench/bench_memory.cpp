@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "bench/bench.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

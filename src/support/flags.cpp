@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
