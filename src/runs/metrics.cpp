@@ -136,7 +136,8 @@ void MetricsFile::append(const Json& line) {
 
 std::vector<Json> read_metrics(const std::string& path) {
   std::vector<Json> lines;
-  for (const Line& line : whole_lines(read_file(path))) lines.push_back(json_or_discarded(line.text));
+  for (const Line& line : whole_lines(read_file(path)))
+    lines.push_back(json_or_discarded(line.text));
   return lines;
 }
 

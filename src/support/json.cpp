@@ -74,7 +74,8 @@ Value parse_json(std::string_view text, const std::string& path, long line,
     fail(path, ": a number in it is too large for JSON; restore the file or make it again.");
   }
 }
-template Json parse_json(std::string_view, const std::string&, long, const Json::parser_callback_t&);
+template Json parse_json(std::string_view, const std::string&, long,
+                         const Json::parser_callback_t&);
 template nlohmann::json parse_json(std::string_view, const std::string&, long,
                                    const nlohmann::json::parser_callback_t&);
 
