@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed test test-asan test-asan-memory test-arm test-clang fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -149,6 +149,16 @@ check-cuda:           ## on a GPU, in some 8 minutes: tests, sanitizers, times, 
 docs-speed:           ## docs/speed.md and its figures again, from docs/results/bench*.json
 	python3 docs/make_speed_tables.py
 
+ROOM ?=
+# A number or the beginning of a name will do.
+TESTED := $(notdir $(firstword $(wildcard $(addprefix tests/,$(ROOM)* ch$(ROOM)*))))
+
+check: deps-test      ## build and run the tests of one room alone, ROOM=ch10, after each change
+	@[ -n "$(ROOM)" ] && [ -n "$(TESTED)" ] || { echo "make check ROOM=...: expected one of" \
+	  $(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/*_test.cpp)))); exit 1; }
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(TESTED)_test)
+	@cd build/release && ctest --output-on-failure -j2 -R '^$(TESTED)_test\.'
+
 test: deps-test       ## build and run all tests
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON)
 	@cd build/release && ctest --output-on-failure -j2
@@ -157,11 +167,13 @@ test-asan: deps-test  ## the same under AddressSanitizer and UndefinedBehaviorSa
 	$(call configure_and_build,asan)
 	@cd build/asan && ctest --output-on-failure -j2
 
-# What the paper's chapters, pages and commands add handles no memory by itself.
+# What the paper's chapters, pages and commands add handles no memory by itself. Three suites train
+# and answer with whole models; their operations are tested here one by one, and so is one training.
 test-asan-memory: deps-test ## the same for the rooms that handle memory by themselves
 	$(call configure_and_build,asan,,,--target memory_tests)
 	@cd build/asan && ctest --output-on-failure -j2 \
-	   -R '^(support|ch0[1-6]_[a-z]+|fast|formats|runs|fuzz|cuda)_test'
+	   -R '^(support|ch0[1-6]_[a-z]+|fast|formats|runs|fuzz|cuda)_test' \
+	   -E '\.(Bf16|GpuGolden|GpuPaper)$$'
 
 ARM_ROOMS := support ch01_tensor ch02_autograd ch03_transformer ch04_moe ch05_training fast
 

@@ -46,7 +46,7 @@ void check_keys_once(const std::string& path) {
     seen.push_back(key);
     return true;
   };
-  [[maybe_unused]] const Json parsed = Json::parse(read_file(path), on_event);
+  parse_json(read_file(path), path, 0, on_event);
 }
 
 /// Reads a config file, or the configuration in a run.json of the same command.

@@ -31,11 +31,9 @@ struct TokenizeOptions {
 Json parse_line(const std::string& line, long number, const char* wanted) {
   check(line.find('\0') == std::string::npos, "line ", number, " holds a NUL byte, ",
         "which no JSON does; make the input again.");
-  try {
-    return Json::parse(line);
-  } catch (const Json::exception&) {
-    fail("line ", number, " is not ", wanted, ": ", line.substr(0, 80), ".");
-  }
+  const Json json = json_or_discarded(line);
+  check(!json.is_discarded(), "line ", number, " is not ", wanted, ": ", line.substr(0, 80), ".");
+  return json;
 }
 
 std::string encode_line(const TokenizeOptions& o, const Tokenizer& tokenizer,

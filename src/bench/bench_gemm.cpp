@@ -4,6 +4,7 @@
 #include "bench/bench.h"
 #include "bench/bench_sizes.h"
 #include "fast/gemm_bf16.h"
+#include "support/json.h"
 
 namespace ramoe {
 

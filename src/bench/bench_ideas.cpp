@@ -9,6 +9,7 @@
 #include "ch03_transformer/transformer_ops.h"
 #include "fast/gemm_bf16.h"
 #include "fast/gemm_kernels.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

@@ -13,6 +13,7 @@
 #include "bench/bench_measure.h"
 #include "fast/gemm_bf16.h"
 #include "fast/simd.h"
+#include "support/json.h"
 #include "support/parallel.h"
 
 namespace ramoe {

@@ -13,6 +13,7 @@
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
 #include "ch10_alignment/alignment_loss.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bench/bench.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

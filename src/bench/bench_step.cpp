@@ -1,5 +1,6 @@
 // The training step of the mixture of experts and of its dense counterpart.
 #include "bench/bench.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

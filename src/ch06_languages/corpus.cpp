@@ -7,6 +7,7 @@
 #include "ch01_tensor/philox.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

@@ -101,7 +101,7 @@ std::vector<ClassifiedPair> read_taxonomy(const std::string& path) {
   for (std::string line; std::getline(lines, line);) {
     ++number;
     check_json_bytes(line, path, number);
-    const Json json = Json::parse(line, nullptr, false);
+    const Json json = json_or_discarded(line);
     const auto text = [&](const char* key) {
       check(json.is_object() && json.contains(key) && json[key].is_string(), path, ", line ",
             number, ": the key \"", key,

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "support/error.h"
+#include "support/json.h"
 #include "support/order.h"
 
 namespace ramoe {

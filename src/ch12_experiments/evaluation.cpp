@@ -1,4 +1,5 @@
 #include "ch12_experiments/evaluation.h"
+#include "support/json.h"
 
 #include <cmath>
 

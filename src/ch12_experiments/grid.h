@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 

@@ -132,7 +132,7 @@ std::vector<Json> read_record_lines(const std::string& path) {
     const std::string where = cat(path, ", line ", ++number);
     check_json_depth(line, where);
     check_json_bytes(line, path, number);
-    Json record = Json::parse(line, nullptr, false);
+    Json record = json_or_discarded(line);
     check(record.is_object() && record.contains("id") && record["id"].is_string() &&
               record.contains("part"),
           where, ": this is not the record of a run; restore the file or collect it again.");

@@ -8,6 +8,7 @@
 #include "ch01_tensor/philox.h"
 #include "ch06_languages/corpus.h"
 #include "support/error.h"
+#include "support/json.h"
 #include "support/unicode.h"
 
 namespace ramoe {

@@ -1,4 +1,5 @@
 #include "formats/model_config_keys.h"
+#include "support/json.h"
 
 #include <algorithm>
 #include <array>

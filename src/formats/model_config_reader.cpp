@@ -3,6 +3,7 @@
 
 #include "formats/model_config_keys.h"
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

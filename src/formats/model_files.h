@@ -19,6 +19,7 @@
 
 #include "ch04_moe/model.h"
 #include "formats/weight_files.h"
+#include "support/json.h"
 
 namespace ramoe {
 

@@ -15,6 +15,7 @@
 #include "support/checksum.h"
 #include "support/config.h"
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

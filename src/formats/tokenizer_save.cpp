@@ -1,5 +1,6 @@
 #include "formats/tokenizer_json.h"
 #include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -72,7 +73,7 @@ Json tokenizer_json(const TokenizerParts& parts) {
           {"added_tokens", added},
           {"normalizer", parts.nfc ? Json{{"type", "NFC"}} : Json(nullptr)},
           {"pre_tokenizer", pre_tokenizer_json(parts)},
-          {"post_processor", Json::parse(parts.post_processor)},
+          {"post_processor", json_or_discarded(parts.post_processor)},
           {"decoder", byte_level_json(true, true)},
           {"model", model_json(parts, names)}};
 }

@@ -1,4 +1,5 @@
 #include "formats/weight_files.h"
+#include "support/json.h"
 
 #include <filesystem>
 

@@ -86,7 +86,7 @@ CheckpointNotes load_checkpoint(Trainer<T>& trainer, const std::string& path, co
   check(step >= 0 && step < 1'000'000'000, path,
         ": the metadata has no whole number \"step\"; this is not a training checkpoint.");
   if (metadata.contains("run") && !run.is_null()) {
-    notes.run = Json::parse(metadata.at("run"), nullptr, false);
+    notes.run = json_or_discarded(metadata.at("run"));
     check(notes.run.is_object(), path, ": the metadata \"run\" is not a JSON object.");
     const std::string different = identity_differences(notes.run, run);
     check(different.empty(), path, " is the checkpoint of another run (", different, ").");

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -39,7 +40,7 @@ std::vector<Line> whole_lines(const std::string& text) {
   for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos;
        begin = end + 1) {
     std::string line = text.substr(begin, end - begin);
-    const Json json = Json::parse(line, nullptr, false);
+    const Json json = json_or_discarded(line);
     // The parser takes a NUL byte for the end of the line.
     if (line.find('\0') != std::string::npos || json.is_discarded() || !has_step(json)) {
       ++broken;
@@ -135,7 +136,8 @@ void MetricsFile::append(const Json& line) {
 
 std::vector<Json> read_metrics(const std::string& path) {
   std::vector<Json> lines;
-  for (const Line& line : whole_lines(read_file(path))) lines.push_back(Json::parse(line.text));
+  for (const Line& line : whole_lines(read_file(path)))
+    lines.push_back(json_or_discarded(line.text));
   return lines;
 }
 

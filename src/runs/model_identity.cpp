@@ -10,6 +10,7 @@
 
 #include "support/checksum.h"
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

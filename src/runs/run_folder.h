@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "support/file_lock.h"
-#include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 

@@ -6,6 +6,7 @@
 
 #include "support/error.h"
 #include "support/flags.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

@@ -3,13 +3,13 @@
 
 #include <cstddef>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
 namespace ramoe {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;  // the whole type: support/json.h
 
 /// The whole file as bytes. Error names the path and the system's reason.
 std::string read_file(const std::string& path);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "support/error.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

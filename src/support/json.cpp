@@ -26,6 +26,26 @@ const char* json_slip(std::string_view text, std::size_t at) {
   return "unexpected character";
 }
 
+/// The Error of a parser that stopped at byte `byte`, counted from 1.
+[[noreturn]] void fail_json(std::string_view text, const std::string& path, long line,
+                            std::size_t byte) {
+  const std::size_t at = std::min(byte == 0 ? 0 : byte - 1, text.size());
+  fail(place_of(text, path, line, at), ": this is not valid JSON (",
+       byte <= text.size() ? json_slip(text, at)
+       : line > 0          ? "the line ends too early; one object a line is expected"
+                           : "the file ends too early",
+       "); restore the file or make it again.");
+}
+
+/// What nlohmann's own dump() does.
+template <class Value, class Handler>
+std::string dumped(const Value& value, int indent, char blank, bool ascii, Handler handler) {
+  std::string text;
+  nlohmann::detail::serializer<Value>(nlohmann::detail::output_adapter<char>(text), blank, handler)
+      .dump(value, indent >= 0, ascii, unsigned(std::max(indent, 0)));
+  return text;
+}
+
 }  // namespace
 
 void check_json_encoding(std::string_view text, const std::string& path) {
@@ -42,13 +62,34 @@ void check_json_bytes(std::string_view text, const std::string& path, long line)
         "it again.");
 }
 
-void fail_json(std::string_view text, const std::string& path, long line, std::size_t byte) {
-  const std::size_t at = std::min(byte == 0 ? 0 : byte - 1, text.size());
-  fail(place_of(text, path, line, at), ": this is not valid JSON (",
-       byte <= text.size() ? json_slip(text, at)
-       : line > 0          ? "the line ends too early; one object a line is expected"
-                           : "the file ends too early",
-       "); restore the file or make it again.");
+template <class Value>
+Value parse_json(std::string_view text, const std::string& path, long line,
+                 const typename Value::parser_callback_t& watch) {
+  check_json_bytes(text, path, line);
+  try {
+    return Value::parse(text, watch);
+  } catch (const typename Value::parse_error& error) {
+    fail_json(text, path, line, error.byte);
+  } catch (const typename Value::exception&) {
+    fail(path, ": a number in it is too large for JSON; restore the file or make it again.");
+  }
 }
+template Json parse_json(std::string_view, const std::string&, long,
+                         const Json::parser_callback_t&);
+template nlohmann::json parse_json(std::string_view, const std::string&, long,
+                                   const nlohmann::json::parser_callback_t&);
+
+Json json_or_discarded(std::string_view text) { return Json::parse(text, nullptr, false); }
 
 }  // namespace ramoe
+
+template <>
+std::string nlohmann::ordered_json::dump(int indent, char blank, bool ascii,
+                                         error_handler_t handler) const {
+  return ramoe::dumped(*this, indent, blank, ascii, handler);
+}
+template <>
+std::string nlohmann::json::dump(int indent, char blank, bool ascii,
+                                 error_handler_t handler) const {
+  return ramoe::dumped(*this, indent, blank, ascii, handler);
+}

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -21,23 +22,21 @@ void check_json_encoding(std::string_view text, const std::string& path);
 /// in the file `path`; 0: the text is the whole file, and its encoding is checked as well.
 void check_json_bytes(std::string_view text, const std::string& path, long line = 0);
 
-/// The Error of a parser that stopped at byte `byte`, counted from 1.
-[[noreturn]] void fail_json(std::string_view text, const std::string& path, long line,
-                            std::size_t byte);
-
 /// Parses the text. Json keeps the order of keys, nlohmann::json sorts them; `watch` is the
 /// parser's callback. Error: see check_json_bytes, or invalid JSON, with path, line and column.
 template <class Value = Json>
-Value parse_json(std::string_view text, const std::string& path, long line = 0,
-                 const typename Value::parser_callback_t& watch = nullptr) {
-  check_json_bytes(text, path, line);
-  try {
-    return Value::parse(text, watch);
-  } catch (const typename Value::parse_error& error) {
-    fail_json(text, path, line, error.byte);
-  } catch (const typename Value::exception&) {
-    fail(path, ": a number in it is too large for JSON; restore the file or make it again.");
-  }
-}
+Value parse_json(std::string_view text, const std::string& path = "text", long line = 0,
+                 const typename Value::parser_callback_t& watch = nullptr);
+
+/// The same without a check: is_discarded() tells whether the text is not JSON.
+Json json_or_discarded(std::string_view text);
 
 }  // namespace ramoe
+
+// The parser and the writer are compiled once, in json.cpp, and not by each file that uses them.
+namespace nlohmann {
+template <>
+std::string ordered_json::dump(int indent, char blank, bool ascii, error_handler_t handler) const;
+template <>
+std::string json::dump(int indent, char blank, bool ascii, error_handler_t handler) const;
+}  // namespace nlohmann

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "support/error.h"
-#include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 

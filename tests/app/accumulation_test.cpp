@@ -7,6 +7,7 @@
 #include "formats/safetensors.h"
 #include "runs/metrics.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "app/cli.h"
-#include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/tools.h"
 

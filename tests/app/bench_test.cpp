@@ -9,6 +9,7 @@
 #include "app/cli.h"
 #include "bench/bench_sizes.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/platform.h"
 #include "support/scratch.h"
 #include "support/texts.h"

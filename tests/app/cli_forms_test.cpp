@@ -6,6 +6,7 @@
 
 #include "app/cli.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

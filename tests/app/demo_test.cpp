@@ -7,7 +7,7 @@
 #include "app/cli.h"
 #include "ch08_taxonomy/taxonomy.h"
 #include "runs/metrics.h"
-#include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "app/cli.h"
-#include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 

@@ -14,6 +14,7 @@
 
 #include "app/small_world.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

@@ -162,7 +162,7 @@ TEST_F(Import, AllStagesRunOnIt) {
   std::set<std::string> tested;
   int rows = 0;
   for (std::string line; std::getline(answers, line); ++rows)
-    tested.insert(Json::parse(line)["id"].get<std::string>());
+    tested.insert(parse_json(line)["id"].get<std::string>());
   EXPECT_EQ(rows, 3 * 3 * 4);
   EXPECT_EQ(tested.size(), 12u);
   for (const std::string& id : tested) EXPECT_FALSE(trained.contains(id)) << id;

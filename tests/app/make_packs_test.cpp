@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 
@@ -180,7 +181,7 @@ TEST_F(MakePacks, RulesMakePlainNames) {
   for (const Rule& rule : rules) expressions.push_back(rule.expression);
   put("rules", expressions);
   ASSERT_EQ(python(scratch_.file("rules.py") + " " + kData + " " + scratch_.path()), 0) << said();
-  const Json results = Json::parse(said());
+  const Json results = parse_json(said());
   for (std::size_t i = 0; i < std::size(rules); ++i)
     EXPECT_EQ(results.at(i), rules[i].wanted) << rules[i].what;
 }

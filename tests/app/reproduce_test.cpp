@@ -1,5 +1,6 @@
 // A slice of a grid again: fresh seeds at the chosen rates, and what is said when they disagree.
 #include "app/small_world.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -9,7 +10,7 @@ void set_gain(const std::string& name, const std::vector<double>& gain) {
   std::string text;
   std::ifstream lines(name + ".jsonl");
   for (std::string line; std::getline(lines, line);) {
-    Json r = Json::parse(line);
+    Json r = parse_json(line);
     if (r["task"] == "facts" && r["part"] == "main") {
       if (r["variant"] == "sft") r["test"]["accuracy"] = 0.5;
       if (r["variant"] == "ramoe")

@@ -1,5 +1,6 @@
 // From a grid's folder to its report and to the evidence of collected grids, as a user does it.
 #include "app/small_world.h"
+#include "support/json.h"
 #include "support/texts.h"
 
 namespace ramoe {

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "app/cli.h"
-#include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {
@@ -51,7 +51,7 @@ class SmallWorld {
     std::vector<Json> records;
     std::ifstream lines(file("collected-" + run) + "/smoke.jsonl");
     for (std::string line; std::getline(lines, line);) {
-      records.push_back(Json::parse(line));
+      records.push_back(parse_json(line));
       EXPECT_EQ(records.back().erase("seconds"), 1u);
     }
     return records;

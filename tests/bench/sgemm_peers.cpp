@@ -20,6 +20,7 @@
 #include "bench/bench_measure.h"
 #include "bench/bench_sizes.h"
 #include "support/error.h"
+#include "support/json.h"
 #include "support/parallel.h"
 
 extern "C" char* openblas_get_corename();

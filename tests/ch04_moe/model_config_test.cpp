@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "ch04_moe/tiny_model.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

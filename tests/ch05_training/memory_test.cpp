@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ch05_training/memory_shapes.h"
+#include "support/json.h"
 #include "support/texts.h"
 
 namespace ramoe {

@@ -9,7 +9,7 @@
 #include "ch06_languages/small_tokenizer.h"
 #include "formats/tokenizer_json.h"
 #include "support/compare.h"
-#include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

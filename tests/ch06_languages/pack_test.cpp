@@ -7,6 +7,7 @@
 
 #include "ch06_languages/small_corpus.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 #include "support/unicode.h"

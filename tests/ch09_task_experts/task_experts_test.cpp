@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/compare.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -86,7 +87,7 @@ TEST(TaskExperts, RuleErrors) {
 
 TEST(TaskExperts, JsonRoundTrip) {
   const TaskExperts given{"facts", {{0.1, -0.25, 1e-17}, {1.0 / 3, 0, 2}}, {{0, 2}, {1}}};
-  const Json json = Json::parse(to_json(given).dump());
+  const Json json = parse_json(to_json(given).dump());
   const TaskExperts read = task_experts_from_json(json, "here", 2, 3);
   EXPECT_EQ(read.task, given.task);
   EXPECT_EQ(read.score, given.score);
@@ -113,7 +114,7 @@ TEST(TaskExperts, JsonErrors) {
   EXPECT_TRUE(mentions(error(negative), "expert -1"));
   EXPECT_TRUE(mentions(error(Json(3)), "experts.json"));
   Json empty = good;
-  empty["experts"] = Json::parse("[[]]");
+  empty["experts"] = parse_json("[[]]");
   EXPECT_TRUE(mentions(error(empty), "experts.json"));
 }
 

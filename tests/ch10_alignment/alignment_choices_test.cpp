@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "support/compare.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

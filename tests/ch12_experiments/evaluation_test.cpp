@@ -4,6 +4,7 @@
 
 #include "ch07_divergence/small_world.h"
 #include "support/compare.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -130,7 +131,7 @@ TEST(Evaluation, AsJson) {
   score.accuracy = 0.5;
   score.given_english = 0.75;
   score.verified = 0.625;
-  EXPECT_EQ(to_json(score), Json::parse(R"({"lang": "sw", "task": "sums", "n": 8,
+  EXPECT_EQ(to_json(score), parse_json(R"({"lang": "sw", "task": "sums", "n": 8,
       "n_english_correct": 4, "accuracy": 0.5, "given_english": 0.75, "verified": 0.625})"));
   score.given_english = std::nan("");
   EXPECT_TRUE(to_json(score)["given_english"].is_null());

@@ -245,7 +245,7 @@ TEST(Evidence, SaysWhatThePlanLacks) {
         std::string facts = g.facts.dump();
         for (std::size_t at; (at = facts.find("\"a\"")) != std::string::npos;)
           facts.replace(at, 3, "\"sums\"");
-        g.facts = Json::parse(facts);
+        g.facts = parse_json(facts);
         g.facts["finished"] = false;
       },
       "made: \"sums\" names two of");
@@ -298,7 +298,7 @@ TEST(Evidence, AsJson) {
   const Evidence evidence = gather_evidence(gains_grid(true).results());
   const Json json = to_json(evidence);
   EXPECT_GT(count_numbers(json), 1000);
-  EXPECT_EQ(Json::parse(json.dump()), json);
+  EXPECT_EQ(parse_json(json.dump()), json);
   const Json& gain = json["cells"][0]["methods"][1]["gain"];
   EXPECT_NEAR(gain["value"].get<double>(), 0.04, 1e-12);
   EXPECT_NEAR(gain["low"].get<double>(), 0.02, 1e-12);

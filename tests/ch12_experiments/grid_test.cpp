@@ -12,7 +12,7 @@ namespace ramoe {
 namespace {
 
 Json small_json() {
-  return Json::parse(R"({
+  return parse_json(R"({
     "models": {"a": "runs/a", "b": "runs/b"}, "tasks": ["facts", "sums"],
     "languages": ["es", "sw", "th"], "seeds": 3, "keys": {"steps": 5},
     "search": {"learning_rates": [0.0002, 0.0005, 0.001], "seeds": 2},

@@ -9,6 +9,7 @@
 #include "ch06_languages/bpe_train.h"
 #include "formats/tokenizer_json.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "ch04_moe/tiny_model.h"
+#include "support/json.h"
 #include "support/texts.h"
 
 namespace ramoe {
@@ -42,7 +43,7 @@ Outcome with(const std::string& family, const std::string& key, const Json& valu
 }
 
 TEST(ModelConfigReader, AFileOfQwen3Coder) {
-  const Outcome outcome = read(Json::parse(kQwen3Coder));
+  const Outcome outcome = read(parse_json(kQwen3Coder));
   EXPECT_EQ(outcome.error, "no error");
   EXPECT_TRUE(outcome.notes.empty());
   EXPECT_EQ(outcome.config.rope_theta, 1e7);

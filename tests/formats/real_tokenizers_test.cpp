@@ -6,6 +6,7 @@
 
 #include "formats/tokenizer_json.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/unicode.h"
 

@@ -9,6 +9,7 @@
 #include "ch06_languages/bpe_train.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

@@ -13,6 +13,7 @@
 #include "formats/weight_files.h"
 #include "support/error.h"
 #include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 

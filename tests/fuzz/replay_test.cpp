@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "fuzz/readers.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

@@ -38,7 +38,7 @@ inline GridRouting made_routing() {
       sides + R"(},
       "after": {"output": "v", "divergence": [0.125, 0.0625], )" +
       sides + "}}]}";
-  return results_from<GridRouting>(Json::parse(text), "made");
+  return results_from<GridRouting>(parse_json(text), "made");
 }
 
 }  // namespace ramoe

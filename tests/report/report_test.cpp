@@ -14,7 +14,7 @@ namespace {
 
 /// What a demo with one language, one task and two seeds writes.
 Json small_results() {
-  return Json::parse(R"({
+  return parse_json(R"({
     "title": "Small <run> & \"more\"",
     "model": {"family": "olmoe", "layers": 3, "parameters": 950000},
     "languages": ["en", "zh"], "language_names": {"en": "English", "zh": "Chinese <中文>"},

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <limits>
 
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 

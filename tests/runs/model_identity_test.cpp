@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/json.h"
 #include "support/texts.h"
 
 namespace ramoe {
@@ -37,7 +38,7 @@ class Config : public testing::Test {
     return error_of([&] { fields_of(example_).read_flag(flag); });
   }
   std::string json_error(const std::string& json) {
-    return error_of([&] { fields_of(example_).read_json(Json::parse(json), "base.json"); });
+    return error_of([&] { fields_of(example_).read_json(parse_json(json), "base.json"); });
   }
   void flag(const std::string& text) { fields_of(example_).read_flag(text); }
 
@@ -67,15 +68,15 @@ TEST_F(Config, FlagsOfEachType) {
 }
 
 TEST_F(Config, JsonRoundTrip) {
-  const Json wanted = Json::parse(
+  const Json wanted = parse_json(
       R"({"resume":false,"steps":1000,"seed":1,"lambda":0.5,"family":"olmoe","run":"runs/base",
           "languages":["es","sw"],"layers":[],"taus":[0.25]})");
   const Json written = fields_of(example_).to_json();
   EXPECT_EQ(written, wanted);
   Example read{.steps = 3, .lambda = 9, .languages = {}, .taus = {}};
-  fields_of(read).read_json(Json::parse(written.dump()), "base.json");
+  fields_of(read).read_json(parse_json(written.dump()), "base.json");
   EXPECT_EQ(fields_of(read).to_json(), wanted);
-  fields_of(read).read_json(Json::parse(R"({"lambda":2})"), "base.json");
+  fields_of(read).read_json(parse_json(R"({"lambda":2})"), "base.json");
   EXPECT_EQ(read.lambda, 2);
   EXPECT_EQ(read.steps, 1000);
 }

@@ -1,4 +1,5 @@
 #include "support/files.h"
+#include "support/json.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/json.h"
 #include "support/texts.h"
 
 namespace ramoe {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 
 namespace ramoe {

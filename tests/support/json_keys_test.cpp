@@ -27,13 +27,13 @@ namespace {
 
 Row read(const std::string& text) {
   Row row;
-  JsonKeyReader(Json::parse(text), "file").read(row);
+  JsonKeyReader(parse_json(text), "file").read(row);
   return row;
 }
 
 TEST(JsonKeys, ThereAndBack) {
   const Json json =
-      Json::parse(R"({"name": "a", "count": 3, "share": null, "flag": true, "note": "n",)"
+      parse_json(R"({"name": "a", "count": 3, "share": null, "flag": true, "note": "n",)"
                   R"( "inner": {"values": [1.5, null], "by": {"z": 1, "a": 2}}})");
   const Row row = read(json.dump());
   EXPECT_TRUE(std::isnan(row.share) && std::isnan(row.values.at(1)));

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <iomanip>
+#include <sstream>
+
 #include "support/json_place.h"
 #include "support/texts.h"
 
@@ -44,10 +47,33 @@ TEST(Json, ALineIsNamedByItsNumber) {
   EXPECT_EQ(parse_json<nlohmann::json>("{\"b\": 1, \"a\": 2}", "a.json").begin().key(), "a");
 }
 
+// dump() is compiled in json.cpp; operator<< is the library's own writer.
+TEST(Json, DumpIsWhatTheLibraryWrites) {
+  const auto expect_same = [](const auto& json) {
+    std::ostringstream close, apart;
+    close << json;
+    apart << std::setw(3) << std::setfill('.') << json;
+    EXPECT_EQ(json.dump(), close.str());
+    EXPECT_EQ(json.dump(3, '.'), apart.str());
+  };
+  const std::string text = R"({"b":[1,-2.5,true,null,{}],"a":{"\u00e9\n":[]}})";
+  expect_same(parse_json(text));
+  expect_same(parse_json<nlohmann::json>(text));
+  EXPECT_EQ(Json("\xC3\xA9").dump(-1, ' ', true), R"("\u00e9")");
+  EXPECT_EQ(Json("\xC3").dump(-1, ' ', false, Json::error_handler_t::ignore), R"("")");
+  EXPECT_THROW(Json("\xC3").dump(), Json::exception);
+}
+
+TEST(Json, WhatIsNotJsonCanBeDiscarded) {
+  EXPECT_EQ(json_or_discarded("[1]"), Json::array({1}));
+  for (const char* text : {"", "{", "1e999", "[1] 2"})
+    EXPECT_TRUE(json_or_discarded(text).is_discarded()) << text;
+}
+
 TEST(JsonPlace, ErrorsNameFilePathAndWhatWasFound) {
   const std::string file = "a.json";
   const Json json =
-      Json::parse(R"({"sub": [1, {"n": "x", "flag": 1}], "share": 0.5, "none": null})");
+      parse_json(R"({"sub": [1, {"n": "x", "flag": 1}], "share": 0.5, "none": null})");
   const JsonAt<Json> at{file, "", json, "; make it again."};
   const auto element = at["sub"][1];
   EXPECT_EQ(error_of([&] { element["n"].number(); }),

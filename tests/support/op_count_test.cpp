@@ -160,7 +160,7 @@ TEST(OpCount, WhatIsFastIsCompiledWithO3) {
     EXPECT_TRUE(listed.contains(path.filename().string())) << path << " is compiled in a group";
   }
   EXPECT_EQ(slow_files(commands), "");
-  EXPECT_EQ(slow_files(Json::parse(R"([{"file":"/x/src/fast/a.cpp","command":"c++ -O1 -DNDEBUG"},
+  EXPECT_EQ(slow_files(parse_json(R"([{"file":"/x/src/fast/a.cpp","command":"c++ -O1 -DNDEBUG"},
       {"file":"/x/src/fast/b.cpp","command":"c++ -O1 -DNDEBUG -O3"},
       {"file":"/x/src/ch01_tensor/a.cpp","command":"c++ -O1 -DNDEBUG"}])")),
             "/x/src/fast/a.cpp\n");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/files.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {
