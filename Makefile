@@ -121,16 +121,16 @@ bench: build          ## time kernels, operations, steps, generation; numbers in
 PEERS_OUT    ?= runs/bench_peers.json
 PEERS_PYTHON ?= build/peers/venv/bin/python
 
-# PyTorch and what it needs, some gigabytes from PyPI, fetched once.
+# PyTorch and what it needs, some gigabytes from PyPI, fetched once; and the newest OpenBLAS.
 build/peers/venv/bin/python:
 	python3 -m venv build/peers/venv || { rm -rf build/peers/venv; exit 1; }
-	build/peers/venv/bin/python -m pip install --quiet torch transformers safetensors \
+	build/peers/venv/bin/python -m pip install --quiet torch transformers safetensors scipy-openblas32 \
 	  || { rm -rf build/peers/venv; exit 1; }
 
 bench-peers:          ## time ours beside OpenBLAS, oneDNN, PyTorch, transformers; in PEERS_OUT
 	@./.ci/deps program peers
-	$(call configure_and_build,peers,,,--target our_peer sgemm_peers)
 	@[ -x $(PEERS_PYTHON) ] || $(MAKE) --no-print-directory build/peers/venv/bin/python
+	$(call configure_and_build,peers,,,--target our_peer sgemm_peers)
 	@python3 tests/bench/peers.py --build=build/peers --python=$(PEERS_PYTHON) --out=$(PEERS_OUT) \
 	  $(FLAGS)
 

@@ -9,6 +9,9 @@
     --before-after   of tests/bench/before_after.py; without it the page has no such section
     --out     folder of speed.md and figures/speed_*.svg; docs by default
 
+Files bench-NAME.json beside it, with bench_peers-NAME.json, are of other machines: they get a column
+each in a table that shows all side by side.
+
 Parts that a run left out are left out of the page. Standard library only; nothing is typed by hand.
 """
 import argparse
@@ -18,7 +21,8 @@ import os
 import pathlib
 import sys
 
-from speed_goals import get, goals_section, number, percent, sweep_points, table, threads_text
+from speed_goals import (get, goals_section, kinds_section, number, percent, sweep_points, table,
+                         threads_text)
 from speed_peers import before_after_section, peer_name, peers_section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -297,9 +301,20 @@ def machine_text(bench, peers):
     return "  \n".join(lines)
 
 
-def page(bench, peers, before_after, pictures):
+def other_machines(bench):
+    """[(name, bench, peers)] of the files bench-NAME.json beside it."""
+    found = []
+    for path in sorted(bench.parent.glob("bench-*.json")):
+        name = path.stem.removeprefix("bench-")
+        found.append((name, read(path, f"make bench OUT={path}", True),
+                      read(path.with_name(f"bench_peers-{name}.json"), "make bench-peers", False)))
+    return found
+
+
+def page(bench, peers, before_after, others, pictures):
     picture = lambda name: (f"![{CAPTIONS[name]}](figures/{name}.svg)\n" if name in pictures else "")
     sections = [INTRO.format(machine=machine_text(bench, peers)), goals_section(bench, peers),
+                kinds_section([(bench.get("isa", "first"), bench, peers)] + others),
                 step_section(bench), peers_section(peers), picture("speed_step"),
                 before_after_section(before_after), ideas_section(bench), bf16_section(bench),
                 ops_section(bench), picture("speed_ops"), gemm_section(bench),
@@ -344,9 +359,10 @@ def main():
     bench = read(options.bench, "make bench OUT=docs/results/bench.json", True)
     peers = read(options.peers, "make bench-peers", False)
     before_after = read(options.before_after, "tests/bench/before_after.py", False)
+    others = other_machines(options.bench)
     try:
         pictures = figures(bench, peers)
-        text = page(bench, peers, before_after, pictures)
+        text = page(bench, peers, before_after, others, pictures)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Failure(f"the numbers are not as this script knows them ({type(error).__name__}: "
                       f"{error}); record them anew.") from None

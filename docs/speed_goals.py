@@ -128,3 +128,49 @@ def goals_section(bench, peers):
     return ("## Goals\n\nSeveral numbers are those of the thread counts measured, in their order; "
             "the goal is reached if all do.\n\n" +
             "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n")
+
+
+# ---- Kinds of machine ---------------------------------------------------------------------------
+
+def product_rows(bench):
+    """Share of the peak of a step's products on one thread, as {what: [of each form]}."""
+    run = next((run for run in bench["runs"] if run["threads"] == 1), {})
+    return {f"{line['name']}: x W / dy W' / x' dy, 1 thread":
+            [line[form]["share"] for form in ("NN", "NT", "TN") if form in line]
+            for line in run.get("gemm") or []}
+
+
+def kinds_section(machines):
+    """[(name, bench, peers)] side by side: what depends on the machine."""
+    if len(machines) < 2:
+        return ""
+    rows, columns = {}, [name for name, _, _ in machines]
+    for name, bench, peers in machines:
+        facts = {"processor": get(bench, "machine", "cpu") or "unknown",
+                 "kernels": bench.get("isa", "unknown"),
+                 "recorded": str(bench.get("date", "unknown"))[:10],
+                 "revision": get(bench, "build", "revision") or "unknown",
+                 "OpenBLAS": str(get(peers, "versions", "openblas") or "not measured"),
+                 "oneDNN": str(get(peers, "versions", "onednn") or "not measured")}
+        peak = [get(run, "peak", "fma_gflops") for run in bench["runs"]]
+        if all(peak):
+            facts["FMA peak, GFLOP/s"] = " / ".join(number(value, 0) for value in peak)
+        for what, rule, values in goals(bench, peers)[:7]:
+            values = [value for value in values if value is not None]
+            facts[what] = " / ".join(measured_text(rule, v) for v in values) or "not measured"
+        for form in ("NN", "NT", "TN"):
+            value = peer_ratios(peers, "sgemm", f"SGEMM {form}, geometric mean of 24 sizes",
+                                "openblas").get(1)
+            facts[f"SGEMM {form} over OpenBLAS, 1 thread"] = (
+                f"{value:.2f} x" if value else "not measured")
+        for what, shares in product_rows(bench).items():
+            facts[what] = " / ".join(percent(share) for share in shares)
+        for what, text in facts.items():
+            rows.setdefault(what, {})[name] = text.replace("|", "/")
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += ["| " + " | ".join([what] + [texts.get(name, "") for name in columns]) + " |"
+              for what, texts in rows.items()]
+    return ("## Kinds of machine\n\nEach column is of one machine and one time; the rest of this page "
+            "is of the first. A number stands for the program of its revision: what changed since is "
+            "not in it. Versions differ, too: each is the one that was compared with.\n\n" +
+            "\n".join(lines) + "\n")

@@ -215,6 +215,20 @@ TEST_F(SpeedTables, WithoutPeersTheyAreNotMeasured) {
   EXPECT_FALSE(fs::exists(scratch_.file("out/figures/speed_step.svg")));
 }
 
+TEST_F(SpeedTables, OtherMachinesStandBesideTheFirst) {
+  Json other = recorded_bench();
+  other["isa"] = "avx2";
+  other["build"]["revision"] = "newer";
+  write_json(scratch_.file("bench-small.json"), other);
+  write_json(scratch_.file("bench_peers-small.json"), recorded_peers());
+  ASSERT_EQ(run(), 0) << text();
+  const std::string page = read_file(scratch_.file("out/speed.md"));
+  for (const char* part :
+       {"## Kinds of machine", "| small |", " | newer |",
+        "| MoE step over transformers' loop, 2 threads | not measured | 4.00 x |"})
+    EXPECT_NE(page.find(part), std::string::npos) << part << "\n" << page;
+}
+
 TEST_F(SpeedTables, WhatCannotBeReadIsNamedAndNothingIsWritten) {
   const auto refused = [&](const std::string& part) {
     EXPECT_EQ(run(), 1);

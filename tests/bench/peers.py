@@ -113,7 +113,7 @@ def sgemm(options, threads, found):
     if done.returncode:
         raise Failure("sgemm_peers failed; see above.")
     tree = json.loads(done.stdout)
-    found["versions"].update(openblas=f"{tree['openblas']} (the OpenMP build)",
+    found["versions"].update(openblas=tree["openblas"],
                              onednn=tree["onednn"])
     sizes, ratios = [], {"openblas": [], "onednn": []}
     for size in tree["sizes"]:

@@ -4,8 +4,9 @@
 //
 // Prints JSON. All are given the same operands; each must agree with ours before it is timed. Then
 // they run in turn, size by size and round by round. Threads of OpenMP go on spinning for some
-// milliseconds after a product, so a pause comes before anyone else is timed. oneDNN is asked in
-// its two ways, as dnnl_sgemm and as a matmul primitive made beforehand.
+// milliseconds after a product, so a pause comes before anyone else is timed. OpenBLAS is the newest
+// one, from PyPI, with the kernels that it picks by itself; its names begin with scipy_ there. oneDNN
+// is asked in its two ways, as dnnl_sgemm and as a matmul primitive made beforehand.
 #include <cblas.h>
 #include <omp.h>
 
@@ -22,8 +23,6 @@
 #include "support/error.h"
 #include "support/json.h"
 #include "support/parallel.h"
-
-extern "C" char* openblas_get_corename();
 
 namespace ramoe {
 namespace {
@@ -62,8 +61,8 @@ struct Product {
   Call openblas() const {
     const auto turned = [](bool yes) { return yes ? CblasTrans : CblasNoTrans; };
     return [this, turned](float* c) {
-      cblas_sgemm(CblasRowMajor, turned(a_turned), turned(b_turned), M, N, K, 1, a.data(), lda,
-                  b.data(), ldb, 0, c, N);
+      scipy_cblas_sgemm(CblasRowMajor, turned(a_turned), turned(b_turned), M, N, K, 1, a.data(),
+                        lda, b.data(), ldb, 0, c, N);
     };
   }
   Call onednn_sgemm() const {
@@ -81,8 +80,12 @@ struct Product {
     };
     const Memory::desc of_a = layout(M, K, a_turned), of_b = layout(K, N, b_turned),
                        of_c = layout(M, N, false);
+#if DNNL_VERSION_MAJOR >= 3
+    const dnnl::matmul product(dnnl::matmul::primitive_desc(engine, of_a, of_b, of_c));
+#else
     const dnnl::matmul product(
         dnnl::matmul::primitive_desc(dnnl::matmul::desc(of_a, of_b, of_c), engine));
+#endif
     const Memory in_a(of_a, engine, const_cast<float*>(a.data()));
     const Memory in_b(of_b, engine, const_cast<float*>(b.data()));
     Memory out(of_c, engine, nullptr);
@@ -157,8 +160,7 @@ Json run(int threads, double seconds) {
   ThreadPool pool(threads);
   const PoolScope scope(pool);
   omp_set_num_threads(threads);
-  check(openblas_get_parallel() == OPENBLAS_OPENMP || threads == 1,
-        "this OpenBLAS is not the OpenMP build (", openblas_get_config(), ").");
+  scipy_openblas_set_num_threads(threads);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
   Json sizes = Json::array();
@@ -170,7 +172,8 @@ Json run(int threads, double seconds) {
   std::cerr << "\n";
   const dnnl_version_t* v = dnnl_version();
   return {{"threads", threads},
-          {"openblas", std::string(openblas_get_config()) + ", kernels " + openblas_get_corename()},
+          {"openblas",
+           std::string(scipy_openblas_get_config()) + ", kernels " + scipy_openblas_get_corename()},
           {"onednn", cat(v->major, ".", v->minor, ".", v->patch)},
           {"isa", gemm_isa()},
           {"sizes", sizes}};
