@@ -15,7 +15,7 @@ std::optional<double> environment_gigabytes(const char* name);
 /// not there.
 std::string system_fact(const std::string& file, const std::string& key);
 
-/// The processor's name as /proc/cpuinfo below `root` gives it; of ARM's the first core's, from its
+/// The processor's name as Linux's file below `root` gives it; of ARM's the first core's, from its
 /// numbers. Empty if it is not known.
 std::string cpuinfo_name(const std::string& root = "");
 

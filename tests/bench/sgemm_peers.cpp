@@ -4,9 +4,9 @@
 //
 // Prints JSON. All are given the same operands; each must agree with ours before it is timed. Then
 // they run in turn, size by size and round by round. Threads of OpenMP go on spinning for some
-// milliseconds after a product, so a pause comes before anyone else is timed. OpenBLAS is the newest
-// one, from PyPI, with the kernels that it picks by itself; its names begin with scipy_ there. oneDNN
-// is asked in its two ways, as dnnl_sgemm and as a matmul primitive made beforehand.
+// milliseconds after a product, so a pause comes before anyone else is timed. OpenBLAS is the
+// newest one, from PyPI, with the kernels that it picks by itself; its names begin with scipy_
+// there. oneDNN is asked in its two ways, as dnnl_sgemm and as a matmul primitive made beforehand.
 #include <cblas.h>
 #include <omp.h>
 
