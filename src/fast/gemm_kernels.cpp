@@ -113,9 +113,8 @@ RAMOE_INLINE void tile_body(const Tile& t) {
       next += kLine;
     }
     for (int l = 0; l < lines; ++l, later += kLine) __builtin_prefetch(later, 0, 2);
-    // Four steps at a time: counting and branching take a share of what a core can start.
     if (left >= kLine) {
-#pragma GCC unroll 4
+      RAMOE_SOME_STEPS
       for (int k = 0; k < kLine; ++k) step();
     } else {
       for (int k = 0; k < left; ++k) step();
