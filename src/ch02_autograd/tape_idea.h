@@ -34,7 +34,7 @@ class SimpleTape {
   /// A new variable; the tape owns it.
   Variable& variable(std::vector<double> value) {
     std::vector<double> zeros(value.size(), 0.0);
-    variables_.push_back(std::make_unique<Variable>(std::move(value), std::move(zeros)));
+    variables_.push_back(std::make_unique<Variable>(Variable{std::move(value), std::move(zeros)}));
     return *variables_.back();
   }
   /// Records the backward of the step just computed.

@@ -236,7 +236,7 @@ TEST(Router, GradientOfGatesAndLosses) {
         if (N > 2) counts[1] = 0;
         // Values whose choices are no near ties: a step of 1e-5 must not change them.
         EXPECT_EQ(gradient_error(
-                      [&](Tape<double>& t, const Tensors& in) {
+                      [&, K = K](Tape<double>& t, const Tensors& in) {
                         const auto r = route(t, in[0], in[1], K, renormalise);
                         return which == 0   ? r.gate
                                : which == 1 ? balance_loss(t, r, counts.data(), scored_rows(counts))
