@@ -13,4 +13,5 @@ set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-E;RAMOE_ARENA_GB=1;-L;/usr/${RAM
 set(RAMOE_SLOW_SUITES
   support_test.House support_test.Paths support_test.OpCount  # read the sources: the same anywhere
   ch04_moe_test.ModelConfig         # breaks every key of a configuration: text, no arithmetic
+  ch05_training_test.Memory         # steps of large batches: not done after three minutes
   fast_test.GemmBf16)               # products of ARM are those of fp32, and Gemm tests these

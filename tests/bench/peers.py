@@ -99,9 +99,10 @@ def ratio(part, threads, name, ours, peer, values):
 
 
 def environment(threads, **more):
-    """Of processes with so many threads. MKL would else choose fewer by itself."""
+    """Of processes with so many threads. MKL would else choose fewer by itself, and OpenBLAS's own
+    threads would spin for longer than the pause before the next one is timed."""
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
-            "MKL_DYNAMIC": "FALSE", **more}
+            "MKL_DYNAMIC": "FALSE", "OPENBLAS_THREAD_TIMEOUT": "4", **more}
 
 
 # ---- Matrix products ----------------------------------------------------------------------------
