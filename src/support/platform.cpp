@@ -91,17 +91,6 @@ std::string program_called_as() {
 
 namespace {
 
-/// What follows "key :" in a file of /proc; empty if it is not there.
-std::string system_fact(const char* file, const std::string& key) {
-  std::ifstream lines(file);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind(key, 0) != 0) continue;
-    const std::size_t at = line.find_first_not_of(" \t", line.find(':') + 1);
-    return at == std::string::npos ? "" : line.substr(at);
-  }
-  return "";
-}
-
 /// Of this process, in bytes; 0 if it is not there.
 double status_bytes(const char* key) {
   double kilobytes = 0;
