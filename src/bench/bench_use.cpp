@@ -11,6 +11,7 @@
 
 #include "bench/bench.h"
 #include "formats/model_files.h"
+#include "support/passing_folder.h"
 #include "support/platform.h"
 
 extern char** environ;
@@ -90,27 +91,6 @@ BothTimes load(const std::string& folder) {
   ::getrusage(RUSAGE_SELF, &after);
   return {wall, cpu_of(after) - cpu_of(before)};
 }
-
-/// A folder for temporary files, removed with all its files at the end.
-class PassingFolder {
- public:
-  PassingFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ramoe-XXXXXX").string();
-    check(::mkdtemp(pattern.data()) != nullptr, "no folder can be made as ", pattern, ": ",
-          std::strerror(errno), "; set TMPDIR to one that can be written.");
-    path_ = pattern;
-  }
-  ~PassingFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  PassingFolder(const PassingFolder&) = delete;
-  PassingFolder& operator=(const PassingFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 Json medians(int times, const std::function<BothTimes()>& act) {
   std::vector<double> wall, cpu;
