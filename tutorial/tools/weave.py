@@ -11,6 +11,7 @@ In a text, everything between a comment of one of these forms and `<!-- end -->`
     <!-- output: explain router --base=data/models/olmoe -->        what the program prints
     <!-- output: inspect data/models/olmoe | lines 1-12 -->         lines of it
     <!-- error: explain router --layer=9 -->                        a command that fails: its message
+    <!-- file: data/models/olmoe/metrics.jsonl | lines 1-2 -->      a recorded file, or lines of it
 
 Names of a listing are those of cpp_source.py. Commands run in a passing folder with links to the
 folders of the project, one folder for a text: what they write (--run=runs/x) is there for later
@@ -31,8 +32,8 @@ from pathlib import Path
 
 from cpp_source import SourceError, find
 
-BLOCK = re.compile(r"^<!-- (listing|output|error): (.*?) -->\n(.*?)^<!-- end -->$", re.M | re.S)
-OPENING = re.compile(r"^<!-- (listing|output|error): ", re.M)
+BLOCK = re.compile(r"^<!-- (listing|output|error|file): (.*?) -->\n(.*?)^<!-- end -->$", re.M | re.S)
+OPENING = re.compile(r"^<!-- (listing|output|error|file): ", re.M)
 LINES = re.compile(r"\s*\|\s*lines (\d+)-(\d+)\s*$")
 SECONDS = 600  # more than the slowest command takes under sanitizers
 
@@ -57,7 +58,7 @@ class Weaver:
                 problem = "no '<!-- end -->' before the next one begins."
             else:
                 try:
-                    content = self.listing(what) if kind == "listing" else self.output(kind, what, folder)
+                    content = self.content(kind, what, folder)
                     fence = "cpp" if kind == "listing" else "text"
                     return f"<!-- {kind}: {what} -->\n```{fence}\n{content}\n```\n<!-- end -->"
                 except (SourceError, WeaveError) as error:
@@ -67,20 +68,35 @@ class Weaver:
 
         return BLOCK.sub(filled, text)
 
+    def content(self, kind: str, what: str, folder: Path) -> str:
+        if kind == "listing":
+            return self.listing(what)
+        chosen = LINES.search(what)
+        name = what[: chosen.start()] if chosen else what
+        lines = (self.read(name) if kind == "file" else self.output(kind, name, folder)).rstrip().splitlines()
+        if chosen:
+            first, last = int(chosen.group(1)), int(chosen.group(2))
+            if not 1 <= first <= last <= len(lines):
+                raise WeaveError(f"lines {first}-{last} were asked for; there are {len(lines)}.")
+            lines = lines[first - 1 : last]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def read(self, path: str) -> str:
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise WeaveError(f"{path} cannot be read: {error.strerror}.") from None
+
     def listing(self, what: str) -> str:
         path, *names = what.split()
         if not names:
             raise WeaveError("expected a file and the names of its definitions.")
         if path not in self.sources:
-            try:
-                self.sources[path] = (self.root / path).read_text(encoding="utf-8")
-            except OSError as error:
-                raise WeaveError(f"{path} cannot be read: {error.strerror}.") from None
+            self.sources[path] = self.read(path)
         return "\n\n".join(definition_text(self.sources[path], name, path) for name in names)
 
-    def output(self, kind: str, what: str, folder: Path) -> str:
-        chosen = LINES.search(what)
-        command = what[: chosen.start()] if chosen else what
+    def output(self, kind: str, command: str, folder: Path) -> str:
+        """What the program prints, or says when it fails."""
         try:
             done = subprocess.run([self.program, *shlex.split(command)], cwd=folder, text=True, timeout=SECONDS,
                                   stdin=subprocess.DEVNULL, capture_output=True)
@@ -90,13 +106,7 @@ class Weaver:
             raise WeaveError(f"it took more than {SECONDS} s.") from None
         if (done.returncode == 0) != (kind == "output"):
             raise WeaveError(f"the command ended with code {done.returncode}: {done.stderr.strip() or 'no message'}")
-        lines = (done.stdout if kind == "output" else done.stderr).rstrip().splitlines()
-        if chosen:
-            first, last = int(chosen.group(1)), int(chosen.group(2))
-            if not 1 <= first <= last <= len(lines):
-                raise WeaveError(f"lines {first}-{last} were asked for; it prints {len(lines)}.")
-            lines = lines[first - 1 : last]
-        return "\n".join(line.rstrip() for line in lines)
+        return done.stdout if kind == "output" else done.stderr
 
 
 def definition_text(source: str, name: str, path: str) -> str:
