@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -148,6 +148,9 @@ check-cuda:           ## on a GPU, in some 8 minutes: tests, sanitizers, times, 
 
 docs-speed:           ## docs/speed.md and its figures again, from docs/results/bench*.json
 	python3 docs/make_speed_tables.py
+
+tutorial: build       ## listings and outputs of tutorial/ again, from the code and the program
+	python3 tutorial/tools/weave.py --program=$(RAMOE) $(FLAGS)
 
 ROOM ?=
 # A number or the beginning of a name will do.
