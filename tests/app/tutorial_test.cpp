@@ -92,7 +92,7 @@ TEST_F(Tutorial, AMissingNameIsNamed) {
   write_text("\n<!-- listing: src/a.cpp two -->\n<!-- end -->\n");
   expect_drift("tutorial/a.md:3: listing 'src/a.cpp two': src/a.cpp: no definition is named two");
   write_text("<!-- listing: src/b.cpp two -->\n<!-- end -->\n");
-  expect_drift("src/b.cpp cannot be read");
+  expect_drift("src/b.cpp: No such file or directory; it cannot be read");
 }
 
 TEST_F(Tutorial, AnAmbiguousNameIsNamed) {
@@ -126,6 +126,27 @@ TEST_F(Tutorial, RecordedFilesAreShown) {
   write_text("<!-- file: src/a.cpp | lines 1-1 -->\n<!-- end -->\n");
   ASSERT_EQ(weave(), 0) << said();
   expect_contains(read_file(text_path()), "```text\n// What a.cpp is.\n```");
+}
+
+TEST_F(Tutorial, ATableOfAnotherTextIsTakenWholeOrByItsRows) {
+  write_file(scratch_.file("speed.md"),
+             "| other | x |\n|---|---|\n\n## Speed\ntext\n| what | us |\n|---|---:|\n"
+             "| `slow` | 9 |\n| quick, fp32 | 2 |\n| idle | 0 |\n\nmore\n");
+  write_text("<!-- table: speed.md \"## Speed\" slow quick -->\n<!-- end -->\n"
+             "<!-- table: speed.md other -->\n<!-- end -->\n");
+  ASSERT_EQ(weave(), 0) << said();
+  EXPECT_EQ(read_file(text_path()),
+            "# A\n<!-- table: speed.md \"## Speed\" slow quick -->\n\n| what | us |\n|---|---:|\n"
+            "| `slow` | 9 |\n| quick, fp32 | 2 |\n\n<!-- end -->\n"
+            "<!-- table: speed.md other -->\n\n| other | x |\n|---|---|\n\n<!-- end -->\n");
+  EXPECT_EQ(weave("--check"), 0) << said();
+  for (const auto& [what, part] : {std::pair{"speed.md Speed idler", "has no row 'idler'"},
+                                   {"speed.md nowhere", "has no table from a line with 'nowhere'"},
+                                   {"none.md x", "none.md: No such file"},
+                                   {"speed.md", "expected a file and a text"}}) {
+    write_text(cat("<!-- table: ", what, " -->\n<!-- end -->\n"));
+    expect_drift(part);
+  }
 }
 
 TEST_F(Tutorial, ABlockWithoutItsEndIsNamed) {

@@ -12,6 +12,8 @@ In a text, everything between a comment of one of these forms and `<!-- end -->`
     <!-- output: inspect data/models/olmoe | lines 1-12 -->         lines of it
     <!-- error: explain router --layer=9 -->                        a command that fails: its message
     <!-- file: data/models/olmoe/metrics.jsonl | lines 1-2 -->      a recorded file, or lines of it
+    <!-- table: docs/cuda.md "kernel, inputs" naive shared -->      the first table from the first line with
+                                                                    that text on; of its rows those named
 
 Names of a listing are those of cpp_source.py. Commands run in a passing folder with links to the
 folders of the project, one folder for a text: what they write (--run=runs/x) is there for later
@@ -28,12 +30,13 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from itertools import takewhile
 from pathlib import Path
 
 from cpp_source import SourceError, find
 
-BLOCK = re.compile(r"^<!-- (listing|output|error|file): (.*?) -->\n(.*?)^<!-- end -->$", re.M | re.S)
-OPENING = re.compile(r"^<!-- (listing|output|error|file): ", re.M)
+BLOCK = re.compile(r"^<!-- (listing|output|error|table|file): (.*?) -->\n(.*?)^<!-- end -->$", re.M | re.S)
+OPENING = re.compile(r"^<!-- (listing|output|error|table|file): ", re.M)
 LINES = re.compile(r"\s*\|\s*lines (\d+)-(\d+)\s*$")
 SECONDS = 600  # more than the slowest command takes under sanitizers
 
@@ -58,6 +61,8 @@ class Weaver:
                 problem = "no '<!-- end -->' before the next one begins."
             else:
                 try:
+                    if kind == "table":
+                        return f"<!-- {kind}: {what} -->\n\n{self.table(what)}\n\n<!-- end -->"
                     content = self.content(kind, what, folder)
                     fence = "cpp" if kind == "listing" else "text"
                     return f"<!-- {kind}: {what} -->\n```{fence}\n{content}\n```\n<!-- end -->"
@@ -85,7 +90,7 @@ class Weaver:
         try:
             return (self.root / path).read_text(encoding="utf-8")
         except OSError as error:
-            raise WeaveError(f"{path} cannot be read: {error.strerror}.") from None
+            raise WeaveError(f"{path}: {error.strerror}; it cannot be read.") from None
 
     def listing(self, what: str) -> str:
         path, *names = what.split()
@@ -94,6 +99,23 @@ class Weaver:
         if path not in self.sources:
             self.sources[path] = self.read(path)
         return "\n\n".join(definition_text(self.sources[path], name, path) for name in names)
+
+    def table(self, what: str) -> str:
+        try:
+            path, text, *wanted = shlex.split(what)
+        except ValueError:
+            raise WeaveError('expected a file and a text, as in docs/cuda.md "kernel, inputs".') from None
+        lines = self.read(path).splitlines()
+        first = next((i for i, line in enumerate(lines) if text in line), len(lines))
+        first = next((i for i in range(first, len(lines)) if lines[i].startswith("|")), len(lines))
+        rows = list(takewhile(lambda line: line.startswith("|"), lines[first:]))
+        if not rows:
+            raise WeaveError(f"{path} has no table from a line with '{text}' on.")
+        for name in wanted:
+            if not any(row_name(row).startswith(name) for row in rows[2:]):
+                raise WeaveError(f"the table of {path} from '{text}' on has no row '{name}'.")
+        return "\n".join(rows[:2] + [row for row in rows[2:] if not wanted
+                                     or any(row_name(row).startswith(name) for name in wanted)])
 
     def output(self, kind: str, command: str, folder: Path) -> str:
         """What the program prints, or says when it fails."""
@@ -114,6 +136,10 @@ def definition_text(source: str, name: str, path: str) -> str:
     found = find(source, name, path)
     first = source.rfind("\n", 0, found.comment) + 1
     return textwrap.dedent(source[first : found.end]).rstrip()
+
+
+def row_name(row: str) -> str:
+    return row.strip("|").split("|")[0].strip(" `")
 
 
 def linked_folder(root: Path, folder: Path) -> Path:
