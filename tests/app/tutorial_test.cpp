@@ -24,8 +24,9 @@ class Tutorial : public ::testing::Test {
     for (const char* folder : {"src", "tutorial"}) fs::create_directories(scratch_.file(folder));
     write_source("  return 1;");
     write_program("echo \"says $*\"");
-    write_text("<!-- listing: src/a.cpp one :head -->\n<!-- end -->\n"
-               "<!-- output: hello there -->\n<!-- end -->\n");
+    write_text(
+        "<!-- listing: src/a.cpp one :head -->\n<!-- end -->\n"
+        "<!-- output: hello there -->\n<!-- end -->\n");
   }
   void write_source(const std::string& body, const std::string& more = "") {
     write_file(scratch_.file("src/a.cpp"),
@@ -40,9 +41,10 @@ class Tutorial : public ::testing::Test {
 
   int run(const std::string& options, const std::string& root, const std::string& program) {
     const int status = std::system(cat("PYTHONDONTWRITEBYTECODE=1 python3 '" RAMOE_SOURCE_DIR
-                                       "/tutorial/tools/weave.py' --root='", root, "' --program='",
-                                       program, "' ", options, " > '", scratch_.file("said"),
-                                       "' 2>&1").c_str());
+                                       "/tutorial/tools/weave.py' --root='",
+                                       root, "' --program='", program, "' ", options, " > '",
+                                       scratch_.file("said"), "' 2>&1")
+                                       .c_str());
     return WEXITSTATUS(status);
   }
   int weave(const std::string& options = "") {
@@ -90,7 +92,7 @@ TEST_F(Tutorial, AMissingNameIsNamed) {
   write_text("\n<!-- listing: src/a.cpp two -->\n<!-- end -->\n");
   expect_drift("tutorial/a.md:3: listing 'src/a.cpp two': src/a.cpp: no definition is named two");
   write_text("<!-- listing: src/b.cpp two -->\n<!-- end -->\n");
-  expect_drift("src/b.cpp cannot be read");
+  expect_drift("src/b.cpp: No such file or directory; it cannot be read");
 }
 
 TEST_F(Tutorial, AnAmbiguousNameIsNamed) {
@@ -117,7 +119,13 @@ TEST_F(Tutorial, SomeLinesOfAnOutputCanBeChosen) {
   ASSERT_EQ(weave(), 0) << said();
   expect_contains(read_file(text_path()), "```text\n2\n3\n```");
   write_text("<!-- output: count | lines 2-4 -->\n<!-- end -->\n");
-  expect_drift("lines 2-4 were asked for; it prints 3");
+  expect_drift("lines 2-4 were asked for; there are 3");
+}
+
+TEST_F(Tutorial, RecordedFilesAreShown) {
+  write_text("<!-- file: src/a.cpp | lines 1-1 -->\n<!-- end -->\n");
+  ASSERT_EQ(weave(), 0) << said();
+  expect_contains(read_file(text_path()), "```text\n// What a.cpp is.\n```");
 }
 
 TEST_F(Tutorial, ATableOfAnotherTextIsTakenWholeOrByItsRows) {

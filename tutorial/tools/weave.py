@@ -11,6 +11,7 @@ In a text, everything between a comment of one of these forms and `<!-- end -->`
     <!-- output: explain router --base=data/models/olmoe -->        what the program prints
     <!-- output: inspect data/models/olmoe | lines 1-12 -->         lines of it
     <!-- error: explain router --layer=9 -->                        a command that fails: its message
+    <!-- file: data/models/olmoe/metrics.jsonl | lines 1-2 -->      a recorded file, or lines of it
     <!-- table: docs/cuda.md "kernel, inputs" naive shared -->      the first table from the first line with
                                                                     that text on; of its rows those named
 
@@ -34,8 +35,8 @@ from pathlib import Path
 
 from cpp_source import SourceError, find
 
-BLOCK = re.compile(r"^<!-- (listing|output|error|table): (.*?) -->\n(.*?)^<!-- end -->$", re.M | re.S)
-OPENING = re.compile(r"^<!-- (listing|output|error|table): ", re.M)
+BLOCK = re.compile(r"^<!-- (listing|output|error|table|file): (.*?) -->\n(.*?)^<!-- end -->$", re.M | re.S)
+OPENING = re.compile(r"^<!-- (listing|output|error|table|file): ", re.M)
 LINES = re.compile(r"\s*\|\s*lines (\d+)-(\d+)\s*$")
 SECONDS = 600  # more than the slowest command takes under sanitizers
 
@@ -62,7 +63,7 @@ class Weaver:
                 try:
                     if kind == "table":
                         return f"<!-- {kind}: {what} -->\n\n{self.table(what)}\n\n<!-- end -->"
-                    content = self.listing(what) if kind == "listing" else self.output(kind, what, folder)
+                    content = self.content(kind, what, folder)
                     fence = "cpp" if kind == "listing" else "text"
                     return f"<!-- {kind}: {what} -->\n```{fence}\n{content}\n```\n<!-- end -->"
                 except (SourceError, WeaveError) as error:
@@ -72,15 +73,31 @@ class Weaver:
 
         return BLOCK.sub(filled, text)
 
+    def content(self, kind: str, what: str, folder: Path) -> str:
+        if kind == "listing":
+            return self.listing(what)
+        chosen = LINES.search(what)
+        name = what[: chosen.start()] if chosen else what
+        lines = (self.read(name) if kind == "file" else self.output(kind, name, folder)).rstrip().splitlines()
+        if chosen:
+            first, last = int(chosen.group(1)), int(chosen.group(2))
+            if not 1 <= first <= last <= len(lines):
+                raise WeaveError(f"lines {first}-{last} were asked for; there are {len(lines)}.")
+            lines = lines[first - 1 : last]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def read(self, path: str) -> str:
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise WeaveError(f"{path}: {error.strerror}; it cannot be read.") from None
+
     def listing(self, what: str) -> str:
         path, *names = what.split()
         if not names:
             raise WeaveError("expected a file and the names of its definitions.")
         if path not in self.sources:
-            try:
-                self.sources[path] = (self.root / path).read_text(encoding="utf-8")
-            except OSError as error:
-                raise WeaveError(f"{path} cannot be read: {error.strerror}.") from None
+            self.sources[path] = self.read(path)
         return "\n\n".join(definition_text(self.sources[path], name, path) for name in names)
 
     def table(self, what: str) -> str:
@@ -88,10 +105,7 @@ class Weaver:
             path, text, *wanted = shlex.split(what)
         except ValueError:
             raise WeaveError('expected a file and a text, as in docs/cuda.md "kernel, inputs".') from None
-        try:
-            lines = (self.root / path).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise WeaveError(f"{path}: {error.strerror}.") from None
+        lines = self.read(path).splitlines()
         first = next((i for i, line in enumerate(lines) if text in line), len(lines))
         first = next((i for i in range(first, len(lines)) if lines[i].startswith("|")), len(lines))
         rows = list(takewhile(lambda line: line.startswith("|"), lines[first:]))
@@ -103,9 +117,8 @@ class Weaver:
         return "\n".join(rows[:2] + [row for row in rows[2:] if not wanted
                                      or any(row_name(row).startswith(name) for name in wanted)])
 
-    def output(self, kind: str, what: str, folder: Path) -> str:
-        chosen = LINES.search(what)
-        command = what[: chosen.start()] if chosen else what
+    def output(self, kind: str, command: str, folder: Path) -> str:
+        """What the program prints, or says when it fails."""
         try:
             done = subprocess.run([self.program, *shlex.split(command)], cwd=folder, text=True, timeout=SECONDS,
                                   stdin=subprocess.DEVNULL, capture_output=True)
@@ -115,13 +128,7 @@ class Weaver:
             raise WeaveError(f"it took more than {SECONDS} s.") from None
         if (done.returncode == 0) != (kind == "output"):
             raise WeaveError(f"the command ended with code {done.returncode}: {done.stderr.strip() or 'no message'}")
-        lines = (done.stdout if kind == "output" else done.stderr).rstrip().splitlines()
-        if chosen:
-            first, last = int(chosen.group(1)), int(chosen.group(2))
-            if not 1 <= first <= last <= len(lines):
-                raise WeaveError(f"lines {first}-{last} were asked for; it prints {len(lines)}.")
-            lines = lines[first - 1 : last]
-        return "\n".join(line.rstrip() for line in lines)
+        return done.stdout if kind == "output" else done.stderr
 
 
 def definition_text(source: str, name: str, path: str) -> str:
