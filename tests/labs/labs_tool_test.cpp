@@ -66,10 +66,12 @@ class LabsTool : public testing::Test {
     put("src/a.cpp", kSource);
     put("cuda/a.cuh", "#pragma once\n__device__ int fold(int x) {\n  return x;\n}\n");
     put("src/a.h", "void twice(const double* x);\n");
-    put("tests/a_test.cpp", "TEST(A, One) {}\nTEST(A, Two) {}\nTEST(A, Three) {}\nTEST(A, Four) {}\n");
+    put("tests/a_test.cpp",
+        "TEST(A, One) {}\nTEST(A, Two) {}\nTEST(A, Three) {}\nTEST(A, Four) {}\n");
     put("tutorial/labs/labs.json", labs_);
-    put("tutorial/ch01.md", "# A\n<!-- listing: src/a.cpp twice -->\n```cpp\n  x[0] = 2;\n```\n"
-                            "<!-- end -->\n<!-- listing: src/a.cpp over#1 -->\n```cpp\nint\n```\n");
+    put("tutorial/ch01.md",
+        "# A\n<!-- listing: src/a.cpp twice -->\n```cpp\n  x[0] = 2;\n```\n"
+        "<!-- end -->\n<!-- listing: src/a.cpp over#1 -->\n```cpp\nint\n```\n");
     ASSERT_EQ(git("init -q && git add -A && git commit -q -m one"), 0);
   }
   void put(const std::string& path, const std::string& text) {
@@ -78,15 +80,19 @@ class LabsTool : public testing::Test {
   }
   std::string get(const std::string& path) { return read_file(tree_ + "/" + path); }
   int git(const std::string& command) {
-    return std::system(("cd '" + tree_ + "' && export GIT_CONFIG_GLOBAL=/dev/null "
+    return std::system(("cd '" + tree_ +
+                        "' && export GIT_CONFIG_GLOBAL=/dev/null "
                         "GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@a GIT_COMMITTER_NAME=a "
-                        "GIT_COMMITTER_EMAIL=a@a && git " + command).c_str());
+                        "GIT_COMMITTER_EMAIL=a@a && git " +
+                        command)
+                           .c_str());
   }
   /// Whether the tool has ended well; what it said is in said_.
   bool run(const std::string& tool, const std::string& arguments) {
     const std::string out = scratch_.file("said");
     const int status = std::system(("python3 -B '" + root + "/tutorial/tools/" + tool + "' " +
-                                    arguments + " >'" + out + "' 2>&1").c_str());
+                                    arguments + " >'" + out + "' 2>&1")
+                                       .c_str());
     said_ = read_file(out);
     return status == 0;
   }
@@ -108,12 +114,12 @@ class LabsTool : public testing::Test {
 };
 
 TEST_F(LabsTool, FindsDefinitionsByName) {
-  EXPECT_EQ(found("add"), "/// Adds.\ntemplate <class T>\nint add(T x, int y = 2) {\n"
-                          "  return \"}\" + x - '{';  // }\n}\n");
+  EXPECT_EQ(found("add"),
+            "/// Adds.\ntemplate <class T>\nint add(T x, int y = 2) {\n"
+            "  return \"}\" + x - '{';  // }\n}\n");
   EXPECT_EQ(found("twice"), "template <>\nvoid twice(const double* x) {\n  x[0] = 2;\n}\n");
   EXPECT_EQ(found("Pair::sum"), "  int sum() const { return first + second; }\n");
-  EXPECT_EQ(found("Pair::Pair"),
-            "  explicit Pair(int n) : first{n}, second(n) { first += 1; }\n");
+  EXPECT_EQ(found("Pair::Pair"), "  explicit Pair(int n) : first{n}, second(n) { first += 1; }\n");
   EXPECT_EQ(found("Pair").substr(0, 24), "struct alignas(8) Pair {");
   EXPECT_EQ(found("big_kernel"),
             "__global__ void __launch_bounds__(256) big_kernel(float* y) { y[0] = 1; }\n");
@@ -131,8 +137,9 @@ TEST_F(LabsTool, PutsBackWhatItHasCut) {
   const std::string before = get("src/a.cpp"), kernel = get("cuda/a.cuh");
   ASSERT_TRUE(labs("cut 1")) << said_;
   expect_contains(said_, "make check-lab N=1");
-  expect_contains(get("src/a.cpp"), "int add(T x, int y = 2) {\n  fail(\"lab 1, add: not done yet "
-                                    "(tutorial/labs/lab01_adding.md)\");\n}\n");
+  expect_contains(get("src/a.cpp"),
+                  "int add(T x, int y = 2) {\n  fail(\"lab 1, add: not done yet "
+                  "(tutorial/labs/lab01_adding.md)\");\n}\n");
   expect_contains(get("cuda/a.cuh"), "cuda::not_done(\"lab 1, fold: not done yet");
   EXPECT_EQ(get("tutorial/labs/reference/src/a.cpp"), before);
   ASSERT_TRUE(labs("undo 01")) << said_;
@@ -184,7 +191,8 @@ TEST_F(LabsTool, AStudentsTreeHoldsNoSolution) {
   EXPECT_EQ(git("status --porcelain | (! grep -q .)"), 0);
   expect_contains(get("tutorial/ch01.md"), "yours to write (tutorial/labs/lab01_adding.md)");
   expect_contains(get("tutorial/ch01.md"), "over#1 -->\n```cpp\nint\n```");
-  EXPECT_EQ(std::system(("cd '" + student + "' && tar xf tutorial/labs/reference.tar.xz").c_str()), 0);
+  EXPECT_EQ(std::system(("cd '" + student + "' && tar xf tutorial/labs/reference.tar.xz").c_str()),
+            0);
   EXPECT_EQ(get("src/a.cpp"), kSource);
 }
 
@@ -209,13 +217,17 @@ TEST_F(LabsTool, TheLabsOfThisTreeAreRight) {
 TEST_F(LabsTool, ACutFileCompilesWithAllWarnings) {
   if (!has_tool("g++")) GTEST_SKIP() << "g++ is not installed";
   const std::string path = "src/ch03_transformer/attention.cpp";
+  if (mentions(read_file(root + "/" + path), "not done yet")) GTEST_SKIP() << "it is cut here";
   put(path, read_file(root + "/" + path));
   put("tutorial/labs/labs.json", read_file(root + "/tutorial/labs/labs.json"));
   ASSERT_EQ(git("add -A && git commit -q -m two"), 0);
   ASSERT_TRUE(labs("cut 4")) << said_;
-  EXPECT_EQ(std::system(("cd '" + root + "' && g++ -std=gnu++20 -O0 -Isrc -I. -Wall -Wextra "
-                         "-Wconversion -Werror -Wno-psabi -c -o '" + scratch_.file("a.o") + "' '" +
-                         tree_ + "/" + path + "'").c_str()), 0);
+  EXPECT_EQ(std::system(("cd '" + root +
+                         "' && g++ -std=gnu++20 -O0 -Isrc -I. -Wall -Wextra "
+                         "-Wconversion -Werror -Wno-psabi -c -o '" +
+                         scratch_.file("a.o") + "' '" + tree_ + "/" + path + "'")
+                            .c_str()),
+            0);
   expect_contains(get(path), "lab 4, attend: not done yet");
 }
 

@@ -6,6 +6,8 @@ expects exactly the tests that labs.json lists to fail, each with the message of
 the uncut files back and expects all of them to pass.
 
     labs_check.py --build build/release [--out build/labs-check] [--only 5,9] [--jobs 2]
+    labs_check.py --build build/release --times    then also tutorial/labs/times.md: how long a
+                                                   student waits from an edit to the result
 
 Python's standard library alone.
 """
@@ -15,7 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -133,7 +137,48 @@ def no_solutions(root: Path, tree: Path, labs: list[Lab]) -> list[str]:
     return wrong
 
 
-def prove(root: Path, made: Path, out: Path, labs: list[Lab], jobs: int) -> list[str]:
+def waits(tree: Path, build: Path, lab: Lab) -> tuple[float, float]:
+    """From an edit of the lab's files to its points: seconds that pass, and of the processor."""
+    for path in lab.cut:
+        os.utime(tree / path)
+    def processor() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+    begun, before = time.monotonic(), processor()
+    run(["cmake", "-S", str(tree), "-B", str(build)], "it can not be configured")
+    build_tests(build, [lab], os.cpu_count() or 1)
+    course.points(lab, build / lab.program)
+    return time.monotonic() - begun, processor() - before
+
+
+def write_times(root: Path, tree: Path, build: Path, labs: list[Lab]) -> None:
+    os.environ["CCACHE_DISABLE"] = "1"
+    rows = [f"| {lab.id} | {lab.name} | {len(lab.points)} | {sum(lab.points.values())} | "
+            "{:.1f} | {:.1f} |".format(*waits(tree, build, lab)) for lab in labs]
+    course.write(root / course.LABS / "times.md", "\n".join([
+        "# From an edit to the result",
+        "",
+        "Made by `python3 tutorial/tools/labs_check.py --build build/release --times` in a student's",
+        "tree with the compiled library: the lab's files are edited, then `make check-lab` configures,",
+        "compiles, links and runs its tests one by one. `seconds` pass on the clock, beside whatever",
+        "else the machine does; `processor` is what the work itself takes, of one core.",
+        "",
+        f"Machine: {course_machine()}.",
+        "",
+        "| lab | name | tests | points | seconds | processor |",
+        "|---|---|---:|---:|---:|---:|", *rows, ""]))
+
+
+def course_machine() -> str:
+    try:
+        model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        model = None
+    name = model.group(1) if model else platform.machine()
+    return f"{name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
+
+
+def prove(root: Path, made: Path, out: Path, labs: list[Lab], jobs: int, time_it: bool) -> list[str]:
     fresh(out)
     tree, build = out / "tree", out / "build"
     began, times = time.monotonic(), []
@@ -158,6 +203,8 @@ def prove(root: Path, made: Path, out: Path, labs: list[Lab], jobs: int) -> list
     wrong += check_all(build, labs, wrong_when_done, jobs)
     step("tests")
     print(", ".join(times))
+    if time_it and not wrong:
+        write_times(root, tree, build, labs)
     return wrong
 
 
@@ -167,13 +214,15 @@ def main() -> int:
     parser.add_argument("--build", type=Path, required=True, help="a folder with the library built")
     parser.add_argument("--out", type=Path, help="default: labs-check in the build folder")
     parser.add_argument("--only", default="", help="numbers of labs; default: all")
+    parser.add_argument("--times", action="store_true", help="measure, in tutorial/labs/times.md")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     labs = course.load(given.root)
     if given.only:
         labs = [course.lab_of(labs, number) for number in given.only.split(",")]
     wrong = course.offences(given.root, course.load(given.root))
-    wrong += prove(given.root, given.build, given.out or given.build / "labs-check", labs, given.jobs)
+    wrong += prove(given.root, given.build, given.out or given.build / "labs-check", labs, given.jobs,
+                   given.times)
     tests = sum(len(lab.points) for lab in labs)
     print("\n".join(wrong) if wrong else
           f"{len(labs)} labs: cut, exactly their {tests} tests fail; done, all pass")
