@@ -1,6 +1,7 @@
 # The kernels of cuda/: compiled by nvcc for a GPU (RAMOE_CUDA), or by the C++ compiler for the
 # emulation. Without either the program says that CUDA is off, and only the tests emulate.
 file(GLOB cuda_sources CONFIGURE_DEPENDS cuda/*/*.cu)
+ramoe_use_reference(cuda_sources)
 file(GLOB emulation_sources CONFIGURE_DEPENDS cuda/emulation/*.cpp)
 
 # 80 also as PTX, which newer GPUs compile for themselves; 90a for Hopper's own instructions.
@@ -74,10 +75,13 @@ endif()
 # Emulated, a second program runs the same tests with every access of the kernels to memory checked:
 # their sources, and the tests that have kernels, are compiled with -fsanitize=thread, whose calls
 # are cuda/emulation's own; ThreadSanitizer itself is not linked.
+#
+# The two labs of CUDA (cmake/labs.cmake) are emulated with the memory check, and their tests run
+# with that program's; ramoe_watched holds what they need of the kernels.
 function(ramoe_cuda_tests)
-  file(GLOB tests CONFIGURE_DEPENDS tests/cuda/*_test.cpp)
+  file(GLOB tests CONFIGURE_DEPENDS tests/cuda/*_test.cpp tests/labs/lab*_cuda_*_test.cpp)
   set(of_emulation ${tests})
-  list(FILTER of_emulation INCLUDE REGEX "/(emulation|emulation_words|memory_check|memory_check_correct|traffic)_test\\.cpp$")
+  list(FILTER of_emulation INCLUDE REGEX "/(emulation|emulation_words|memory_check|memory_check_correct|traffic|lab[0-9]+_cuda_[a-z]+)_test\\.cpp$")
   list(REMOVE_ITEM tests ${of_emulation})
   if(cuda_wanted)
     ramoe_cuda_test(cuda_test "${tests}" "")
@@ -90,27 +94,43 @@ function(ramoe_cuda_tests)
   # Of the operations' tests the list of cases is checked; the others would take minutes.
   set(cases ${CMAKE_SOURCE_DIR}/tests/cuda/op_cases_test.cpp)
   list(REMOVE_ITEM tests ${cases})
-  set(shared ${cases} ${emulation_sources})
+  set(shared ${cases})
   if(NOT RAMOE_CUDA_EMULATION)
     ramoe_compile_as_cpp("${cuda_sources}")
     list(APPEND shared tests/support/gpu_types.cpp)
   endif()
   ramoe_cuda_objects(cuda_test_parts "${shared}")
+  ramoe_cuda_objects(cuda_emulation "${emulation_sources}")
   set(check_of_memory ${of_emulation})
-  list(FILTER check_of_memory INCLUDE REGEX "memory_check|traffic")
+  list(FILTER check_of_memory INCLUDE REGEX "memory_check|traffic|/lab[0-9]+_cuda_")
   set(not_checked ${of_emulation})
   list(REMOVE_ITEM not_checked ${check_of_memory})
   ramoe_cuda_objects(cuda_kernels "${cuda_sources};${tests};${not_checked}")
-  ramoe_cuda_test(cuda_test "" "cuda_test_parts;cuda_kernels")
+  ramoe_cuda_test(cuda_test "" "cuda_test_parts;cuda_emulation;cuda_kernels")
   add_test_suites(cuda_test "${cases};${tests};${not_checked}")
   if(NOT RAMOE_SANITIZE)
-    ramoe_cuda_objects(cuda_watched_kernels "${cuda_sources};${of_emulation}")
-    target_compile_options(cuda_watched_kernels PRIVATE -fsanitize=thread
-      $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
-    target_compile_definitions(cuda_watched_kernels PRIVATE RAMOE_MEMORY_CHECK)
-    ramoe_cuda_test(cuda_check_test "" "cuda_test_parts;cuda_watched_kernels")
+    ramoe_cuda_objects(cuda_watched_kernels "${cuda_sources}")
+    ramoe_cuda_objects(cuda_watched_tests "${of_emulation}")
+    ramoe_watch_memory(cuda_watched_kernels)
+    ramoe_watch_memory(cuda_watched_tests)
+    ramoe_cuda_test(cuda_check_test ""
+      "cuda_test_parts;cuda_emulation;cuda_watched_tests;cuda_watched_kernels")
     add_test_suites(cuda_check_test "${cases};${of_emulation}")
+    if(RAMOE_LIBRARY)
+      add_library(ramoe_watched INTERFACE)
+      target_link_libraries(ramoe_watched INTERFACE ${RAMOE_LIBRARY}/libramoe_watched.a)
+    else()
+      add_library(ramoe_watched STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:cuda_emulation>
+        $<TARGET_OBJECTS:cuda_watched_kernels>)
+      set_target_properties(ramoe_watched PROPERTIES LINKER_LANGUAGE CXX)
+    endif()
   endif()
+endfunction()
+
+function(ramoe_watch_memory target)
+  target_compile_options(${target} PRIVATE -g1 -fsanitize=thread
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+  target_compile_definitions(${target} PRIVATE RAMOE_CUDA_EMULATION RAMOE_MEMORY_CHECK)
 endfunction()
 
 function(ramoe_cuda_objects name sources)
