@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang grade fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -191,6 +191,16 @@ test-clang: deps-test ## the tests of chapters 1 to 5 and of the fast kernels, b
 	@./.ci/deps clang
 	$(call configure_and_build,clang,,,--target machine_tests)
 	@cd build/clang && ctest --output-on-failure -j2 -R '^(support|fast|ch0[1-5]_[a-z]+)_test'
+
+TREE   ?= .
+LABS   ?=
+HIDDEN ?=
+
+# FLAGS="--course=... --out=..." and more: tutorial/grading.md.
+grade: deps-test      ## grade the labs of TREE=., all or LABS=5,9, with hidden cases from HIDDEN=file
+	@command -v python3 >/dev/null || { echo "make grade needs python3; install it, and binutils"; exit 1; }
+	@python3 tutorial/tools/grade.py --tree="$(TREE)" --labs="$(LABS)" --hidden="$(HIDDEN)" \
+	  --cmake="$(if $(DEPS),-DRAMOE_DEPS=$(DEPS))" --jobs=$(JOBS) $(FLAGS)
 
 RUNS    ?= 100000
 READERS := safetensors shards config tokenizer

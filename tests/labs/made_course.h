@@ -25,8 +25,9 @@ class MadeCourse {
   MadeCourse() {
     namespace fs = std::filesystem;
     // Room for what a student's tree has and nobody may read or write.
-    for (const char* folder : {"tree/tests", "course", "work"}) fs::create_directories(file(folder));
-    
+    for (const char* folder : {"tree/tests", "course", "work"})
+      fs::create_directories(file(folder));
+
     fs::permissions(scratch_.path(), fs::perms(0755));
     write_file(file("course/answer_test.cpp"), test_source);
     write_file(file("course/hidden.cpp"), hidden_source);
@@ -69,15 +70,15 @@ class MadeCourse {
 
   /// Runs the grader; its exit code. What it says goes to said().
   int grade(const std::string& options) const {
-    write_json(file("kit.json"), Json{{"course", RAMOE_SOURCE_DIR},
-                                      {"reference", file("reference")},
-                                      {"labs", labs_}});
+    write_json(
+        file("kit.json"),
+        Json{{"course", RAMOE_SOURCE_DIR}, {"reference", file("reference")}, {"labs", labs_}});
     write_json(file("hidden.json"), hidden_);
     const int status = std::system(
         cat("python3 " RAMOE_SOURCE_DIR "/tutorial/tools/grade.py --kit=", file("kit.json"),
-            " --tree=", file("tree"), " --work=", file("work"), " --out=", file("out"), " --hidden=",
-            file("hidden.json"), " --seconds=2 --memory=512 --jobs=2 ", options, " >", file("said"),
-            " 2>&1")
+            " --tree=", file("tree"), " --work=", file("work"), " --out=", file("out"),
+            " --hidden=", file("hidden.json"), " --seconds=2 --memory=512 --jobs=2 ", options, " >",
+            file("said"), " 2>&1")
             .c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
@@ -123,7 +124,7 @@ void hidden::check(const Case& given) {
     for (const char* folder : {"/src", "/tests", ""})
       words.push_back(std::string("-I" RAMOE_SOURCE_DIR) + folder);
     std::istringstream includes(RAMOE_GTEST_INCLUDE);
-    for (std::string folder; std::getline(includes, folder, ';');)
+    for (std::string folder; std::getline(includes, folder, ':');)
       words.insert(words.end(), {"-isystem", folder});
     words.insert(words.end(), {"-c", "{in}", "-o", "{out}"});
     return words;
@@ -133,8 +134,10 @@ void hidden::check(const Case& given) {
   std::string philox() const {
     const std::string object = file("philox.o");
     if (!std::filesystem::exists(object))
-      check(std::system(cat(RAMOE_CXX " -std=gnu++20 -I" RAMOE_SOURCE_DIR "/src -c " RAMOE_SOURCE_DIR
-                            "/src/ch01_tensor/philox.cpp -o ", object).c_str()) == 0,
+      check(std::system(cat(RAMOE_CXX " -std=gnu++20 -I" RAMOE_SOURCE_DIR
+                                      "/src -c " RAMOE_SOURCE_DIR "/src/ch01_tensor/philox.cpp -o ",
+                            object)
+                            .c_str()) == 0,
             "philox.cpp does not compile");
     return object;
   }

@@ -48,9 +48,12 @@ void report(const std::string& line) {
   std::string all(nonce, nonce_length);
   all += ' ';
   for (const char c : line) {
-    if (c == '\n') all += "\\n";
-    else if (c == '\\') all += "\\\\";
-    else all += c;
+    if (c == '\n')
+      all += "\\n";
+    else if (c == '\\')
+      all += "\\\\";
+    else
+      all += c;
   }
   all += '\n';
   for (std::size_t at = 0; at < all.size();) {

@@ -1,8 +1,9 @@
 // What a graded program reports, and to whom.
 //
-// The student's code runs in the same process, so nothing that it can print counts. Before any other
-// code of the program, constructors included, a nonce is read from descriptor 0, which is then
-// closed; lines of descriptor 3 count only if they begin with it. From there on exec is refused.
+// The student's code runs in the same process, so nothing that it can print counts. Before any
+// other code of the program, constructors included, a nonce is read from descriptor 0, which is
+// then closed; lines of descriptor 3 count only if they begin with it. From there on exec is
+// refused.
 #pragma once
 
 #include <fcntl.h>

@@ -23,7 +23,9 @@ class Reporter : public testing::EmptyTestEventListener {
   void OnTestEnd(const testing::TestInfo& test) override {
     const testing::TestResult& result = *test.result();
     trusted::report(std::string("end ") + test.test_suite_name() + "." + test.name() +
-                    (result.Failed() ? " failed" : result.Skipped() ? " skipped" : " passed"));
+                    (result.Failed()    ? " failed"
+                     : result.Skipped() ? " skipped"
+                                        : " passed"));
   }
 };
 

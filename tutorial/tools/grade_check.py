@@ -223,13 +223,14 @@ def startup_calls(obj: str) -> tuple[bool, set[str]]:
             seen.add(target)
             sections = [target, ".text." + target, ".text.startup." + target]
             inside = [part for part in sections if part in relocations]
+            if (inside or target.startswith(".text.")) and not re.search(r"static_initialization_and_destruction_0|_GLOBAL__sub_[ID]", target):
+                calls.add(re.sub(r"^\.text\.(startup\.)?", "", target))
+            for part in inside:
+                waiting += relocations[part]
             if inside:
-                for part in inside:
-                    waiting += relocations[part]
-            elif not target.startswith((".bss", ".rodata", ".data", ".text", "_ZStL8__ioinit", "_ZL")):
+                continue
+            if not target.startswith((".bss", ".rodata", ".data", ".text.", "_ZStL8__ioinit", "_ZL")):
                 calls.add(target)
-            elif target == ".text":
-                calls.add("all of its code")
     return bool(ahead), calls
 
 

@@ -1,19 +1,19 @@
 // Runs a program that is not trusted: guard [--key=value ...] -- program arguments
 //
 //   --seconds=10 --memory=2048 (MiB) --scratch=FOLDER --read=PATH (again for more)
+//   --report=3 --facts=4  descriptors: the program's 3, and where one line of JSON says what
+//                         happened; 0 to 2 are this process's
 //   --without=NAME,NAME   switches guards off, to try the others alone
 //
-//   --report=3 --facts=4  descriptors: the program's 3, and where one line of JSON says what happened
-//
-// The program's descriptors 0 to 2 are this one's. Three processes: this one watches the clock; the first of the new tree waits; the
-// program. tutorial/tools/grade_run.py starts it; tutorial/grading.md says what the guards are.
-#include <csignal>
-#include <ctime>
+// Three processes: this one watches the clock; the first of the new tree waits; the program.
+// tutorial/tools/grade_run.py starts it; tutorial/grading.md says what the guards are.
 #include <poll.h>
 #include <sys/resource.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <sstream>
 
@@ -46,12 +46,18 @@ Plan parse(int count, char** words) {
     const std::string word = words[at];
     const std::string key = word.substr(0, word.find('='));
     const std::string value = word.substr(std::min(word.size(), key.size() + 1));
-    if (key == "--seconds") plan.seconds = std::stod(value);
-    else if (key == "--memory") plan.memory_mib = std::stol(value);
-    else if (key == "--scratch") plan.scratch = value;
-    else if (key == "--report") plan.report = std::stoi(value);
-    else if (key == "--facts") plan.facts = std::stoi(value);
-    else if (key == "--read") plan.read.push_back(value);
+    if (key == "--seconds")
+      plan.seconds = std::stod(value);
+    else if (key == "--memory")
+      plan.memory_mib = std::stol(value);
+    else if (key == "--scratch")
+      plan.scratch = value;
+    else if (key == "--report")
+      plan.report = std::stoi(value);
+    else if (key == "--facts")
+      plan.facts = std::stoi(value);
+    else if (key == "--read")
+      plan.read.push_back(value);
     else if (key == "--without") {
       std::istringstream names(value);
       for (std::string name; std::getline(names, name, ',');) plan.without.insert(name);
@@ -154,7 +160,8 @@ void kill_the_rest() {
       any = true;
       kill(std::stoi(name), SIGKILL);
     }
-    while (waitpid(-1, nullptr, WNOHANG) > 0) {}
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
     if (!any) return;
     usleep(2000);
   }
@@ -179,7 +186,7 @@ int run(const Plan& plan) {
   place_descriptors(plan);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = [](int) { told_to_stop = 1; };
   sigaction(SIGTERM, &action, nullptr);
   Held held;
@@ -222,4 +229,6 @@ int run(const Plan& plan) {
 }  // namespace
 }  // namespace guard
 
-int main(int count, char** words) { return guard::run(guard::parse(count, words)); }
+int main(int count, char** words) {
+  return guard::run(guard::parse(count, words));
+}

@@ -31,7 +31,7 @@ inline unsigned long long known_rights(long version) {
 inline void allow(int ruleset, const std::string& path, unsigned long long rights) {
   const int parent = open(path.c_str(), O_PATH | O_CLOEXEC);
   if (parent < 0) return;
-  struct stat facts{};
+  struct stat facts {};
   fstat(parent, &facts);
   if (!S_ISDIR(facts.st_mode)) rights &= execute | write_file | read_file | truncate_file;
   const PathRule rule = {rights, parent};
@@ -57,8 +57,8 @@ inline void enter_landlock(const Plan& plan, Held& held, const std::string& scra
     return;
   }
   constexpr unsigned long long look = read_file | read_folder;
-  for (const char* path : {"/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store",
-                           "/etc/ld.so.cache"})
+  for (const char* path :
+       {"/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ld.so.cache"})
     allow(ruleset, path, look | execute);
   for (const char* path : {"/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/urandom"})
     allow(ruleset, path, look);

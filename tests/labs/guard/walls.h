@@ -20,7 +20,9 @@ namespace guard {
 
 namespace fs = std::filesystem;
 
-inline std::string why() { return std::strerror(errno); }
+inline std::string why() {
+  return std::strerror(errno);
+}
 
 inline bool write_text(const std::string& file, const std::string& text) {
   std::ofstream out(file);

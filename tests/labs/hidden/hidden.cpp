@@ -68,7 +68,9 @@ void print(const std::string& name, const std::vector<double>& values) {
   trusted::report(line);
 }
 
-void print(const std::string& name, double value) { print(name, std::vector<double>{value}); }
+void print(const std::string& name, double value) {
+  print(name, std::vector<double>{value});
+}
 
 void print_refusal(const std::string& name, const std::function<void()>& call) {
   double refused = 0;

@@ -1,9 +1,9 @@
 // What the programs of hidden checks share: a case in, numbers out.
 //
-// A program makes inputs of a seed and of shapes, calls the functions of its lab and prints what they
-// return. It judges nothing: the grader runs it with the student's file and with the reference's, and
-// compares the numbers. A process that lies would have to know them. The case comes from a JSON file
-// of the teacher (tutorial/grading.md) as lines "key=value".
+// A program makes inputs of a seed and of shapes, calls the functions of its lab and prints what
+// they return. It judges nothing: the grader runs it with the student's file and with the
+// reference's, and compares the numbers. A process that lies would have to know them. The case
+// comes from a JSON file of the teacher (tutorial/grading.md) as lines "key=value".
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ class Case {
   std::string word(const std::string& key, const std::string& otherwise) const;
   /// Draws of the case's seed; streams are for inputs that must not depend on one another's sizes.
   ramoe::Random random(std::uint64_t stream = 0) const;
-  /// n normal draws, times a scale. With key ties=1 they are rounded to halves, so that many are equal.
+  /// n normal draws, times a scale. With key ties=1 they are rounded to halves: many are equal.
   std::vector<double> normals(std::size_t n, std::uint64_t stream = 0, double scale = 1) const;
   std::vector<float> normal_floats(std::size_t n, std::uint64_t stream = 0, double scale = 1) const;
 
