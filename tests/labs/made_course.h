@@ -125,7 +125,7 @@ void hidden::check(const Case& given) {
       words.push_back(std::string("-I" RAMOE_SOURCE_DIR) + folder);
     std::istringstream includes(RAMOE_GTEST_INCLUDE);
     for (std::string folder; std::getline(includes, folder, ':');)
-      words.insert(words.end(), {"-isystem", folder});
+      words.insert(words.end(), {"-idirafter", folder});
     words.insert(words.end(), {"-c", "{in}", "-o", "{out}"});
     return words;
   }

@@ -17,6 +17,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -257,7 +258,7 @@ def cached_object(kit: Kit, command: list[str], source: str, overlay: Path | Non
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / (key.hexdigest()[:24] + ".o")
     if not out.exists():
-        partial = f"{out}.{os.getpid()}.{hash(source) & 0xffff}.part"
+        partial = f"{out}.{os.getpid()}.{threading.get_ident()}.part"
         worked, said = run_compiler(filled(command, source, partial, overlay))
         if not worked:
             raise GradeError(f"{source} of the course does not compile:\n{said[-3000:]}")

@@ -67,6 +67,7 @@ inline void enter_landlock(const Plan& plan, Held& held, const std::string& scra
   for (const std::string& path : plan.read) allow(ruleset, path, look);
   allow(ruleset, plan.command[0], look | execute);
   allow(ruleset, scratch, all & ~execute);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);  // without it, Landlock is for root alone
   if (syscall(restrict_self, ruleset, 0) != 0) held["landlock"] = why();
   close(ruleset);
 }
