@@ -209,6 +209,28 @@ TEST_F(Grade, WithoutWallsWhatWasWrittenIsFound) {
   expect_contains(course_.said(), "it has written outside its folder: labs/right.cpp");
 }
 
+TEST_F(Grade, AHeaderIsCompiledWithTheTestsAndMustNotChangeThem) {
+  const std::string wrong = "inline double answer(int x) { return x; }\n";
+  const std::vector<Try> headers = {
+      {{"", "inline double answer(int x) { return x + x; }\n"}, 9, ""},
+      {{"", "#include <vector>\n#define expect_same(a, b)\n" + wrong}, 0, "may not define macros"},
+      {{"", "namespace ramoe { inline void expect_same(double, double) {} }\n" + wrong},
+       0,
+       "another `ramoe::expect_same`"},
+      {{"", "namespace testing { inline int quiet() { static int x = 1; return x; } }\n" +
+                std::string("inline double answer(int x) { return testing::quiet() * x; }\n")},
+       0,
+       "not the lab's to define"}};
+  for (const Try& one : headers) {
+    course_.begin_again();
+    course_.hand_in_header(one.handed_in.source);
+    ASSERT_EQ(course_.grade(""), 0) << course_.said();
+    const Json lab = course_.graded("header");
+    EXPECT_EQ(lab.at("points"), one.points) << one.handed_in.source << lab.dump(1);
+    expect_contains(MadeCourse::told(lab), one.told);
+  }
+}
+
 TEST_F(Grade, FormsForOthersHoldTheSamePoints) {
   course_.hand_in({"right", "double answer(int x) { return 2.0 * x; }\n"});
   course_.hand_in({"wrong", as_wrong(head)});

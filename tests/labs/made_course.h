@@ -68,6 +68,29 @@ class MadeCourse {
     hidden_["labs"][what.name]["cases"] = {{{"seed", 7}, {"N", 3}, {"points", 4}}};
   }
 
+  /// A lab that is a header, and so is compiled together with the tests.
+  void hand_in_header(const std::string& source) {
+    hand_in({"header", ""});
+    Json& lab = labs_.back();
+    lab["files"] = {"answer.h"};
+    lab["units"] = Json::object();
+    lab["tests"] =
+        Json::object({{file("course/header_test.cpp"), command({"-std=gnu++20", "-O0", "-w"})}});
+    lab["hidden"] = file("course/header_hidden.cpp");
+    write_file(file("tree/answer.h"), source);
+    write_file(file("reference/answer.h"), "inline double answer(int x) { return 2 * x; }\n");
+    write_file(file("course/header_hidden.cpp"),
+               std::string("#include \"answer.h\"\n") + hidden_source);
+    write_file(file("course/header_test.cpp"), R"(#include "answer.h"
+#include <gtest/gtest.h>
+namespace ramoe {
+template <class T> void expect_same(const T& a, const T& b) { EXPECT_EQ(a, b) << "twice 21"; }
+TEST(Answer, Doubles) { expect_same(answer(21), 42.0); }
+TEST(Answer, OfZero) { expect_same(answer(0), 0.0); }
+}
+)");
+  }
+
   /// Runs the grader; its exit code. What it says goes to said().
   int grade(const std::string& options) const {
     write_json(

@@ -126,7 +126,7 @@ class Grader:
         if reference is not None and "object check" not in self.guard.limits.without:
             trusted = self.trusted_objects(lab) + ([] if lab.in_headers else tests)
             offences = object_offences(", ".join(lab.files), programs.objects, reference.objects,
-                                       self.taken_names(lab, trusted))
+                                       self.taken_names(lab, trusted), self.header_text(lab))
             if offences:
                 return programs, offences
         programs.tests = str(out / "tests")
@@ -246,6 +246,9 @@ class Grader:
 
     def reference_text(self, lab: Lab, file: str) -> str:
         return text_of(self.reference_file(file))
+
+    def header_text(self, lab: Lab) -> str:
+        return "".join(self.reference_text(lab, file) for file in lab.files) if lab.in_headers else ""
 
     def second_look(self, lab: Lab, overlay: Path) -> list[str]:
         offences = []

@@ -148,7 +148,7 @@ def source_offences(path: str, text: str, reference: str) -> list[str]:
             if word in WORDS and word not in known:
                 said = f"`{word}` is {WORDS[word]}, which no lab needs"
         for word in GNU_ATTRIBUTE.findall(bare):
-            if word not in GNU_ALLOWED and word not in known:
+            if (is_header or word not in GNU_ALLOWED) and word not in known:
                 said = f"the attribute `gnu::{word}` is not one that a lab needs"
         if said:
             offences.append(f"{path}:{number}: {said}")
@@ -326,15 +326,30 @@ IOSTREAM_START = {"_ZNSt8ios_base4InitC1Ev", "_ZNSt8ios_base4InitD1Ev", "__dso_h
                   "_GLOBAL_OFFSET_TABLE_"}
 
 
-def object_offences(path: str, student: Symbols, reference: Symbols, taken: set[str]) -> list[str]:
+def overload_offences(new: dict[str, str], reference: Symbols, header: str) -> list[str]:
+    """Of a header, which is compiled together with the tests: a function that the tests call must not get a
+    better match. Overloads of what the header itself names are the student's to add."""
+    all_names = demangled(sorted(set(reference.defined) | reference.undefined))
+    known = {plain_name(shown) for shown in all_names.values()}
+    words = set(re.findall(r"\w+", header))
+    return [f"it defines another `{plain_name(shown)}`, which the tests call"
+            for shown in new.values()
+            if plain_name(shown) in known and plain_name(shown).split("::")[-1] not in words
+            and not library_symbol(plain_name(shown))]
+
+
+def object_offences(path: str, student: Symbols, reference: Symbols, taken: set[str],
+                    header: str = "") -> list[str]:
     """Sentences about a student's object beside the reference's. `taken`: what the library defines, and
-    what the tests define and call."""
+    what the tests define and call. `header`: the reference's text if the lab is one."""
     new_definitions = sorted(set(student.defined) - set(reference.defined))
     new_calls = sorted(student.undefined - reference.undefined - set(reference.defined))
     shown = demangled(new_definitions + new_calls)
     offences = []
     for name in new_definitions:
         offences.append(definition_offence(name, shown[name], student.defined[name], taken))
+    if header:
+        offences += overload_offences({name: shown[name] for name in new_definitions}, reference, header)
     # Weak in the reference's object and strong here: it would win over the tests' own.
     for name, kind in student.defined.items():
         if reference.defined.get(name, kind) in "WVu" and kind not in "WVu":
