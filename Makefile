@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -155,15 +155,15 @@ tutorial: build       ## listings and outputs of tutorial/ again, from the code 
 N       ?=
 UNDO    ?=
 LIBRARY ?=
-LABS    := python3 tutorial/tools/labs.py
+LAB_TOOL := python3 tutorial/tools/labs.py
 
 lab:                  ## cut lab N=9 out of this tree, to be written again; UNDO=1 puts it back
-	@$(LABS) $(if $(UNDO),undo,cut) "$(N)"
+	@$(LAB_TOOL) $(if $(UNDO),undo,cut) "$(N)"
 
 check-lab: deps-test  ## build the tests of lab N=9 and count its points
-	@$(LABS) id "$(N)" >/dev/null
-	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LABS) id "$(N)" 2>&1)_test)
-	@$(LABS) points "$(N)" build/release/$(shell $(LABS) id "$(N)" 2>&1)_test
+	@$(LAB_TOOL) id "$(N)" >/dev/null
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LAB_TOOL) id "$(N)" 2>&1)_test)
+	@$(LAB_TOOL) points "$(N)" build/release/$(shell $(LAB_TOOL) id "$(N)" 2>&1)_test
 
 LIBRARY_TARGETS := --target ramoe_results ramoe_watched
 
@@ -174,7 +174,7 @@ ifneq ($(LIBRARY),)
 	@./.ci/deps program tests
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
 endif
-	@$(LABS) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
+	@$(LAB_TOOL) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
 
 labs-check: deps-test ## prove that each lab's tests fail when it is cut, and pass when it is done
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
@@ -227,6 +227,16 @@ BOOK ?= build/book
 book:                 ## the tutorial, labs and guides as one offline page and a PDF, in BOOK=build/book
 	@./.ci/deps book browser
 	@python3 tutorial/tools/book.py $(BOOK)
+
+TREE   ?= .
+LABS   ?=
+HIDDEN ?=
+
+# FLAGS="--course=... --out=..." and more: tutorial/grading.md.
+grade: deps-test      ## grade the labs of TREE=., all or LABS=5,9, with hidden cases from HIDDEN=file
+	@command -v python3 >/dev/null || { echo "make grade needs python3; install it, and binutils"; exit 1; }
+	@python3 tutorial/tools/grade.py --tree="$(TREE)" --labs="$(LABS)" --hidden="$(HIDDEN)" \
+	  --cmake="$(if $(DEPS),-DRAMOE_DEPS=$(DEPS))" --jobs=$(JOBS) $(FLAGS)
 
 RUNS    ?= 100000
 READERS := safetensors shards config tokenizer
