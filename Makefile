@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -152,6 +152,34 @@ docs-speed:           ## docs/speed.md and its figures again, from docs/results/
 tutorial: build       ## listings and outputs of tutorial/ again, from the code and the program
 	python3 tutorial/tools/weave.py --program=$(RAMOE) $(FLAGS)
 
+N       ?=
+UNDO    ?=
+LIBRARY ?=
+LAB_TOOL := python3 tutorial/tools/labs.py
+
+lab:                  ## cut lab N=9 out of this tree, to be written again; UNDO=1 puts it back
+	@$(LAB_TOOL) $(if $(UNDO),undo,cut) "$(N)"
+
+check-lab: deps-test  ## build the tests of lab N=9 and count its points
+	@$(LAB_TOOL) id "$(N)" >/dev/null
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LAB_TOOL) id "$(N)" 2>&1)_test)
+	@$(LAB_TOOL) points "$(N)" build/release/$(shell $(LAB_TOOL) id "$(N)" 2>&1)_test
+
+LIBRARY_TARGETS := --target ramoe_results ramoe_watched
+
+# Needs Python and git. A student's tree is built by itself: nothing in it leads back here.
+labs:                 ## a student's tree with all labs cut, OUT=dir; LIBRARY=1: with the library compiled
+	@[ "$(origin OUT)" != file ] || { echo "make labs OUT=dir: expected the folder to be made"; exit 1; }
+ifneq ($(LIBRARY),)
+	@./.ci/deps program tests
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
+endif
+	@$(LAB_TOOL) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
+
+labs-check: deps-test ## prove that each lab's tests fail when it is cut, and pass when it is done
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
+	@python3 tutorial/tools/labs_check.py --build build/release --jobs $(JOBS)
+
 ROOM ?=
 # A number or the beginning of a name will do.
 TESTED := $(notdir $(firstword $(wildcard $(addprefix tests/,$(ROOM)* ch$(ROOM)*))))
@@ -199,6 +227,16 @@ BOOK ?= build/book
 book:                 ## the tutorial, labs and guides as one offline page and a PDF, in BOOK=build/book
 	@./.ci/deps book browser
 	@python3 tutorial/tools/book.py $(BOOK)
+
+TREE   ?= .
+LABS   ?=
+HIDDEN ?=
+
+# FLAGS="--course=... --out=..." and more: tutorial/grading.md.
+grade: deps-test      ## grade the labs of TREE=., all or LABS=5,9, with hidden cases from HIDDEN=file
+	@command -v python3 >/dev/null || { echo "make grade needs python3; install it, and binutils"; exit 1; }
+	@python3 tutorial/tools/grade.py --tree="$(TREE)" --labs="$(LABS)" --hidden="$(HIDDEN)" \
+	  --cmake="$(if $(DEPS),-DRAMOE_DEPS=$(DEPS))" --jobs=$(JOBS) $(FLAGS)
 
 RUNS    ?= 100000
 READERS := safetensors shards config tokenizer

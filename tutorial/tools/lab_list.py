@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""The lists of the labs, made from labs.json: that of tutorial/labs/README.md and, in each lab's
+text, the table of its tests.
+
+    python3 tutorial/tools/lab_list.py --fill     writes them
+    python3 tutorial/tools/lab_list.py --check    says whether they are what it makes, and whether
+                                                  the texts agree with labs.json; exit 1 if not
+
+Checked of each text: its title and its hours, its parts, every function that is cut, its
+prerequisites, and that each test it names exists. Needs Python 3 alone.
+"""
+import argparse
+import json
+import pathlib
+import re
+import sys
+
+from fill import Failure, fill
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PARTS = ["What you write", "How to check", "Step by step", "Hints", "Expected output",
+         "What a wrong answer looks like", "Going further"]
+TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)", re.M)
+
+
+def read_labs(folder: pathlib.Path) -> list[dict]:
+    path = folder / "labs.json"
+    if not path.is_file():
+        raise Failure(f"{path} is missing.")
+    return json.loads(path.read_text(encoding="utf-8"))["labs"]
+
+
+def text_of(lab: dict) -> str:
+    return f"{lab['id']}_{lab['name']}.md"
+
+
+def tests_of(lab: dict, root: pathlib.Path) -> list[str]:
+    """The names of all tests in the lab's files, in their order."""
+    names = []
+    for file in lab["tests"]:
+        source = (root / file).read_text(encoding="utf-8")
+        names += [f"{suite}.{test}" for suite, test in TEST.findall(source)]
+    return names
+
+
+def points_of(lab: dict, root: pathlib.Path) -> dict[str, int]:
+    """The tests that count; before points are given, all tests, without."""
+    return lab["points"] or {name: 0 for name in tests_of(lab, root)}
+
+
+def list_table(labs: list[dict]) -> str:
+    lines = ["| lab | chapter | you write | after | hours | points |",
+             "|---|---|---|---|--:|--:|"]
+    for lab in labs:
+        names = ", ".join(f"`{name}`" for cut in lab["cut"].values() for name in cut)
+        after = ", ".join(str(int(one.removeprefix("lab"))) for one in lab["prerequisites"])
+        points = sum(lab["points"].values())
+        lines.append(f"| [{lab['number']} {lab['title']}]({text_of(lab)}) | "
+                     f"[{lab['chapter']}](../{lab['chapter']}.md) | {names} | {after} | "
+                     f"{lab['hours']} | {points or ''} |")
+    lines.append(f"| | | | | {sum(lab['hours'] for lab in labs)} | "
+                 f"{sum(sum(lab['points'].values()) for lab in labs) or ''} |")
+    return "\n".join(lines)
+
+
+def test_table(lab: dict, root: pathlib.Path) -> str:
+    lines = ["| test | points |", "|---|--:|"]
+    lines += [f"| `{name}` | {points or ''} |" for name, points in points_of(lab, root).items()]
+    return "\n".join(lines)
+
+
+def offences(lab: dict, text: str, root: pathlib.Path) -> list[str]:
+    """What a lab's text lacks."""
+    found = []
+    if not text.startswith(f"# Lab {lab['number']}: "):
+        found.append(f"expected the first line to begin with '# Lab {lab['number']}: '")
+    found += [f"expected a part '## {part}'" for part in PARTS if f"\n## {part}\n" not in text]
+    if f"**Hours.** {lab['hours']}" not in text:
+        found.append(f"labs.json says {lab['hours']} hours")
+    for cut in lab["cut"].values():
+        found += [f"{name}, which is cut, is not named" for name in cut
+                  if name.split("::")[-1] + "(" not in text]
+    for one in lab["prerequisites"]:
+        if f"({one}_" not in text.split("## What you write")[0]:
+            found.append(f"{one} is a prerequisite and not linked before the first part")
+    known = tests_of(lab, root)
+    suites = {name.split(".")[0] for name in known}
+    steps = re.sub(r"<!-- tests -->.*?<!-- end of tests -->", "", text, flags=re.S)
+    named = re.findall(r"`(\w+)\.(\w+)`", steps)
+    found += [f"the test {suite}.{test} does not exist" for suite, test in named
+              if suite in suites and f"{suite}.{test}" not in known]
+    if not text.count("<details>") == text.count("</details>") >= 3:
+        found.append("expected at least three hints in <details>")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT)
+    parser.add_argument("--fill", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    if options.fill == options.check:
+        raise Failure("give --fill or --check; --help says more.")
+    folder = options.root / "tutorial" / "labs"
+    labs = read_labs(folder)
+    command = "python3 tutorial/tools/lab_list.py --fill"
+    code = fill(folder / "README.md", "labs", lambda _: list_table(labs), options.check, command)
+    for lab in labs:
+        page = folder / text_of(lab)
+        code |= fill(page, "tests", lambda _, lab=lab: test_table(lab, options.root), options.check,
+                     command)
+        for offence in offences(lab, page.read_text(encoding="utf-8"), options.root):
+            print(f"{page}: {offence}.", file=sys.stderr)
+            code = 1
+    return code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        sys.exit(1)
