@@ -82,12 +82,11 @@ std::string pair_line(const ExplainedPair& explained) {
   const TypeCounts& seen = explained.looked_at;
   std::string text = cat("example   ", c.id, " in ", c.lang, ", a training pair of ", c.task, ": ",
                          name_of(c.type), "\n");
-  if (seen.total() > 0) {
-    text += cat("          the first ci of ", seen.total(), " pairs in their order:");
-    for (const PairType type : every<PairType>())
-      text += cat(" ", seen.of(type), " ", name_of(type));
-    text += "\n";
-  }
+  if (seen.total() > 0)
+    text +=
+        cat("          number ", seen.total(), " in the order of the data, the first that is ci",
+            " (before it: ", seen.of(PairType::cc), " cc, ", seen.of(PairType::ic), " ic, ",
+            seen.of(PairType::ii), " ii)\n");
   return text;
 }
 

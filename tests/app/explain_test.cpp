@@ -71,11 +71,12 @@ TEST(Explain, TaxonomyShowsBothAnswersAndTheCell) {
   const std::string text = explain("taxonomy");
   for (const char* part : {"[ci]", "right\n", "wrong\n", "expected", "answer", "tokens", "ids"})
     expect_contains(text, part);
+  expect_contains(text, "the first that is ci");
   // The same pair by its id, without a search.
   const std::size_t at = text.find("facts/");
   const std::string id = text.substr(at, text.find(' ', at) - at);
   const std::string again = explain("taxonomy --example=" + id);
-  EXPECT_EQ(again.find("the first ci of"), std::string::npos);
+  EXPECT_EQ(again.find("the first that is ci"), std::string::npos);
   EXPECT_EQ(again.substr(again.find("\nen ")), text.substr(text.find("\nen ")));
 }
 
