@@ -76,7 +76,7 @@ def offences(lab: dict, text: str, root: pathlib.Path) -> list[str]:
     if not text.startswith(f"# Lab {lab['number']}: "):
         found.append(f"expected the first line to begin with '# Lab {lab['number']}: '")
     found += [f"expected a part '## {part}'" for part in PARTS if f"\n## {part}\n" not in text]
-    if f"**Hours.** {lab['hours']}" not in text:
+    if not re.search(rf"\*\*Hours\.\*\* {lab['hours']}[.:]", text):
         found.append(f"labs.json says {lab['hours']} hours")
     for cut in lab["cut"].values():
         found += [f"{name}, which is cut, is not named" for name in cut
