@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed lab check-lab labs labs-check check test test-asan test-asan-memory test-arm test-clang fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -149,18 +149,21 @@ check-cuda:           ## on a GPU, in some 8 minutes: tests, sanitizers, times, 
 docs-speed:           ## docs/speed.md and its figures again, from docs/results/bench*.json
 	python3 docs/make_speed_tables.py
 
+tutorial: build       ## listings and outputs of tutorial/ again, from the code and the program
+	python3 tutorial/tools/weave.py --program=$(RAMOE) $(FLAGS)
+
 N       ?=
 UNDO    ?=
 LIBRARY ?=
-LABS    := python3 tutorial/tools/labs.py
+LAB_TOOL := python3 tutorial/tools/labs.py
 
 lab:                  ## cut lab N=9 out of this tree, to be written again; UNDO=1 puts it back
-	@$(LABS) $(if $(UNDO),undo,cut) "$(N)"
+	@$(LAB_TOOL) $(if $(UNDO),undo,cut) "$(N)"
 
 check-lab: deps-test  ## build the tests of lab N=9 and count its points
-	@$(LABS) id "$(N)" >/dev/null
-	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LABS) id "$(N)" 2>&1)_test)
-	@$(LABS) points "$(N)" build/release/$(shell $(LABS) id "$(N)" 2>&1)_test
+	@$(LAB_TOOL) id "$(N)" >/dev/null
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LAB_TOOL) id "$(N)" 2>&1)_test)
+	@$(LAB_TOOL) points "$(N)" build/release/$(shell $(LAB_TOOL) id "$(N)" 2>&1)_test
 
 LIBRARY_TARGETS := --target ramoe_results ramoe_watched
 
@@ -171,7 +174,7 @@ ifneq ($(LIBRARY),)
 	@./.ci/deps program tests
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
 endif
-	@$(LABS) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
+	@$(LAB_TOOL) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
 
 labs-check: deps-test ## prove that each lab's tests fail when it is cut, and pass when it is done
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
@@ -192,16 +195,15 @@ test: deps-test       ## build and run all tests
 	@cd build/release && ctest --output-on-failure -j2
 
 test-asan: deps-test  ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(call configure_and_build,asan)
+	$(call configure_and_build,asan,,-DRAMOE_PAPER=ON)
 	@cd build/asan && ctest --output-on-failure -j2
 
-# What the paper's chapters, pages and commands add handles no memory by itself. Three suites train
-# and answer with whole models; their operations are tested here one by one, and so is one training.
+# What the paper's chapters, pages and commands add handles no memory by itself, and emulated kernels
+# are watched by the emulation's own check of memory in every `make test`: neither is compiled.
 test-asan-memory: deps-test ## the same for the rooms that handle memory by themselves
-	$(call configure_and_build,asan,,,--target memory_tests)
+	$(call configure_and_build,asan,,-DRAMOE_PAPER=OFF,--target memory_tests)
 	@cd build/asan && ctest --output-on-failure -j2 \
-	   -R '^(support|ch0[1-6]_[a-z]+|fast|formats|runs|fuzz|cuda)_test' \
-	   -E '\.(Bf16|GpuGolden|GpuPaper)$$'
+	   -R '^(support|ch0[1-6]_[a-z]+|fast|formats|runs|fuzz)_test' -E '\.Bf16$$'
 
 ARM_ROOMS := support ch01_tensor ch02_autograd ch03_transformer ch04_moe ch05_training fast
 
@@ -219,6 +221,22 @@ test-clang: deps-test ## the tests of chapters 1 to 5 and of the fast kernels, b
 	@./.ci/deps clang
 	$(call configure_and_build,clang,,,--target machine_tests)
 	@cd build/clang && ctest --output-on-failure -j2 -R '^(support|fast|ch0[1-5]_[a-z]+)_test'
+
+BOOK ?= build/book
+
+book:                 ## the tutorial, labs and guides as one offline page and a PDF, in BOOK=build/book
+	@./.ci/deps book browser
+	@python3 tutorial/tools/book.py $(BOOK)
+
+TREE   ?= .
+LABS   ?=
+HIDDEN ?=
+
+# FLAGS="--course=... --out=..." and more: tutorial/grading.md.
+grade: deps-test      ## grade the labs of TREE=., all or LABS=5,9, with hidden cases from HIDDEN=file
+	@command -v python3 >/dev/null || { echo "make grade needs python3; install it, and binutils"; exit 1; }
+	@python3 tutorial/tools/grade.py --tree="$(TREE)" --labs="$(LABS)" --hidden="$(HIDDEN)" \
+	  --cmake="$(if $(DEPS),-DRAMOE_DEPS=$(DEPS))" --jobs=$(JOBS) $(FLAGS)
 
 RUNS    ?= 100000
 READERS := safetensors shards config tokenizer

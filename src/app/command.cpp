@@ -27,6 +27,8 @@ const std::vector<Command>& commands() {
       {"tokenize", "text to token ids and back", run_tokenize, false},
       {"logits", "logits and router logits of given token ids, for comparing with others",
        run_logits},
+      {"explain", "one example number by number: router, attention, alignment or taxonomy",
+       run_explain},
       {"memory", "the memory that a model needs, by method", run_memory, false},
       {"inspect", "what is in a run folder, a model folder or a language pack", run_inspect, false},
       {"report", "report.html of a demo, a fine-tuning run or a grid", run_report},

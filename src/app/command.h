@@ -37,6 +37,7 @@ int run_generate(const Arguments&);
 int run_tokenize(const Arguments&);
 int run_inspect(const Arguments&);
 int run_logits(const Arguments&);
+int run_explain(const Arguments&);
 int run_memory(const Arguments&);
 int run_experiment(const Arguments&);
 int run_reproduce(const Arguments&);

@@ -96,8 +96,8 @@ typename Model<T>::Decoding Model<T>::extend(Tape<T>& tape, KvCache<T>& cache,
 }
 
 template <class T>
-Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
-                                    const PlacedBatch<T>& batch, const Decoding& decoding) {
+AttentionInput<T> Model<T>::project(Tape<T>& tape, const Tensor<T>& x, int l,
+                                    const PlacedBatch<T>& batch) {
   const LayerParameters<T>& p = all_.layers[std::size_t(l)];
   const int HS = config_.head_size();
   const double eps = config_.rms_norm_eps;
@@ -117,8 +117,15 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
     for (Tensor<T>* clipped : {&q, &k, &v}) *clipped = clip(tape, *clipped, config_.clip_qkv);
   q = rope_over(tape, q, batch.position, HS, config_.rope_theta);
   k = rope_over(tape, k, batch.position, HS, config_.rope_theta);
+  return {q, k, v};
+}
+
+template <class T>
+Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
+                                    const PlacedBatch<T>& batch, const Decoding& decoding) {
+  const auto [q, k, v] = project(tape, x, l, batch);
   const AttentionDims dims{batch.B, batch.T, config_.num_attention_heads,
-                           config_.num_key_value_heads, HS};
+                           config_.num_key_value_heads, config_.head_size()};
   Tensor<T> mixed;
   if (KvCache<T>* cache = decoding.cache) {
     for (const auto& [to, from] : {std::pair{cache->keys(l), k}, {cache->values(l), v}})
@@ -131,7 +138,7 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
     }
   }
   if (!mixed.data) mixed = attention(tape, q, k, v, batch.length, dims);
-  return add_over(tape, x, linear(tape, mixed, tape.leaf(*p.o)));
+  return add_over(tape, x, linear(tape, mixed, tape.leaf(*all_.layers[std::size_t(l)].o)));
 }
 
 template <class T>
@@ -200,6 +207,21 @@ PlacedBatch<T> Model<T>::place_batch(Tape<T>& tape, const TokenBatch& batch,
 template <class T>
 ForwardResult<T> Model<T>::forward(Tape<T>& tape, const PlacedBatch<T>& batch) {
   return compute(tape, batch, {}, nullptr, false);
+}
+
+template <class T>
+AttentionInput<T> Model<T>::attention_input(Tape<T>& tape, const TokenBatch& batch, int l) {
+  check(l >= 0 && l < config_.num_hidden_layers, "layer ", l, " was asked for; the model has 0 to ",
+        config_.num_hidden_layers - 1, ".");
+  check_lengths(batch, nullptr);
+  const PlacedBatch<T> placed = place(tape, batch, config_.vocab_size);
+  std::vector<Routing<T>> routing;
+  Tensor<T> x = ramoe::embedding(tape, tape.leaf(*all_.embedding), placed.token, placed.N);
+  for (int before = 0; before < l; ++before) {
+    x = attention_block(tape, x, before, placed, {});
+    x = mixture_block(tape, x, before, placed, nullptr, routing);
+  }
+  return project(tape, x, l, placed);
 }
 
 template <class T>

@@ -79,6 +79,12 @@ struct ForwardOptions {
   const RouterHook<T>* hook = nullptr;
 };
 
+/// What the attention of a layer reads: normalised where the family does so, and rotated.
+template <class T>
+struct AttentionInput {
+  Tensor<T> q, k, v;  // (N,NH*HS), (N,NKV*HS), (N,NKV*HS)
+};
+
 template <class T>
 struct ForwardResult {
   Tensor<T> logits;                 // (R,V); no data if routing_only
@@ -114,6 +120,9 @@ class Model {
   PlacedBatch<T> place_batch(Tape<T>& tape, const TokenBatch& batch,
                              const std::vector<int>& logit_rows) const;
   ForwardResult<T> forward(Tape<T>& tape, const PlacedBatch<T>& batch);
+  /// q, k and v of layer `l`, for looking inside: computes the layers before it. Error: no such
+  /// layer, and as for forward().
+  AttentionInput<T> attention_input(Tape<T>& tape, const TokenBatch& batch, int l);
 
   /// Copies all values from a model of the same configuration, of this type or another.
   template <class From>
@@ -134,6 +143,7 @@ class Model {
   void place_rows(Tape<T>& tape, PlacedBatch<T>& batch, const std::vector<int>& logit_rows) const;
   ForwardResult<T> compute(Tape<T>& tape, const PlacedBatch<T>& batch, const Decoding& decoding,
                            const RouterHook<T>* hook, bool routing_only);
+  AttentionInput<T> project(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch);
   Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,
                             const Decoding& decoding);
   Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,

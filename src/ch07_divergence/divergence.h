@@ -3,9 +3,9 @@
 //   D(q,q') = [ H((q+q')/2) - (H(q)+H(q'))/2 ] / [ log E - (H(q)+H(q'))/2 ]      in [0,1]
 //   Div_l(lang) = mean over parallel pairs of D(q_l(x_en), q_l(x_lang))
 //
-// H is the entropy with natural logarithm. D is the Jensen-Shannon divergence, divided by the
-// largest value that it could have for distributions with these entropies. Source: Multilingual
-// Routing in Mixture-of-Experts (arXiv 2510.04694). The published curve of Div over depth is a U.
+// H is the entropy with natural logarithm. D is the Jensen-Shannon divergence, divided by a bound
+// of it: no mixture of E experts has more entropy than log E. Source: Multilingual Routing in
+// Mixture-of-Experts (arXiv 2510.04694). The published curve of Div over depth is a U.
 // Ours: the zone M is the longest run of layers in which the curve, the mean of Div over languages,
 // is at most the mid-point between its minimum and its maximum.
 // Tests: tests/ch07_divergence/divergence_test.cpp

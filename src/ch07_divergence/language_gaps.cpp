@@ -25,18 +25,6 @@ std::vector<double> divergence_between(Model<T>& model,
 }
 
 template <class T>
-std::vector<double> general_divergence(Model<T>& model, const Prompts& prompts,
-                                       const std::vector<TextPair>& lines, const Watch& watch) {
-  CachedEncoder encoder(prompts.tokenizer());
-  std::vector<std::vector<int>> in_english, in_target;
-  for (const TextPair& line : lines) {
-    in_english.push_back(prompts.text(encoder, line.english));
-    in_target.push_back(prompts.text(encoder, line.target));
-  }
-  return divergence_between(model, in_english, in_target, watch);
-}
-
-template <class T>
 TaskGap task_gap(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                  const std::string& lang, const std::string& task, const AnswerOptions& options) {
   CachedEncoder encoder(prompts.tokenizer());
@@ -64,6 +52,18 @@ double mean_over(const std::vector<double>& divergence, Zone zone, bool inside) 
 }
 
 }  // namespace
+
+template <class T>
+std::vector<double> general_divergence(Model<T>& model, const Prompts& prompts,
+                                       const std::vector<TextPair>& lines, const Watch& watch) {
+  CachedEncoder encoder(prompts.tokenizer());
+  std::vector<std::vector<int>> in_english, in_target;
+  for (const TextPair& line : lines) {
+    in_english.push_back(prompts.text(encoder, line.english));
+    in_target.push_back(prompts.text(encoder, line.target));
+  }
+  return divergence_between(model, in_english, in_target, watch);
+}
 
 template <class T>
 LanguageGaps measure_gaps(Model<T>& model, const Prompts& prompts, const ParallelData& data,
@@ -104,8 +104,10 @@ ZoneCorrelation gap_correlation(const std::vector<TaskGap>& tasks, Zone zone) {
   return {correlation(inside, gaps), correlation(outside, gaps), gaps.size()};
 }
 
-#define RAMOE_INSTANTIATE(T)                                                              \
-  template LanguageGaps measure_gaps(Model<T>&, const Prompts&, const ParallelData&, int, \
+#define RAMOE_INSTANTIATE(T)                                                                   \
+  template std::vector<double> general_divergence(Model<T>&, const Prompts&,                   \
+                                                  const std::vector<TextPair>&, const Watch&); \
+  template LanguageGaps measure_gaps(Model<T>&, const Prompts&, const ParallelData&, int,      \
                                      const AnswerOptions&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

@@ -32,6 +32,11 @@ struct LanguageGaps {
   std::vector<TaskGap> tasks;                          // by language, then by task
 };
 
+/// Div_l of parallel general text.
+template <class T>
+std::vector<double> general_divergence(Model<T>& model, const Prompts& prompts,
+                                       const std::vector<TextPair>& lines, const Watch& watch = {});
+
 /// Routes and answers the texts of the data in every target language and in English. `names`: emoji
 /// names per line of general text, if that text is made of emoji names.
 template <class T>

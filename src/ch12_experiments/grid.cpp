@@ -222,7 +222,8 @@ GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& reco
     const std::string key = run.model + "/" + run.task + "/" + run.variant;
     if (run.variant != "base" && (!steers(plan, run) || run.rate != choices.rates.at(key)))
       continue;
-    const Json& by_strength = record_of(records, run.id()).at("valid_by_strength");
+    const std::string id = run.id();
+    const Json& by_strength = record_of(records, id).at("valid_by_strength");
     for (const double strength : plan.strengths)
       steered[key].add(strength, by_strength.at(number_text(strength)).get<double>());
   }

@@ -255,7 +255,7 @@ class Reader {
 
 Json to_hugging_face(const ModelConfig& given) {
   ModelConfig config = given;
-  const FamilyName& name = family(config.model_type, "model configuration");
+  const FamilyName name = family(config.model_type, "model configuration");
   config.resolve_widths();
   if (config.all_dense) {
     check(config.model_type != "olmoe", "olmoe has no config.json for a model without experts.");

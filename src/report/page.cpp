@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "report/svg.h"
+#include "report/words.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -89,7 +90,8 @@ std::string html_page(const std::string& title, const std::string& body) {
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
              "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", name,
              "</title>\n<style>", style_sheet(), "</style>\n</head>\n<body>\n", contents_of(body),
-             "<main>\n<h1>", name, "</h1>\n", body, "</main>\n</body>\n</html>\n");
+             "<main>\n<h1>", name, "</h1>\n", body, words_html(body),
+             "</main>\n</body>\n</html>\n");
 }
 
 /// Keeps an interval on one line.

@@ -199,6 +199,15 @@ TEST_F(Browser, ReportOfAGrid) {
   expect_good_page(world.file("run") + "/report.html", 10);
 }
 
+TEST_F(Browser, Book) {
+  const std::string root = RAMOE_SOURCE_DIR;
+  const std::string made = output_of("python3 '" + root + "/tutorial/tools/book.py' --html '" +
+                                     scratch_.file("book") + "'");
+  if (made.find("are needed; install") != std::string::npos) GTEST_SKIP() << made;
+  ASSERT_NE(made.find("ramoe.html: "), std::string::npos) << made;
+  expect_good_page(scratch_.file("book/ramoe.html"), 16);
+}
+
 // The judge itself: a page with every fault is found out.
 TEST_F(Browser, FaultsAreSeen) {
   const std::string page = scratch_.file("bad.html");

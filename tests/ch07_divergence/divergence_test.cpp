@@ -40,6 +40,16 @@ TEST(Divergence, ByHand) {
               1e-12);
 }
 
+// The example of tutorial/ch07_divergence.md.
+TEST(Divergence, FourExpertsByHand) {
+  const std::vector<double> english = {0.5, 0.2, 0.2, 0.1}, target = {0.3, 0.1, 0.4, 0.2};
+  EXPECT_NEAR(entropy(english), 1.2206073, 1e-7);
+  EXPECT_NEAR(entropy(target), 1.2798542, 1e-7);
+  EXPECT_NEAR(entropy({0.4, 0.15, 0.3, 0.15}), 1.2968441, 1e-7);  // their middle
+  // (1.2968441 - 1.2502307) / (1.3862944 - 1.2502307)
+  EXPECT_NEAR(routing_divergence(english, target), 0.3425852, 1e-7);
+}
+
 TEST(Divergence, ZeroForEqualsAndForUniform) {
   const std::vector<double> uniform(8, 0.125);
   EXPECT_EQ(routing_divergence(uniform, uniform), 0);

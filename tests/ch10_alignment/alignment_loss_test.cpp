@@ -141,6 +141,29 @@ TEST(AlignmentLoss, BackwardByHand) {
   EXPECT_EQ(difference(dz, std::vector<double>{10, 10, 11.5, 8.5, 11.125, 8.875}, 1e-12, 0), "");
 }
 
+// The example of tutorial/ch10_alignment.md: two tokens over four experts, the support is {0,1}.
+TEST(AlignmentLoss, TwoTokensByHand) {
+  const std::vector<double> star = {0.5, 0.2, 0.2, 0.1};
+  std::vector<double> p = {0.5, 0.1, 0.3, 0.1, 0.1, 0.1, 0.5, 0.3}, z, q(4), g, dz(8);
+  const int rows[] = {0, 1}, begin[] = {0, 2};
+  const double dloss = 1;
+  const auto divergence = [&] {
+    sequence_mean_forward(q.data(), p.data(), rows, begin, 1, 4);
+    return alignment_divergence({}, star, q, {0, 1}, g);
+  };
+  EXPECT_NEAR(divergence(), 0.1860981, 1e-7);
+  EXPECT_EQ(difference(q, std::vector<double>{0.3, 0.1, 0.4, 0.2}, 1e-12, 0), "");
+  // Inner sums sum_k p g: -1.2333 and -0.7667, mean -1.
+  sequence_mean_backward(dz.data(), p.data(), g.data(), rows, begin, &dloss, 1, 1, 4);
+  const std::vector<double> wanted = {-0.1083, -0.0383, 0.1100, 0.0367,   // half of the last
+                                      -0.0450, -0.0617, 0.0667, 0.0400};  // printed digit
+  EXPECT_EQ(difference(dz, wanted, 0.5e-4, 0), "");
+  for (const double value : p) z.push_back(std::log(value));
+  for (std::size_t i = 0; i < 8; ++i) z[i] -= dz[i];
+  softmax_forward(p.data(), z.data(), 2, 4);
+  EXPECT_NEAR(divergence(), 0.1502847, 1e-7);  // after z -= dz
+}
+
 TEST(AlignmentLoss, AClampedRoutingGivesAFiniteGradient) {
   Arena arena;
   Tape<float> tape(arena);
