@@ -7,7 +7,8 @@ text, the table of its tests.
                                                   the texts agree with labs.json; exit 1 if not
 
 Checked of each text: its title and its hours, its parts, every function that is cut, its
-prerequisites, and that each test it names exists. Needs Python 3 alone.
+prerequisites, and that its steps name the tests that count, all of them and no others. Of
+teaching.md: the hours of its sessions. Needs Python 3 alone.
 """
 import argparse
 import json
@@ -75,7 +76,7 @@ def offences(lab: dict, text: str, root: pathlib.Path) -> list[str]:
     if not text.startswith(f"# Lab {lab['number']}: "):
         found.append(f"expected the first line to begin with '# Lab {lab['number']}: '")
     found += [f"expected a part '## {part}'" for part in PARTS if f"\n## {part}\n" not in text]
-    if f"**Hours.** {lab['hours']}" not in text:
+    if not re.search(rf"\*\*Hours\.\*\* {lab['hours']}[.:]", text):
         found.append(f"labs.json says {lab['hours']} hours")
     for cut in lab["cut"].values():
         found += [f"{name}, which is cut, is not named" for name in cut
@@ -83,14 +84,32 @@ def offences(lab: dict, text: str, root: pathlib.Path) -> list[str]:
     for one in lab["prerequisites"]:
         if f"({one}_" not in text.split("## What you write")[0]:
             found.append(f"{one} is a prerequisite and not linked before the first part")
-    known = tests_of(lab, root)
-    suites = {name.split(".")[0] for name in known}
-    steps = re.sub(r"<!-- tests -->.*?<!-- end of tests -->", "", text, flags=re.S)
-    named = re.findall(r"`(\w+)\.(\w+)`", steps)
-    found += [f"the test {suite}.{test} does not exist" for suite, test in named
-              if suite in suites and f"{suite}.{test}" not in known]
+    counted = points_of(lab, root)
+    suites = {name.split(".")[0] for name in tests_of(lab, root)}
+    steps = text.partition("\n## Step by step\n")[2].partition("\n## Hints\n")[0]
+    named = {f"{suite}.{test}" for suite, test in re.findall(r"`(\w+)\.(\w+)`", steps)
+             if suite in suites}
+    found += [f"the steps name {name}, which is no test of this lab, or counts nothing"
+              for name in sorted(named - set(counted))]
+    found += [f"no step names the test {name}" for name in counted if name not in named]
     if not text.count("<details>") == text.count("</details>") >= 3:
         found.append("expected at least three hints in <details>")
+    return found
+
+
+def wrong_hours(page: pathlib.Path, labs: list[dict]) -> list[str]:
+    """Sessions of the three weeks whose hours are not those of their labs."""
+    text = page.read_text(encoding="utf-8")
+    weeks = text.partition("\n## Three weeks\n")[2].partition("\n## ")[0]
+    hours = {lab["id"]: lab["hours"] for lab in labs}
+    found, seen = [], []
+    for line in weeks.splitlines():
+        ids = re.findall(r"\(labs/(lab\d\d)_", line)
+        seen += ids
+        if ids and f"| {sum(hours[one] for one in ids)} |" not in line:
+            found.append(f"expected {sum(hours[one] for one in ids)} hours in: {line}")
+    if sorted(seen) != sorted(hours):
+        found.append("expected each lab once in the three weeks")
     return found
 
 
@@ -114,6 +133,10 @@ def main() -> int:
         for offence in offences(lab, page.read_text(encoding="utf-8"), options.root):
             print(f"{page}: {offence}.", file=sys.stderr)
             code = 1
+    guide = options.root / "tutorial" / "teaching.md"
+    for offence in wrong_hours(guide, labs):
+        print(f"{guide}: {offence}.", file=sys.stderr)
+        code = 1
     return code
 
 
