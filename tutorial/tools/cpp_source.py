@@ -17,6 +17,7 @@ braces and the ways in which this project writes definitions. Python's standard 
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 
 
@@ -278,13 +279,17 @@ def find(source: str, name: str, where: str = "the source") -> Definition:
     return found[0]
 
 
+def listing(source: str, names: list[str], where: str = "the source") -> str:
+    """Definitions with the comments above them, one below the other, as a chapter shows them."""
+    texts = [textwrap.dedent(find(source, name, where).text(source)).rstrip() for name in names]
+    return "\n".join(line.rstrip() for line in "\n\n".join(texts).splitlines())
+
+
 if __name__ == "__main__":  # cpp_source.py FILE NAME...: what a listing would show
     import sys
 
     try:
-        for wanted_name in sys.argv[2:]:
-            with open(sys.argv[1], encoding="utf-8") as file:
-                text_of_file = file.read()
-            print(find(text_of_file, wanted_name, sys.argv[1]).text(text_of_file))
+        with open(sys.argv[1], encoding="utf-8") as file:
+            print(listing(file.read(), sys.argv[2:], sys.argv[1]))
     except (SourceError, OSError) as said:
         sys.exit(str(said))

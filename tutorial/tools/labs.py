@@ -209,20 +209,20 @@ def remove_empty(folder: Path) -> None:
 # ---- A student's tree ---------------------------------------------------------------------------
 
 
-def hidden_listings(text: str, labs: list[Lab]) -> str:
-    """A chapter whose listings of what labs cut are empty."""
-    of = {(path, name): lab for lab in labs for path, names in lab.cut.items() for name in names}
+def relisted(text: str, cut_sources: dict[str, str]) -> str:
+    """A chapter whose listings show the cut files as they are now: as weave.py would fill them."""
 
-    def hide(found: re.Match[str]) -> str:
-        path, *names = found.group(2).split()
-        cut_by = [of[path, name] for name in names if (path, name) in of]
-        if not cut_by:
+    def fill(found: re.Match[str]) -> str:
+        path, *names = found.group(1).split()
+        if path not in cut_sources:
             return found.group()
-        lab = cut_by[0]
-        return f"{found.group(1)}```cpp\n// lab {lab.number}: yours to write ({lab.text})\n```\n"
+        try:
+            shown = cpp_source.listing(cut_sources[path], names, path)
+        except cpp_source.SourceError as error:
+            raise LabError(f"a listing of {path}: {error}") from None
+        return f"<!-- listing: {found.group(1)} -->\n```cpp\n{shown}\n```\n<!-- end -->"
 
-    listing = r"(<!-- listing: ([^\n]*?) -->\n)```[^\n]*\n.*?^```\n"
-    return re.sub(listing, hide, text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"<!-- listing: ([^\n]*?) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
 def tracked(root: Path) -> list[str]:
@@ -242,15 +242,16 @@ def make_tree(root: Path, out: Path, labs: list[Lab], library: Path | None = Non
     if here:
         raise LabError(f"lab {here[0].number} is cut in this tree; first: "
                        f"make lab N={here[0].number} UNDO=1")
-    cuts = {path: lab for lab in labs for path in lab.cut}
+    cuts = {path: cut_text((root / path).read_text(), lab, path)
+            for lab in labs for path in lab.cut}
     for path in paths:
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / path, target, follow_symlinks=False)
         if path in cuts:
-            write(target, cut_text((root / path).read_text(), cuts[path], path))
+            write(target, cuts[path])
         elif path.startswith("tutorial/") and path.endswith(".md"):
-            write(target, hidden_listings((root / path).read_text(), labs))
+            write(target, relisted((root / path).read_text(), cuts))
     if library:
         copy_library(library, out)
     else:
