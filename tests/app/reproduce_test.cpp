@@ -1,6 +1,7 @@
 // A slice of a grid again: fresh seeds at the chosen rates, and what is said when they disagree.
 #include "app/small_world.h"
 #include "support/json.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
