@@ -1,4 +1,4 @@
-// `ramoe explain` on a shipped model: the printed numbers tie up, keys choose, errors say what to do.
+// `ramoe explain` on a shipped model: printed numbers tie up, keys choose, errors say what to do.
 #include <gtest/gtest.h>
 
 #include <algorithm>
