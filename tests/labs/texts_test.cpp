@@ -15,19 +15,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string root = RAMOE_SOURCE_DIR;
+const std::string texts_of = RAMOE_SOURCE_DIR;
 
 class LabTexts : public testing::Test {
  protected:
   void SetUp() override {
     if (!has_tool("python3")) GTEST_SKIP() << "python3 is not installed";
-    fs::copy(root + "/tutorial", scratch_.file("tutorial"), fs::copy_options::recursive);
-    fs::create_directory_symlink(root + "/tests", scratch_.file("tests"));
+    fs::copy(texts_of + "/tutorial", scratch_.file("tutorial"), fs::copy_options::recursive);
+    fs::create_directory_symlink(texts_of + "/tests", scratch_.file("tests"));
   }
   /// The exit code of a tool; what it prints goes to said().
   int run(const std::string& tool, const std::string& arguments) {
     const int status =
-        std::system(("python3 '" + root + "/tutorial/tools/" + tool + "' " + arguments + " >'" +
+        std::system(("python3 '" + texts_of + "/tutorial/tools/" + tool + "' " + arguments + " >'" +
                      scratch_.file("said") + "' 2>&1")
                         .c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -47,7 +47,7 @@ class LabTexts : public testing::Test {
   }
 
   const ScratchFolder scratch_;
-  const std::string copy_ = scratch_.path(), grid_ = root + "/docs/results/main.jsonl";
+  const std::string copy_ = scratch_.path(), grid_ = texts_of + "/docs/results/main.jsonl";
 };
 
 TEST_F(LabTexts, AreThoseOfTheList) {
