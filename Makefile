@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang grade fuzz clean
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed lab check-lab labs labs-check check test test-asan test-asan-memory test-arm test-clang grade fuzz clean
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -148,6 +148,34 @@ check-cuda:           ## on a GPU, in some 8 minutes: tests, sanitizers, times, 
 
 docs-speed:           ## docs/speed.md and its figures again, from docs/results/bench*.json
 	python3 docs/make_speed_tables.py
+
+N       ?=
+UNDO    ?=
+LIBRARY ?=
+LABS    := python3 tutorial/tools/labs.py
+
+lab:                  ## cut lab N=9 out of this tree, to be written again; UNDO=1 puts it back
+	@$(LABS) $(if $(UNDO),undo,cut) "$(N)"
+
+check-lab: deps-test  ## build the tests of lab N=9 and count its points
+	@$(LABS) id "$(N)" >/dev/null
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LABS) id "$(N)" 2>&1)_test)
+	@$(LABS) points "$(N)" build/release/$(shell $(LABS) id "$(N)" 2>&1)_test
+
+LIBRARY_TARGETS := --target ramoe_results ramoe_watched
+
+# Needs Python and git. A student's tree is built by itself: nothing in it leads back here.
+labs:                 ## a student's tree with all labs cut, OUT=dir; LIBRARY=1: with the library compiled
+	@[ "$(origin OUT)" != file ] || { echo "make labs OUT=dir: expected the folder to be made"; exit 1; }
+ifneq ($(LIBRARY),)
+	@./.ci/deps program tests
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
+endif
+	@$(LABS) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
+
+labs-check: deps-test ## prove that each lab's tests fail when it is cut, and pass when it is done
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
+	@python3 tutorial/tools/labs_check.py --build build/release --jobs $(JOBS)
 
 ROOM ?=
 # A number or the beginning of a name will do.

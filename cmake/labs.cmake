@@ -16,9 +16,9 @@ if(EXISTS ${reference_archive})
     file(TOUCH_NOCREATE ${RAMOE_REFERENCE})
   endif()
 endif()
-if(EXISTS ${RAMOE_REFERENCE})  # headers too may be cut
-  target_include_directories(ramoe_flags BEFORE INTERFACE ${RAMOE_REFERENCE}/src ${RAMOE_REFERENCE})
-endif()
+# Headers too may be cut. The folders are named even if they are not there: options that came and
+# went with a lab would have everything compiled again.
+target_include_directories(ramoe_flags BEFORE INTERFACE ${RAMOE_REFERENCE}/src ${RAMOE_REFERENCE})
 
 set(RAMOE_LIBRARY "" CACHE PATH "a folder with the compiled library: its sources are not compiled")
 if(NOT RAMOE_LIBRARY AND EXISTS ${ramoe_labs_folder}/library)

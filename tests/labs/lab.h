@@ -27,19 +27,22 @@ std::string listed(const Values& values) {
 /// Fails unless the values are those expected; `means`: what a difference usually comes from.
 template <class Values>
 void expect_values(const Values& found, const Doubles& expected, const std::string& means,
-                   double tolerance = 1e-12) {
+                   double tolerance = 1e-12, int line = __builtin_LINE(),
+                   const char* file = __builtin_FILE()) {
   const std::string wrong = difference(found, expected, tolerance, tolerance);
   if (wrong.empty()) return;
-  ADD_FAILURE() << wrong << "\n  expected " << listed(expected) << "\n  found    " << listed(found)
-                << "\n  usually: " << means;
+  ADD_FAILURE_AT(file, line) << wrong << "\n  expected " << listed(expected) << "\n  found    "
+                             << listed(found) << "\n  usually: " << means;
 }
 inline void expect_value(double found, double expected, const std::string& means,
-                         double tolerance = 1e-12) {
-  expect_values(Doubles{found}, {expected}, means, tolerance);
+                         double tolerance = 1e-12, int line = __builtin_LINE(),
+                         const char* file = __builtin_FILE()) {
+  expect_values(Doubles{found}, {expected}, means, tolerance, line, file);
 }
 inline void expect_numbers(const std::vector<int>& found, const std::vector<int>& expected,
-                           const std::string& means) {
-  EXPECT_EQ(found, expected) << "  usually: " << means;
+                           const std::string& means, int line = __builtin_LINE(),
+                           const char* file = __builtin_FILE()) {
+  expect_values(found, Doubles(expected.begin(), expected.end()), means, 0, line, file);
 }
 
 /// dL/dx by central differences: (L(x + h) - L(x - h)) / 2h for each element.

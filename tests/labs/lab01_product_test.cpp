@@ -75,7 +75,8 @@ TEST(Lab01Product, OnlyTheLowerTriangleOfC) {
 
 TEST(Lab01Product, ATriangleOfAReadsNoZeros) {
   const double nan = std::nan("");
-  const Doubles lower = {1, nan, nan, 1, 1, nan, 1, 1, 1}, upper = {1, 1, 1, nan, 1, 1, nan, nan, 1};
+  const Doubles lower = {1, nan, nan, 1, 1, nan, 1, 1, 1},
+                upper = {1, 1, 1, nan, 1, 1, nan, nan, 1};
   const Doubles B = {1, 2, 4};
   expect_values(product(GemmForm::NN, 3, 1, 3, lower, B, false, 0, Triangle::lower_a), {1, 3, 7},
                 "lower_a: A(i,k) with k > i is 0 and must not be read");

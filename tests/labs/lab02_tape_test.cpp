@@ -1,6 +1,5 @@
 // Lab 2: a tape that runs its steps backwards, and two operations that record theirs.
 #include "ch02_autograd/tape_idea.h"
-
 #include "labs/lab.h"
 
 namespace ramoe {

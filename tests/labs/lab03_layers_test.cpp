@@ -25,8 +25,10 @@ TEST(Lab03Layers, RmsNormGradient) {
   Doubles out(15), rstd(3), dx(15, 1.0), dw(5, 2.0);
   rmsnorm_forward(out.data(), rstd.data(), x.data(), w.data(), N, C, 1e-3);
   rmsnorm_backward(dx.data(), dw.data(), x.data(), w.data(), rstd.data(), dout.data(), N, C);
-  Doubles by_x = slopes([&](const Doubles& at) { return weighed(dout, rmsnorm(at, w, N, 1e-3)); }, x);
-  Doubles by_w = slopes([&](const Doubles& at) { return weighed(dout, rmsnorm(x, at, N, 1e-3)); }, w);
+  Doubles by_x =
+      slopes([&](const Doubles& at) { return weighed(dout, rmsnorm(at, w, N, 1e-3)); }, x);
+  Doubles by_w =
+      slopes([&](const Doubles& at) { return weighed(dout, rmsnorm(x, at, N, 1e-3)); }, w);
   for (double& d : by_x) d += 1;
   for (double& d : by_w) d += 2;
   expect_values(dx, by_x, "x[n,c] also enters rstd[n]; and gradients are added to what is there",
@@ -93,7 +95,8 @@ TEST(Lab03Layers, CrossEntropyGradient) {
   cross_entropy_forward(loss.data(), lse.data(), z.data(), target, scored, N, V);
   cross_entropy_backward(dz.data(), z.data(), lse.data(), target, &dloss, scored, N, V, false);
   expect_values(dz, slopes(loss_at, z),
-                "dz = dloss / scored (p - 1 at the target); rows that are not scored get 0", kSlope);
+                "dz = dloss / scored (p - 1 at the target); rows that are not scored get 0",
+                kSlope);
 }
 
 }  // namespace

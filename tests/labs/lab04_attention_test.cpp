@@ -43,8 +43,10 @@ TEST(Lab04Attention, QueryHeadsShareKeys) {
 
 TEST(Lab04Attention, PaddingIsZeroAndNotRead) {
   const double nan = std::nan("");
-  const Attended a = attend_all({1, nan, 1, 1}, {1, nan, 1, 1}, {3, nan, 5, 7}, {1, 2}, {2, 2, 1, 1, 1});
-  expect_values(a.out, {3, 0, 5, 6}, "rows from length[b] on are padding: 0, and nobody reads them");
+  const Attended a =
+      attend_all({1, nan, 1, 1}, {1, nan, 1, 1}, {3, nan, 5, 7}, {1, 2}, {2, 2, 1, 1, 1});
+  expect_values(a.out, {3, 0, 5, 6},
+                "rows from length[b] on are padding: 0, and nobody reads them");
 }
 
 /// dq, dk and dv, added to 1.
@@ -79,10 +81,12 @@ void expect_gradient(std::size_t which, const std::string& means) {
 }
 
 TEST(Lab04Attention, GradientOfTheValues) {
-  expect_gradient(2, "dv[j] += sum over the rows t >= j and all heads that read it of p[t,j] dout[t]");
+  expect_gradient(2,
+                  "dv[j] += sum over the rows t >= j and all heads that read it of p[t,j] dout[t]");
 }
 TEST(Lab04Attention, GradientOfTheQueries) {
-  expect_gradient(0, "through the softmax: ds[j] = p[j] (dp[j] - sum_i p[i] dp[i]); then the scale");
+  expect_gradient(0,
+                  "through the softmax: ds[j] = p[j] (dp[j] - sum_i p[i] dp[i]); then the scale");
 }
 TEST(Lab04Attention, GradientOfTheKeys) {
   expect_gradient(1, "dk[j] += ds[t,j] q[t] of every row t that reads j");

@@ -20,8 +20,9 @@ Plan planned(const std::vector<int>& chosen, const std::vector<unsigned char>& i
 
 TEST(Lab06Dispatch, CountsTheRowsOfEachExpert) {
   const Plan p = planned({2, 0, 2, 2}, {1, 1, 1, 1}, 4, 1);
-  expect_numbers(p.offset, {0, 1, 1, 4, 4},
-                 "expert e has the slots from offset[e] to offset[e+1]: running sums of the counts");
+  expect_numbers(
+      p.offset, {0, 1, 1, 4, 4},
+      "expert e has the slots from offset[e] to offset[e+1]: running sums of the counts");
 }
 
 TEST(Lab06Dispatch, SlotsAreInTokenOrderWithinAnExpert) {
@@ -71,8 +72,9 @@ TEST(Lab06Dispatch, CombineWithoutGatesAndOntoOldValues) {
 TEST(Lab06Dispatch, AnExpertByHand) {
   // One token, one expert, C = H = 1: gate = 2 x, up = 3 x, y = 5 silu(gate) up.
   const Plan p = planned({0}, {1}, 1, 1);
-  const DispatchPlan<double> plan{const_cast<int*>(p.offset.data()), const_cast<int*>(p.token.data()),
-                                  const_cast<int*>(p.choice.data()), const_cast<int*>(p.slot.data())};
+  const DispatchPlan<double> plan{
+      const_cast<int*>(p.offset.data()), const_cast<int*>(p.token.data()),
+      const_cast<int*>(p.choice.data()), const_cast<int*>(p.slot.data())};
   const double x = 1, gate_up[] = {2, 3}, down = 5;
   Fenced<double> y(1), gu(2);
   experts_forward(y.data(), gu.data(), &x, gate_up, &down, plan, {1, 1, 1, 1, 1});
@@ -86,7 +88,8 @@ TEST(Lab06Dispatch, EverySlotUsesTheWeightsOfItsExpert) {
   const DispatchPlan<double> plan{p.offset.data(), p.token.data(), p.choice.data(), p.slot.data()};
   const Doubles x = {1, 2, 3}, gate_up = {1, 1, 1, 1}, down = {1, 100};
   Fenced<double> y(3), gu(6);
-  experts_forward(y.data(), gu.data(), x.data(), gate_up.data(), down.data(), plan, {3, 2, 1, 1, 1});
+  experts_forward(y.data(), gu.data(), x.data(), gate_up.data(), down.data(), plan,
+                  {3, 2, 1, 1, 1});
   const auto out = [](double v) { return v * v / (1 + std::exp(-v)); };
   expect_values(y, {out(2), 100 * out(1), 100 * out(3)},
                 "slot s holds the row token_from_slot[s]; its expert is the e with offset[e] <= s");

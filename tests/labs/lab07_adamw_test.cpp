@@ -21,7 +21,8 @@ const AdamWConfig plain{0.9, 0.95, 0, 0};
 TEST(Lab07AdamW, TheFirstStepIsTheRateTimesTheSign) {
   Weights x;
   EXPECT_TRUE(step(x, {0.5, -20}, {0.1, 0, 1, plain}).done);
-  expect_values(x.w, {0.9, -0.9}, "m and v are divided by 1 - b^t: then m/sqrt(v) = g/|g| at t = 1");
+  expect_values(x.w, {0.9, -0.9},
+                "m and v are divided by 1 - b^t: then m/sqrt(v) = g/|g| at t = 1");
 }
 
 TEST(Lab07AdamW, MomentsAreRunningMeans) {

@@ -27,8 +27,9 @@ TEST(Lab09Sampling, ADrawWalksAlongTheProbabilities) {
 }
 
 TEST(Lab09Sampling, TemperatureDividesTheLogits) {
-  EXPECT_EQ(sampled({.temperature = 0.01}, 0.999), 3) << "  usually: exp(z / T): cold draws hold to "
-                                                         "the largest logits";
+  EXPECT_EQ(sampled({.temperature = 0.01}, 0.999), 3)
+      << "  usually: exp(z / T): cold draws hold to "
+         "the largest logits";
   EXPECT_EQ(sampled({.temperature = 1e6}, 0.26), 3) << "  usually: hot draws are nearly uniform";
   EXPECT_EQ(sampled({.temperature = 1e6}, 0.76), 0) << "  usually: hot draws are nearly uniform";
 }
@@ -42,15 +43,19 @@ TEST(Lab09Sampling, LargeLogitsStayFinite) {
 TEST(Lab09Sampling, TopKKeepsTheLikeliest) {
   EXPECT_EQ(sampled({.temperature = 1, .top_k = 2}, 0.999999), 3)
       << "  usually: only the first two by falling logit are drawn from";
-  EXPECT_EQ(sampled({.temperature = 1, .top_k = 1}, 0.999999), 1) << "  usually: top_k = 1 is greedy";
-  EXPECT_EQ(sampled({.temperature = 1, .top_k = 99}, 0.999999), 0) << "  usually: more than all is all";
+  EXPECT_EQ(sampled({.temperature = 1, .top_k = 1}, 0.999999), 1)
+      << "  usually: top_k = 1 is greedy";
+  EXPECT_EQ(sampled({.temperature = 1, .top_k = 99}, 0.999999), 0)
+      << "  usually: more than all is all";
 }
 
 TEST(Lab09Sampling, TopPKeepsTheSmallestSetThatReachesIt) {
   EXPECT_EQ(sampled({.temperature = 1, .top_p = 0.5}, 0.999999), 3)
       << "  usually: token 1 has 0.3995, too little; with token 3 it is enough";
-  EXPECT_EQ(sampled({.temperature = 1, .top_p = 0.3}, 0.999999), 1) << "  usually: token 1 is enough";
-  EXPECT_EQ(sampled({.temperature = 1, .top_p = 0}, 0.999999), 1) << "  usually: at least one stays";
+  EXPECT_EQ(sampled({.temperature = 1, .top_p = 0.3}, 0.999999), 1)
+      << "  usually: token 1 is enough";
+  EXPECT_EQ(sampled({.temperature = 1, .top_p = 0}, 0.999999), 1)
+      << "  usually: at least one stays";
 }
 
 TEST(Lab09Sampling, RowsAreAppendedBehindThoseInTheCache) {

@@ -13,8 +13,8 @@ struct Measured {
 Measured measured(const AlignmentMeasure& measure, const Doubles& q_star, const Doubles& q,
                   const std::vector<unsigned char>& support) {
   Measured m{std::nan(""), Doubles(q.size(), std::nan(""))};
-  alignment_divergence_forward(&m.D, m.g.data(), q_star.data(), q.data(), support.data(), measure, 1,
-                               int(q.size()));
+  alignment_divergence_forward(&m.D, m.g.data(), q_star.data(), q.data(), support.data(), measure,
+                               1, int(q.size()));
   return m;
 }
 const std::vector<unsigned char> first_two = {1, 1, 0, 0};
@@ -68,7 +68,8 @@ TEST(Lab13Alignment, GradientOfEveryForm) {
       Doubles up = q, down = q;
       up[e] += h, up[0] -= h, down[e] -= h, down[0] += h;
       const double slope = (measured(measure, q_star, up, first_two).D -
-                            measured(measure, q_star, down, first_two).D) / (2 * h);
+                            measured(measure, q_star, down, first_two).D) /
+                           (2 * h);
       expect_value(g[e] - g[0], slope, cat(name_of(form), ": dD/dq[", e, "] - dD/dq[0]"), kSlope);
     }
   }
@@ -98,7 +99,8 @@ TEST(Lab13Alignment, TheGradientReachesTheLogits) {
       z);
   for (double& d : expected) d += 1;
   expect_values(dz, expected,
-                "dloss/parts 1/T p (g - sum p g), added, in the rows of the sequence alone", kSlope);
+                "dloss/parts 1/T p (g - sum p g), added, in the rows of the sequence alone",
+                kSlope);
 }
 
 TEST(Lab13Alignment, TheLossIsTheMean) {

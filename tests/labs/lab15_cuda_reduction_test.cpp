@@ -81,9 +81,10 @@ TEST_F(Lab15Reduction, ABlockOfOneWarp) {
 TEST_F(Lab15Reduction, ABlockSumsItsWarps) {
   give(counted(96));
   ASSERT_EQ(error_of<block_sum_kernel>({1, 96}, y, x), "");
-  expect_values(results(96), Doubles(96, 4656.0),
-                "each warp's sum through shared memory, a barrier, then a fold of these sums; lanes "
-                "without a warp bring Fold::nothing()");
+  expect_values(
+      results(96), Doubles(96, 4656.0),
+      "each warp's sum through shared memory, a barrier, then a fold of these sums; lanes "
+      "without a warp bring Fold::nothing()");
 }
 
 TEST_F(Lab15Reduction, TheLargestBlock) {

@@ -28,7 +28,8 @@ struct Multiplied {
 };
 Multiplied multiplied(const std::string& name, GemmForm form, const Size& s, bool accumulate) {
   const auto cells = [](int rows, int columns) { return std::size_t(rows * columns); };
-  const auto A = random_values<float>(cells(s.M, s.K), 1), B = random_values<float>(cells(s.K, s.N), 2);
+  const auto A = random_values<float>(cells(s.M, s.K), 1),
+             B = random_values<float>(cells(s.K, s.N), 2);
   const auto C = random_values<float>(cells(s.M, s.N), 3);
   GpuVector<GpuFloat> a(A.size()), b(B.size()), c(C.size());
   copy_in(a.data(), A.data(), A.size());
@@ -91,7 +92,8 @@ TEST_F(Lab16Product, CoalescedReadsWholeSectors) {
   const emulation::Traffic naive = traffic_of("naive", {32, 32, 16}, false);
   const emulation::Traffic t = traffic_of("coalesced", {32, 32, 16}, false);
   EXPECT_EQ(t.sectors, t.fewest_sectors)
-      << "  usually: the 32 threads of a warp (neighbours in x) must read neighbours of B and write "
+      << "  usually: the 32 threads of a warp (neighbours in x) must read neighbours of B and "
+         "write "
          "neighbours of C; then 32 floats are 4 sectors of 32 bytes";
   EXPECT_LT(t.sectors * 3, naive.sectors) << "  the naive kernel takes " << naive.sectors;
 }
@@ -106,9 +108,10 @@ TEST_F(Lab16Product, SharedOfSeveralTiles) {
 }
 TEST_F(Lab16Product, SharedOfAnySizeAndForm) {
   for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
-    expect_product("shared", form, {33, 5, 35}, true,
-                   "what lies beyond M, N or K is 0 in the tile, and is not read; all threads reach "
-                   "every barrier");
+    expect_product(
+        "shared", form, {33, 5, 35}, true,
+        "what lies beyond M, N or K is 0 in the tile, and is not read; all threads reach "
+        "every barrier");
 }
 TEST_F(Lab16Product, SharedInAnyOrderOfThreads) {
   emulation::reverse_order(true);

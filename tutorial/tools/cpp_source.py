@@ -17,6 +17,7 @@ braces and the ways in which this project writes definitions. Python's standard 
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 
 
@@ -30,7 +31,7 @@ class Definition:
 
     name: str  # "AdamW::update"
     kind: str  # "function", "type", "test" or "declaration"
-    comment: int  # where the comment directly above begins; `start` if there is none
+    comment: int  # where the line of the comment directly above begins, or its own first line
     start: int  # where the definition itself begins, with its `template <...>`
     body: tuple[int, int] | None  # from behind { to before }; None: a declaration
     end: int
@@ -134,17 +135,17 @@ class _Reader:
         self.source, self.code = source, masked(source)
         self.found: list[Definition] = []
 
-    def comment_above(self, start: int) -> int:
+    def first_line(self, start: int) -> int:
         line = self.source.rfind("\n", 0, start) + 1
         while line > 0:
             above = self.source.rfind("\n", 0, line - 1) + 1
             if not self.source[above : line - 1].lstrip().startswith("//"):
                 break
             line = above
-        return line if line < start else start
+        return line
 
     def add(self, name: str, kind: str, start: int, body: tuple[int, int] | None, end: int) -> None:
-        self.found.append(Definition(name, kind, self.comment_above(start), start, body, end))
+        self.found.append(Definition(name, kind, self.first_line(start), start, body, end))
 
     def scope(self, at: int, end: int, prefix: str) -> None:
         """Reads the declarations between two positions; prefix: of members, "AdamW::"."""
@@ -276,3 +277,19 @@ def find(source: str, name: str, where: str = "the source") -> Definition:
         raise SourceError(f"{where}: {wanted} is defined {len(found)} times (lines {lines}); "
                           f"write {wanted}#1, {wanted}#2, ...")
     return found[0]
+
+
+def listing(source: str, names: list[str], where: str = "the source") -> str:
+    """Definitions with the comments above them, one below the other, as a chapter shows them."""
+    texts = [textwrap.dedent(find(source, name, where).text(source)).rstrip() for name in names]
+    return "\n".join(line.rstrip() for line in "\n\n".join(texts).splitlines())
+
+
+if __name__ == "__main__":  # cpp_source.py FILE NAME...: what a listing would show
+    import sys
+
+    try:
+        with open(sys.argv[1], encoding="utf-8") as file:
+            print(listing(file.read(), sys.argv[2:], sys.argv[1]))
+    except (SourceError, OSError) as said:
+        sys.exit(str(said))
