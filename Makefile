@@ -152,15 +152,15 @@ docs-speed:           ## docs/speed.md and its figures again, from docs/results/
 N       ?=
 UNDO    ?=
 LIBRARY ?=
-LABS    := python3 tutorial/tools/labs.py
+LAB_TOOL := python3 tutorial/tools/labs.py
 
 lab:                  ## cut lab N=9 out of this tree, to be written again; UNDO=1 puts it back
-	@$(LABS) $(if $(UNDO),undo,cut) "$(N)"
+	@$(LAB_TOOL) $(if $(UNDO),undo,cut) "$(N)"
 
 check-lab: deps-test  ## build the tests of lab N=9 and count its points
-	@$(LABS) id "$(N)" >/dev/null
-	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LABS) id "$(N)" 2>&1)_test)
-	@$(LABS) points "$(N)" build/release/$(shell $(LABS) id "$(N)" 2>&1)_test
+	@$(LAB_TOOL) id "$(N)" >/dev/null
+	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,--target $(shell $(LAB_TOOL) id "$(N)" 2>&1)_test)
+	@$(LAB_TOOL) points "$(N)" build/release/$(shell $(LAB_TOOL) id "$(N)" 2>&1)_test
 
 LIBRARY_TARGETS := --target ramoe_results ramoe_watched
 
@@ -171,7 +171,7 @@ ifneq ($(LIBRARY),)
 	@./.ci/deps program tests
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
 endif
-	@$(LABS) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
+	@$(LAB_TOOL) tree "$(OUT)" $(if $(LIBRARY),--library build/release)
 
 labs-check: deps-test ## prove that each lab's tests fail when it is cut, and pass when it is done
 	$(call configure_and_build,release,,-DRAMOE_TESTS=ON,$(LIBRARY_TARGETS))
