@@ -212,7 +212,12 @@ TEST_F(Grade, WithoutWallsWhatWasWrittenIsFound) {
 TEST_F(Grade, AHeaderIsCompiledWithTheTestsAndMustNotChangeThem) {
   const std::string wrong = "inline double answer(int x) { return x; }\n";
   const std::vector<Try> headers = {
-      {{"", "inline double answer(int x) { return x + x; }\n"}, 9, ""},
+      {{"", "inline double answer(int x) { return x + x; }\n"}, 5, ""},
+      {{"",
+        "#include \"support/error.h\"\ninline double answer(int x) { ramoe::fail(x, \" not "
+        "done\"); }\n"},
+       0,
+       "21 not done"},
       {{"", "#include <vector>\n#define expect_same(a, b)\n" + wrong}, 0, "may not define macros"},
       {{"", "namespace ramoe { inline void expect_same(double, double) {} }\n" + wrong},
        0,

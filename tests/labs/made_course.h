@@ -76,11 +76,9 @@ class MadeCourse {
     lab["units"] = Json::object();
     lab["tests"] =
         Json::object({{file("course/header_test.cpp"), command({"-std=gnu++20", "-O0", "-w"})}});
-    lab["hidden"] = file("course/header_hidden.cpp");
+    lab["hidden"] = "";
     write_file(file("tree/answer.h"), source);
     write_file(file("reference/answer.h"), "inline double answer(int x) { return 2 * x; }\n");
-    write_file(file("course/header_hidden.cpp"),
-               std::string("#include \"answer.h\"\n") + hidden_source);
     write_file(file("course/header_test.cpp"), R"(#include "answer.h"
 #include <gtest/gtest.h>
 namespace ramoe {

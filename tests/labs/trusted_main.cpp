@@ -16,8 +16,11 @@ class Reporter : public testing::EmptyTestEventListener {
   void OnTestPartResult(const testing::TestPartResult& part) override {
     if (part.passed()) return;
     const std::string path = part.file_name() == nullptr ? "" : part.file_name();
-    trusted::report((part.skipped() ? "skip " : "fail ") + path.substr(path.rfind('/') + 1) + ":" +
-                    std::to_string(part.line_number()) + " " +
+    // Of an exception no place is known.
+    const std::string place = path.empty() ? ""
+                                           : path.substr(path.rfind('/') + 1) + ":" +
+                                                 std::to_string(part.line_number()) + " ";
+    trusted::report((part.skipped() ? "skip " : "fail ") + place +
                     std::string(part.message()).substr(0, most_of_a_message));
   }
   void OnTestEnd(const testing::TestInfo& test) override {

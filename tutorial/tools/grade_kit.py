@@ -43,6 +43,10 @@ class Lab:
     hidden: str = ""  # the source of its program of hidden checks
 
     @property
+    def reserves(self) -> bool:
+        return any(file.startswith("cuda/") for file in self.files)
+
+    @property
     def in_headers(self) -> bool:
         return any(file.endswith((".h", ".cuh")) for file in self.files)
 

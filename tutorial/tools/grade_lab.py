@@ -15,7 +15,7 @@ import grade_kit
 from grade_check import Symbols, object_offences, preprocessed_offences, source_offences, symbols_of, text_of, tool
 from grade_kit import GradeError, Kit, Lab
 from grade_report import Graded, LabGrade, graded
-from grade_run import Guard, Numbers, Result, difference, numbers_of, test_result
+from grade_run import Guard, Limits, Numbers, Result, difference, numbers_of, test_result
 
 MOST_SOURCE = 1 << 20
 
@@ -127,9 +127,9 @@ class Grader:
         if self.kit.reference is not None:
             lab.points = lab.points or {name: 1.0 for name in self.listed(programs.tests)}
             for name in lab.points:
-                results[name] = self.run_test(programs, name)
+                results[name] = self.run_test(lab, programs, name)
             for name, case in self.cases(lab):
-                numbers[name] = self.run_case(programs, case)
+                numbers[name] = self.run_case(lab, programs, case)
                 if numbers[name].error:
                     raise GradeError(f"{lab.id} {name}: the reference itself fails: {numbers[name].error}")
         self.references[key] = (programs, results, numbers)
@@ -186,20 +186,23 @@ class Grader:
 
     # --- running ---
 
+    def limits(self, lab: Lab) -> Limits:
+        return replace(self.guard.limits, reserves=lab.reserves)
+
     def cases(self, lab: Lab) -> list[tuple[str, dict]]:
         if not lab.hidden:
             return []
         listed = self.hidden.get("labs", {}).get(lab.id, {}).get("cases", [])
         return [(f"hidden.{case.get('name', i)}", case) for i, case in enumerate(listed, 1)]
 
-    def run_test(self, programs: Programs, name: str) -> Result:
-        outcome = self.guard.run([programs.tests, f"--gtest_filter={name}"])
+    def run_test(self, lab: Lab, programs: Programs, name: str) -> Result:
+        outcome = self.guard.run([programs.tests, f"--gtest_filter={name}"], limits=self.limits(lab))
         self.guards = outcome.guards or self.guards
         return test_result(name, outcome, self.guard.limits)
 
-    def run_case(self, programs: Programs, case: dict) -> Numbers:
+    def run_case(self, lab: Lab, programs: Programs, case: dict) -> Numbers:
         given = "".join(f"{key}={int(value) if isinstance(value, bool) else value}\n" for key, value in case.items())
-        outcome = self.guard.run([programs.hidden], "\n" + given)
+        outcome = self.guard.run([programs.hidden], "\n" + given, self.limits(lab))
         self.guards = outcome.guards or self.guards
         return numbers_of(outcome, self.guard.limits)
 
@@ -257,7 +260,7 @@ class Grader:
                     grade.notes.append(f"{name} is not counted: the reference does not pass it on this machine "
                                        f"({expected[name].message.strip().split(chr(10))[0]})")
                     continue
-                result = Result(name, "refused") if grade.refused else self.run_test(programs, name)
+                result = Result(name, "refused") if grade.refused else self.run_test(lab, programs, name)
                 grade.tests.append(graded(result, most))
             for name, case in self.cases(lab):
                 grade.tests.append(self.hidden_case(lab, name, case, programs, numbers, bool(grade.refused)))
@@ -272,7 +275,7 @@ class Grader:
         result = Result(name, "refused")
         if not refused:
             of_lab = self.hidden["labs"][lab.id]
-            message = difference(self.run_case(programs, case), numbers[name], of_lab.get("tolerance", 1e-6),
+            message = difference(self.run_case(lab, programs, case), numbers[name], of_lab.get("tolerance", 1e-6),
                                  of_lab.get("absolute", 1e-9), self.secret)
             result = Result(name, "failed" if message else "passed", message)
         return graded(result, most, hidden=True)

@@ -28,6 +28,7 @@ class Limits:
     seconds: float = 20
     memory_mib: int = 2048
     without: tuple[str, ...] = ()
+    reserves: bool = False  # addresses without memory, as the emulation of CUDA does
 
 
 @dataclass
@@ -90,6 +91,8 @@ class Guard:
         words = [str(self.program), f"--seconds={limits.seconds}", f"--memory={limits.memory_mib}",
                  f"--scratch={scratch}", f"--report={report_write}", f"--facts={facts_write}"]
         words += [f"--read={path}" for path in self.read]
+        if limits.reserves:
+            words.append("--reserves")
         if limits.without:
             words.append("--without=" + ",".join(limits.without))
         try:

@@ -3,6 +3,7 @@
 //   --seconds=10 --memory=2048 (MiB) --scratch=FOLDER --read=PATH (again for more)
 //   --report=3 --facts=4  descriptors: the program's 3, and where one line of JSON says what
 //                         happened; 0 to 2 are this process's
+//   --reserves             the program reserves addresses without memory: they are not limited
 //   --without=NAME,NAME   switches guards off, to try the others alone
 //
 // Three processes: this one watches the clock; the first of the new tree waits; the program.
@@ -50,6 +51,8 @@ Plan parse(int count, char** words) {
       plan.seconds = std::stod(value);
     else if (key == "--memory")
       plan.memory_mib = std::stol(value);
+    else if (key == "--reserves")
+      plan.reserves = true;
     else if (key == "--scratch")
       plan.scratch = value;
     else if (key == "--report")

@@ -58,8 +58,12 @@ inline void give_up_rights(const Plan& plan, Held& held, bool in_view) {
 }
 
 inline void limit_resources(const Plan& plan, Held& held) {
-  if (wanted(plan, held, "memory limit"))
-    limit(RLIMIT_AS, static_cast<rlim_t>(plan.memory_mib) << 20);
+  if (wanted(plan, held, "memory limit")) {
+    if (!plan.reserves)
+      limit(RLIMIT_AS, static_cast<rlim_t>(plan.memory_mib) << 20);
+    else
+      held["memory limit"] = "not for programs that reserve addresses";
+  }
   if (wanted(plan, held, "processor limit"))
     limit(RLIMIT_CPU, static_cast<rlim_t>(std::ceil(plan.seconds)) + 1);
   limit(RLIMIT_CORE, 0);

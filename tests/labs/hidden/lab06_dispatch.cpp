@@ -1,4 +1,4 @@
-// Hidden checks of lab 6: the plan, the experts and their combination. Keys: seed N E K C H, padding
+// Hidden checks of lab 6: the plan, the experts, their combination. Keys: seed N E K C H, padding
 // (share of rows), crowded (1: all tokens choose the first experts).
 #include "ch04_moe/experts.h"
 #include "labs/hidden/hidden.h"

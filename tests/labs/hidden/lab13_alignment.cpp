@@ -14,7 +14,7 @@ void hidden::check(const Case& given) {
   for (int s = 0; s < S; ++s) {
     const int length = 1 + int(draws.below(std::uint32_t(T)));
     for (int t = 0; t < length; ++t) rows.push_back(N++);
-    begin.push_back(N);
+    begin.push_back(int(rows.size()));
     ++N;  // a row that belongs to none
   }
   const std::size_t cells = std::size_t(N * E), of_sequences = std::size_t(S * E);

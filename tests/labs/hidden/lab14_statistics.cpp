@@ -1,4 +1,4 @@
-// Hidden checks of lab 14: quantiles, bootstrap intervals, Holm. Keys: seed n resamples tests, ties.
+// Hidden checks of lab 14: quantiles, bootstrap, Holm. Keys: seed n resamples tests ties.
 #include "ch12_experiments/statistics.h"
 #include "labs/hidden/hidden.h"
 
