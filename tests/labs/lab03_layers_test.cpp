@@ -70,6 +70,10 @@ TEST(Lab03Layers, SwiGluGradient) {
   for (double& d : expected) d += 5;
   expect_values(dgu, expected, "silu(a) = a s has the derivative s + a s (1 - s), s = sigmoid(a)",
                 kSlope);
+  for (double& d : expected) d -= 5;
+  dgu.assign(12, std::nan(""));
+  swiglu_backward(dgu.data(), gu.data(), dout.data(), N, H, false);
+  expect_values(dgu, expected, "without accumulate what was there is not read", kSlope);
 }
 
 TEST(Lab03Layers, LargeLogitsStayFinite) {

@@ -54,10 +54,10 @@ TEST(Lab06Dispatch, CombineWeighsTheSlots) {
 }
 
 TEST(Lab06Dispatch, CombineLeavesPaddingZero) {
-  const Doubles y = {5, 7}, gate = {1, 1};
+  const Doubles y = {std::nan(""), 5, 7}, gate = {1, 1};  // what slot -1 would read is no number
   const std::vector<int> slot = {-1, 1};
   Fenced<double> out(2);
-  combine<double>(out.data(), y.data(), gate.data(), slot.data(), 2, 1, 1);
+  combine<double>(out.data(), y.data() + 1, gate.data(), slot.data(), 2, 1, 1);
   expect_values(out, {0, 7}, "slot -1: nothing is added, and out begins at 0");
 }
 

@@ -52,6 +52,8 @@ TEST(Lab09Sampling, TopKKeepsTheLikeliest) {
 TEST(Lab09Sampling, TopPKeepsTheSmallestSetThatReachesIt) {
   EXPECT_EQ(sampled({.temperature = 1, .top_p = 0.5}, 0.999999), 3)
       << "  usually: token 1 has 0.3995, too little; with token 3 it is enough";
+  EXPECT_EQ(sampled({.temperature = 1, .top_p = 0.5}, 0.45), 1)
+      << "  usually: the draw is a share of what was kept, not of all";
   EXPECT_EQ(sampled({.temperature = 1, .top_p = 0.3}, 0.999999), 1)
       << "  usually: token 1 is enough";
   EXPECT_EQ(sampled({.temperature = 1, .top_p = 0}, 0.999999), 1)
