@@ -31,7 +31,7 @@ class MadeCourse {
     fs::permissions(scratch_.path(), fs::perms(0755));
     write_file(file("course/answer_test.cpp"), test_source);
     write_file(file("course/hidden.cpp"), hidden_source);
-    write_file(file("tree/tests/answer_test.cpp"), "// edited: nothing is tested here\n");
+    write_file(file("tree/tests") + "/answer_test.cpp", "// edited: nothing is tested here\n");
     write_file(file("hidden.json"), "{}");
   }
   std::string file(const std::string& name) const { return scratch_.file(name); }

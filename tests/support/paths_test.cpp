@@ -28,12 +28,12 @@ bool is_looked_at(const fs::path& path, const std::string& relative) {
 std::string path_offences(const std::string& root) {
   static const std::regex named(
       "(^|[^A-Za-z0-9_])"
-      "((src|tests|cuda|cmake|docs|data|support|fast|formats|runs|report|bench|app|ch\\d\\d_[a-z_]+"
-      ")"
+      "((src|tests|cuda|cmake|docs|tutorial|data|support|fast|formats|runs|report|bench|app|"
+      "ch\\d\\d_[a-z_]+)"
       "/[A-Za-z0-9_./-]+\\.(h|cpp|cu|cuh|py|md|cmake|inc))([^A-Za-z0-9_]|$)");
   std::string offences;
   std::vector<fs::path> files;
-  for (const char* top : {"src", "cuda", "tests", "docs", "data", "cmake"})
+  for (const char* top : {"src", "cuda", "tests", "docs", "tutorial", "data", "cmake"})
     if (fs::exists(root + "/" + top))
       for (const auto& entry : fs::recursive_directory_iterator(root + "/" + top))
         if (entry.is_regular_file()) files.push_back(entry.path());
