@@ -126,8 +126,6 @@ template <class T>
 HeadroomResults measure(Model<T>& model, const HeadroomOptions& o, const BaseRun& base,
                         const std::vector<CellPairs>& cells, const Watch& watch) {
   const int L = model.config().moe_layer_count();
-  check(L > 0, o.base, " has no layer with experts, and headroom changes their choice; expected a "
-        "mixture of experts.");
   Zone zone{0, L - 1};
   if (needs_curve(o))
     zone = find_zone(o.zone, general_curve(model, base.prompts, *base.data, o.names, watch));

@@ -9,19 +9,18 @@
 namespace ramoe {
 namespace {
 
-constexpr double least_share = 1e-12;  // of an expert, so that logarithms are finite
+constexpr double least_share = 1e-12;  // of an expert, so that quotients are finite
 
-/// mean[e] = mean over the rows of softmax(z[n,:] + b)[e].
-void mean_softmax(std::vector<double>& mean, const std::vector<double>& z,
-                  const std::vector<double>& b) {
-  const std::size_t E = b.size(), N = z.size() / E;
-  std::vector<double> p(E);
+/// mean[e] = mean over the rows of softmax(z[n,:] + b)[e], from exp(z) and exp(b).
+void mean_softmax(std::vector<double>& mean, const std::vector<double>& exp_z,
+                  const std::vector<double>& exp_b) {
+  const std::size_t E = exp_b.size(), N = exp_z.size() / E;
   std::fill(mean.begin(), mean.end(), 0.0);
   for (std::size_t n = 0; n < N; ++n) {
-    double largest = -INFINITY, sum = 0;
-    for (std::size_t e = 0; e < E; ++e) largest = std::max(largest, z[n * E + e] + b[e]);
-    for (std::size_t e = 0; e < E; ++e) sum += p[e] = std::exp(z[n * E + e] + b[e] - largest);
-    for (std::size_t e = 0; e < E; ++e) mean[e] += p[e] / sum / double(N);
+    const double* row = exp_z.data() + n * E;
+    double sum = 0;
+    for (std::size_t e = 0; e < E; ++e) sum += row[e] * exp_b[e];
+    for (std::size_t e = 0; e < E; ++e) mean[e] += row[e] * exp_b[e] / (sum * double(N));
   }
 }
 
@@ -31,17 +30,21 @@ double match_mean(std::vector<double>& z, const std::vector<double>& q, const Ma
   const std::size_t E = q.size();
   check(E > 0 && !z.empty() && z.size() % E == 0, "match_mean: ", z.size(), " logits for ", E,
         " experts.");
-  std::vector<double> b(E, 0.0), mean(E);
+  std::vector<double> exp_z(z.size()), exp_b(E, 1.0), mean(E);
+  for (std::size_t n = 0; n < z.size(); n += E) {
+    const double largest = *std::max_element(z.data() + n, z.data() + n + E);
+    for (std::size_t e = 0; e < E; ++e) exp_z[n + e] = std::exp(z[n + e] - largest);
+  }
   double distance = 0;
   for (int round = 0;; ++round) {
-    mean_softmax(mean, z, b);
+    mean_softmax(mean, exp_z, exp_b);
     distance = 0;
     for (std::size_t e = 0; e < E; ++e) distance = std::max(distance, std::abs(mean[e] - q[e]));
     if (distance <= limits.tolerance || round == limits.rounds) break;
     for (std::size_t e = 0; e < E; ++e)
-      b[e] += std::log(std::max(q[e], least_share)) - std::log(std::max(mean[e], least_share));
+      exp_b[e] *= std::max(q[e], least_share) / std::max(mean[e], least_share);
   }
-  for (std::size_t i = 0; i < z.size(); ++i) z[i] += b[i % E];
+  for (std::size_t i = 0; i < z.size(); ++i) z[i] += std::log(exp_b[i % E]);
   return distance;
 }
 

@@ -117,8 +117,6 @@ RoutingOracle<T>::RoutingOracle(Model<T>& model, const Prompts& prompts,
       encoder_(prompts.tokenizer()),
       tape_(arena_) {
   const int L = model.config().moe_layer_count();
-  check(L > 0, "headroom changes the choice of experts, and no layer of this model has experts; "
-        "expected a mixture of experts.");
   check(forced_.size() == std::size_t(L), "headroom: ", forced_.size(), " layers for a model with ",
         L, ".");
   check(config.form != RoutingForm::tokens || config.control != RoutingControl::mean,

@@ -20,7 +20,8 @@
 //
 // Teacher-forced: an item is right if every token after the prompt (prefix, answer, end) is the
 // largest logit, given those before. For greedy decoding and exact match, as of our own tasks, that
-// is the accuracy of chapter 7.3, except where a text can be spelt with other tokens.
+// is the accuracy of chapter 7.3, except where a text can be spelt with other tokens. For answers
+// that are read leniently (numbers, letters) it is stricter: the answer must come at once.
 // Ours alone: the paper's abstract says nothing of it. Tests:
 // tests/ch07_divergence/headroom_test.cpp
 #pragma once
@@ -86,8 +87,8 @@ struct OracleItem {
 template <class T>
 class RoutingOracle {
  public:
-  /// Model and prompts must outlive it. `watch` is told how many texts are read. Error: a model
-  /// without experts, form tokens with control mean (there is no mean token).
+  /// Model and prompts must outlive it. `watch` is told how many texts are read. Error: other
+  /// layers than the model's, form tokens with control mean (there is no mean token).
   RoutingOracle(Model<T>& model, const Prompts& prompts, const HeadroomConfig& config,
                 std::vector<bool> forced, Watch watch = {});
 
