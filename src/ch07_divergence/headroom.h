@@ -9,8 +9,8 @@
 //   headroom = accuracy(own) - accuracy(OTHER)
 //
 // Read own minus OTHER, never own alone: any English routing may help (it looks like English) or
-// harm (it does not fit), and only the difference is due to the item's own. Without headroom no
-// method that aligns routing can be expected to help this model.
+// harm (it does not fit), and only the difference is due to the item's own. Without headroom,
+// aligned routing alone has nothing to win on this model.
 //
 // What is forced (RoutingForm), on prompt tokens except BOS:
 //   seq      the mean routing of the prompt becomes the English q (chapter 7.5): what the paper's

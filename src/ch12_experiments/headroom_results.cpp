@@ -117,10 +117,10 @@ std::string headroom_sentence(const HeadroomResults& r) {
     return cat("Undecided: ", number, forced, " on each item alike, so there is no interval.");
   if (r.low > 0)
     return cat("Routing holds something back here: ", number, forced,
-               "; aligned routing has that much to win.");
+               "; aligned routing alone has about that much to win on this model.");
   if (r.high < small_headroom)
     return cat("Routing holds nothing back here: ", number, forced,
-               "; no alignment of routing can be expected to help this model.");
+               "; aligned routing alone has next to nothing to win on this model.");
   return cat("Undecided: ", number, forced, "; the interval contains 0 and reaches ",
              fixed_number(100 * small_headroom, 0), " point or more. More items would tell.");
 }

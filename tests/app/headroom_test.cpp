@@ -23,7 +23,7 @@ TEST(HeadroomCommand, MeasuresReportsAndRefuses) {
     const Outcome made = run_cli(command + form + " --layers=all --run=" + run);
     EXPECT_EQ(made.code, 0) << made.text;
     for (const char* part : {"OTHER", "headroom", "outing holds nothing back", "with target names",
-                             "ramoe report"})
+                             "Next: "})
       expect_contains(made.text, part);
     found[form] = read_json(run + "/results.json");
     EXPECT_EQ(found[form]["form"], form);
@@ -48,9 +48,10 @@ TEST(HeadroomCommand, MeasuresReportsAndRefuses) {
   EXPECT_EQ(report.code, 0) << report.text;
   expect_contains(read_file(scratch.file("seq") + "/report.html"), "own minus OTHER");
   // What cannot be measured.
+  int refusals = 0;
   const auto refused = [&](const std::string& keys, const std::string& part) {
-    const Outcome outcome =
-        run_cli("headroom --base=" + base + " --run=" + scratch.file("no") + " " + keys);
+    const std::string run = scratch.file(cat("no-", ++refusals));
+    const Outcome outcome = run_cli("headroom --base=" + base + " --run=" + run + " " + keys);
     EXPECT_EQ(outcome.code, 1) << keys << outcome.text;
     expect_contains(outcome.text, part);
   };

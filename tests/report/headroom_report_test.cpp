@@ -30,13 +30,11 @@ HeadroomResults made() {
 
 TEST(HeadroomReport, WholePage) {
   const std::string page = headroom_report_html(made());
-  EXPECT_EQ(markup_offence(page), "");
+  expect_page(page);
   for (const char* part : {"Swahili", "Spanish", "own minus OTHER", "Swahili, base", "+50.0",
                            "runs/&lt;base&gt;", "2605.28306", "12.5", "layers zone (2, 3)",
-                           "Routing holds something back here", "3 to 40 pairs a cell"})
+                           "Undecided: own minus OTHER", "3 to 40 pairs a cell"})
     expect_contains(page, part);
-  EXPECT_EQ(page.find("nan"), std::string::npos);
-  EXPECT_EQ(page.find("<script"), std::string::npos);
 }
 
 TEST(HeadroomReport, NamesTheControl) {
