@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade docs-headroom
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -103,6 +103,15 @@ results: build        ## docs/results: evidence and report; docs/results.md if t
 	$(RAMOE) results docs/results $(FLAGS)
 	@if python3 -c 'import matplotlib' 2>/dev/null; then python3 docs/make_results.py; \
 	 else echo "docs/results.md and its figures stay as they are; to make them again: sudo apt-get install python3-matplotlib"; fi
+
+HEADROOM := runs/headroom
+
+docs-headroom: build  ## docs/headroom.md: whether routing holds back the shipped models; minutes
+	@for model in $(wildcard data/models/*); do for form in last seq; do \
+	   $(RAMOE) headroom --base=$$model --form=$$form --run=$(HEADROOM)/$$(basename $$model)-$$form \
+	     --overwrite=true $(FLAGS) || exit 1; \
+	 done; done
+	python3 docs/make_headroom.py $(HEADROOM)
 
 docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
 	@{ echo "# Memory of real models, computed"; echo; \

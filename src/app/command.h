@@ -29,6 +29,7 @@ const std::vector<Command>& commands();
 int run_pretrain(const Arguments&);
 int run_import(const Arguments&);
 int run_divergence(const Arguments&);
+int run_headroom(const Arguments&);
 int run_taxonomy(const Arguments&);
 int run_experts(const Arguments&);
 int run_finetune(const Arguments&);

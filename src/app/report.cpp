@@ -1,5 +1,5 @@
-// ramoe report: report.html of a demo from its results.json, of one fine-tuning run from its folder
-// and those of the stages before it, or of a finished grid from its records.
+// ramoe report: report.html of a demo or a headroom from its results.json, of one fine-tuning run
+// from its folder and those of the stages before it, or of a finished grid from its records.
 #include "report/report.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "ch06_languages/corpus.h"
 #include "ch12_experiments/evaluation.h"
 #include "ch12_experiments/sentences.h"
+#include "report/headroom_report.h"
 #include "report/routing_trace.h"
 #include "runs/metrics.h"
 #include "runs/progress.h"
@@ -176,20 +177,32 @@ std::string run_of_path(const std::string& path) {
   return (of_model ? (folder / "..").lexically_normal() : folder).string();
 }
 
-/// "grid", "finetune" or "demo". Error: the path is none of these; the message says what it is.
+/// "grid", "finetune", "headroom" or "demo". Error: the path is none of these; the message says what it is.
 std::string kind_of_run(const std::string& path) {
   const std::string reported =
-      "; `ramoe report` is for the run folder of a demo, of one fine-tuning run or of a grid.";
+      "; `ramoe report` is for the run folder of a demo, of one fine-tuning run, of a headroom or of "
+      "a grid.";
   if (std::filesystem::exists(path + "/experiment.json")) return "grid";
   const std::string place = path + "/run.json";
   check(std::filesystem::exists(place), path, " is no run folder (run.json is missing)", reported);
   const Json record = read_json(place);
   const Json command = record.is_object() ? record.value("command", Json()) : Json();
-  if (command == "finetune" || command == "demo") return command.get<std::string>();
+  if (command == "finetune" || command == "demo" || command == "headroom")
+    return command.get<std::string>();
   fail(path, " holds a run of `ramoe ",
        command.is_string() ? command.get<std::string>() : excerpt(command),
        "`, of which there is no report", reported, " `ramoe inspect ", path,
        "` shows what is there.");
+}
+
+int report_headroom(const std::string& folder, const std::string& file) {
+  require_file(folder, "results.json", "headroom");
+  const std::string path = folder + "/results.json";
+  const HeadroomResults results = headroom_from(read_json(path), path);
+  if (file == folder + "/report.html") note_run_file(folder, "report.html");
+  write_file(file, headroom_report_html(results));
+  std::cout << headroom_table_text(results) << results.words << "\nThe report is " << file << ".\n";
+  return 0;
 }
 
 /// Where the report goes: `out` is a file, or a folder if it is one or ends with a slash.
@@ -210,7 +223,7 @@ std::string report_file(const std::string& out, const std::string& run) {
 }  // namespace
 
 int run_report(const Arguments& arguments) {
-  PathKey key{{}, "run folder of a demo, a fine-tuning run or a grid"};
+  PathKey key{{}, "run folder of a demo, a fine-tuning run, a headroom or a grid"};
   std::string out;
   FieldList fields = fields_of(key);
   fields.add("out", &out, "file or folder of the report; empty: report.html in the run folder");
@@ -220,6 +233,7 @@ int run_report(const Arguments& arguments) {
   check_replaceable(file);
   const Workers workers(0);
   if (kind == "grid") return report_grid(key.path, file);
+  if (kind == "headroom") return report_headroom(key.path, file);
   if (kind == "demo") require_file(key.path, "results.json", "demo");
   const RunResults results = kind == "finetune"
                                  ? results_of_finetune(read_run(key.path, "finetune"))

@@ -30,8 +30,8 @@ TEST(Cli, HelpListsCommandsAndKeys) {
   const Outcome usage = run_cli("--help");
   EXPECT_EQ(usage.code, 0);
   for (const std::string command :
-       {"demo", "pretrain", "import", "divergence", "taxonomy", "experts", "finetune", "evaluate",
-        "generate", "tokenize", "inspect", "report", "bench"}) {
+       {"demo", "pretrain", "import", "divergence", "headroom", "taxonomy", "experts", "finetune",
+        "evaluate", "generate", "tokenize", "inspect", "report", "bench"}) {
     EXPECT_NE(usage.text.find("\n  " + command), std::string::npos) << command;
     const Outcome help = run_cli(command + " --help");
     EXPECT_EQ(help.code, 0) << help.text;
@@ -71,7 +71,7 @@ TEST(Cli, ConfigFilesAreReadAndChecked) {
 TEST(Cli, StagesNameTheCommandThatMakesWhatIsMissing) {
   const ScratchFolder scratch;
   const std::string none = scratch.file("none");
-  for (const char* command : {"divergence", "taxonomy", "experts", "finetune", "evaluate"})
+  for (const char* command : {"divergence", "headroom", "taxonomy", "experts", "finetune", "evaluate"})
     expect_error(std::string(command) + " --base=" + none, {none, "ramoe pretrain"});
   expect_error("generate --model=" + none, {none});
   expect_error("report " + none, {none});

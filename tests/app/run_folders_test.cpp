@@ -70,8 +70,8 @@ TEST(RunFolders, WhatHoldsSomethingElseIsRefusedByEveryCommand) {
   const auto before = contents(home);
   const std::string base = " --base=" + model;
   for (const std::string& command :
-       {tiny_pretrain(home), "divergence" + base, "taxonomy" + base, "experts" + base,
-        "finetune" + base, "evaluate" + base, "import --model=" + model + "/model",
+       {tiny_pretrain(home), "divergence" + base, "headroom" + base, "taxonomy" + base,
+        "experts" + base, "finetune" + base, "evaluate" + base, "import --model=" + model + "/model",
         std::string("demo --tier=smoke"), std::string("experiment data/grids/smoke.json"),
         std::string("reproduce")})
     for (const std::string& place : {home, home + "/thesis", home + "/../home/."})
@@ -162,7 +162,8 @@ TEST(RunFolders, AKilledTrainingIsNotBegunAnewUnasked) {
   ASSERT_EQ(status_of(run), "running");
   const auto before = contents(run);
   expect_end(run_cli(command), 1, {run, "--resume=true", "--overwrite=true"});
-  for (const std::string stage : {"divergence", "taxonomy", "experts", "evaluate", "finetune"})
+  for (const std::string stage :
+       {"divergence", "headroom", "taxonomy", "experts", "evaluate", "finetune"})
     expect_end(run_cli(stage + " --base=" + run + " --run=" + scratch.file("stage")), 1,
                {run, "was killed", "--resume=true"}, {"writes it"});
   expect_end(run_cli("generate --model=" + run), 1, {run, "was killed", "--resume=true"});
@@ -220,11 +221,12 @@ TEST(RunFolders, AReaderThatGoesAwayEndsNothing) {
 TEST(RunFolders, StagesWithoutCheckpointsEndWithALine) {
   const ScratchFolder scratch;
   for (const std::string stage :
-       {"divergence", "taxonomy", "experts --rule=contrast", "evaluate"}) {
+       {"divergence", "headroom", "taxonomy", "experts --rule=contrast", "evaluate"}) {
     const std::string name = stage.substr(0, stage.find(' ')), run = scratch.file(name);
     // One question at a time takes long.
+    const std::string one = name == "headroom" ? "--batch_tokens" : "--answer_batch";
     const std::string command =
-        stage + " --answer_batch=1 --threads=2 --base=" + model + " --run=" + run;
+        stage + " " + one + "=1 --threads=2 --base=" + model + " --run=" + run;
     expect_end(signalled(command, "TERM", "-e " + run + "/run.json"), 143,
                {"interrupted; `ramoe " + name + "` keeps nothing on its way"});
     EXPECT_EQ(status_of(run), "interrupted") << stage;

@@ -1,0 +1,141 @@
+// Chapter 7.6 - headroom: is routing what holds the target language back?
+//
+// An oracle answers the target item while its prompt is routed as that of the English twin, in the
+// layers of the zone. It is asked before any fine-tuning, of the base model:
+//
+//   base     the target item, routed by the model itself
+//   own      ... with the routing of its English twin
+//   OTHER    ... with the routing of another English item of the task: the control
+//   headroom = accuracy(own) - accuracy(OTHER)
+//
+// Read own minus OTHER, never own alone: any English routing may help (it looks like English) or
+// harm (it does not fit), and only the difference is due to the item's own. Without headroom,
+// aligned routing alone has nothing to win on this model.
+//
+// What is forced (RoutingForm), on prompt tokens except BOS:
+//   seq      the mean routing of the prompt becomes the English q (chapter 7.5): what the paper's
+//            loss asks for
+//   last     the last token, from which the answer begins, gets the logits of the English last one
+//   tokens   each token gets the logits of its English counterpart (counterparts())
+//
+// Teacher-forced: an item is right if every token after the prompt (prefix, answer, end) is the
+// largest logit, given those before. For greedy decoding and exact match, as of our own tasks, that
+// is the accuracy of chapter 7.3, except where a text can be spelt with other tokens. For answers
+// that are read leniently (numbers, letters) it is stricter: the answer must come at once.
+// Ours alone: the paper's abstract says nothing of it. Tests:
+// tests/ch07_divergence/headroom_test.cpp
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ch06_languages/parallel_data.h"
+#include "ch06_languages/prompts.h"
+#include "ch07_divergence/divergence.h"
+#include "ch07_divergence/forced_routing.h"
+
+namespace ramoe {
+
+enum class RoutingForm { seq, last, tokens };
+constexpr auto names(RoutingForm) {
+  return std::array{"seq", "last", "tokens"};
+}
+/// Which MoE layers are forced.
+enum class ForcedLayers { zone, all, outside };
+constexpr auto names(ForcedLayers) {
+  return std::array{"zone", "all", "outside"};
+}
+/// What own is compared with: another English item's routing, or the mean of the task's.
+enum class RoutingControl { other, mean };
+constexpr auto names(RoutingControl) {
+  return std::array{"other", "mean"};
+}
+
+struct HeadroomConfig {
+  RoutingForm form = RoutingForm::seq;
+  ForcedLayers layers = ForcedLayers::zone;
+  RoutingControl control = RoutingControl::other;
+  int items = 0;
+  MatchLimits match = {};
+  int batch_tokens = 2048;
+
+  void list(FieldList& fields);
+};
+
+/// By MoE layer whether it is forced. Error: none would be.
+std::vector<bool> forced_layers(ForcedLayers which, Zone zone, int layers);
+
+/// The item whose English routing is the control of item i: a fixed derangement, half way round.
+/// Error: fewer than 2 items.
+std::size_t other_item(std::size_t i, std::size_t items);
+
+/// The English token that each target token is routed as, -1 for none. A string has one char for
+/// each token: ':', ',' or '?' if the token is that sign, else ' '. If both prompts have the same
+/// signs in the same order, as those of our tasks have in every language, then signs and the
+/// segments between them correspond; otherwise each prompt is one segment. Within a segment the
+/// last token corresponds to the last, and the others by their relative position.
+std::vector<int> counterparts(const std::string& english_signs, const std::string& target_signs);
+
+/// What became of one item.
+struct OracleItem {
+  std::string id;
+  bool english = false, base = false, own = false, control = false;  // right or wrong
+  double base_divergence = 0, own_divergence = 0;  // mean D to the English q over forced layers
+};
+
+template <class T>
+class RoutingOracle {
+ public:
+  /// Model and prompts must outlive it. `watch` is told how many texts are read. Error: other
+  /// layers than the model's, form tokens with control mean (there is no mean token).
+  RoutingOracle(Model<T>& model, const Prompts& prompts, const HeadroomConfig& config,
+                std::vector<bool> forced, Watch watch = {});
+
+  /// One task and language: English, base, own and control of each pair. English items are read
+  /// once for all languages. Error: see other_item(); a prompt without a token besides BOS.
+  std::vector<OracleItem> measure(const std::vector<ExamplePair>& pairs);
+  /// Which examples the model answers right, teacher-forced, with nothing forced.
+  std::vector<bool> right(const std::vector<Example>& examples);
+  /// The largest distance that form seq left between a mean and its q.
+  double farthest() const { return farthest_; }
+
+ private:
+  /// One side of a pair, and what is kept of the routing of an English one.
+  struct Side {
+    TrainingSequence sequence;
+    std::vector<int> at;  // the prompt tokens that count
+    std::string signs;    // of each of them
+    bool right = false;
+    PerLayer q;                             // (L,E), in forced layers
+    std::vector<std::vector<Number<T>>> z;  // (L): the rows that are given to others, (rows,E)
+  };
+  Side side_of(const Example& example);
+  void learn_english(const std::vector<ExamplePair>& pairs);
+  void keep_routing(Side& side, const TokenBatch& batch, int b,
+                    const std::vector<Routing<T>>& routing) const;
+  Side mean_side(const std::vector<const Side*>& sides) const;
+  void force(ForcedRouting<T>& hook, int first_row, const Side& target, const Side& source) const;
+  template <class Force, class See>
+  void read(const std::vector<const Side*>& sides, const Force& force, const See& see);
+
+  Model<T>& model_;
+  const Prompts& prompts_;
+  HeadroomConfig config_;
+  std::vector<bool> forced_;
+  Watch watch_;
+  CachedEncoder encoder_;
+  ArenaOf<T> arena_;
+  Tape<T> tape_;
+  std::map<std::string, Side> english_;  // by id
+  double farthest_ = 0;
+};
+
+/// The mean over the targets of Div_l on general text (chapter 7.4), from which the zone is read.
+template <class T>
+std::vector<double> general_curve(Model<T>& model, const Prompts& prompts, const ParallelData& data,
+                                  int names, const Watch& watch = {});
+/// How many texts general_curve() reads.
+std::size_t general_texts(const ParallelData& data, int names);
+
+}  // namespace ramoe
