@@ -311,16 +311,28 @@ def run_test(program: Path, test: str, seconds: float = 120) -> tuple[bool, str]
     return done.returncode == 0 and "1 test from" in done.stdout, said
 
 
+FRAME = re.compile(r"Running main|Note: |\[[ =-]*\]|\[  PASSED  \]|\[  FAILED  \]|unknown file: Failure|$")
+THROWN = re.compile(r'C\+\+ exception with description "(.*)" thrown in the test body\.')
+
+
+def words_of(output: str) -> str:
+    """What a test says, without what GoogleTest says about itself."""
+    lines = [line for line in output.splitlines() if not FRAME.match(line)]
+    return THROWN.sub(r"\1", "\n".join(lines))
+
+
 def points(lab: Lab, program: Path) -> tuple[list[str], bool]:
     if not program.exists():
         raise LabError(f"{program} is not there; make check-lab N={lab.number} builds it.")
-    said, rows, got = [], [], 0
+    rows, got = [], 0
+    told: dict[str, list[str]] = {}  # the tests that say the same
     for test, worth in lab.points.items():
         passed, output = run_test(program, test)
         got += worth if passed else 0
         rows.append(f"  {'ok  ' if passed else '    '} {worth if passed else 0:2} of {worth:2}  {test}")
         if not passed:
-            said.append(output.strip("\n"))
+            told.setdefault(words_of(output), []).append(test)
+    said = [f"{', '.join(tests)}:\n{words}\n" for words, tests in told.items()]
     total = sum(lab.points.values())
     return [*said, *rows, f"lab {lab.number}, {lab.title}: {got} of {total} points"], got == total
 
