@@ -177,11 +177,12 @@ std::string run_of_path(const std::string& path) {
   return (of_model ? (folder / "..").lexically_normal() : folder).string();
 }
 
-/// "grid", "finetune", "headroom" or "demo". Error: the path is none of these; the message says what it is.
+/// "grid", "finetune", "headroom" or "demo". Error: the path is none of these; the message says what
+/// it is.
 std::string kind_of_run(const std::string& path) {
   const std::string reported =
-      "; `ramoe report` is for the run folder of a demo, of one fine-tuning run, of a headroom or of "
-      "a grid.";
+      "; `ramoe report` is for the run folder of a demo, of one fine-tuning run, of a headroom or "
+      "of a grid.";
   if (std::filesystem::exists(path + "/experiment.json")) return "grid";
   const std::string place = path + "/run.json";
   check(std::filesystem::exists(place), path, " is no run folder (run.json is missing)", reported);
@@ -201,7 +202,8 @@ int report_headroom(const std::string& folder, const std::string& file) {
   const HeadroomResults results = headroom_from(read_json(path), path);
   if (file == folder + "/report.html") note_run_file(folder, "report.html");
   write_file(file, headroom_report_html(results));
-  std::cout << headroom_table_text(results) << results.words << "\nThe report is " << file << ".\n";
+  std::cout << headroom_table_text(results) << results.words << "\nThe report is " << file
+            << ".\n";
   return 0;
 }
 

@@ -71,7 +71,8 @@ TEST(Cli, ConfigFilesAreReadAndChecked) {
 TEST(Cli, StagesNameTheCommandThatMakesWhatIsMissing) {
   const ScratchFolder scratch;
   const std::string none = scratch.file("none");
-  for (const char* command : {"divergence", "headroom", "taxonomy", "experts", "finetune", "evaluate"})
+  for (const char* command :
+       {"divergence", "headroom", "taxonomy", "experts", "finetune", "evaluate"})
     expect_error(std::string(command) + " --base=" + none, {none, "ramoe pretrain"});
   expect_error("generate --model=" + none, {none});
   expect_error("report " + none, {none});

@@ -71,9 +71,9 @@ TEST(RunFolders, WhatHoldsSomethingElseIsRefusedByEveryCommand) {
   const std::string base = " --base=" + model;
   for (const std::string& command :
        {tiny_pretrain(home), "divergence" + base, "headroom" + base, "taxonomy" + base,
-        "experts" + base, "finetune" + base, "evaluate" + base, "import --model=" + model + "/model",
-        std::string("demo --tier=smoke"), std::string("experiment data/grids/smoke.json"),
-        std::string("reproduce")})
+        "experts" + base, "finetune" + base, "evaluate" + base,
+        "import --model=" + model + "/model", std::string("demo --tier=smoke"),
+        std::string("experiment data/grids/smoke.json"), std::string("reproduce")})
     for (const std::string& place : {home, home + "/thesis", home + "/../home/."})
       for (const char* overwrite : {"", " --overwrite=true"}) {
         SCOPED_TRACE(command + " " + place + overwrite);

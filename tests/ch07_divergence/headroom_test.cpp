@@ -129,6 +129,37 @@ TEST(Headroom, TheMeanOfTheTaskAsControl) {
     EXPECT_TRUE(item.own);
 }
 
+// a, b, b: the mean logits are 8/3 and 16/3, so expert 1 is chosen, though the first item has 0.
+TEST(Headroom, TheMeanIsOverAllItems) {
+  const auto model = made_model(true);
+  const Prompts prompts = made_prompts();
+  std::vector<ExamplePair> pairs = made_pairs();
+  pairs.push_back({small_example("3", "en", "b", "q"), small_example("3", "sw", "y", "q")});
+  for (const RoutingForm form : {RoutingForm::seq, RoutingForm::last}) {
+    RoutingOracle<float> oracle(*model, prompts, {.form = form, .control = RoutingControl::mean},
+                                {true});
+    const std::vector<OracleItem> items = oracle.measure(pairs);
+    EXPECT_FALSE(items[0].control);
+    EXPECT_TRUE(items[1].control && items[2].control);
+  }
+}
+
+// Each token of an answer counts, its first one and its end too.
+TEST(Headroom, OneWrongTokenIsWrong) {
+  const auto model = made_model(true);
+  const Prompts prompts = made_prompts();
+  RoutingOracle<float> oracle(*model, prompts, {}, {true});
+  const auto asked = [](const char* id, const char* answer) {
+    return small_example(id, "en", "a", answer);
+  };
+  // p, then the end: right. q is not what a says; nor is the end at once; after p comes the end.
+  EXPECT_EQ(oracle.right({asked("1", "p")}), std::vector<bool>{true});
+  EXPECT_EQ(oracle.right({asked("2", "q")}), std::vector<bool>{false});
+  EXPECT_EQ(oracle.right({asked("3", "pa")}), std::vector<bool>{false});
+  EXPECT_EQ(oracle.right({asked("1", "p"), asked("2", "q"), asked("3", "pa"), asked("4", "p")}),
+            (std::vector<bool>{true, false, false, true}));
+}
+
 // The mean of a single item is its own: a cell of one is enough.
 TEST(Headroom, OneItemHasAMean) {
   const auto model = made_model(true);
