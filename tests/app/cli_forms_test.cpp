@@ -193,7 +193,7 @@ TEST(CliForms, TheWalkWithOnesOwnDataFindsPairsToAlign) {
 
 TEST(CliForms, ReportsAreOfRunsThatHaveOne) {
   const ScratchFolder scratch;
-  const std::string has = "a demo, of one fine-tuning run or of a grid";
+  const std::string has = "a demo, of one fine-tuning run, of a headroom or of a grid";
   expect_parts("report data/models/olmoe", 1, {"ramoe pretrain", has});
   EXPECT_FALSE(fs::exists(RAMOE_SOURCE_DIR "/data/models/olmoe/report.html"));
   fs::create_directories(scratch.file("other"));

@@ -166,8 +166,9 @@ TEST(AlignmentDivergence, ZerosStayFinite) {
     for (const auto& a : {zero_in_s, all_in_s, none_in_s, even})
       for (const auto& b : {zero_in_s, all_in_s, none_in_s, even}) {
         const Result result = measured({form}, a, b, kSupport);
-        EXPECT_TRUE(std::isfinite(result.D)) << int(form);
-        for (const double g : result.g) EXPECT_TRUE(std::isfinite(g)) << int(form);
+        ASSERT_TRUE(std::isfinite(result.D)) << "of the form " << name_of(form);
+        for (const double g : result.g)
+          ASSERT_TRUE(std::isfinite(g)) << "of the form " << name_of(form);
       }
   // q[0] = 0 counts as 1e-8, and no less: 0.25 ln(0.25e8) + 0.25 ln(1/2) + 0.5 ln(1).
   EXPECT_NEAR(measured({}, even, zero_in_s, kSupport).D,

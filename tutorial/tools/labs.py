@@ -225,6 +225,14 @@ def relisted(text: str, cut_sources: dict[str, str]) -> str:
     return re.sub(r"<!-- listing: ([^\n]*?) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
+STUDENTS_README = """\
+> This is a student's tree: what the labs ask for is cut out. Begin with
+> [tutorial/labs/README.md](tutorial/labs/README.md); `make check-lab N=1` builds and runs the tests
+> of lab 1, and `make build` the program. The rest of this page describes the whole project.
+
+"""
+
+
 def tracked(root: Path) -> list[str]:
     listed = git(root, "ls-files", "-z")
     if listed.returncode:
@@ -250,6 +258,8 @@ def make_tree(root: Path, out: Path, labs: list[Lab], library: Path | None = Non
         shutil.copy2(root / path, target, follow_symlinks=False)
         if path in cuts:
             write(target, cuts[path])
+        elif path == "README.md":
+            write(target, STUDENTS_README + (root / path).read_text())
         elif path.startswith("tutorial/") and path.endswith(".md"):
             write(target, relisted((root / path).read_text(), cuts))
     if library:
