@@ -177,8 +177,8 @@ std::string run_of_path(const std::string& path) {
   return (of_model ? (folder / "..").lexically_normal() : folder).string();
 }
 
-/// "grid", "finetune", "headroom" or "demo". Error: the path is none of these; the message says what
-/// it is.
+/// "grid", "finetune", "headroom" or "demo". Error: the path is none of these; the message says
+/// what it is.
 std::string kind_of_run(const std::string& path) {
   const std::string reported =
       "; `ramoe report` is for the run folder of a demo, of one fine-tuning run, of a headroom or "
