@@ -104,7 +104,7 @@ results: build        ## docs/results: evidence and report; docs/results.md if t
 	@if python3 -c 'import matplotlib' 2>/dev/null; then python3 docs/make_results.py; \
 	 else echo "docs/results.md and its figures stay as they are; to make them again: sudo apt-get install python3-matplotlib"; fi
 
-HEADROOM := runs/headroom
+HEADROOM := runs/docs-headroom
 
 docs-headroom: build  ## docs/headroom.md: whether routing holds back the shipped models; minutes
 	@for model in $(wildcard data/models/*); do for form in last seq; do \

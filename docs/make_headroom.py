@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """docs/headroom.md and docs/results/headroom.json from runs of `ramoe headroom` (make docs-headroom).
 
-    python3 docs/make_headroom.py runs/headroom         folders MODEL-FORM in it, one for each run
+    python3 docs/make_headroom.py runs/docs-headroom    folders MODEL-FORM in it, one for each run
     python3 docs/make_headroom.py                       the page again from docs/results/headroom.json
 
 No number of the page is typed by hand.

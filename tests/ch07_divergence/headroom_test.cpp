@@ -152,11 +152,11 @@ TEST(Headroom, OneWrongTokenIsWrong) {
   const auto asked = [](const char* id, const char* answer) {
     return small_example(id, "en", "a", answer);
   };
-  // p, then the end: right. q is not what a says; nor is the end at once; after p comes the end.
+  // a says p and then comes the end: right. q is wrong, and so is a q between p and the end.
   EXPECT_EQ(oracle.right({asked("1", "p")}), std::vector<bool>{true});
   EXPECT_EQ(oracle.right({asked("2", "q")}), std::vector<bool>{false});
-  EXPECT_EQ(oracle.right({asked("3", "pa")}), std::vector<bool>{false});
-  EXPECT_EQ(oracle.right({asked("1", "p"), asked("2", "q"), asked("3", "pa"), asked("4", "p")}),
+  EXPECT_EQ(oracle.right({asked("3", "pq")}), std::vector<bool>{false});
+  EXPECT_EQ(oracle.right({asked("1", "p"), asked("2", "q"), asked("3", "pq"), asked("4", "p")}),
             (std::vector<bool>{true, false, false, true}));
 }
 
