@@ -212,7 +212,8 @@ test-asan: deps-test  ## the same under AddressSanitizer and UndefinedBehaviorSa
 test-asan-memory: deps-test ## the same for the rooms that handle memory by themselves
 	$(call configure_and_build,asan,,-DRAMOE_PAPER=OFF,--target memory_tests)
 	@cd build/asan && ctest --output-on-failure -j2 \
-	   -R '^(support|ch0[1-6]_[a-z]+|fast|formats|runs|fuzz)_test' -E '\.Bf16$$'
+	   -R '^(support|ch0[1-6]_[a-z]+|fast|formats|runs|fuzz)_test' \
+	   -E '\.(Bf16|Memory|avx2|baseline)$$'
 
 ARM_ROOMS := support ch01_tensor ch02_autograd ch03_transformer ch04_moe ch05_training fast
 
