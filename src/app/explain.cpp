@@ -179,15 +179,10 @@ void explain_token(Model<double>& model, const BaseRun& base, const ExplainOptio
 
 /// The zone as `ramoe divergence` finds it.
 Zone zone_of(Model<double>& model, const BaseRun& base, const ExplainOptions& o) {
-  std::vector<double> mean(std::size_t(model.config().moe_layer_count()), 0.0);
-  const std::vector<std::string> targets = base.data->targets();
+  std::vector<double> curve(std::size_t(model.config().moe_layer_count()), 0.0);
   if (o.zone.rule == ZoneRule::curve)
-    for (const std::string& lang : targets) {
-      const std::vector<double> curve = general_divergence(
-          model, base.prompts, base.data->general_text(lang, o.names), o.answers.watch);
-      for (std::size_t l = 0; l < curve.size(); ++l) mean[l] += curve[l] / double(targets.size());
-    }
-  return find_zone(o.zone, mean);
+    curve = general_curve(model, base.prompts, *base.data, o.names, o.answers.watch);
+  return find_zone(o.zone, curve);
 }
 
 void explain_alignment(Model<double>& model, const BaseRun& base, const ExplainOptions& o,

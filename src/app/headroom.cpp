@@ -9,6 +9,7 @@
 #include "app/reports.h"
 #include "app/stages.h"
 #include "ch06_languages/switched.h"
+#include "ch07_divergence/language_gaps.h"
 #include "ch12_experiments/headroom_results.h"
 #include "runs/progress.h"
 #include "support/error.h"

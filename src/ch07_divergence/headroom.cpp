@@ -304,36 +304,7 @@ std::vector<bool> RoutingOracle<T>::right(const std::vector<Example>& examples) 
   return result;
 }
 
-template <class T>
-std::vector<double> general_curve(Model<T>& model, const Prompts& prompts, const ParallelData& data,
-                                  int names, const Watch& watch) {
-  CachedEncoder encoder(prompts.tokenizer());
-  std::vector<double> mean(std::size_t(model.config().moe_layer_count()), 0.0);
-  const std::vector<std::string> targets = data.targets();
-  for (const std::string& lang : targets) {
-    std::vector<std::vector<int>> in_english, in_target;
-    for (const TextPair& line : data.general_text(lang, names)) {
-      in_english.push_back(prompts.text(encoder, line.english));
-      in_target.push_back(prompts.text(encoder, line.target));
-    }
-    const std::vector<SequenceRouting> side = sequence_routing(model, in_english, {}, watch);
-    const std::vector<double> curve =
-        mean_divergence(side, sequence_routing(model, in_target, {}, watch));
-    for (std::size_t l = 0; l < mean.size(); ++l) mean[l] += curve[l] / double(targets.size());
-  }
-  return mean;
-}
-
-std::size_t general_texts(const ParallelData& data, int names) {
-  std::size_t texts = 0;
-  for (const std::string& lang : data.targets()) texts += 2 * data.general_text(lang, names).size();
-  return texts;
-}
-
-#define RAMOE_INSTANTIATE(T)                                                                      \
-  template class RoutingOracle<T>;                                                                \
-  template std::vector<double> general_curve(Model<T>&, const Prompts&, const ParallelData&, int, \
-                                             const Watch&);
+#define RAMOE_INSTANTIATE(T) template class RoutingOracle<T>;
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 

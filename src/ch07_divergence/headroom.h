@@ -131,11 +131,4 @@ class RoutingOracle {
   double farthest_ = 0;
 };
 
-/// The mean over the targets of Div_l on general text (chapter 7.4), from which the zone is read.
-template <class T>
-std::vector<double> general_curve(Model<T>& model, const Prompts& prompts, const ParallelData& data,
-                                  int names, const Watch& watch = {});
-/// How many texts general_curve() reads.
-std::size_t general_texts(const ParallelData& data, int names);
-
 }  // namespace ramoe

@@ -66,6 +66,25 @@ std::vector<double> general_divergence(Model<T>& model, const Prompts& prompts,
 }
 
 template <class T>
+std::vector<double> general_curve(Model<T>& model, const Prompts& prompts, const ParallelData& data,
+                                  int names, const Watch& watch) {
+  std::vector<double> mean(static_cast<std::size_t>(model.config().moe_layer_count()), 0.0);
+  const std::vector<std::string> targets = data.targets();
+  for (const std::string& lang : targets) {
+    const std::vector<double> curve =
+        general_divergence(model, prompts, data.general_text(lang, names), watch);
+    for (std::size_t l = 0; l < curve.size(); ++l) mean[l] += curve[l] / double(targets.size());
+  }
+  return mean;
+}
+
+std::size_t general_texts(const ParallelData& data, int names) {
+  std::size_t texts = 0;
+  for (const std::string& lang : data.targets()) texts += 2 * data.general_text(lang, names).size();
+  return texts;
+}
+
+template <class T>
 LanguageGaps measure_gaps(Model<T>& model, const Prompts& prompts, const ParallelData& data,
                           int names, const AnswerOptions& options) {
   LanguageGaps gaps;
@@ -85,12 +104,10 @@ LanguageGaps measure_gaps(Model<T>& model, const Prompts& prompts, const Paralle
 }
 
 std::size_t texts_to_measure(const ParallelData& data, int names) {
-  std::size_t texts = 0;
-  for (const std::string& lang : data.targets()) {
-    texts += 2 * data.general_text(lang, names).size();
+  std::size_t texts = general_texts(data, names);
+  for (const std::string& lang : data.targets())
     for (const std::string& task : data.tasks_by_name())
       texts += 4 * adapt_pairs(data, lang, task).size();  // both sides routed and answered
-  }
   return texts;
 }
 
@@ -104,10 +121,12 @@ ZoneCorrelation gap_correlation(const std::vector<TaskGap>& tasks, Zone zone) {
   return {correlation(inside, gaps), correlation(outside, gaps), gaps.size()};
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                   \
-  template std::vector<double> general_divergence(Model<T>&, const Prompts&,                   \
-                                                  const std::vector<TextPair>&, const Watch&); \
-  template LanguageGaps measure_gaps(Model<T>&, const Prompts&, const ParallelData&, int,      \
+#define RAMOE_INSTANTIATE(T)                                                                      \
+  template std::vector<double> general_divergence(Model<T>&, const Prompts&,                      \
+                                                  const std::vector<TextPair>&, const Watch&);    \
+  template std::vector<double> general_curve(Model<T>&, const Prompts&, const ParallelData&, int, \
+                                             const Watch&);                                       \
+  template LanguageGaps measure_gaps(Model<T>&, const Prompts&, const ParallelData&, int,         \
                                      const AnswerOptions&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

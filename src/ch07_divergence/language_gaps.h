@@ -36,6 +36,12 @@ struct LanguageGaps {
 template <class T>
 std::vector<double> general_divergence(Model<T>& model, const Prompts& prompts,
                                        const std::vector<TextPair>& lines, const Watch& watch = {});
+/// Its mean over the target languages, from which the zone is read.
+template <class T>
+std::vector<double> general_curve(Model<T>& model, const Prompts& prompts, const ParallelData& data,
+                                  int names, const Watch& watch = {});
+/// How many texts general_curve() reads.
+std::size_t general_texts(const ParallelData& data, int names);
 
 /// Routes and answers the texts of the data in every target language and in English. `names`: emoji
 /// names per line of general text, if that text is made of emoji names.

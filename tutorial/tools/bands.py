@@ -11,9 +11,9 @@ that on the test split, in %. Needs Python 3 alone.
 import argparse
 import json
 import pathlib
-import sys
 
-from fill import Failure, fill
+from fill import fill
+from tool import ToolError, run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "tutorial" / "teaching.md"
@@ -25,13 +25,13 @@ LANGUAGES = {"zh": "Chinese", "es": "Spanish", "ar": "Arabic", "th": "Thai", "hi
 
 def read_records(path: pathlib.Path) -> list[dict]:
     if not path.is_file():
-        raise Failure(f"{path} is missing; `make docs-grid` writes it from a finished grid.")
+        raise ToolError(f"{path} is missing; `make docs-grid` writes it from a finished grid.")
     records = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             records.append(json.loads(line))
         except json.JSONDecodeError as error:
-            raise Failure(f"{path}, line {number}: no JSON ({error}).") from None
+            raise ToolError(f"{path}, line {number}: no JSON ({error}).") from None
     return records
 
 
@@ -55,7 +55,7 @@ def band(shares: list[float]) -> str:
 
 def rate_text(rates: set[float], what: str) -> str:
     if len(rates) != 1:
-        raise Failure(f"{what}: runs of {len(rates)} learning rates; expected one.")
+        raise ToolError(f"{what}: runs of {len(rates)} learning rates; expected one.")
     return f"{rates.pop():g}"
 
 
@@ -63,14 +63,14 @@ def row(records: list[dict], model: str, task: str, lang: str) -> list[str]:
     of_cell = [r for r in records if (r["model"], r["task"], r["lang"]) == (model, task, lang)]
     base = [r for r in of_cell if r["part"] == "base"]
     if len(base) != 1:
-        raise Failure(f"{model}, {task}, {lang}: {len(base)} records of the base model; "
+        raise ToolError(f"{model}, {task}, {lang}: {len(base)} records of the base model; "
                       "expected one.")
     cells = [task, LANGUAGES.get(lang, lang), str(base[0]["test"]["n"]),
              percent(base[0]["english"]["accuracy"]), percent(base[0]["test"]["accuracy"])]
     for method in METHODS:
         runs = [r for r in of_cell if r["part"] == "main" and r["variant"] == method]
         if not runs:
-            raise Failure(f"{model}, {task}, {lang}: no runs of {method}.")
+            raise ToolError(f"{model}, {task}, {lang}: no runs of {method}.")
         cells += [band([r["test"]["accuracy"] for r in runs]),
                   rate_text({r["learning_rate"] for r in runs}, f"{model}, {task}, {method}")]
     return cells
@@ -80,7 +80,7 @@ def table(records: list[dict], model: str) -> str:
     cells = list(dict.fromkeys((r["task"], r["lang"]) for r in records if r["model"] == model))
     if not cells:
         known = ", ".join(dict.fromkeys(r["model"] for r in records))
-        raise Failure(f"no records of model '{model}'; expected one of {known}.")
+        raise ToolError(f"no records of model '{model}'; expected one of {known}.")
     head = ["task", "language", "n", "English", "base"]
     for name in METHODS.values():
         head += [f"{name}: min / 5 % / median / 95 % / max", "rate"]
@@ -107,8 +107,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        print(failure, file=sys.stderr)
-        sys.exit(1)
+    run(main)

@@ -4,14 +4,11 @@
     ... replaced ...
     <!-- end of bands -->
 """
-import os
 import pathlib
 import re
 import sys
 
-
-class Failure(Exception):
-    """What is wrong, in words for the reader."""
+from tool import ToolError, write
 
 
 def filled(text: str, name: str, where: str, make) -> str:
@@ -19,7 +16,7 @@ def filled(text: str, name: str, where: str, make) -> str:
     pattern = re.compile(rf"(<!-- {name}(?::([^\n]*?))? -->\n)(.*?)(<!-- end of {name} -->)", re.S)
     parts = len(pattern.findall(text))
     if parts == 0 or parts != len(re.findall(rf"<!-- {name}(?::[^\n]*?)? -->", text)):
-        raise Failure(f"{where}: expected <!-- {name} --> and <!-- end of {name} --> around each "
+        raise ToolError(f"{where}: expected <!-- {name} --> and <!-- end of {name} --> around each "
                       "table that is made.")
     return pattern.sub(lambda m: m[1] + "\n" + make((m[2] or "").strip()) + "\n\n" + m[4], text)
 
@@ -37,7 +34,7 @@ def first_difference(old: str, new: str) -> str:
 def fill(page: pathlib.Path, name: str, make, check: bool, command: str) -> int:
     """Fills the page, or with `check` says whether it is as it would be. The exit code."""
     if not page.is_file():
-        raise Failure(f"{page} is missing.")
+        raise ToolError(f"{page} is missing.")
     old = page.read_text(encoding="utf-8")
     new = filled(old, name, str(page), make)
     if new == old:
@@ -45,7 +42,5 @@ def fill(page: pathlib.Path, name: str, make, check: bool, command: str) -> int:
     if check:
         print(f"{page}: {first_difference(old, new)}\nMake it again: {command}", file=sys.stderr)
         return 1
-    beside = page.with_name(page.name + ".new")
-    beside.write_text(new, encoding="utf-8")
-    os.replace(beside, page)
+    write(page, new)
     return 0

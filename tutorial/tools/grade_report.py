@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 import re
 import xml.etree.ElementTree as xml
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from grade_run import Result
+from tool import write
 
 SECONDS_DIGITS = 3
 
@@ -70,14 +71,6 @@ def graded(result: Result, most: float, hidden: bool = False) -> Graded:
 
 def number(value: float) -> str:
     return f"{value:.10g}"
-
-
-def write_beside(path: Path, text: str) -> None:
-    """Written beside and renamed: whoever reads finds the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def printable(text: str) -> str:
@@ -182,11 +175,9 @@ def safe_cell(text: str) -> str:
 
 
 def write_csv(path: Path, rows: list[list[str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([[safe_cell(printable(cell)) for cell in row] for row in rows])
-    os.replace(partial, path)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([[safe_cell(printable(cell)) for cell in row] for row in rows])
+    write(path, text.getvalue())
 
 
 def write_grade(grade: Grade, folder: Path, form: str) -> list[Path]:
@@ -195,5 +186,5 @@ def write_grade(grade: Grade, folder: Path, form: str) -> list[Path]:
     if form == "gradescope":
         written["results.json"] = json.dumps(as_gradescope(grade), indent=1, ensure_ascii=False) + "\n"
     for name, text in written.items():
-        write_beside(folder / name, text)
+        write(folder / name, text)
     return [folder / name for name in written]

@@ -11,97 +11,84 @@ prerequisites, and that its steps name the tests that count, all of them and no 
 teaching.md: the hours of its sessions. Needs Python 3 alone.
 """
 import argparse
-import json
 import pathlib
 import re
 import sys
 
-from fill import Failure, fill
+import cpp_source
+import labs as course
+from fill import fill
+from labs import Lab
+from tool import ToolError, run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PARTS = ["What you write", "How to check", "Step by step", "Hints", "Expected output",
          "What a wrong answer looks like", "Going further"]
-TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)", re.M)
 
 
-def read_labs(folder: pathlib.Path) -> list[dict]:
-    path = folder / "labs.json"
-    if not path.is_file():
-        raise Failure(f"{path} is missing.")
-    return json.loads(path.read_text(encoding="utf-8"))["labs"]
+def page_of(lab: Lab) -> str:
+    return pathlib.Path(lab.text).name
 
 
-def text_of(lab: dict) -> str:
-    return f"{lab['id']}_{lab['name']}.md"
+def suites_of(lab: Lab, root: pathlib.Path) -> set[str]:
+    """The suites of the lab's test files."""
+    return {test.name.split(".")[0] for file in lab.tests
+            for test in cpp_source.definitions((root / file).read_text(encoding="utf-8"))
+            if test.kind == "test"}
 
 
-def tests_of(lab: dict, root: pathlib.Path) -> list[str]:
-    """The names of all tests in the lab's files, in their order."""
-    names = []
-    for file in lab["tests"]:
-        source = (root / file).read_text(encoding="utf-8")
-        names += [f"{suite}.{test}" for suite, test in TEST.findall(source)]
-    return names
-
-
-def points_of(lab: dict, root: pathlib.Path) -> dict[str, int]:
-    """The tests that count; before points are given, all tests, without."""
-    return lab["points"] or {name: 0 for name in tests_of(lab, root)}
-
-
-def list_table(labs: list[dict]) -> str:
+def list_table(labs: list[Lab]) -> str:
     lines = ["| lab | chapter | you write | after | hours | points |",
              "|---|---|---|---|--:|--:|"]
     for lab in labs:
-        names = ", ".join(f"`{name}`" for cut in lab["cut"].values() for name in cut)
-        after = ", ".join(str(int(one.removeprefix("lab"))) for one in lab["prerequisites"])
-        points = sum(lab["points"].values())
-        lines.append(f"| [{lab['number']} {lab['title']}]({text_of(lab)}) | "
-                     f"[{lab['chapter']}](../{lab['chapter']}.md) | {names} | {after} | "
-                     f"{lab['hours']} | {points or ''} |")
-    lines.append(f"| | | | | {sum(lab['hours'] for lab in labs)} | "
-                 f"{sum(sum(lab['points'].values()) for lab in labs) or ''} |")
+        names = ", ".join(f"`{name}`" for cut in lab.cut.values() for name in cut)
+        after = ", ".join(str(int(one.removeprefix("lab"))) for one in lab.prerequisites)
+        points = sum(lab.points.values())
+        lines.append(f"| [{lab.number} {lab.title}]({page_of(lab)}) | "
+                     f"[{lab.chapter}](../{lab.chapter}.md) | {names} | {after} | "
+                     f"{lab.hours} | {points} |")
+    lines.append(f"| | | | | {sum(lab.hours for lab in labs)} | "
+                 f"{sum(sum(lab.points.values()) for lab in labs)} |")
     return "\n".join(lines)
 
 
-def test_table(lab: dict, root: pathlib.Path) -> str:
+def test_table(lab: Lab) -> str:
     lines = ["| test | points |", "|---|--:|"]
-    lines += [f"| `{name}` | {points or ''} |" for name, points in points_of(lab, root).items()]
+    lines += [f"| `{name}` | {points} |" for name, points in lab.points.items()]
     return "\n".join(lines)
 
 
-def offences(lab: dict, text: str, root: pathlib.Path) -> list[str]:
+def offences(lab: Lab, text: str, root: pathlib.Path) -> list[str]:
     """What a lab's text lacks."""
     found = []
-    if not text.startswith(f"# Lab {lab['number']}: "):
-        found.append(f"expected the first line to begin with '# Lab {lab['number']}: '")
+    if not text.startswith(f"# Lab {lab.number}: "):
+        found.append(f"expected the first line to begin with '# Lab {lab.number}: '")
     found += [f"expected a part '## {part}'" for part in PARTS if f"\n## {part}\n" not in text]
-    if not re.search(rf"\*\*Hours\.\*\* {lab['hours']}[.:]", text):
-        found.append(f"labs.json says {lab['hours']} hours")
-    for cut in lab["cut"].values():
+    if not re.search(rf"\*\*Hours\.\*\* {lab.hours}[.:]", text):
+        found.append(f"labs.json says {lab.hours} hours")
+    for cut in lab.cut.values():
         found += [f"{name}, which is cut, is not named" for name in cut
                   if name.split("::")[-1] + "(" not in text]
-    for one in lab["prerequisites"]:
+    for one in lab.prerequisites:
         if f"({one}_" not in text.split("## What you write")[0]:
             found.append(f"{one} is a prerequisite and not linked before the first part")
-    counted = points_of(lab, root)
-    suites = {name.split(".")[0] for name in tests_of(lab, root)}
+    suites = suites_of(lab, root)
     steps = text.partition("\n## Step by step\n")[2].partition("\n## Hints\n")[0]
     named = {f"{suite}.{test}" for suite, test in re.findall(r"`(\w+)\.(\w+)`", steps)
              if suite in suites}
     found += [f"the steps name {name}, which is no test of this lab, or counts nothing"
-              for name in sorted(named - set(counted))]
-    found += [f"no step names the test {name}" for name in counted if name not in named]
+              for name in sorted(named - set(lab.points))]
+    found += [f"no step names the test {name}" for name in lab.points if name not in named]
     if not text.count("<details>") == text.count("</details>") >= 3:
         found.append("expected at least three hints in <details>")
     return found
 
 
-def wrong_hours(page: pathlib.Path, labs: list[dict]) -> list[str]:
+def wrong_hours(page: pathlib.Path, labs: list[Lab]) -> list[str]:
     """Sessions of the three weeks whose hours are not those of their labs."""
     text = page.read_text(encoding="utf-8")
     weeks = text.partition("\n## Three weeks\n")[2].partition("\n## ")[0]
-    hours = {lab["id"]: lab["hours"] for lab in labs}
+    hours = {lab.id: lab.hours for lab in labs}
     found, seen = [], []
     for line in weeks.splitlines():
         ids = re.findall(r"\(labs/(lab\d\d)_", line)
@@ -121,14 +108,14 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     if options.fill == options.check:
-        raise Failure("give --fill or --check; --help says more.")
+        raise ToolError("give --fill or --check; --help says more.")
     folder = options.root / "tutorial" / "labs"
-    labs = read_labs(folder)
+    labs = course.load(options.root)
     command = "python3 tutorial/tools/lab_list.py --fill"
     code = fill(folder / "README.md", "labs", lambda _: list_table(labs), options.check, command)
     for lab in labs:
-        page = folder / text_of(lab)
-        code |= fill(page, "tests", lambda _, lab=lab: test_table(lab, options.root), options.check,
+        page = folder / page_of(lab)
+        code |= fill(page, "tests", lambda _, lab=lab: test_table(lab), options.check,
                      command)
         for offence in offences(lab, page.read_text(encoding="utf-8"), options.root):
             print(f"{page}: {offence}.", file=sys.stderr)
@@ -141,8 +128,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        print(failure, file=sys.stderr)
-        sys.exit(1)
+    run(main)

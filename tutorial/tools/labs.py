@@ -18,12 +18,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import cpp_source
+from tool import ToolError, run, write
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = Path("tutorial/labs")
@@ -33,8 +33,8 @@ WAITING = '#pragma GCC diagnostic ignored "-Wunused-function"  // while the lab 
           '#pragma GCC diagnostic ignored "-Wunused-parameter"\n'
 
 
-class LabError(Exception):
-    """What was given, what was expected, and what to do."""
+class LabError(ToolError):
+    """A lab, or a tree of labs, that is not as expected."""
 
 
 @dataclass(frozen=True)
@@ -132,15 +132,6 @@ def is_cut(source: str, lab: Lab) -> bool:
     return re.search(rf'"lab {lab.number}, [\w:]+: not done yet', source) is not None
 
 
-def write(path: Path, text: str) -> None:
-    """Beside it, and then renamed."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text)
-    if path.exists():
-        shutil.copymode(path, beside)
-    os.replace(beside, path)
-
-
 def git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["git", *arguments], cwd=root, text=True, capture_output=True)
@@ -158,9 +149,7 @@ def cut(root: Path, lab: Lab) -> list[str]:
             raise LabError(f"{path} has changes that are not committed. Commit them or put them "
                            "aside (git stash), then cut the lab.")
     for path, (source, left) in cuts.items():
-        kept = root / REFERENCE / path
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write(kept, source)
+        write(root / REFERENCE / path, source)
         write(root / path, left)
     said = [f"lab {lab.number}, {lab.title}. Cut:"]
     said += [f"  {path}: {', '.join(names)}" for path, names in lab.cut.items()]
@@ -422,8 +411,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LabError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    run(main)

@@ -22,7 +22,6 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -230,8 +229,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LabError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    course.run(main)

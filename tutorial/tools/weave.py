@@ -29,11 +29,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import textwrap
 from itertools import takewhile
 from pathlib import Path
 
-from cpp_source import SourceError, find
+from cpp_source import SourceError, listing
+from tool import write
 
 BLOCK = re.compile(r"^<!-- (listing|output|error|table|file): (.*?) -->\n(.*?)^<!-- end -->$", re.M | re.S)
 OPENING = re.compile(r"^<!-- (listing|output|error|table|file): ", re.M)
@@ -98,7 +98,7 @@ class Weaver:
             raise WeaveError("expected a file and the names of its definitions.")
         if path not in self.sources:
             self.sources[path] = self.read(path)
-        return "\n\n".join(definition_text(self.sources[path], name, path) for name in names)
+        return listing(self.sources[path], names, path)
 
     def table(self, what: str) -> str:
         try:
@@ -131,13 +131,6 @@ class Weaver:
         return done.stdout if kind == "output" else done.stderr
 
 
-def definition_text(source: str, name: str, path: str) -> str:
-    """A definition with the comment above it, without the indentation that its lines share."""
-    found = find(source, name, path)
-    first = source.rfind("\n", 0, found.comment) + 1
-    return textwrap.dedent(source[first : found.end]).rstrip()
-
-
 def row_name(row: str) -> str:
     return row.strip("|").split("|")[0].strip(" `")
 
@@ -153,12 +146,6 @@ def linked_folder(root: Path, folder: Path) -> Path:
 def differences(name: str, now: str, should: str) -> str:
     return "\n".join(difflib.unified_diff(now.splitlines(), should.splitlines(), f"{name} (as it stands)",
                                           f"{name} (woven anew)", lineterm="", n=1))
-
-
-def write_beside_and_rename(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
 
 
 def weave(root: Path, program: Path, files: list[Path], check: bool) -> list[str]:
@@ -179,7 +166,7 @@ def weave(root: Path, program: Path, files: list[Path], check: bool) -> list[str
             wrong.append(f"{name}:{at + 1}: differs from the code or the program; `make tutorial` fills it anew.\n"
                          + differences(name, now, should))
         else:
-            write_beside_and_rename(path, should)
+            write(path, should)
             print(f"filled {name}")
     return wrong
 
