@@ -25,8 +25,8 @@ struct BaseRun {
 };
 
 /// Reads the run of `ramoe pretrain`, `ramoe import` or `ramoe lesion` that a path stands for
-/// (find_base). `stop`, as typed, replaces the stop text of the run. Error: the run is missing or not
-/// finished, or data or model files have changed.
+/// (find_base). `stop`, as typed, replaces the stop text of the run. Error: the run is missing or
+/// not finished, or data or model files have changed.
 BaseRun load_base(const std::string& path, const std::string& stop = "");
 /// The same without the weights, and the weights where a device computes.
 BaseRun open_base(const std::string& path, const std::string& stop = "");

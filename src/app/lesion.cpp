@@ -28,7 +28,8 @@ struct LesionOptions {
     run.list(f);
     f.add("base", &base, "run folder of the base model, by `ramoe pretrain`");
     f.also("base", model_aliases());
-    f.add("tasks", &tasks, "tasks whose prompts show the direction; empty: all of the base model's");
+    f.add("tasks", &tasks,
+          "tasks whose prompts show the direction; empty: all of the base model's");
     f.also("tasks", {"task"});
     f.add("languages", &languages,
           "target languages that are harmed; empty: all of the base model's");

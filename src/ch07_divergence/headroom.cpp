@@ -13,8 +13,8 @@ void HeadroomConfig::list(FieldList& f) {
         "tokens, those of each token");
   f.add("layers", &layers, "where: in the alignment zone, in all layers, or outside the zone");
   f.add("control", &control,
-        "what own is compared with: the routing of another English item of the task, or their mean "
-        "(for seq and last)");
+        "what own is compared with: the routing of another English item of the task, their mean "
+        "(for seq and last), or that of another item in the target language itself");
   f.add("items", &items, "most pairs of each task and language, the first ones; 0: all",
         {0, 1 << 30});
   f.add("rounds", &match.rounds, "seq: most rounds to find the bias of a layer", {1, 1e6});
@@ -262,6 +262,8 @@ std::vector<OracleItem> RoutingOracle<T>::measure(const std::vector<ExamplePair>
     items.push_back({.id = pairs[i].target.id, .english = english[i]->right});
   }
   const Side mean = by_mean ? mean_side(english) : Side{};
+  const bool by_target = config_.control == RoutingControl::target;
+  bool learns = by_target;  // while nothing is forced
   /// Reads all targets, each with the routing of source(i), or its own for nullptr.
   const auto ask = [&](const auto& source, bool OracleItem::*right, double OracleItem::*distance) {
     const auto forcing = [&](ForcedRouting<T>& hook, int first_row, std::size_t i) {
@@ -270,6 +272,7 @@ std::vector<OracleItem> RoutingOracle<T>::measure(const std::vector<ExamplePair>
     read(targets, forcing,
          [&](std::size_t i, bool is_right, const TokenBatch& batch, int b, const auto& routing) {
            items[i].*right = is_right;
+           if (learns) keep_routing(sides[i], batch, b, routing);
            double sum = 0, layers = 0;
            for (std::size_t l = 0; distance && l < forced_.size(); ++l) {
              if (!forced_[l]) continue;
@@ -284,9 +287,12 @@ std::vector<OracleItem> RoutingOracle<T>::measure(const std::vector<ExamplePair>
   };
   ask([](std::size_t) -> const Side* { return nullptr; }, &OracleItem::base,
       &OracleItem::base_divergence);
+  learns = false;
   ask([&](std::size_t i) { return english[i]; }, &OracleItem::own, &OracleItem::own_divergence);
-  ask([&](std::size_t i) { return by_mean ? &mean : english[other[i]]; }, &OracleItem::control,
-      nullptr);
+  const auto control = [&](std::size_t i) -> const Side* {
+    return by_mean ? &mean : by_target ? &sides[other[i]] : english[other[i]];
+  };
+  ask(control, &OracleItem::control, nullptr);
   return items;
 }
 

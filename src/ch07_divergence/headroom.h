@@ -10,7 +10,9 @@
 //
 // Read own minus OTHER, never own alone: any English routing may help (it looks like English) or
 // harm (it does not fit), and only the difference is due to the item's own. Without headroom,
-// aligned routing alone has nothing to win on this model.
+// aligned routing alone has nothing to win on this model. One fault hides from OTHER: one that is the
+// same for all items, as that of a lesion (chapter 7.7), which any English routing undoes. Against
+// it stands control=target: the routing of another item in the target language itself.
 //
 // What is forced (RoutingForm), on prompt tokens except BOS:
 //   seq      the mean routing of the prompt becomes the English q (chapter 7.5): what the paper's
@@ -46,10 +48,11 @@ enum class ForcedLayers { zone, all, outside };
 constexpr auto names(ForcedLayers) {
   return std::array{"zone", "all", "outside"};
 }
-/// What own is compared with: another English item's routing, or the mean of the task's.
-enum class RoutingControl { other, mean };
+/// What own is compared with: another English item's routing, the mean of the task's, or another
+/// item's in the target language itself.
+enum class RoutingControl { other, mean, target };
 constexpr auto names(RoutingControl) {
-  return std::array{"other", "mean"};
+  return std::array{"other", "mean", "target"};
 }
 
 struct HeadroomConfig {

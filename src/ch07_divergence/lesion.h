@@ -1,6 +1,6 @@
 // Chapter 7.7 - a lesion: routers damaged on purpose, so that routing is the fault by construction
 //
-//   W[c,e] += strength * scale * d[c] * u[e]      in each layer of the zone: rank one, layer by layer
+//   W[c,e] += strength * scale * d[c] * u[e]      in each layer of the zone: a matrix of rank one
 //   z[n,e] += strength * scale * (d.h_n) * u[e]   what that does to the logits of a token
 //
 //   d (C)  tells the target languages from English: of all directions the least squares one,

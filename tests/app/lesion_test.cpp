@@ -55,7 +55,8 @@ TEST(LesionCommand, HarmsTheTargetMoreThanEnglishByItsRoutersAlone) {
   ASSERT_EQ(made.code, 0) << made.text;
   expect_contains(made.text, "target answers");
   EXPECT_EQ(changed(shipped, run),
-            (std::set<std::string>{"model.layers.4.mlp.gate.weight", "model.layers.5.mlp.gate.weight",
+            (std::set<std::string>{"model.layers.4.mlp.gate.weight",
+                                   "model.layers.5.mlp.gate.weight",
                                    "model.layers.6.mlp.gate.weight"}));
   const Json results = read_json(run + "/results.json");
   EXPECT_GT(fall(results, "es"), 0.1);

@@ -129,6 +129,27 @@ TEST(Headroom, TheMeanOfTheTaskAsControl) {
     EXPECT_TRUE(item.own);
 }
 
+// y is embedded as x is, and p is right for both: the router sends every target item to the expert
+// that says q. Any English routing mends it, so OTHER does as well as own; another target item's
+// does not.
+TEST(Headroom, AFaultOfAllItemsHidesFromOther) {
+  const auto model = made_model(true);
+  std::vector<float>& embedding = model->parameters().front()->value;
+  std::copy_n(embedding.begin() + token("x") * 16, 16, embedding.begin() + token("y") * 16);
+  const Prompts prompts = made_prompts();
+  const std::vector<ExamplePair> pairs = {
+      {small_example("1", "en", "a", "p"), small_example("1", "sw", "x", "p")},
+      {small_example("2", "en", "a", "p"), small_example("2", "sw", "y", "p")}};
+  for (const RoutingForm form : every<RoutingForm>())
+    for (const RoutingControl control : {RoutingControl::other, RoutingControl::target}) {
+      RoutingOracle<float> oracle(*model, prompts, {.form = form, .control = control}, {true});
+      for (const OracleItem& item : oracle.measure(pairs)) {
+        EXPECT_TRUE(item.own && !item.base);
+        EXPECT_EQ(item.control, control == RoutingControl::other);
+      }
+    }
+}
+
 // a, b, b: the mean logits are 8/3 and 16/3, so expert 1 is chosen, though the first item has 0.
 TEST(Headroom, TheMeanIsOverAllItems) {
   const auto model = made_model(true);
