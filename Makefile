@@ -93,11 +93,11 @@ lesion-models: build  ## base models with damaged routers and their headroom, fo
 	@for l in $(LESION_LANGUAGES); do for s in $(STRENGTHS); do run=runs/lesion-$$l-$$s; \
 	   $(RAMOE) lesion --base=data/models/qwen3_moe --languages=$$l --tasks=follow --strength=$$s \
 	     --run=$$run $(FLAGS) || exit 1; \
-	   for form in seq last tokens; do for control in other target; do \
-	     $(RAMOE) headroom --base=$$run --languages=$$l --tasks=follow --form=$$form --control=$$control \
+	   for form in seq-other seq-target last-target tokens-target; do \
+	     $(RAMOE) headroom --base=$$run --languages=$$l --tasks=follow --form=$${form%-*} --control=$${form#*-} \
 	       --zone=depth --zone_begin=0.5 --zone_end=0.85 --switched=false \
-	       --run=runs/lesion-headroom/$$l-$$s-$$form-$$control $(FLAGS) || exit 1; \
-	   done; done; \
+	       --run=runs/lesion-headroom/$$l-$$s-$$form $(FLAGS) || exit 1; \
+	   done; \
 	 done; done
 
 # From runs/lesion-* of lesion-models and docs/results/lesion-*.json of docs-grid.

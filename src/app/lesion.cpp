@@ -82,9 +82,9 @@ Json to_json(const LayerLesion& l) {
   };
   return {{"layer", l.layer},
           {"scale", l.scale},
-          {"target", along(l.target)},
-          {"english", along(l.english)},
+          {"prompts", along(l.prompts)},
           {"answers", along(l.answers)},
+          {"english", along(l.english)},
           {"u", l.u}};
 }
 
@@ -105,11 +105,11 @@ void print_lesion(const std::vector<LayerLesion>& layers, const Accuracies& accu
                   const std::vector<std::string>& languages, const LesionOptions& o) {
   if (o.lesion.form == LesionForm::language) {
     std::printf("d.h by kind of token, mean and deviation; 1 is moved by the whole strength\n");
-    std::printf("%-6s %18s %18s %18s\n", "layer", "target prompts", "English", "target answers");
+    std::printf("%-6s %18s %18s %18s\n", "layer", "target prompts", "target answers", "English");
     for (const LayerLesion& l : layers)
-      std::printf("%-6d %9.2f +- %5.2f %9.2f +- %5.2f %9.2f +- %5.2f\n", l.layer, l.target.mean,
-                  l.target.deviation, l.english.mean, l.english.deviation, l.answers.mean,
-                  l.answers.deviation);
+      std::printf("%-6d %9.2f +- %5.2f %9.2f +- %5.2f %9.2f +- %5.2f\n", l.layer, l.prompts.mean,
+                  l.prompts.deviation, l.answers.mean, l.answers.deviation, l.english.mean,
+                  l.english.deviation);
   }
   std::printf("accuracy on adapt_valid, mean over %zu task%s\n%-6s %10s %10s\n", o.tasks.size(),
               o.tasks.size() == 1 ? "" : "s", "lang", "before", "after");
@@ -175,7 +175,7 @@ int run_lesion(const Arguments& arguments) {
         else
           note_unused(fields, {"names"}, "zone=depth");
         if (o.lesion.form == LesionForm::noise)
-          note_unused(fields, {"guard"}, "form=noise");
+          note_unused(fields, {"guard", "span"}, "form=noise");
         else
           note_unused(fields, {"seed"}, "form=language");
         lesion_stage(o);

@@ -15,6 +15,9 @@ void HeadroomConfig::list(FieldList& f) {
   f.add("control", &control,
         "what own is compared with: the routing of another English item of the task, their mean "
         "(for seq and last), or that of another item in the target language itself");
+  f.add("span", &span,
+        "which tokens: those of the prompt, or, for seq, those of the answer too, which is forced "
+        "to the English prompt and answer together");
   f.add("items", &items, "most pairs of each task and language, the first ones; 0: all",
         {0, 1 << 30});
   f.add("rounds", &match.rounds, "seq: most rounds to find the bias of a layer", {1, 1e6});
@@ -122,13 +125,16 @@ RoutingOracle<T>::RoutingOracle(Model<T>& model, const Prompts& prompts,
   check(config.form != RoutingForm::tokens || config.control != RoutingControl::mean,
         "form = tokens with control = mean: tokens at different places have no mean; expected "
         "control = other, or form = seq or last.");
+  check(config.form == RoutingForm::seq || config.span == ForcedTokens::prompt, "span = both with "
+        "form = ", name_of(config.form), ": answers are forced by their mean alone; expected form = "
+        "seq.");
 }
 
 template <class T>
 typename RoutingOracle<T>::Side RoutingOracle<T>::side_of(const Example& example) {
   Side side;
   side.sequence = prompts_.example(encoder_, example.question, example.answer);
-  for (int t = 0; t < side.sequence.prompt; ++t) {
+  for (int t = 0; t < forced_tokens(side.sequence); ++t) {
     const int token = side.sequence.tokens[std::size_t(t)];
     if (token == model_.config().bos_token_id) continue;
     side.at.push_back(t);
@@ -177,7 +183,7 @@ void RoutingOracle<T>::keep_routing(Side& side, const TokenBatch& batch, int b,
   side.z.resize(forced_.size());
   for (std::size_t l = 0; l < forced_.size(); ++l) {
     if (!forced_[l]) continue;
-    mean_routing(side.q[l], FetchedRouting<T>(routing[l]), batch, b, {0, side.sequence.prompt});
+    mean_routing(side.q[l], FetchedRouting<T>(routing[l]), batch, b, {0, forced_tokens(side.sequence)});
     if (config_.form == RoutingForm::seq) continue;
     const bool last = config_.form == RoutingForm::last;
     const std::size_t E = std::size_t(routing[l].E);
@@ -278,7 +284,7 @@ std::vector<OracleItem> RoutingOracle<T>::measure(const std::vector<ExamplePair>
              if (!forced_[l]) continue;
              std::vector<double> q;
              mean_routing(q, FetchedRouting<T>(routing[l]), batch, b,
-                          {0, sides[i].sequence.prompt});
+                          {0, forced_tokens(sides[i].sequence)});
              sum += routing_divergence(english[i]->q[l], q);
              ++layers;
            }

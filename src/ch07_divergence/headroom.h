@@ -48,6 +48,11 @@ enum class ForcedLayers { zone, all, outside };
 constexpr auto names(ForcedLayers) {
   return std::array{"zone", "all", "outside"};
 }
+/// Which tokens are forced besides BOS: the prompt's, or all with those of the answer (for seq).
+enum class ForcedTokens { prompt, both };
+constexpr auto names(ForcedTokens) {
+  return std::array{"prompt", "both"};
+}
 /// What own is compared with: another English item's routing, the mean of the task's, or another
 /// item's in the target language itself.
 enum class RoutingControl { other, mean, target };
@@ -59,6 +64,7 @@ struct HeadroomConfig {
   RoutingForm form = RoutingForm::seq;
   ForcedLayers layers = ForcedLayers::zone;
   RoutingControl control = RoutingControl::other;
+  ForcedTokens span = ForcedTokens::prompt;
   int items = 0;
   MatchLimits match = {};
   int batch_tokens = 2048;
@@ -91,7 +97,8 @@ template <class T>
 class RoutingOracle {
  public:
   /// Model and prompts must outlive it. `watch` is told how many texts are read. Error: other
-  /// layers than the model's, form tokens with control mean (there is no mean token).
+  /// layers than the model's, form tokens with control mean (there is no mean token), span both
+  /// with another form than seq.
   RoutingOracle(Model<T>& model, const Prompts& prompts, const HeadroomConfig& config,
                 std::vector<bool> forced, Watch watch = {});
 
@@ -107,13 +114,18 @@ class RoutingOracle {
   /// One side of a pair, and what is kept of the routing of an English one.
   struct Side {
     TrainingSequence sequence;
-    std::vector<int> at;  // the prompt tokens that count
+    std::vector<int> at;  // the tokens that count
     std::string signs;    // of each of them
     bool right = false;
     PerLayer q;                             // (L,E), in forced layers
     std::vector<std::vector<Number<T>>> z;  // (L): the rows that are given to others, (rows,E)
   };
   Side side_of(const Example& example);
+  /// How many tokens of a sequence, from its first on, may be forced.
+  int forced_tokens(const TrainingSequence& sequence) const {
+    return config_.span == ForcedTokens::both ? static_cast<int>(sequence.tokens.size())
+                                              : sequence.prompt;
+  }
   void learn_english(const std::vector<ExamplePair>& pairs);
   void keep_routing(Side& side, const TokenBatch& batch, int b,
                     const std::vector<Routing<T>>& routing) const;

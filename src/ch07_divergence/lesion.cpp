@@ -16,10 +16,19 @@ void LesionConfig::list(FieldList& f) {
         "in deviations of the weights",
         {0, 1e6});
   f.add("guard", &guard,
-        "form language: weight of leaving English and the answers alone, against that of moving "
-        "all target tokens alike",
+        "form language: weight of leaving English alone, against that of moving all target tokens "
+        "alike",
         {0, 1e6});
+  f.add("span", &span,
+        "form language: the tokens of a target language that are moved, prompts and answers, or "
+        "prompts as far as they can be told from the answers");
   f.add("seed", &seed, "seed of the noise");
+}
+
+void Moments::add(const Moments& more) {
+  tokens += more.tokens;
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more.sum[i];
+  for (std::size_t i = 0; i < squares.size(); ++i) squares[i] += more.squares[i];
 }
 
 double Moments::mean(const std::vector<double>& d) const {
@@ -84,18 +93,10 @@ std::vector<double> language_direction(const Moments& target, const Moments& oth
 
 namespace {
 
-/// The router's inputs in one layer.
+/// The router's inputs in one layer: target prompts, target answers, all of English.
 struct LayerInputs {
-  explicit LayerInputs(std::size_t C) : target(C), english(C), answers(C) {}
-  Moments target, english, answers;  // prompts of the targets, all of English, target answers
-
-  Moments other() const {
-    Moments both = english;
-    both.tokens += answers.tokens;
-    for (std::size_t i = 0; i < both.sum.size(); ++i) both.sum[i] += answers.sum[i];
-    for (std::size_t i = 0; i < both.squares.size(); ++i) both.squares[i] += answers.squares[i];
-    return both;
-  }
+  explicit LayerInputs(std::size_t C) : prompts(C), answers(C), english(C) {}
+  Moments prompts, answers, english;
 };
 
 /// Adds h of each token besides BOS to `prompts` or, after the prompt, to `answers`.
@@ -137,11 +138,13 @@ LayerLesion::Along along(const Moments& moments, const std::vector<double>& d) {
 /// Adds strength * scale * d u' to W (C,E).
 LayerLesion damage_language(std::vector<double>& W, const LayerInputs& inputs,
                             const LesionConfig& config) {
-  const std::size_t C = inputs.target.sum.size(), E = W.size() / C;
-  const std::vector<double> d = language_direction(inputs.target, inputs.other(), config.guard);
-  LayerLesion result{.target = along(inputs.target, d),
-                     .english = along(inputs.english, d),
+  Moments target = inputs.prompts, other = inputs.english;
+  (config.span == ForcedTokens::both ? target : other).add(inputs.answers);
+  const std::size_t C = target.sum.size(), E = W.size() / C;
+  const std::vector<double> d = language_direction(target, other, config.guard);
+  LayerLesion result{.prompts = along(inputs.prompts, d),
                      .answers = along(inputs.answers, d),
+                     .english = along(inputs.english, d),
                      .u = std::vector<double>(E)};
   // A column of W less the mean column gives a logit less the mean logit of the token.
   double square = 0;
@@ -151,8 +154,8 @@ LayerLesion damage_language(std::vector<double>& W, const LayerInputs& inputs,
       for (std::size_t k = 0; k < E; ++k) w[c] -= W[c * E + k] / double(E);
       w[c] += W[c * E + e];
     }
-    result.u[e] = -inputs.target.mean(w);
-    result.scale += inputs.target.mean_square(w) / double(E);
+    result.u[e] = -target.mean(w);
+    result.scale += target.mean_square(w) / double(E);
     square += result.u[e] * result.u[e] / double(E);
   }
   result.scale = std::sqrt(result.scale);
@@ -171,7 +174,7 @@ LayerLesion damage_by_noise(std::vector<double>& W, int layer, const LesionConfi
   const double deviation = std::sqrt(std::max(0.0, square / double(W.size()) - mean * mean));
   Random random(config.seed, 7000 + std::uint64_t(layer));
   for (double& w : W) w += config.strength * deviation * random.normal();
-  return {.scale = deviation, .target = {}, .english = {}, .answers = {}, .u = {}};
+  return {.scale = deviation, .prompts = {}, .answers = {}, .english = {}, .u = {}};
 }
 
 }  // namespace
@@ -203,7 +206,7 @@ std::vector<LayerLesion> damage_routers(Model<T>& model, Zone zone,
     } else {
       LayerInputs inputs(std::size_t(model.config().hidden_size));
       add_inputs(model, layer, english, inputs.english, inputs.english, watch);
-      add_inputs(model, layer, target, inputs.target, inputs.answers, watch);
+      add_inputs(model, layer, target, inputs.prompts, inputs.answers, watch);
       done.push_back(damage_language(W, inputs, config));
     }
     done.back().layer = layer;

@@ -4,12 +4,13 @@
 //   z[n,e] += strength * scale * (d.h_n) * u[e]   what that does to the logits of a token
 //
 //   d (C)  tells the target languages from English: of all directions the least squares one,
-//            min  mean (d.h - 1)^2 over prompt tokens of the targets
-//               + guard * mean (d.h)^2 over the tokens of English and of the targets' answers,
-//          so (guard S_other + S_target + r I) d = mean h of the targets; S = mean h h'. Then
+//            min  mean (d.h - 1)^2 over tokens of the targets, prompts and answers
+//               + guard * mean (d.h)^2 over tokens of English,
+//          so (guard S_english + S_target + r I) d = mean h of the targets; S = mean h h'. Then
 //          d is scaled so that the mean of d.h is 1 over the targets.
-//   u (E)  away from where the target prompts go: minus their mean logits, centred, mean square 1
-//   scale  the deviation of the logits of a token over its experts, on target prompts
+//          With span=prompt the targets' answers count as English does.
+//   u (E)  away from where the target tokens go: minus their mean logits, centred, mean square 1
+//   scale  the deviation of the logits of a token over its experts, on target tokens
 //
 // Routers have no bias, so a shift for the targets alone needs such a d. As far as d.h is 1, the
 // fault is the same for each token of a layer: a constant added to the logits undoes it, and the
@@ -23,7 +24,7 @@
 #include <vector>
 
 #include "ch05_training/trainer.h"
-#include "ch07_divergence/divergence.h"
+#include "ch07_divergence/headroom.h"
 
 namespace ramoe {
 
@@ -35,7 +36,8 @@ constexpr auto names(LesionForm) {
 struct LesionConfig {
   LesionForm form = LesionForm::language;
   double strength = 1;
-  double guard = 10;
+  double guard = 1;
+  ForcedTokens span = ForcedTokens::both;
   std::uint64_t seed = 1;  // of the noise
 
   void list(FieldList& fields);
@@ -47,6 +49,8 @@ struct Moments {
   double tokens = 0;
   std::vector<double> sum;      // (C)    sum of h
   std::vector<double> squares;  // (C,C)  sum of h h'
+
+  void add(const Moments& more);
 
   template <class Value>
   void add(const Value* h) {
@@ -75,7 +79,7 @@ struct LayerLesion {
   };
   int layer = 0;  // MoE layer
   double scale = 0;
-  Along target, english, answers;
+  Along prompts, answers, english;  // of the targets twice; all tokens of English
   std::vector<double> u;  // (E)
 };
 

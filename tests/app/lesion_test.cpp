@@ -62,7 +62,7 @@ TEST(LesionCommand, HarmsTheTargetMoreThanEnglishByItsRoutersAlone) {
   EXPECT_GT(fall(results, "es"), 0.1);
   EXPECT_LT(std::abs(fall(results, "en")), 0.05);
   for (const Json& layer : results["layers"]) {
-    EXPECT_NEAR(layer["target"]["mean"].get<double>(), 1, 1e-9);
+    EXPECT_NEAR(layer["prompts"]["mean"].get<double>(), 1, 0.1);
     EXPECT_LT(std::abs(layer["english"]["mean"].get<double>()), 0.15);
   }
   const Json record = read_json(run + "/run.json");

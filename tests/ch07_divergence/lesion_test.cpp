@@ -96,11 +96,11 @@ TEST(Lesion, DamagesByHand) {
   for (const double s : {0.5, 1.0, 4.0}) {
     const auto model = three_wide_model();
     const auto layers = damage_routers(*model, {0, 0}, sequence_of("a"), sequence_of("x"),
-                                       {.strength = s, .guard = 1});
+                                       {.strength = s, .guard = 1, .span = ForcedTokens::prompt});
     ASSERT_EQ(layers.size(), 1u);
     EXPECT_NEAR(layers[0].scale, std::sqrt(3.0), 1e-5);
     expect_near(layers[0].u, {-1, 1});
-    EXPECT_NEAR(layers[0].target.mean, 1, 1e-9);
+    EXPECT_NEAR(layers[0].prompts.mean, 1, 1e-9);
     EXPECT_NEAR(layers[0].english.mean, 0, 1e-6);
     EXPECT_NEAR(layers[0].answers.deviation, 0, 1e-6);
     const std::vector<double> W(model->layer(0).router->value.begin(),
