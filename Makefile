@@ -86,15 +86,16 @@ size-models: build    ## base models of other widths C=H, for PLAN=size
 	     --moe_intermediate_size=$$c --run=runs/size-$$c $(FLAGS) || exit 1; \
 	 done
 
-LESION_LANGUAGES := es zh hi
+LESION_LANGUAGES := es zh ar
 STRENGTHS := 0 0.5 1 1.5
 
-lesion-models: build  ## base models with damaged routers and their headroom, for PLAN=lesion-es, -zh and -hi
+lesion-models: build  ## base models with damaged routers and their headroom, for PLAN=lesion-es, -zh and -ar
 	@for l in $(LESION_LANGUAGES); do for s in $(STRENGTHS); do run=runs/lesion-$$l-$$s; \
 	   $(RAMOE) lesion --base=data/models/qwen3_moe --languages=$$l --tasks=follow --strength=$$s \
 	     --run=$$run $(FLAGS) || exit 1; \
-	   for form in seq-other seq-target last-target tokens-target; do \
-	     $(RAMOE) headroom --base=$$run --languages=$$l --tasks=follow --form=$${form%-*} --control=$${form#*-} \
+	   for form in seq-other-both seq-target-both seq-target-prompt last-target-prompt tokens-target-prompt; do \
+	     set -- $$(echo $$form | tr - ' '); \
+	     $(RAMOE) headroom --base=$$run --languages=$$l --tasks=follow --form=$$1 --control=$$2 --span=$$3 \
 	       --zone=depth --zone_begin=0.5 --zone_end=0.85 --switched=false \
 	       --run=runs/lesion-headroom/$$l-$$s-$$form $(FLAGS) || exit 1; \
 	   done; \

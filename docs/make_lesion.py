@@ -252,7 +252,7 @@ def page(lesions, grids):
     if grids:
         keys = grids[0].plan["keys"]
         text += (f"Accuracy on test in per cent after {keys['steps']} steps on {keys['train_pairs']} pairs, and RA-MoE minus SFT in points: means over paired seeds with "
-                 "Student's 95 % intervals.\nEvery variant has its own search of the rate, on adapt_valid. Variants without lambda in their name but ramoe have 10.\n\n")
+                 "Student's 95 % intervals.\nEvery variant has its own search of the rate, on adapt_valid. ramoe is the paper's setting with lambda 1, both spans prompt and answer, router gives the alignment gradient to the routers alone.\n\n")
         text += gains(grids) + "\n" + gain_words(grids)
     if missing:
         text += f"\nNot run yet: the grids of {joined(missing)} (`data/grids/lesion-*.json`); `ramoe experiment` goes on where it stopped.\n"
