@@ -1,7 +1,7 @@
 // ramoe lesion: a copy of a base model whose routers are damaged on purpose.
 #include "ch07_divergence/lesion.h"
 
-#include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "app/model_folder.h"

@@ -8,9 +8,11 @@
 
 #include "app/cli.h"
 #include "formats/safetensors.h"
+#include "support/files.h"
 #include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
+#include "support/tools.h"
 
 namespace ramoe {
 namespace {
@@ -122,6 +124,25 @@ TEST(LesionCommand, SaysWhatIsWrong) {
   refused("--languages=en", "without English");
   refused("--task=fact", "facts");
   refused("--zone_begin=0.9", "zone");
+}
+
+// docs/make_lesion.py, from the committed results alone.
+TEST(LesionPage, IsWhatTheScriptMakes) {
+  if (!has_tool("python3")) GTEST_SKIP() << "python3 is not installed";
+  namespace fs = std::filesystem;
+  const ScratchFolder scratch;
+  const fs::path root = RAMOE_SOURCE_DIR, there = scratch.path();
+  for (const char* folder : {"docs/results", "docs/figures", "data/grids"})
+    fs::create_directories(there / folder);
+  fs::copy(root / "data/grids", there / "data/grids", fs::copy_options::recursive);
+  for (const char* script : {"docs/make_lesion.py", "docs/make_headroom.py"})
+    fs::copy_file(root / script, there / script);
+  for (const auto& entry : fs::directory_iterator(root / "docs/results"))
+    if (entry.path().filename().string().starts_with("lesion"))
+      fs::copy_file(entry.path(), there / "docs/results" / entry.path().filename());
+  ASSERT_EQ(std::system(("python3 '" + scratch.file("docs/make_lesion.py") + "'").c_str()), 0);
+  for (const char* made : {"docs/lesion.md", "docs/figures/lesion.svg"})
+    EXPECT_EQ(read_file((root / made).string()), read_file(scratch.file(made))) << made;
 }
 
 }  // namespace
