@@ -84,20 +84,24 @@ std::string claims_section(const GridEvidence& weighed) {
   for (const Claim& claim : weighed.claims) {
     const std::string name = "(" + claim.id + ")";
     rows.push_back(
-        {name, verdict_text(claim.verdict()), escape_markup(claim.statement), counts_of(claim)});
+        {name, verdict_text(claim.verdict()), decidable_text(claim.decidable),
+         escape_markup(claim.statement), counts_of(claim)});
     inner += folded(cat(name, " ", verdict_text(claim.verdict()), ": how it is measured"),
                     "<p>" + escape_markup(claim.how) + "</p>\n" + numbers_of(claim));
   }
   return cat(
       "<section>\n", section_heading("The claims, weighed"),
-      html_table("", {"Claim", "Verdict", "The sentence, in our words", "Numbers that decide"},
-                 rows, 4),
+      html_table("",
+                 {"Claim", "Verdict", "Could it be decided here", "The sentence, in our words",
+                  "Numbers that decide"},
+                 rows, 5),
       "<p>A number is shown if its 95 % interval lies on the claimed side of zero, contradicted if "
       "it lies on the other side, and not shown if it contains zero. A claim is shown if all of "
       "its "
       "deciding numbers are, and contradicted if one of them is. A star marks a p under 0.05 after "
       "Holm's adjustment; the verdicts rest on the intervals alone. Which numbers stand for a "
-      "sentence is our choice.</p>\n",
+      "sentence is our choice. A claim about a gain can be decided only on base models whose routing "
+      "holds something back: `ramoe headroom` asks that before training.</p>\n",
       warning_of(weighed.grid.plan()), inner, "</section>\n");
 }
 
