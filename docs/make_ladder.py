@@ -50,9 +50,9 @@ class Run:
                         + seconds["headroom"] * len(self.forms))
 
 
-def runs_of(plan):
+def runs_of(plan, parts="parts"):
     runs = {}
-    for part in plan["parts"]:
+    for part in plan[parts]:
         for family in part["families"]:
             for rung in part["rungs"]:
                 for corpus in part["corpora"]:
@@ -93,8 +93,8 @@ class Workshop:
         self.options, self.runs = options, Path(options.runs)
         self.stop, self.lock, self.children = threading.Event(), threading.Lock(), set()
 
-    def call(self, log, *arguments):
-        line = [self.options.program, *arguments, "--threads=1", f"--device={self.options.device}"]
+    def call(self, log, device, *arguments):
+        line = [self.options.program, *arguments, "--threads=1", f"--device={device}"]
         with open(log, "w") as out:
             with self.lock:
                 if self.stop.is_set():
@@ -118,7 +118,7 @@ class Workshop:
             config = self.runs / f"{run.name}.json"
             config.write_text(json.dumps(run.config, indent=1) + "\n")
             again = ["--resume=true"] if (base / "run.json").exists() else []
-            if not self.call(self.runs / f"{run.name}.log", "pretrain", str(config.resolve()),
+            if not self.call(self.runs / f"{run.name}.log", self.options.device, "pretrain", str(config.resolve()),
                              f"--run={base.resolve()}", *again):
                 return False
         for form in run.forms:
@@ -127,8 +127,9 @@ class Workshop:
             if is_finished(place) and not fresh:
                 continue
             keys = [f"--{key}={value}" for key, value in run.keys.items()]
-            if not self.call(self.runs / f"{run.name}-{form}.log", "headroom", f"--base={base.resolve()}",
-                             f"--run={place.resolve()}", f"--form={form}", *keys, "--overwrite=true"):
+            if not self.call(self.runs / f"{run.name}-{form}.log", self.options.headroom_device, "headroom",
+                             f"--base={base.resolve()}", f"--run={place.resolve()}", f"--form={form}", *keys,
+                             "--overwrite=true"):
                 return False
         return True
 
@@ -217,18 +218,22 @@ def options_of(arguments):
     parser.add_argument("--plan", default=ROOT / "data" / "ladder.json", type=Path)
     parser.add_argument("--program", default=str(ROOT / "build" / "release" / "ramoe"))
     parser.add_argument("--runs", default=ROOT / "runs" / "ladder", help="folder of the run folders")
-    parser.add_argument("--results", default=DOCS / "results" / "ladder.json", type=Path)
+    parser.add_argument("--results", type=Path, help="docs/results/ladder.json, or ladder_fresh.json with --fresh")
     parser.add_argument("--write", default=DOCS / "ladder.md", type=Path, help="the page")
     parser.add_argument("--jobs", default=1, type=int, help="runs side by side, one thread each")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="of the base models' training")
+    parser.add_argument("--headroom-device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--only", default="", help="regular expression that a run's name must match somewhere")
     parser.add_argument("--limit", default=0, type=float, help="seconds after which what runs is saved and ended")
+    parser.add_argument("--fresh", action="store_true",
+                        help="the plan's base models that choose nothing: those of grids that decide; no page")
     parser.add_argument("--page", action="store_true", help="run nothing")
     parser.add_argument("--list", action="store_true", help="name the runs and their cost, and run nothing")
     return parser.parse_args(arguments)
 
 
 def check_options(o):
+    o.results = o.results or DOCS / "results" / ("ladder_fresh.json" if o.fresh else "ladder.json")
     if o.jobs < 1:
         raise Failure(f"--jobs={o.jobs}: expected 1 or more.")
     if not (o.page or o.list) and not Path(o.program).exists():
@@ -242,7 +247,7 @@ def hours(seconds):
 
 def work(o, plan):
     """Does what is missing, and adds it to the results. Says whether all went well."""
-    runs = runs_of(plan)
+    runs = runs_of(plan, "fresh" if o.fresh else "parts")
     chosen = [run for run in runs.values() if re.search(o.only, run.name)]
     if not chosen:
         raise Failure(f"--only={o.only} matches none of the {len(runs)} runs of {o.plan}, such as {next(iter(runs))}.")
@@ -285,7 +290,8 @@ def main(arguments):
             return 0
         if not entries:
             raise Failure(f"{o.results} holds no results; run this without --page.")
-        write(o.write, ladder_page.page(plan, list(entries.values())))
+        if not o.fresh:
+            write(o.write, ladder_page.page(plan, list(entries.values())))
         return 0 if well else 1
     except Failure as failure:
         print(failure, file=sys.stderr)
