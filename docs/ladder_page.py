@@ -16,18 +16,12 @@ Made by `make docs-ladder` from [data/ladder.json](../data/ladder.json) by [make
 answer's form are ours, not the paper's.
 
 [Headroom](headroom.md) of the shipped base models is about nothing: no alignment of routing could help them. Here base models are pre-trained
-that differ in how fine their experts are, E experts of which K = E/8 answer, with the same active width K\\*H, steps, data and balance{extra}. Answers
-are {corpora}. Headroom is own minus OTHER, of `{split}`, in the
-alignment zone of each model: `tokens` forces each prompt token's routing, `last` that of the last one, `seq` the mean over the prompt. Intervals
-are Student's 95 % over pre-training seeds (a seed's value is its mean over cells; a cell is a task and a language). Test is not read.
+that differ in how fine their experts are, E experts of which K = E/8 answer, with the same active width K\\*H, steps, data and balance{extra}.
+Headroom is own minus OTHER, of `{split}`, in the alignment zone of each model: `tokens` forces each prompt token's routing, `last` that of the last
+one, `seq` the mean over the prompt. Intervals are Student's 95 % over pre-training seeds (a seed's value is its mean over cells; a cell is a task and a
+language). Test is not read.
 
 """
-
-CORPORA = {
-    "native": "in the question's language (native)",
-    "neutral": "the same string in every language (neutral: sums in digits, facts as ISO codes; follow stays as it is)",
-    "digits": "neutral to questions that write numbers in digits (digits)",
-}
 
 
 # ---- Intervals ----------------------------------------------------------------------------------
@@ -90,6 +84,14 @@ class Ladder:
         # Rungs that are compared along the ladder: K = E/8.
         self.steps = [r for r in self.rungs if plan["rungs"][r]["num_experts"] == 8 * plan["rungs"][r]["num_experts_per_tok"]]
 
+    def corpus_words(self, corpus):
+        """What the models of a corpus learn."""
+        keys = {**self.plan["pretrain"], **self.plan["corpora"][corpus]}
+        answers = {"native": "in the language of the question",
+                   "neutral": "the same in every language (digits and codes; those of follow stay words)"}[keys.get("answers", "native")]
+        numbers = ", numbers of questions in digits" if keys.get("numbers") == "digits" else ""
+        return f"Tasks: {', '.join(keys['tasks'])}. Answers are {answers}{numbers}. {keys['steps']:,} steps."
+
     def of(self, family, rung, corpus):
         return sorted((e for e in self.entries if (e["family"], e["rung"], e["corpus"]) == (family, rung, corpus)),
                       key=lambda e: e["seed"])
@@ -113,14 +115,17 @@ class Ladder:
         return table(["family", "E", "K", "H", "seeds", "English", "target"] + [f"headroom, {form}" for form in self.forms], rows)
 
     def by_task(self, corpus, form):
-        rows = []
+        rows, tasks = [], self.tasks_of(corpus)
         for family, rung, group in self.groups(corpus):
             row = self.rung_cells(family, rung)
-            for task in self.tasks:
+            for task in tasks:
                 english, target = (number(mean([share(e, e[key], [task]) for e in group])) for key in ("english", "base"))
                 row += [f"{english} / {target}", Estimate([headroom(e, form, [task]) for e in group]).text()]
             rows.append(row)
-        return table(["family", "E", "K", "H"] + [head for task in self.tasks for head in (f"{task}: English / target", "headroom")], rows)
+        return table(["family", "E", "K", "H"] + [head for task in tasks for head in (f"{task}: English / target", "headroom")], rows)
+
+    def tasks_of(self, corpus):
+        return {**self.plan["pretrain"], **self.plan["corpora"][corpus]}["tasks"]
 
     def seeds_of(self, *groups):
         """Seeds that all groups have, each with its entries."""
@@ -140,8 +145,10 @@ class Ladder:
         return Estimate(slopes)
 
     def contrast(self, family, rung, one, other, form):
+        """The difference of two corpora at a rung, by seed, over the tasks that both have."""
         pairs = self.seeds_of(self.of(family, rung, one), self.of(family, rung, other))
-        return Estimate([headroom(a, form) - headroom(b, form) for a, b in pairs]) if pairs else None
+        tasks = [t for t in self.tasks if all(t in self.tasks_of(corpus) for corpus in (one, other))]
+        return Estimate([headroom(a, form, tasks) - headroom(b, form, tasks) for a, b in pairs]) if pairs and tasks else None
 
 
 # ---- Sentences ----------------------------------------------------------------------------------
@@ -159,6 +166,8 @@ def sentences(ladder):
     lines = []
     for corpus in ladder.corpora:
         groups = list(ladder.groups(corpus))
+        if not groups:
+            continue
         there = [Estimate([headroom(e, form) for e in group]) for _, _, group in groups]
         above = sum(e.above() for e in there)
         nothing = sum(e.high is not None and not e.above() and e.high < SMALL for e in there)
@@ -176,8 +185,8 @@ def sentences(ladder):
             for corpus in others:
                 contrast = ladder.contrast(family, rung, corpus, first, form)
                 if contrast:
-                    lines.append(verdict(contrast, f"{corpus} minus {first}, {family}, {rung}, `{form}`",
-                                         f"more headroom with {corpus} answers", f"less headroom with {corpus} answers"))
+                    lines.append(verdict(contrast, f"{corpus} minus {first}, {family}, {rung}, `{form}`, tasks that both have",
+                                         f"more headroom with {corpus}", f"less headroom with {corpus}"))
     best = [(Estimate([headroom(e, form) for e in group]), family, rung, corpus)
             for corpus in ladder.corpora for family, rung, group in ladder.groups(corpus)]
     top = max(best, key=lambda b: b[0].value)
@@ -190,15 +199,18 @@ def page(plan, entries):
     ladder = Ladder(plan, entries)
     others = [r for r in ladder.rungs if r not in ladder.steps]
     extra = f" (beside them {', '.join(others)}, as the shipped models are)" if others else ""
-    corpora = " or ".join(CORPORA.get(corpus, corpus) for corpus in ladder.corpora)
-    text = HEAD.format(extra=extra, corpora=corpora, split=plan["headroom"]["keys"]["split"])
+    text = HEAD.format(extra=extra, split=plan["headroom"]["keys"]["split"])
     for corpus in ladder.corpora:
-        text += f"## {corpus.capitalize()} answers\n\nMeans over all tasks and languages; accuracy in per cent, headroom in points.\n\n{ladder.by_rung(corpus)}\n"
-        text += f"By task, headroom by `{ladder.forms[0]}`:\n\n{ladder.by_task(corpus, ladder.forms[0])}\n"
+        if not list(ladder.groups(corpus)):
+            continue
+        text += (f"## {corpus.capitalize()}\n\n{ladder.corpus_words(corpus)} Means over all tasks and languages; accuracy in per cent, headroom in points.\n\n"
+                 f"{ladder.by_rung(corpus)}\n")
+        if len(ladder.tasks_of(corpus)) > 1:
+            text += f"By task, headroom by `{ladder.forms[0]}`:\n\n{ladder.by_task(corpus, ladder.forms[0])}\n"
     text += "## In words\n\n" + sentences(ladder)
     keys = plan["pretrain"]
     builds = sorted({e["build"] for e in entries})
-    text += (f"\nEach base model: {keys['num_hidden_layers']} layers, {keys['steps']} steps of {keys['batch']} rows, rate {keys['learning_rate']}, balance "
+    text += (f"\nEach base model: {keys['num_hidden_layers']} layers, {keys['batch']} rows a step, rate {keys['learning_rate']}, balance "
              f"{keys['balance']}, {max(e['parameters'] or 0 for e in entries):,} parameters at most. The base models took {sum(e['seconds'] for e in entries) / 3600:.1f} hours of "
              f"one thread each, summed. Program: {'; '.join(builds)}.\n")
     return text

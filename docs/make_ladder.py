@@ -47,7 +47,7 @@ class Run:
         # Of one core, as they were measured for the plan.
         seconds = plan["seconds"]
         self.seconds = (seconds["step_of_48"][rung] * self.config["steps"] * self.config["batch"] / 48
-                        + seconds["headroom"] * len(self.forms))
+                        + seconds["headroom_of_a_task"] * len(self.forms) * len(self.config["tasks"]))
 
 
 def runs_of(plan, parts="parts"):
