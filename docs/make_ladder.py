@@ -190,7 +190,7 @@ def collected(run, folder):
              "E": run.config["num_experts"], "K": run.config["num_experts_per_tok"],
              "H": run.config["moe_intermediate_size"], "checksum": run.checksum,
              "build": " ".join(str(base["build"].get(key)) for key in ("compiler", "kernels", "revision")),
-             "seconds": times(base), "parameters": read(folder / run.name / "results.json").get("parameters")}
+             "device": base["config"].get("device", "cpu"), "seconds": times(base), "parameters": read(folder / run.name / "results.json").get("parameters")}
     for form in run.forms:
         result = read(folder / f"{run.name}-{form}" / "results.json")
         cells = result["cells"]
