@@ -16,7 +16,8 @@ Made by `make docs-ladder` from [data/ladder.json](../data/ladder.json) by [make
 answer's form are ours, not the paper's.
 
 [Headroom](headroom.md) of the shipped base models is about nothing: no alignment of routing could help them. Here base models are pre-trained
-that differ in how fine their experts are, E experts of which K = E/8 answer, with the same active width K\\*H, steps, data and balance{extra}.
+that differ in how fine their experts are, E experts of which K = E/8 answer, with the same active width K\\*H, balance and, within a table, data
+and steps{extra}.
 Headroom is own minus OTHER, of `{split}`, in the alignment zone of each model: `tokens` forces each prompt token's routing, `last` that of the last
 one, `seq` the mean over the prompt. Intervals are Student's 95 % over pre-training seeds (a seed's value is its mean over cells; a cell is a task and a
 language). Test is not read.
@@ -87,8 +88,9 @@ class Ladder:
     def corpus_words(self, corpus):
         """What the models of a corpus learn."""
         keys = {**self.plan["pretrain"], **self.plan["corpora"][corpus]}
+        words = "; those of follow stay words" if "follow" in keys["tasks"] else ""
         answers = {"native": "in the language of the question",
-                   "neutral": "the same in every language (digits and codes; those of follow stay words)"}[keys.get("answers", "native")]
+                   "neutral": f"the same in every language (digits and codes{words})"}[keys.get("answers", "native")]
         numbers = ", numbers of questions in digits" if keys.get("numbers") == "digits" else ""
         return f"Tasks: {', '.join(keys['tasks'])}. Answers are {answers}{numbers}. {keys['steps']:,} steps."
 
