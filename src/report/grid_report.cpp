@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "ch12_experiments/sentences.h"
 #include "report/report_figures.h"
@@ -78,6 +79,13 @@ std::string warning_of(const GridPlan& plan) {
   return "";
 }
 
+/// A warning about learning rates at the edge of the search.
+std::string edge_warning_of(const GridResults& grid) {
+  const std::string text =
+      edge_warning(grid.plan(), grid.facts().value("chosen", Json::array()));
+  return text.empty() ? "" : "<p><b>Search edges:</b> " + text + "</p>\n";
+}
+
 std::string claims_section(const GridEvidence& weighed) {
   Rows rows;
   std::string inner;
@@ -102,7 +110,7 @@ std::string claims_section(const GridEvidence& weighed) {
       "Holm's adjustment; the verdicts rest on the intervals alone. Which numbers stand for a "
       "sentence is our choice. A claim about a gain can be decided only on base models whose routing "
       "holds something back: `ramoe headroom` asks that before training.</p>\n",
-      warning_of(weighed.grid.plan()), inner, "</section>\n");
+      warning_of(weighed.grid.plan()), edge_warning_of(weighed.grid), inner, "</section>\n");
 }
 
 // ---- Charts -------------------------------------------------------------------------------------
@@ -312,14 +320,20 @@ std::string making_section(const GridResults& grid) {
     for (const auto& [name, value] : part.items())
       if (name != "revision") rows.push_back({cat(key, ", ", escape_markup(name)), text(value)});
   }
+  std::map<std::string, std::string> edge_of;  // by model/task/variant
+  for (const EdgeRate& edge : rates_at_edge(plan, facts.value("chosen", Json::array())))
+    edge_of[cat(edge.model, "/", edge.task, "/", edge.variant)] = edge.lowest ? "lowest" : "highest";
   Rows chosen;
   for (const Json& entry : facts.value("chosen", Json::array()))
     chosen.push_back({text(entry.at("model")), text(entry.at("task")),
                       escape_markup(method_label(entry.at("variant").get<std::string>())),
-                      text(entry.at("learning_rate"))});
+                      text(entry.at("learning_rate")),
+                      edge_of[cat(entry.at("model").get<std::string>(), "/",
+                                  entry.at("task").get<std::string>(), "/",
+                                  entry.at("variant").get<std::string>())]});
   std::string inner = html_table("The plan and where it ran", {"What", "Value"}, rows, 2);
   if (!chosen.empty())
-    inner += html_table("Learning rates chosen on adapt_valid", {"Model", "Task", "Method", "Rate"},
+    inner += html_table("Learning rates chosen on adapt_valid", {"Model", "Task", "Method", "Rate", "Edge of the search"},
                         chosen, 3);
   return "<section>\n" + section_heading("How it was made") + folded("Plan", inner) +
          "</section>\n";
