@@ -17,8 +17,7 @@ answer's form are ours, not the paper's.
 
 [Headroom](headroom.md) of the shipped base models is about nothing: no alignment of routing could help them. Here base models are pre-trained
 that differ in how fine their experts are, E experts of which K = E/8 answer, with the same active width K\\*H, balance and, within a table, data
-and steps{extra}.
-Headroom is own minus OTHER, of `{split}`, in the alignment zone of each model: `tokens` forces each prompt token's routing, `last` that of the last
+and steps{extra}. Headroom is own minus OTHER, of `{split}`, in the alignment zone of each model: `tokens` forces each prompt token's routing, `last` that of the last
 one, `seq` the mean over the prompt. Headroom may be no more than the harm that OTHER does, so own minus base stands beside it: what is left to
 gain shows in both. Intervals are Student's 95 % over pre-training seeds (a seed's value is its mean over cells; a cell is a task and a
 language). Test is not read.
@@ -183,9 +182,10 @@ def sentences(ladder):
         there = [Estimate([headroom(e, form) for e in group]) for _, _, group in groups]
         above = sum(e.above() for e in there)
         both = sum(e.above() and Estimate([over_base(m, form) for m in group]).above() for e, (_, _, group) in zip(there, groups))
-        nothing = sum(e.high is not None and not e.above() and e.high < SMALL for e in there)
-        lines.append(f"- {corpus}, `{form}`: of {len(groups)} rungs {above} have headroom above 0 ({both} with own above base too) and {nothing} none (an interval that holds 0 and "
-                     f"ends below 1 point); the others are undecided.")
+        below = sum(e.below() for e in there)
+        nothing = sum(e.high is not None and not e.above() and not e.below() and e.high < SMALL for e in there)
+        lines.append(f"- {corpus}, `{form}`: of {len(groups)} rungs {above} have headroom above 0 ({both} with own above base too), {below} below it, and "
+                     f"{nothing} none (an interval that holds 0 and ends below 1 point); the others are undecided.")
     for family in ladder.families:
         for corpus in ladder.corpora:
             for name, value in {"headroom": headroom, "own minus base": over_base}.items():
