@@ -241,7 +241,7 @@ def hours(seconds):
 
 
 def work(o, plan):
-    """Does what is missing, and adds it to the results. Says whether all went well."""
+    """Does what is missing, and adds it to the results. Whether all is finished now."""
     runs = runs_of(plan)
     chosen = [run for run in runs.values() if re.search(o.only, run.name)]
     if not chosen:
@@ -267,7 +267,7 @@ def work(o, plan):
         save_results(o.results, kept)
     if len(done) < len(missing):
         print(f"{len(missing) - len(done)} runs are not finished; the same command goes on with them.")
-    return not wrong
+    return not wrong and len(done) == len(missing)
 
 
 def main(arguments):
@@ -283,9 +283,10 @@ def main(arguments):
         entries = load_results(o.results)
         if o.list:
             return 0
-        if not entries:
+        if entries:
+            write(o.write, ladder_page.page(plan, list(entries.values())))
+        elif o.page:
             raise Failure(f"{o.results} holds no results; run this without --page.")
-        write(o.write, ladder_page.page(plan, list(entries.values())))
         return 0 if well else 1
     except Failure as failure:
         print(failure, file=sys.stderr)
