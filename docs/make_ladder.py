@@ -246,7 +246,7 @@ def hours(seconds):
 
 
 def work(o, plan):
-    """Does what is missing, and adds it to the results. Says whether all went well."""
+    """Does what is missing, and adds it to the results. Whether all is finished now."""
     runs = runs_of(plan, "fresh" if o.fresh else "parts")
     chosen = [run for run in runs.values() if re.search(o.only, run.name)]
     if not chosen:
@@ -272,7 +272,7 @@ def work(o, plan):
         save_results(o.results, kept)
     if len(done) < len(missing):
         print(f"{len(missing) - len(done)} runs are not finished; the same command goes on with them.")
-    return not wrong
+    return not wrong and len(done) == len(missing)
 
 
 def main(arguments):
@@ -288,10 +288,10 @@ def main(arguments):
         entries = load_results(o.results)
         if o.list:
             return 0
-        if not entries:
-            raise Failure(f"{o.results} holds no results; run this without --page.")
-        if not o.fresh:
+        if entries and not o.fresh:
             write(o.write, ladder_page.page(plan, list(entries.values())))
+        elif o.page:
+            raise Failure(f"{o.results} holds no results; run this without --page.")
         return 0 if well else 1
     except Failure as failure:
         print(failure, file=sys.stderr)
