@@ -222,7 +222,7 @@ def page(plan, entries):
             text += f"By task, headroom by `{ladder.forms[0]}`:\n\n{ladder.by_task(corpus, ladder.forms[0])}\n"
     text += "## In words\n\n" + sentences(ladder)
     keys = plan["pretrain"]
-    builds = sorted({e["build"] for e in entries})
+    builds = sorted({f"{e['build']}, trained on {e['device']}" for e in entries})
     text += (f"\nEach base model: {keys['num_hidden_layers']} layers, {keys['batch']} rows a step, rate {keys['learning_rate']}, balance "
              f"{keys['balance']}, {max(e['parameters'] or 0 for e in entries):,} parameters at most. The base models took {sum(e['seconds'] for e in entries) / 3600:.1f} hours of "
              f"one thread each, summed. Program: {'; '.join(builds)}.\n")

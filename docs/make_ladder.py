@@ -211,13 +211,25 @@ def save_results(path, entries):
     write(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
+def save_headroom(path, runs, folder):
+    """What `ramoe results` reads: whole results of the finished runs, models named as grids name them."""
+    found = []
+    for run in runs:
+        for form in run.forms:
+            place = folder / f"{run.name}-{form}"
+            if is_finished(place):
+                found.append({**read(place / "results.json"), "model": f"runs/fresh/{run.name}"})
+    if found:
+        write(path, "[\n" + ",\n".join(json.dumps(result, ensure_ascii=False) for result in found) + "\n]\n")
+
+
 # ---- The command --------------------------------------------------------------------------------
 
 def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plan", default=ROOT / "data" / "ladder.json", type=Path)
     parser.add_argument("--program", default=str(ROOT / "build" / "release" / "ramoe"))
-    parser.add_argument("--runs", default=ROOT / "runs" / "ladder", help="folder of the run folders")
+    parser.add_argument("--runs", help="folder of the run folders: runs/ladder, or runs/fresh with --fresh")
     parser.add_argument("--results", type=Path, help="docs/results/ladder.json, or ladder_fresh.json with --fresh")
     parser.add_argument("--write", default=DOCS / "ladder.md", type=Path, help="the page")
     parser.add_argument("--jobs", default=1, type=int, help="runs side by side, one thread each")
@@ -233,6 +245,7 @@ def options_of(arguments):
 
 
 def check_options(o):
+    o.runs = o.runs or ROOT / "runs" / ("fresh" if o.fresh else "ladder")
     o.results = o.results or DOCS / "results" / ("ladder_fresh.json" if o.fresh else "ladder.json")
     if o.jobs < 1:
         raise Failure(f"--jobs={o.jobs}: expected 1 or more.")
@@ -270,6 +283,8 @@ def work(o, plan):
     kept = {name: known[name] for name, run in runs.items() if known.get(name, {}).get("checksum") == run.checksum}
     if kept:
         save_results(o.results, kept)
+    if o.fresh:
+        save_headroom(o.results.with_name("headroom_fresh.json"), list(runs.values()), workshop.runs)
     if len(done) < len(missing):
         print(f"{len(missing) - len(done)} runs are not finished; the same command goes on with them.")
     return not wrong and len(done) == len(missing)
