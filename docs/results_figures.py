@@ -225,22 +225,28 @@ def ci_gain(data):
 
 
 def headroom(data):
-    """All cells in one panel; in black the mean of each model with the intervals of both sides."""
-    evidence, first = data.evidence, data.headroom[0]
-    figure, (axes,) = rows_of_panels(1, 1, 3.0)
-    axes.axhline(0, color=SOFT, linewidth=0.8)
-    axes.axvline(0, color=SOFT, linewidth=0.8)
-    for cell, x in zip(evidence["cells"], first["by_cell"]):
-        ramoe = in_cell(cell, "ramoe")
-        if x is not None and ramoe and ramoe["gain"]["value"] is not None:
-            cell_point(data, axes, cell, 100 * x, 100 * ramoe["gain"]["value"])
-    for m in first["models"]:
-        gain = compared(evidence, "ramoe", "sft", m["model"])["accuracy"]
-        if None not in (m["low"], gain["low"]):
-            axes.errorbar(100 * m["value"], 100 * gain["value"], color=INK, markersize=6,
-                          marker=shape_of(evidence, m["model"]), xerr=arms(m), yerr=arms(gain))
-    axes.set_xlabel("headroom: own minus OTHER (points)")
-    axes.set_ylabel("RA-MoE minus SFT (points)")
+    """A panel for each grid: all cells; in black the mean of each model with the intervals of both sides."""
+    grids = [("shipped models\nRA-MoE", data.evidence, data.headroom, "ramoe")]
+    if data.decide:
+        decide = data.decide["evidence"], data.decide["headroom"]
+        grids += [("small experts\nRA-MoE", *decide, "ramoe"),
+                  ("small experts\nlast token", *decide, "ramoe-last")]
+    figure, panels = rows_of_panels(len(grids), len(grids), 2.4, sharey=True)
+    for axes, (title, evidence, found, method) in zip(panels, grids):
+        axes.axhline(0, color=SOFT, linewidth=0.8)
+        axes.axvline(0, color=SOFT, linewidth=0.8)
+        for cell, x in zip(evidence["cells"], found[0]["by_cell"]):
+            trained = in_cell(cell, method)
+            if x is not None and trained and trained["gain"]["value"] is not None:
+                cell_point(data, axes, cell, 100 * x, 100 * trained["gain"]["value"])
+        for m in found[0]["models"]:
+            gain = compared(evidence, method, "sft", m["model"])["accuracy"]
+            if None not in (m["low"], gain["low"]):
+                axes.errorbar(100 * m["value"], 100 * gain["value"], color=INK, markersize=6,
+                              marker=shape_of(data.evidence, m["model"]), xerr=arms(m), yerr=arms(gain))
+        axes.set_title(title)
+        axes.set_xlabel("headroom (points)")
+    panels[0].set_ylabel("minus SFT (points)")
     cell_legend(data, figure)
     return figure
 

@@ -55,12 +55,6 @@ Comparison compare_in_scope(const Evidence& evidence, const PairOfMethods& pair,
   return c;
 }
 
-/// A variant with keys of its own, or a control: it is also compared with the others of its kind.
-bool is_extension(const std::string& name) {
-  return name != "sft" && name != "ramoe" && name != "rise" && name != "sara" &&
-         !name.starts_with("steer-");
-}
-
 std::vector<PairOfMethods> all_pairs(const Evidence& evidence) {
   std::vector<PairOfMethods> pairs;
   const auto add = [&](const std::string& method, const std::string& against) {
@@ -136,6 +130,11 @@ void add_cell(RoutingDifferences& all, const GridResults& results, const Evidenc
 }
 
 }  // namespace
+
+bool is_extension(const std::string& name) {
+  return name != "sft" && name != "ramoe" && name != "rise" && name != "sara" &&
+         !name.starts_with("steer-");
+}
 
 std::vector<Comparison> gather_comparisons(const Evidence& evidence) {
   const std::vector<PairOfMethods> pairs = all_pairs(evidence);

@@ -16,13 +16,14 @@ double cell_headroom(const std::vector<HeadroomCell>& cells, const EvidenceCell&
 }
 
 CellCorrelation correlation(const Evidence& evidence, const std::vector<double>& headroom,
-                            const std::string& scope, bool within) {
+                            const std::string& scope, bool within,
+                            const std::string& method = "ramoe") {
   std::vector<double> x, gain;
   std::vector<int> groups;
   std::map<std::string, int> numbers;
   for (std::size_t i = 0; i < evidence.cells.size(); ++i) {
     const EvidenceCell& cell = evidence.cells[i];
-    const double value = cell.method("ramoe")->gain.value;
+    const double value = cell.method(method)->gain.value;
     if (!in_scope(cell, scope) || !std::isfinite(headroom[i]) || !std::isfinite(value)) continue;
     x.push_back(headroom[i]);
     gain.push_back(value);
@@ -41,7 +42,7 @@ std::vector<HeadroomGain> gather_headroom(const Evidence& evidence, const GridPl
                                           const std::vector<HeadroomResults>& runs) {
   std::vector<HeadroomGain> all;
   for (const char* form : {"seq", "last", "tokens"}) {
-    HeadroomGain h{form, {}, std::vector<double>(evidence.cells.size(), std::nan("")), {}};
+    HeadroomGain h{form, {}, std::vector<double>(evidence.cells.size(), std::nan("")), {}, {}};
     for (const HeadroomResults& run : runs)
       for (const auto& [model, folder] : plan.model_runs) {
         if (run.model != folder || run.form != form || run.layers != "zone" ||
@@ -59,6 +60,11 @@ std::vector<HeadroomGain> gather_headroom(const Evidence& evidence, const GridPl
     for (const std::string& scope : scopes_of(evidence))
       for (const bool within : {false, true})
         h.r.push_back(correlation(evidence, h.by_cell, scope, within));
+    for (const std::string& method : evidence.methods)
+      for (const bool within : {false, true})
+        if (is_extension(method))
+          h.extensions.push_back(
+              {method, correlation(evidence, h.by_cell, "all", within, method)});
     all.push_back(std::move(h));
   }
   return all;
@@ -101,7 +107,8 @@ Json to_json(const HeadroomGain& headroom) {
   Json json = {{"form", headroom.form},
                {"models", Json::array()},
                {"by_cell", Json::array()},
-               {"r", Json::array()}};
+               {"r", Json::array()},
+               {"extensions", Json::array()}};
   for (const ModelHeadroom& m : headroom.models) {
     json["models"].push_back(to_json(m.mean));
     json["models"].back()["model"] = m.model;
@@ -109,6 +116,9 @@ Json to_json(const HeadroomGain& headroom) {
   for (const double value : headroom.by_cell) json["by_cell"].push_back(number_or_null(value));
   for (const CellCorrelation& c : headroom.r)
     json["r"].push_back({{"scope", c.scope}, {"within", c.within}, {"r", to_json(c.r)}});
+  for (const ExtensionCorrelation& e : headroom.extensions)
+    json["extensions"].push_back(
+        {{"method", e.method}, {"within", e.r.within}, {"r", to_json(e.r.r)}});
   return json;
 }
 

@@ -18,12 +18,19 @@ struct ModelHeadroom {
   Estimate mean;  // over the model's cells
 };
 
+/// Headroom against the gain of a method that is no method of the paper's, over all cells.
+struct ExtensionCorrelation {
+  std::string method;
+  CellCorrelation r;
+};
+
 /// One form of forcing, over a grid.
 struct HeadroomGain {
   std::string form;
   std::vector<ModelHeadroom> models;  // those of the grid that were measured
   std::vector<double> by_cell;        // in the order of the evidence; NaN: not measured
   std::vector<CellCorrelation> r;     // of headroom with the gain of RA-MoE over SFT, by cell
+  std::vector<ExtensionCorrelation> extensions;  // the same for them, raw and within model and task
 };
 
 /// The runs over a grid's models (the model of a run is the plan's folder), zone and OTHER alone, a

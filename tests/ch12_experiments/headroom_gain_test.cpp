@@ -74,6 +74,23 @@ TEST(HeadroomGain, PairsCellsByHand) {
   EXPECT_NEAR(all[0].r[1].r.value, 1 / std::sqrt(4 * 4. / 3), 1e-12);
 }
 
+TEST(HeadroomGain, ExtensionsHaveTheirOwn) {
+  Evidence e = evidence_of({.001, .002, .001, .004, .005, .005});
+  e.methods = {"sft", "ramoe", "ramoe-last"};
+  for (std::size_t i = 0; i < e.cells.size(); ++i) {
+    MethodInCell last;
+    last.name = "ramoe-last";
+    last.gain.value = -2.0 * static_cast<double>(i);
+    e.cells[i].methods.push_back(last);
+  }
+  const auto all = gather_headroom(e, plan(), {run("runs/a", 0, 1, {.01, .02, .03}),
+                                               run("runs/b", 0, 1, {.04, .05, .06})});
+  ASSERT_EQ(all.at(0).extensions.size(), 2u);
+  EXPECT_EQ(all[0].extensions[0].method, "ramoe-last");
+  EXPECT_NEAR(all[0].extensions[0].r.r.value, -1, 1e-12);
+  EXPECT_TRUE(all[0].extensions[1].r.within);
+}
+
 TEST(HeadroomGain, OtherRunsDoNotCount) {
   HeadroomResults other = run("runs/c", .1, .2), outside = run("runs/a", .1, .2),
                   mean = run("runs/a", .1, .2);
