@@ -1,9 +1,9 @@
 """The tables of the results page: cells, comparisons, ablations, mixture, and how it was made."""
 import json
 
-from results_text import (adjusted_shows, compared, counted, estimate, exponent, fixed, fold,
-                          in_cell, in_words, item_list, label, mean, p_text, percent, plain, points,
-                          scope_text, short, span, table, times)
+from results_text import (adjusted_shows, compared, counted, edge_of, estimate, exponent, fixed,
+                          fold, in_cell, in_words, item_list, label, mean, p_text, percent, plain,
+                          points, scope_text, short, span, table, times)
 
 
 def routing_of_a_pair(page, data):
@@ -233,8 +233,10 @@ def making(page, data):
              "chosen and when test is looked at.")
     for name, facts in data.facts.items():
         chosen = [[entry["model"], entry["task"], label(entry["variant"]),
-                   said(entry["learning_rate"])] for entry in facts.get("chosen", [])]
+                   said(entry["learning_rate"]), edge_of(entry, facts["plan"])]
+                  for entry in facts.get("chosen", [])]
         page.add(fold(f"Plan {name}",
                       table(f"Plan {name}", ["What", "Value"], making_rows(facts), 2) +
                       table("Learning rates chosen on adapt_valid",
-                            ["Model", "Task", "Method", "Rate"], chosen, 3)))
+                            ["Model", "Task", "Method", "Rate", "Edge of the search"],
+                            chosen, 3)))
