@@ -18,8 +18,8 @@ import pathlib
 import sys
 
 import results_tables
-from results_text import (Failure, Input, counted, edge_warning, estimate, fold, interval, p_text,
-                          plain, scope_text, signed, span, table, times)
+from results_text import (Failure, Input, counted, estimate, fold, interval, p_text, plain,
+                          scope_text, signed, span, table, times)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAPER = "2605.28306"  # what every page names: a file that lacks it is not ours to replace
@@ -218,7 +218,7 @@ def claims(page, data):
              "of a correlation from a bootstrap over cells; p is from two-sided sign flips. "
              "Several tests at once are adjusted by Holm's method, and a star marks an adjusted p "
              "under 0.05. The verdicts rest on the intervals, which are not adjusted.")
-    page.add(edge_warning(data.facts["main"]))
+    page.add(results_tables.edge_warning(data.facts["main"]))
     if data.models_were_chosen:
         page.add("Claim (a) has the weakest support: the base models of data/models were selected "
                  "for the curve that it describes.")
