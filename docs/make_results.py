@@ -235,6 +235,7 @@ def claims(page, data):
              "of a correlation from a bootstrap over cells; p is from two-sided sign flips. "
              "Several tests at once are adjusted by Holm's method, and a star marks an adjusted p "
              "under 0.05. The verdicts rest on the intervals, which are not adjusted.")
+    page.add(results_tables.edge_warning(data.facts["main"]))
     if data.models_were_chosen:
         page.add("Claim (a) has the weakest support: the base models of data/models were selected "
                  "for the curve that it describes.")

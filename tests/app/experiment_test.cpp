@@ -308,10 +308,11 @@ TEST(Experiment, OneProcessForEachShard) {
   expect_refused(world.experiment("run", "--shard=3/2"), {"--shard=3/2"});
 }
 
-// The lowest rate changes nothing, the others spoil the model.
+// This base model knows no answer in Spanish, and of these rates one alone teaches it any.
 TEST(Experiment, SaysOrRefusesRatesAtTheEdgeOfTheSearch) {
   SmallWorld world;
-  world.plan["search"]["learning_rates"] = {1e-9, 0.5, 1.0};
+  world.plan["search"]["learning_rates"] = {1e-9, 2e-9, 0.01};
+  world.plan["keys"]["steps"] = 60;
   world.plan["tasks"] = {"facts"};
   world.plan["variants"] = Json::array({{{"name", "sft"}, {"method", "sft"}}});
   world.plan.erase("steering");
@@ -323,14 +324,14 @@ TEST(Experiment, SaysOrRefusesRatesAtTheEdgeOfTheSearch) {
             std::string::npos)
       << warned.text;
   const Json facts = read_json(world.file("run") + "/experiment.json");
-  EXPECT_EQ(facts["chosen"][0]["edge"], "lowest");
+  EXPECT_EQ(facts["chosen"][0]["edge"], "highest");
   EXPECT_NE(facts["warning"].get<std::string>().find("decides nothing"), std::string::npos);
 
   world.plan["edges"] = "refuse";
   write_json(world.plan_path(), world.plan);
   for (const char* part : {"all", "search", "main"}) {
     const Outcome refused = world.experiment("strict", cat("--part=", part));
-    expect_refused(refused, {"tiny/facts/sft: 1e-09, the lowest rate", "Add a rate below 1e-09"});
+    expect_refused(refused, {"tiny/facts/sft: 0.01, the highest rate", "Add a rate above 0.01"});
     EXPECT_EQ(refused.text.find("terminate"), std::string::npos);
   }
   EXPECT_EQ(world.result_files("strict").size(), 3u) << "the search alone was done";
