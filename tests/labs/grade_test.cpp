@@ -236,6 +236,22 @@ TEST_F(Grade, AHeaderIsCompiledWithTheTestsAndMustNotChangeThem) {
   }
 }
 
+/// The labs here have one reference. Two threads once linked it at once, into one file that one of
+/// them was running.
+TEST_F(Grade, LabsWithOneReferenceMakeItOnce) {
+  const std::string links = course_.file("links"), linker = course_.file("linker");
+  write_file(linker, "#!/bin/sh\ncase \"$*\" in *guard.cpp*) ;; *) echo >> " + links +
+                         "; sleep 0.3;; esac\nexec " RAMOE_CXX " \"$@\"\n");
+  std::filesystem::permissions(linker, std::filesystem::perms(0755));
+  course_.link = {linker};
+  for (const char* name : {"first", "second"})
+    course_.hand_in({name, "double answer(int x) { return 2.0 * x; }\n"});
+  course_.link = {RAMOE_CXX};
+  ASSERT_EQ(course_.grade(""), 0) << course_.said();
+  EXPECT_EQ(course_.graded("second").at("points"), 9);
+  EXPECT_EQ(read_file(links).size(), 6u);  // tests and hidden checks of two labs and of one reference
+}
+
 TEST_F(Grade, FormsForOthersHoldTheSamePoints) {
   course_.hand_in({"right", "double answer(int x) { return 2.0 * x; }\n"});
   course_.hand_in({"wrong", as_wrong(head)});

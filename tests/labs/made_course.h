@@ -61,12 +61,15 @@ class MadeCourse {
                 {"points", {{"Answer.Doubles", 3}, {"Answer.OfZero", 2}}},
                 {"units", Json::object({{path, compile}})},
                 {"tests", Json::object({{file("course/answer_test.cpp"), compile}})},
-                {"link", {RAMOE_CXX}},
+                {"link", link},
                 {"libraries", {philox(), RAMOE_GTEST, "-lpthread"}},
                 {"hidden", file("course/hidden.cpp")}};
     labs_.push_back(lab);
     hidden_["labs"][what.name]["cases"] = {{{"seed", 7}, {"N", 3}, {"points", 4}}};
   }
+
+  /// How programs are linked; a part of what the reference is known by.
+  std::vector<std::string> link = {RAMOE_CXX};
 
   /// A lab that is a header, and so is compiled together with the tests.
   void hand_in_header(const std::string& source) {
