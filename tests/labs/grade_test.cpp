@@ -47,6 +47,17 @@ const std::vector<Try> tries = {
           "std::vector<double> v(1 << 20, 1.); for (;;) v.insert(v.end(), 1 << 20, 1.); }\n"},
      0,
      "bad_alloc"},
+    {{"watched_hog",  // its addresses are not limited, since the emulation reserves many
+      "#include <cstring>\n" + head + "for (;;) std::memset(new char[1 << 24], x, 1 << 24); }\n",
+      "cuda"},
+     0,
+     "more than 512 MiB of memory"},
+    {{"watched",
+      "#include <vector>\ndouble answer(int x) { std::vector<double> v(1 << 24, 2.); return v[7] * "
+      "x; }\n",
+      "cuda"},
+     9,
+     ""},
     {{"busy", head + "for (volatile int i = 0;; i = x) {} }\n"}, 0, "stopped after 2 s"},
     {{"flood", head + "for (;;) puts(\"a line of very much output, again and again\"); }\n"},
      0,
@@ -249,7 +260,8 @@ TEST_F(Grade, LabsWithOneReferenceMakeItOnce) {
   course_.link = {RAMOE_CXX};
   ASSERT_EQ(course_.grade(""), 0) << course_.said();
   EXPECT_EQ(course_.graded("second").at("points"), 9);
-  EXPECT_EQ(read_file(links).size(), 6u);  // tests and hidden checks of two labs and of one reference
+  EXPECT_EQ(read_file(links).size(),
+            6u);  // tests and hidden checks of two labs and of one reference
 }
 
 TEST_F(Grade, FormsForOthersHoldTheSamePoints) {

@@ -60,7 +60,8 @@ Multiplied multiplied(const std::string& name, GemmForm form, const Size& s, boo
 std::string usually(const std::string& error, const std::string& means) {
   const auto says = [&](const char* words) { return mentions(error, words); };
   if (says("that no thread of the block has written"))
-    return "a barrier is missing between bringing the tiles and reading them";
+    return "a barrier is missing between bringing the tiles and reading them, or not all was "
+           "brought";
   if (says("nothing says which comes first"))
     return "a barrier is missing between reading the tiles and bringing the next ones";
   if (says("waits for ever"))
@@ -82,7 +83,7 @@ class Lab16Product : public Watched {
   emulation::Traffic traffic_of(const std::string& name, const Size& size, bool shared) {
     emulation::count_traffic(true);
     const Multiplied m = multiplied(name, GemmForm::NN, size, false);
-    EXPECT_EQ(m.error, "no error");
+    EXPECT_EQ(m.error, "no error") << "  usually: " << usually(m.error, "the kernel is not done");
     emulation::Traffic all;
     for (const emulation::Traffic& t : emulation::traffic()) {
       if (t.shared != shared) continue;
@@ -100,8 +101,9 @@ TEST_F(Lab16Product, CoalescedIsTheProduct) {
 }
 TEST_F(Lab16Product, CoalescedOfAnySizeAndForm) {
   for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
-    expect_product("coalesced", form, {9, 33, 3}, true,
-                   "threads beyond M and N must read nothing; p.A, p.B and p.put know the rest");
+    if (!HasFailure())
+      expect_product("coalesced", form, {9, 33, 3}, true,
+                     "threads beyond M and N must read nothing; p.A, p.B and p.put know the rest");
 }
 TEST_F(Lab16Product, CoalescedReadsWholeSectors) {
   const emulation::Traffic naive = traffic_of("naive", {32, 32, 16}, false);
@@ -123,9 +125,10 @@ TEST_F(Lab16Product, SharedOfSeveralTiles) {
 }
 TEST_F(Lab16Product, SharedOfAnySizeAndForm) {
   for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
-    expect_product(
-        "shared", form, {33, 5, 35}, true,
-        "what lies beyond M, N or K is 0 in the tile; p.put adds if the product accumulates");
+    if (!HasFailure())
+      expect_product(
+          "shared", form, {33, 5, 35}, true,
+          "what lies beyond M, N or K is 0 in the tile; p.put adds if the product accumulates");
 }
 TEST_F(Lab16Product, SharedInAnyOrderOfThreads) {
   emulation::reverse_order(true);
@@ -149,15 +152,16 @@ TEST_F(Lab16Product, SharedHasNoBankConflicts) {
 
 TEST_F(Lab16Product, RegistersOfAnySizeAndForm) {
   for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
-    expect_product("registers", form, {131, 70, 11}, true,
-                   "every value of the block's 128 x 128 has one thread; p.put knows M and N");
+    if (!HasFailure())
+      expect_product("registers", form, {131, 70, 11}, true,
+                     "every value of the block's 128 x 128 has one thread; p.put knows M and N");
 }
 TEST_F(Lab16Product, RegistersReadSharedMemorySixTimesLess) {
   const Size size = {128, 128, 32};
-  const long shared = traffic_of("shared", size, true).requests;
+  const long two_for_each = 2L * size.M * size.N * size.K / 32;  // requests of warps
   const long registers = traffic_of("registers", size, true).requests;
   EXPECT_GT(registers, 0) << "  usually: the tiles must lie in __shared__ memory";
-  EXPECT_LT(registers * 6, shared)
+  EXPECT_LT(registers * 6, two_for_each)
       << "  usually: for each k a thread reads 8 values of A and 8 of B once, and makes 64 "
          "multiply-adds of them";
 }
