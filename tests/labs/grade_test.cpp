@@ -2,6 +2,8 @@
 // told why, and everything else is graded.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "labs/made_course.h"
 #include "support/texts.h"
 #include "support/tools.h"
@@ -272,6 +274,16 @@ TEST_F(Grade, FormsForOthersHoldTheSamePoints) {
   EXPECT_EQ(results.at("score"), 11);
   EXPECT_EQ(results.at("tests").size(), 6u);
   EXPECT_EQ(results.at("tests")[2].at("visibility"), "after_due_date");
+  // The keys and words of Gradescope's documentation.
+  for (const Json& test : results.at("tests")) {
+    for (const auto& [key, value] : test.items())
+      EXPECT_TRUE(std::set<std::string>({"score", "max_score", "status", "name", "output",
+                                         "output_format", "visibility"})
+                      .contains(key))
+          << key;
+    EXPECT_EQ(test.at("status"), test.at("score") == test.at("max_score") ? "passed" : "failed");
+    EXPECT_EQ(test.at("output_format"), "text");
+  }
   ASSERT_EQ(course_.grade("--require=all"), 1) << course_.said();
   ASSERT_EQ(course_.grade("--need='no such guard'"), 2) << course_.said();
   expect_contains(course_.said(), "does not hold on this machine");
