@@ -18,7 +18,7 @@ import pathlib
 import sys
 
 import results_tables
-from results_text import (Failure, Input, counted, estimate, fold, interval, p_text, plain,
+from results_text import (Failure, Input, compared, counted, estimate, fold, interval, p_text, plain,
                           scope_text, signed, span, table, times)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -196,24 +196,37 @@ def routing_part(page, data):
         page.add(figure if i == 0 else fold(f"Experts, {model}", figure))
 
 
-CLAIM_PARTS = {"a": zone_part, "b": gap_part, "c": methods_part, "d": ci_part, "e": routing_part}
+def headroom_part(page, data):
+    page.add("The picture at the head of the page shows these cells. What headroom is, and all of its numbers: "
+             "[headroom.md](headroom.md).")
+    page.add(fold("By model and task", table(
+        "Correlation of headroom with the gain of RA-MoE over SFT", ["Form", "Cells", "Centred", "r", "95 % interval", "n"],
+        [[h["form"], scope_text(c["scope"]), centred(c), signed(c["r"]["value"], 2), interval(c["r"], 1, 2),
+          c["r"]["count"]] for h in data.headroom for c in h["r"]], 3)))
+
+
+CLAIM_PARTS = {"a": zone_part, "b": gap_part, "c": methods_part, "d": ci_part, "e": routing_part,
+               "f": headroom_part}
 
 
 def claims(page, data):
     rows = []
     for claim in data.claims:
         chosen = claim["id"] == "a" and data.models_were_chosen
-        rows.append([f"({claim['id']})", claim["verdict"], claim["statement"],
+        rows.append([f"({claim['id']})", claim["verdict"], claim["decidable"], claim["statement"],
                      deciding_numbers(claim) + ("; the models were selected for it" if chosen
                                                 else "")])
     page.add("## The claims, weighed")
-    page.add(table("", ["Claim", "Verdict", "The sentence, in our words", "Numbers that decide"],
-                   rows, 4))
+    page.add(table("", ["Claim", "Verdict", "Could it be decided here", "The sentence, in our words",
+                        "Numbers that decide"], rows, 5))
     page.add("A number is **shown** if its 95 % interval lies on the claimed side of zero, "
              "**contradicted** if it lies on the other side, and **not shown** if it contains "
              "zero. A claim is shown if all of its deciding numbers are, and contradicted if one "
              "of them is. Which numbers stand for a sentence of the abstract is our choice, and "
              "so are models, tasks and sizes: nothing here is said of the paper's own experiments.")
+    page.add("**Could it be decided here** is said of claims about a gain: *no* if in every model and form headroom "
+             "has an interval that holds 0 and ends below one point, *yes* if in every model some form has headroom "
+             "above 0, *open* otherwise. A claim about routing itself needs no headroom: *yes*.")
     page.add("Intervals over cells are from a hierarchical bootstrap (cells, then seeds), those "
              "of a correlation from a bootstrap over cells; p is from two-sided sign flips. "
              "Several tests at once are adjusted by Holm's method, and a star marks an adjusted p "
@@ -251,6 +264,33 @@ class Page:
         self.add(self.figure_text(name, alt, caption))
 
 
+def headroom_picture(page, data):
+    """What a reader should see first, and three sentences under it."""
+    if not data.headroom:
+        return
+    first, evidence = data.headroom[0], data.evidence
+    gain = compared(evidence, "ramoe", "sft", "all")["accuracy"]
+    correlation = next(c["r"] for c in first["r"] if c["scope"] == "all" and not c["within"])
+    claim = next(c for c in data.claims if c["id"] == "c")
+    measured = sum(value is not None for value in first["by_cell"])
+    page.figure("headroom", "Headroom of a base model's cells against the gain of RA-MoE over SFT",
+                "Each point is a model, task and language: to the right, how many points the base model gains when its "
+                "prompts are routed as in English rather than as another English item "
+                f"([headroom](headroom.md), form {first['form']}); upwards, what RA-MoE gained over SFT. n = {measured}.")
+    page.add(f"**Headroom** is {', '.join(m['model'] + ' ' + estimate(m, 100, 1) for m in first['models'])} points: "
+             + HEADROOM_WORDS[claim["decidable"]] + f" RA-MoE gained {estimate(gain, 100, 2)} points over SFT. "
+             f"Headroom and gain of a cell go together with r = {estimate(correlation, 1, 2)}.")
+
+
+HEADROOM_WORDS = {
+    "no": "routing holds nothing back in these base models, so aligning it could win next to nothing, and a gain "
+          "could not be decided on them.",
+    "yes": "routing holds something back in each of these base models, so a gain of aligning it could be decided on "
+           "them.",
+    "open": "whether routing holds something back is open in some of these base models.",
+    "not asked": "it was not measured for all of these base models."}
+
+
 def make_page(data, place):
     page, evidence = Page(place), data.evidence
     page.add("# What the grid of runs shows")
@@ -263,6 +303,7 @@ def make_page(data, place):
     page.add(f"{', '.join(sizes)}, so {counted(len(evidence['cells']), 'cell')}; each method has "
              f"{counted(evidence['seeds'], 'seed')} in each cell. All numbers, machine-readable: "
              f"[evidence.json]({place}/evidence.json).")
+    headroom_picture(page, data)
     claims(page, data)
     for part in (results_tables.routing_of_a_pair, results_tables.cells,
                  results_tables.comparisons, results_tables.ablations, results_tables.mixture,

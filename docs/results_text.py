@@ -116,7 +116,7 @@ class Input:
         weighed = read(folder / "evidence.json")
         self.claims = weighed["claims"]
         self.evidence, self.ablations = weighed["evidence"], weighed["ablations"]
-        self.mixture = weighed["mixture"]
+        self.mixture, self.headroom = weighed["mixture"], weighed["headroom"]
         grids = ["main"] + [name for name in ("ablations", "mixture")
                             if (folder / f"{name}.json").exists()]
         self.facts = {name: read(folder / f"{name}.json") for name in grids}

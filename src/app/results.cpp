@@ -21,8 +21,8 @@ struct ResultsOptions {
 
   void list(FieldList& f) {
     f.add("folder", &folder,
-          "collected grids: main.json with .jsonl, and if there ablations, mixture and "
-          "main_routing.json; may be given first");
+          "collected grids: main.json with .jsonl, and if there ablations, mixture, "
+          "main_routing.json and headroom.json; may be given first");
     f.add("out", &out, "folder of evidence.json and report.html; empty: the same");
   }
 };
@@ -37,6 +37,16 @@ void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>
   for (const Claim& claim : weighed.claims)
     std::cout << "(" << claim.id << ") " << verdict_text(claim.verdict()) << ": " << claim.statement
               << "\n";
+}
+
+/// Runs of `ramoe headroom`, as docs/make_headroom.py collects them; none if there is no file.
+std::vector<HeadroomResults> headroom_runs(const std::string& file) {
+  std::vector<HeadroomResults> runs;
+  if (!fs::exists(file)) return runs;
+  const Json list = read_json(file);
+  check(list.is_array(), file, ": expected a list of runs, as `make docs-headroom` writes it.");
+  for (const Json& run : list) runs.push_back(headroom_from(run, file));
+  return runs;
 }
 
 std::optional<GridResults> collected(const std::string& name) {
@@ -87,7 +97,8 @@ int run_results(const Arguments& arguments) {
   if (fs::exists(routing)) traced = results_from<GridRouting>(read_json(routing), routing);
   make_folder(out.string());
   write_weighed(weigh_grid(read_grid_results(main), collected(o.folder + "/ablations"),
-                           collected(o.folder + "/mixture")),
+                           collected(o.folder + "/mixture"),
+                           headroom_runs(o.folder + "/headroom.json")),
                 traced, out / "evidence.json", out / "report.html");
   std::cout << "The numbers are " << (out / "evidence.json").string() << ", the report is "
             << (out / "report.html").string() << "; docs/make_results.py makes a page of them.\n";
