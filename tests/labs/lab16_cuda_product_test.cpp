@@ -1,4 +1,5 @@
-// Lab 16: the product with coalesced loads, with tiles in shared memory, and with sums in registers.
+// Lab 16: the product with coalesced loads, with tiles in shared memory, and with sums in the
+// registers of a thread.
 // Emulated, every access watched and counted: sectors of 32 bytes that a warp's request takes, and
 // turns of the banks.
 #include "cuda/ch01_tensor/gemm_ladder.h"
