@@ -227,6 +227,11 @@ TEST_F(Grade, AHeaderIsCompiledWithTheTestsAndMustNotChangeThem) {
   const std::vector<Try> headers = {
       {{"", "inline double answer(int x) { return x + x; }\n"}, 5, ""},
       {{"",
+        "#include <functional>\ninline double answer(int x) {\n  const std::function<double()> f = "
+        "[x] { return x + x; };\n  return f ? f() : 0;\n}\n"},
+       5,
+       ""},
+      {{"",
         "#include \"support/error.h\"\ninline double answer(int x) { ramoe::fail(x, \" not "
         "done\"); }\n"},
        0,
