@@ -17,9 +17,9 @@ answer's form are ours, not the paper's.
 
 [Headroom](headroom.md) of the shipped base models is about nothing: no alignment of routing could help them. Here base models are pre-trained
 that differ in how fine their experts are, E experts of which K = E/8 answer, with the same active width K\\*H, balance and, within a table, data
-and steps{extra}.
-Headroom is own minus OTHER, of `{split}`, in the alignment zone of each model: `tokens` forces each prompt token's routing, `last` that of the last
-one, `seq` the mean over the prompt. Intervals are Student's 95 % over pre-training seeds (a seed's value is its mean over cells; a cell is a task and a
+and steps{extra}. Headroom is own minus OTHER, of `{split}`, in the alignment zone of each model: `tokens` forces each prompt token's routing, `last` that of the last
+one, `seq` the mean over the prompt. Headroom may be no more than the harm that OTHER does, so own minus base stands beside it: what is left to
+gain shows in both. Intervals are Student's 95 % over pre-training seeds (a seed's value is its mean over cells; a cell is a task and a
 language). Test is not read.
 
 """
@@ -75,6 +75,10 @@ def headroom(entry, form, tasks=None):
     return share(entry, entry[form]["own"], tasks) - share(entry, entry[form]["other"], tasks)
 
 
+def over_base(entry, form, tasks=None):
+    return share(entry, entry[form]["own"], tasks) - share(entry, entry["base"], tasks)
+
+
 # ---- Tables -------------------------------------------------------------------------------------
 
 class Ladder:
@@ -92,7 +96,8 @@ class Ladder:
         answers = {"native": "in the language of the question",
                    "neutral": f"the same in every language (digits and codes{words})"}[keys.get("answers", "native")]
         numbers = ", numbers of questions in digits" if keys.get("numbers") == "digits" else ""
-        return f"Tasks: {', '.join(keys['tasks'])}. Answers are {answers}{numbers}. {keys['steps']:,} steps."
+        text = "questions are learnt as text too" if keys.get("question_targets") else "answers alone are learnt"
+        return f"Tasks: {', '.join(keys['tasks'])}. Answers are {answers}{numbers}; {text}. {keys['steps']:,} steps."
 
     def of(self, family, rung, corpus):
         return sorted((e for e in self.entries if (e["family"], e["rung"], e["corpus"]) == (family, rung, corpus)),
@@ -110,11 +115,15 @@ class Ladder:
         return [family] + [str(keys[key]) for key in ("num_experts", "num_experts_per_tok", "moe_intermediate_size")]
 
     def by_rung(self, corpus):
+        form = self.forms[0]
         rows = [self.rung_cells(family, rung) + [str(len(group))]
-                + [number(mean([share(e, e[key]) for e in group])) for key in ("english", "base")]
-                + [Estimate([headroom(e, form) for e in group]).text() for form in self.forms]
+                + [number(mean([share(e, counts(e)) for e in group])) for counts in (
+                    lambda e: e["english"], lambda e: e["base"], lambda e: e[form]["own"], lambda e: e[form]["other"])]
+                + [Estimate([over_base(e, form) for e in group]).text()]
+                + [Estimate([headroom(e, f) for e in group]).text() for f in self.forms]
                 for family, rung, group in self.groups(corpus)]
-        return table(["family", "E", "K", "H", "seeds", "English", "target"] + [f"headroom, {form}" for form in self.forms], rows)
+        return table(["family", "E", "K", "H", "seeds", "English", "base", f"own, {form}", f"OTHER, {form}", "own - base"]
+                     + [f"headroom, {f}" for f in self.forms], rows)
 
     def by_task(self, corpus, form):
         rows, tasks = [], self.tasks_of(corpus)
@@ -134,8 +143,8 @@ class Ladder:
         by_seed = [{e["seed"]: e for e in group} for group in groups]
         return [[of[seed] for of in by_seed] for seed in by_seed[0] if all(seed in of for of in by_seed)]
 
-    def slope(self, family, corpus, form):
-        """Headroom gained with each doubling of E: the least-squares slope over the ladder, by seed."""
+    def slope(self, family, corpus, value):
+        """What value(entry) gains with each doubling of E: the least-squares slope over the ladder, by seed."""
         rungs = [r for r in self.steps if self.of(family, r, corpus)]
         if len(rungs) < 3:
             return None
@@ -143,7 +152,7 @@ class Ladder:
         middle = mean(x)
         slopes = []
         for entries in self.seeds_of(*(self.of(family, r, corpus) for r in rungs)):
-            slopes.append(sum((a - middle) * headroom(e, form) for a, e in zip(x, entries)) / sum((a - middle) ** 2 for a in x))
+            slopes.append(sum((a - middle) * value(e) for a, e in zip(x, entries)) / sum((a - middle) ** 2 for a in x))
         return Estimate(slopes)
 
     def contrast(self, family, rung, one, other, form):
@@ -172,23 +181,25 @@ def sentences(ladder):
             continue
         there = [Estimate([headroom(e, form) for e in group]) for _, _, group in groups]
         above = sum(e.above() for e in there)
-        nothing = sum(e.high is not None and not e.above() and e.high < SMALL for e in there)
-        lines.append(f"- {corpus}, `{form}`: of {len(groups)} rungs {above} have headroom above 0 and {nothing} none (an interval that holds 0 and "
-                     f"ends below 1 point); the others are undecided.")
+        both = sum(e.above() and Estimate([over_base(m, form) for m in group]).above() for e, (_, _, group) in zip(there, groups))
+        below = sum(e.below() for e in there)
+        nothing = sum(e.high is not None and not e.above() and not e.below() and e.high < SMALL for e in there)
+        lines.append(f"- {corpus}, `{form}`: of {len(groups)} rungs {above} have headroom above 0 ({both} with own above base too), {below} below it, and "
+                     f"{nothing} none (an interval that holds 0 and ends below 1 point); the others are undecided.")
     for family in ladder.families:
         for corpus in ladder.corpora:
-            slope = ladder.slope(family, corpus, form)
-            if slope:
-                lines.append(verdict(slope, f"Twice as many experts of half the width, {family}, {corpus}, `{form}`",
-                                     "headroom grows with the number of experts", "headroom falls with the number of experts"))
-    first, *others = ladder.corpora
+            for name, value in {"headroom": headroom, "own minus base": over_base}.items():
+                slope = ladder.slope(family, corpus, lambda e: value(e, form))
+                if slope:
+                    lines.append(verdict(slope, f"Twice as many experts of half the width, {family}, {corpus}, `{form}`, {name}",
+                                         "it grows with the number of experts", "it falls with the number of experts"))
     for family in ladder.families:
         for rung in ladder.rungs:
-            for corpus in others:
-                contrast = ladder.contrast(family, rung, corpus, first, form)
+            for one, other in ladder.plan.get("contrasts", []):
+                contrast = ladder.contrast(family, rung, one, other, form)
                 if contrast:
-                    lines.append(verdict(contrast, f"{corpus} minus {first}, {family}, {rung}, `{form}`, tasks that both have",
-                                         f"more headroom with {corpus}", f"less headroom with {corpus}"))
+                    lines.append(verdict(contrast, f"{one} minus {other}, {family}, {rung}, `{form}`, tasks that both have",
+                                         f"more headroom with {one}", f"less headroom with {one}"))
     best = [(Estimate([headroom(e, form) for e in group]), family, rung, corpus)
             for corpus in ladder.corpora for family, rung, group in ladder.groups(corpus)]
     top = max(best, key=lambda b: b[0].value)
@@ -211,7 +222,7 @@ def page(plan, entries):
             text += f"By task, headroom by `{ladder.forms[0]}`:\n\n{ladder.by_task(corpus, ladder.forms[0])}\n"
     text += "## In words\n\n" + sentences(ladder)
     keys = plan["pretrain"]
-    builds = sorted({e["build"] for e in entries})
+    builds = sorted({f"{e['build']}, trained on {e['device']}" for e in entries})
     text += (f"\nEach base model: {keys['num_hidden_layers']} layers, {keys['batch']} rows a step, rate {keys['learning_rate']}, balance "
              f"{keys['balance']}, {max(e['parameters'] or 0 for e in entries):,} parameters at most. The base models took {sum(e['seconds'] for e in entries) / 3600:.1f} hours of "
              f"one thread each, summed. Program: {'; '.join(builds)}.\n")

@@ -211,13 +211,25 @@ def save_results(path, entries):
     write(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
+def save_headroom(path, runs, folder):
+    """What `ramoe results` reads: whole results of the finished runs, models named as grids name them."""
+    found = []
+    for run in runs:
+        for form in run.forms:
+            place = folder / f"{run.name}-{form}"
+            if is_finished(place):
+                found.append({**read(place / "results.json"), "model": f"runs/fresh/{run.name}"})
+    if found:
+        write(path, "[\n" + ",\n".join(json.dumps(result, ensure_ascii=False) for result in found) + "\n]\n")
+
+
 # ---- The command --------------------------------------------------------------------------------
 
 def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plan", default=ROOT / "data" / "ladder.json", type=Path)
     parser.add_argument("--program", default=str(ROOT / "build" / "release" / "ramoe"))
-    parser.add_argument("--runs", default=ROOT / "runs" / "ladder", help="folder of the run folders")
+    parser.add_argument("--runs", help="folder of the run folders: runs/ladder, or runs/fresh with --fresh")
     parser.add_argument("--results", type=Path, help="docs/results/ladder.json, or ladder_fresh.json with --fresh")
     parser.add_argument("--write", default=DOCS / "ladder.md", type=Path, help="the page")
     parser.add_argument("--jobs", default=1, type=int, help="runs side by side, one thread each")
@@ -233,6 +245,7 @@ def options_of(arguments):
 
 
 def check_options(o):
+    o.runs = o.runs or ROOT / "runs" / ("fresh" if o.fresh else "ladder")
     o.results = o.results or DOCS / "results" / ("ladder_fresh.json" if o.fresh else "ladder.json")
     if o.jobs < 1:
         raise Failure(f"--jobs={o.jobs}: expected 1 or more.")
@@ -246,7 +259,7 @@ def hours(seconds):
 
 
 def work(o, plan):
-    """Does what is missing, and adds it to the results. Says whether all went well."""
+    """Does what is missing, and adds it to the results. Whether all is finished now."""
     runs = runs_of(plan, "fresh" if o.fresh else "parts")
     chosen = [run for run in runs.values() if re.search(o.only, run.name)]
     if not chosen:
@@ -270,9 +283,11 @@ def work(o, plan):
     kept = {name: known[name] for name, run in runs.items() if known.get(name, {}).get("checksum") == run.checksum}
     if kept:
         save_results(o.results, kept)
+    if o.fresh:
+        save_headroom(o.results.with_name("headroom_fresh.json"), list(runs.values()), workshop.runs)
     if len(done) < len(missing):
         print(f"{len(missing) - len(done)} runs are not finished; the same command goes on with them.")
-    return not wrong
+    return not wrong and len(done) == len(missing)
 
 
 def main(arguments):
@@ -288,10 +303,10 @@ def main(arguments):
         entries = load_results(o.results)
         if o.list:
             return 0
-        if not entries:
-            raise Failure(f"{o.results} holds no results; run this without --page.")
-        if not o.fresh:
+        if entries and not o.fresh:
             write(o.write, ladder_page.page(plan, list(entries.values())))
+        elif o.page:
+            raise Failure(f"{o.results} holds no results; run this without --page.")
         return 0 if well else 1
     except Failure as failure:
         print(failure, file=sys.stderr)

@@ -55,6 +55,12 @@ Comparison compare_in_scope(const Evidence& evidence, const PairOfMethods& pair,
   return c;
 }
 
+/// A variant with keys of its own, or a control: it is also compared with the others of its kind.
+bool is_extension(const std::string& name) {
+  return name != "sft" && name != "ramoe" && name != "rise" && name != "sara" &&
+         !name.starts_with("steer-");
+}
+
 std::vector<PairOfMethods> all_pairs(const Evidence& evidence) {
   std::vector<PairOfMethods> pairs;
   const auto add = [&](const std::string& method, const std::string& against) {
@@ -64,6 +70,10 @@ std::vector<PairOfMethods> all_pairs(const Evidence& evidence) {
     if (name != "sft") add(name, "sft");
   for (const std::string& name : evidence.methods)
     if (name != "sft" && name != "ramoe") add("ramoe", name);
+  for (std::size_t i = 0; i < evidence.methods.size(); ++i)
+    for (std::size_t j = i + 1; j < evidence.methods.size(); ++j)
+      if (is_extension(evidence.methods[i]) && is_extension(evidence.methods[j]))
+        add(evidence.methods[i], evidence.methods[j]);
   add("sft", "base");
   add("ramoe", "base");
   for (const std::string& name : evidence.methods)

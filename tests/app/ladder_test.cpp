@@ -56,6 +56,7 @@ constexpr const char* kPlan = R"({
  "corpora": {"native": {}, "neutral": {"answers": "neutral"}},
  "parts": [{"families": ["olmoe"], "rungs": ["E8", "E16", "E32"], "corpora": ["native", "neutral"],
             "seeds": [1, 2, 3]}],
+ "contrasts": [["neutral", "native"]],
  "headroom": {"forms": ["tokens", "last"], "keys": {"split": "adapt_train"}},
  "seconds": {"step_of_48": {"E8": 1, "E16": 1, "E32": 1}, "headroom_of_a_task": 0}
 })";
@@ -94,12 +95,12 @@ TEST_F(LadderPage, TablesAndSentencesComeFromTheRuns) {
   expect_contains(text(), "18 runs, 0 of them in");
   const std::string page = read_file(page_);
   // Seeds 1, 2 and 3: 2 points, and t = 4.303 times 1 / sqrt(3) to either side.
-  expect_contains(page, "| olmoe | 8 | 1 | 128 | 3 | 90.0 | 20.0 | +2.0 [-0.5, +4.5] |");
-  expect_contains(page, "| olmoe | 32 | 4 | 32 | 3 | 90.0 | 20.0 | +22.0 [+19.5, +24.5] |");
-  expect_contains(page, "| olmoe | 32 | 4 | 32 | 3 | 90.0 | 20.0 | +42.0 [+39.5, +44.5] |");
-  expect_contains(page, "native, `tokens`: of 3 rungs 2 have headroom above 0 and 0 none");
+  expect_contains(page, "| 8 | 1 | 128 | 3 | 90.0 | 20.0 | 22.0 | 20.0 | +2.0 [-0.5, +4.5] |");
+  expect_contains(page, "| olmoe | 32 | 4 | 32 | 3 | 90.0 | 20.0 | 42.0 | 20.0 | +22.0 [");
+  expect_contains(page, "| olmoe | 32 | 4 | 32 | 3 | 90.0 | 20.0 | 62.0 | 20.0 | +42.0 [+39.5, ");
+  expect_contains(page, "native, `tokens`: of 3 rungs 2 have headroom above 0 (2 with own ");
   // All seeds agree on the slope and on what neutral answers add: no interval, no verdict.
-  expect_contains(page, "width, olmoe, native, `tokens`: +10.0; 3 seeds give no interval.");
+  expect_contains(page, "olmoe, native, `tokens`, headroom: +10.0; 3 seeds give no interval.");
   expect_contains(page, "neutral minus native, olmoe, E8, `tokens`, tasks that both have: +20.0; ");
   expect_contains(page, "The largest of 6 is olmoe, E32, neutral");
   expect_contains(page, "Program: none none made.");
@@ -118,9 +119,9 @@ TEST_F(LadderPage, TablesAndSentencesComeFromTheRuns) {
   write_json(scratch_.file("ladder.json"), results);
   ASSERT_EQ(run("--page"), 0) << text();
   // Native, seed 1: sums 40 - 20, facts 41 - 20, so 20.5 instead of 21; slope 9.75 instead of 10.
-  expect_contains(read_file(page_), "native, `tokens`: +9.9 [+9.6, +10.3] points; headroom grows");
+  expect_contains(read_file(page_), "tokens`, headroom: +9.9 [+9.6, +10.3] points; it grows");
   // Neutral, seed 1: 20 and 41, so 30.5 instead of 41; slopes 4.75, 10 and 10.
-  expect_contains(read_file(page_), "neutral, `tokens`: +8.2 [+0.7, +15.8] points; headroom grows");
+  expect_contains(read_file(page_), "tokens`, headroom: +8.2 [+0.7, +15.8] points; it grows");
   // Neutral minus native at E = 32: 10, 20 and 20.
   expect_contains(read_file(page_), "+16.7 [+2.3, +31.0] points; more headroom with neutral");
   for (Json& entry : results)
