@@ -87,6 +87,8 @@ def grade_tree(grader: Grader, tree: Path, jobs: int, hidden_file: str) -> Grade
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(referenced, labs))
     grade = Grade(str(tree), [], hidden_file=os.path.basename(hidden_file))
+    if not grader.guards:  # a compiled library without the reference: nothing has run yet
+        grader.guards = grader.guard.run(["/bin/true"]).guards
     walled = "on" in (grader.guards.get("view of files"), grader.guards.get("landlock"))
     if walled:
         before = states([tree])
