@@ -80,8 +80,11 @@ def printable(text: str) -> str:
 def table(grade: Grade) -> str:
     rows = [("lab", "title", "points", "of", "")]
     for lab in grade.labs:
-        failed = sum(test.status != "passed" for test in lab.tests)
-        said = "refused" if lab.refused else f"{failed} of {len(lab.tests)} failed" if failed else "all passed"
+        counted = [test for test in lab.tests if test.status != "skipped"]
+        failed = sum(test.status != "passed" for test in counted)
+        said = "refused" if lab.refused else f"{failed} of {len(counted)} failed" if failed else "all passed"
+        if len(counted) < len(lab.tests) and not lab.refused:
+            said += f", {len(lab.tests) - len(counted)} skipped"
         rows.append((lab.id, lab.title, number(lab.points), number(lab.most), said))
     rows.append(("", "sum", number(grade.points), number(grade.most), ""))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
