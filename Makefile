@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade docs-headroom docs-ladder
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade docs-headroom docs-ladder lesion-models docs-lesion
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -85,6 +85,25 @@ size-models: build    ## base models of other widths C=H, for PLAN=size
 	   $(RAMOE) pretrain data/configs/base-qwen3_moe.json --hidden_size=$$c \
 	     --moe_intermediate_size=$$c --run=runs/size-$$c $(FLAGS) || exit 1; \
 	 done
+
+LESION_LANGUAGES := es zh ar
+STRENGTHS := 0 0.5 1 1.5
+
+lesion-models: build  ## base models with damaged routers and their headroom, for PLAN=lesion-es, -zh and -ar
+	@for l in $(LESION_LANGUAGES); do for s in $(STRENGTHS); do run=runs/lesion-$$l-$$s; \
+	   $(RAMOE) lesion --base=data/models/qwen3_moe --languages=$$l --tasks=follow --strength=$$s \
+	     --run=$$run $(FLAGS) || exit 1; \
+	   for form in seq-other-both seq-target-both seq-target-prompt last-target-prompt tokens-target-prompt; do \
+	     set -- $$(echo $$form | tr - ' '); \
+	     $(RAMOE) headroom --base=$$run --languages=$$l --tasks=follow --form=$$1 --control=$$2 --span=$$3 \
+	       --zone=depth --zone_begin=0.5 --zone_end=0.85 --switched=false \
+	       --run=runs/lesion-headroom/$$l-$$s-$$form $(FLAGS) || exit 1; \
+	   done; \
+	 done; done
+
+# From runs/lesion-* of lesion-models and docs/results/lesion-*.json of docs-grid.
+docs-lesion:           ## docs/lesion.md: what a fault of routing alone costs, and what gets it back
+	python3 docs/make_lesion.py runs
 
 # Under ten minutes of two cores: one model, two tasks, all languages, three methods, ten fresh seeds.
 reproduce: build      ## a slice of the grid again with fresh seeds, against docs/results

@@ -4,14 +4,14 @@
 #
 # Comments, blank lines and white space at the ends of lines do not count. Nothing of git is needed.
 # Left out are sources that compute nothing: run folders, progress, memory estimates, pages; and
-# what no run of an experiment calls: `ramoe headroom`.
+# what no run of an experiment calls: `ramoe headroom` and `ramoe lesion`.
 file(GLOB_RECURSE sources RELATIVE ${ROOT} ${ROOT}/src/support/* ${ROOT}/src/fast/*
   ${ROOT}/src/formats/* ${ROOT}/src/ch0*/* ${ROOT}/src/ch10*/* ${ROOT}/src/ch11*/* ${ROOT}/src/ch12_experiments/evaluation.*
   ${ROOT}/src/app/base_run.* ${ROOT}/src/app/model_folder.* ${ROOT}/src/app/stages.h
   ${ROOT}/src/app/divergence.cpp
   ${ROOT}/src/app/taxonomy.cpp ${ROOT}/src/app/finetune.cpp ${ROOT}/src/app/experiment_run.*)
 list(FILTER sources EXCLUDE REGEX "ch05_training/memory\\.|ch06_languages/switched\\.")
-list(FILTER sources EXCLUDE REGEX "ch07_divergence/(forced_routing|headroom)\\.")
+list(FILTER sources EXCLUDE REGEX "ch07_divergence/(forced_routing|headroom|lesion)\\.")
 list(SORT sources)
 set(all "")
 foreach(source IN LISTS sources)

@@ -73,7 +73,8 @@ bool is_import(const std::string& path) {
 }
 
 bool is_base(const std::string& path) {
-  return is_import(path) || command_of(path) == "pretrain";
+  const std::string command = command_of(path);
+  return command == "import" || command == "pretrain" || command == "lesion";
 }
 
 /// The folder that a path names, or the folder of a file; without a slash at the end.
@@ -93,7 +94,7 @@ std::string above(const std::string& folder) {
 /// Error if the folder holds a training run that has no model yet; the message gives its state.
 void check_has_model(const std::string& path) {
   const std::string command = command_of(path);
-  if (command == "pretrain" || command == "finetune")
+  if (command == "pretrain" || command == "lesion" || command == "finetune")
     require_file(path, "model/config.json", command);
 }
 
@@ -164,8 +165,23 @@ std::string base_of_model(const std::string& path) {
   return base.is_string() ? base.get<std::string>() : "";
 }
 
+/// The base model that a lesion was made of, with the damaged weights in place of its own.
+BaseRun open_lesion(RunRecord record, const std::string& stop) {
+  require_file(record.path, "model/model.safetensors", "lesion");
+  check_checksum_list(record.path);
+  const std::string from = record.config.value("base", "");
+  BaseRun base = open_base(from, stop);
+  check(record.record.value("data", Json::object()) == base.facts(), record.path,
+        " is a lesion of another model or other data than ", from,
+        " holds now; restore that, or run `ramoe lesion` again.");
+  base.model_folder = record.path + "/model";
+  base.record = std::move(record);
+  return base;
+}
+
 BaseRun open_base(const std::string& given, const std::string& stop) {
   const std::string path = find_base(given), place = path + "/run.json";
+  if (command_of(path) == "lesion") return open_lesion(read_run(path, "lesion"), stop);
   const bool imported = is_import(path);
   RunRecord record = read_run(path, imported ? "import" : "pretrain");
   const auto options = imported ? part_of<ImportOptions>(record.config, place) : ImportOptions{};

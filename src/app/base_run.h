@@ -12,7 +12,7 @@
 namespace ramoe {
 
 struct BaseRun {
-  RunRecord record;  // of `ramoe pretrain` or `ramoe import`
+  RunRecord record;  // of `ramoe pretrain`, `ramoe import` or `ramoe lesion`
   std::unique_ptr<ParallelData> data;
   std::string model_folder;
   ModelConfig config;
@@ -24,9 +24,9 @@ struct BaseRun {
   Json facts() const;
 };
 
-/// Reads the run of `ramoe pretrain` or `ramoe import` that a path stands for (find_base). `stop`,
-/// as typed, replaces the stop text of the run. Error: the run is missing or not finished, or data
-/// or model files have changed.
+/// Reads the run of `ramoe pretrain`, `ramoe import` or `ramoe lesion` that a path stands for
+/// (find_base). `stop`, as typed, replaces the stop text of the run. Error: the run is missing or
+/// not finished, or data or model files have changed.
 BaseRun load_base(const std::string& path, const std::string& stop = "");
 /// The same without the weights, and the weights where a device computes.
 BaseRun open_base(const std::string& path, const std::string& stop = "");

@@ -17,6 +17,7 @@ const std::vector<Command>& commands() {
        run_divergence},
       {"headroom", "whether routing holds a language back: English routing forced, and a control",
        run_headroom},
+      {"lesion", "a copy of a base model with damaged routers: a positive control", run_lesion},
       {"taxonomy", "stage 1: sort training pairs into cc / ci / ic / ii", run_taxonomy},
       {"experts", "stage 2: the task experts of each layer", run_experts},
       {"finetune", "stage 3: SFT with or without the alignment loss", run_finetune},

@@ -30,6 +30,7 @@ int run_pretrain(const Arguments&);
 int run_import(const Arguments&);
 int run_divergence(const Arguments&);
 int run_headroom(const Arguments&);
+int run_lesion(const Arguments&);
 int run_taxonomy(const Arguments&);
 int run_experts(const Arguments&);
 int run_finetune(const Arguments&);

@@ -13,8 +13,11 @@ void HeadroomConfig::list(FieldList& f) {
         "tokens, those of each token");
   f.add("layers", &layers, "where: in the alignment zone, in all layers, or outside the zone");
   f.add("control", &control,
-        "what own is compared with: the routing of another English item of the task, or their mean "
-        "(for seq and last)");
+        "what own is compared with: the routing of another English item of the task, their mean "
+        "(for seq and last), or that of another item in the target language itself");
+  f.add("span", &span,
+        "which tokens: those of the prompt, or, for seq, those of the answer too, which is forced "
+        "to the English prompt and answer together");
   f.add("items", &items, "most pairs of each task and language, the first ones; 0: all",
         {0, 1 << 30});
   f.add("rounds", &match.rounds, "seq: most rounds to find the bias of a layer", {1, 1e6});
@@ -76,13 +79,18 @@ RoutingOracle<T>::RoutingOracle(Model<T>& model, const Prompts& prompts,
   check(config.form != RoutingForm::tokens || config.control != RoutingControl::mean,
         "form = tokens with control = mean: tokens at different places have no mean; expected "
         "control = other, or form = seq or last.");
+  check(config.form == RoutingForm::seq || config.span == ForcedTokens::prompt, "span = both with "
+        "form = ", name_of(config.form), ": answers are forced by their mean alone; expected form = "
+        "seq.");
 }
 
 template <class T>
 typename RoutingOracle<T>::Side RoutingOracle<T>::side_of(const Example& example) {
   Side side;
   side.sequence = prompts_.example(encoder_, example.question, example.answer);
-  side.prompt = prompt_tokens(prompts_.tokenizer(), side.sequence, model_.config().bos_token_id);
+  TrainingSequence forced = side.sequence;
+  forced.prompt = forced_tokens(side.sequence);
+  side.prompt = prompt_tokens(prompts_.tokenizer(), forced, model_.config().bos_token_id);
   check(!side.prompt.at.empty(), "the prompt of ", example.id, " in ", example.lang,
         " has no token besides BOS, so it has no routing.");
   return side;
@@ -126,7 +134,7 @@ void RoutingOracle<T>::keep_routing(Side& side, const TokenBatch& batch, int b,
   side.z.resize(forced_.size());
   for (std::size_t l = 0; l < forced_.size(); ++l) {
     if (!forced_[l]) continue;
-    mean_routing(side.q[l], FetchedRouting<T>(routing[l]), batch, b, {0, side.sequence.prompt});
+    mean_routing(side.q[l], FetchedRouting<T>(routing[l]), batch, b, {0, forced_tokens(side.sequence)});
     if (config_.form == RoutingForm::seq) continue;
     const bool last = config_.form == RoutingForm::last;
     const std::size_t E = std::size_t(routing[l].E);
@@ -212,6 +220,8 @@ std::vector<OracleItem> RoutingOracle<T>::measure(const std::vector<ExamplePair>
     items.push_back({.id = pairs[i].target.id, .english = english[i]->right});
   }
   const Side mean = by_mean ? mean_side(english) : Side{};
+  const bool by_target = config_.control == RoutingControl::target;
+  bool learns = by_target;  // while nothing is forced
   /// Reads all targets, each with the routing of source(i), or its own for nullptr.
   const auto ask = [&](const auto& source, bool OracleItem::*right, double OracleItem::*distance) {
     const auto forcing = [&](ForcedRouting<T>& hook, int first_row, std::size_t i) {
@@ -220,12 +230,13 @@ std::vector<OracleItem> RoutingOracle<T>::measure(const std::vector<ExamplePair>
     read(targets, forcing,
          [&](std::size_t i, bool is_right, const TokenBatch& batch, int b, const auto& routing) {
            items[i].*right = is_right;
+           if (learns) keep_routing(sides[i], batch, b, routing);
            double sum = 0, layers = 0;
            for (std::size_t l = 0; distance && l < forced_.size(); ++l) {
              if (!forced_[l]) continue;
              std::vector<double> q;
              mean_routing(q, FetchedRouting<T>(routing[l]), batch, b,
-                          {0, sides[i].sequence.prompt});
+                          {0, forced_tokens(sides[i].sequence)});
              sum += routing_divergence(english[i]->q[l], q);
              ++layers;
            }
@@ -234,9 +245,12 @@ std::vector<OracleItem> RoutingOracle<T>::measure(const std::vector<ExamplePair>
   };
   ask([](std::size_t) -> const Side* { return nullptr; }, &OracleItem::base,
       &OracleItem::base_divergence);
+  learns = false;
   ask([&](std::size_t i) { return english[i]; }, &OracleItem::own, &OracleItem::own_divergence);
-  ask([&](std::size_t i) { return by_mean ? &mean : english[other[i]]; }, &OracleItem::control,
-      nullptr);
+  const auto control = [&](std::size_t i) -> const Side* {
+    return by_mean ? &mean : by_target ? &sides[other[i]] : english[other[i]];
+  };
+  ask(control, &OracleItem::control, nullptr);
   return items;
 }
 

@@ -10,7 +10,9 @@
 //
 // Read own minus OTHER, never own alone: any English routing may help (it looks like English) or
 // harm (it does not fit), and only the difference is due to the item's own. Without headroom,
-// aligned routing alone has nothing to win on this model.
+// aligned routing alone has nothing to win on this model. One fault hides from OTHER: one that is the
+// same for all items, as that of a lesion (chapter 7.7), which any English routing undoes. Against
+// it stands control=target: the routing of another item in the target language itself.
 //
 // What is forced (RoutingForm), on prompt tokens except BOS:
 //   seq      the mean routing of the prompt becomes the English q (chapter 7.5): what the paper's
@@ -46,16 +48,23 @@ enum class ForcedLayers { zone, all, outside };
 constexpr auto names(ForcedLayers) {
   return std::array{"zone", "all", "outside"};
 }
-/// What own is compared with: another English item's routing, or the mean of the task's.
-enum class RoutingControl { other, mean };
+/// Which tokens are forced besides BOS: the prompt's, or all with those of the answer (for seq).
+enum class ForcedTokens { prompt, both };
+constexpr auto names(ForcedTokens) {
+  return std::array{"prompt", "both"};
+}
+/// What own is compared with: another English item's routing, the mean of the task's, or another
+/// item's in the target language itself.
+enum class RoutingControl { other, mean, target };
 constexpr auto names(RoutingControl) {
-  return std::array{"other", "mean"};
+  return std::array{"other", "mean", "target"};
 }
 
 struct HeadroomConfig {
   RoutingForm form = RoutingForm::seq;
   ForcedLayers layers = ForcedLayers::zone;
   RoutingControl control = RoutingControl::other;
+  ForcedTokens span = ForcedTokens::prompt;
   int items = 0;
   MatchLimits match = {};
   int batch_tokens = 2048;
@@ -81,7 +90,8 @@ template <class T>
 class RoutingOracle {
  public:
   /// Model and prompts must outlive it. `watch` is told how many texts are read. Error: other
-  /// layers than the model's, form tokens with control mean (there is no mean token).
+  /// layers than the model's, form tokens with control mean (there is no mean token), span both
+  /// with another form than seq.
   RoutingOracle(Model<T>& model, const Prompts& prompts, const HeadroomConfig& config,
                 std::vector<bool> forced, Watch watch = {});
 
@@ -97,12 +107,17 @@ class RoutingOracle {
   /// One side of a pair, and what is kept of the routing of an English one.
   struct Side {
     TrainingSequence sequence;
-    PromptTokens prompt;
+    PromptTokens prompt;  // the tokens that count: those of the answer too for span both
     bool right = false;
     PerLayer q;                             // (L,E), in forced layers
     std::vector<std::vector<Number<T>>> z;  // (L): the rows that are given to others, (rows,E)
   };
   Side side_of(const Example& example);
+  /// How many tokens of a sequence, from its first on, may be forced.
+  int forced_tokens(const TrainingSequence& sequence) const {
+    return config_.span == ForcedTokens::both ? static_cast<int>(sequence.tokens.size())
+                                              : sequence.prompt;
+  }
   void learn_english(const std::vector<ExamplePair>& pairs);
   void keep_routing(Side& side, const TokenBatch& batch, int b,
                     const std::vector<Routing<T>>& routing) const;

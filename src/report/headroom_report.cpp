@@ -124,8 +124,9 @@ std::string headroom_report_html(const HeadroomResults& r) {
       "<p>Whether routing is what holds the target languages back is asked before any fine-tuning: "
       "the base model answers each target item while its prompt is routed as that of the English "
       "twin (own), and once more as that of ",
-      r.control == "other" ? "another English item of the task (OTHER)"
-                           : "the mean English item of the task",
+      r.control == "other"  ? "another English item of the task (OTHER)"
+      : r.control == "mean" ? "the mean English item of the task"
+                            : "another item in the target language itself (target)",
       ". Only the difference counts. The method that aligns routing is that of "
       "<b>Routing-Aligned Fine-Tuning for Multilingual Downstream Tasks in Mixture-of-Experts "
       "Models</b> (arXiv 2605.28306); this question is ours.</p>\n<p><b>",

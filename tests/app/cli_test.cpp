@@ -30,8 +30,8 @@ TEST(Cli, HelpListsCommandsAndKeys) {
   const Outcome usage = run_cli("--help");
   EXPECT_EQ(usage.code, 0);
   for (const std::string command :
-       {"demo", "pretrain", "import", "divergence", "headroom", "taxonomy", "experts", "finetune",
-        "evaluate", "generate", "tokenize", "inspect", "report", "bench"}) {
+       {"demo", "pretrain", "import", "divergence", "headroom", "lesion", "taxonomy", "experts",
+        "finetune", "evaluate", "generate", "tokenize", "inspect", "report", "bench"}) {
     EXPECT_NE(usage.text.find("\n  " + command), std::string::npos) << command;
     const Outcome help = run_cli(command + " --help");
     EXPECT_EQ(help.code, 0) << help.text;

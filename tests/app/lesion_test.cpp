@@ -1,86 +1,127 @@
-// tutorial/tools/lesion.py, where the project on a positive control begins: it changes the routers
-// of the layers asked for and nothing else, and what it writes can be opened.
+// ramoe lesion: it changes the routers of the zone and nothing else, harms the target language more
+// than English, and what it writes is a base model like any other.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
+#include "app/cli.h"
 #include "formats/safetensors.h"
-#include "support/files.h"
+#include "support/json.h"
 #include "support/scratch.h"
 #include "support/texts.h"
-#include "support/tools.h"
 
 namespace ramoe {
 namespace {
 
-const std::string base = RAMOE_SOURCE_DIR "/data/models/qwen3_moe";
-
-class Lesion : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!has_tool("python3")) GTEST_SKIP() << "python3 is not installed";
-  }
-  int run(const std::string& from, const std::string& name, const std::string& options) const {
-    const std::string command =
-        cat("python3 '" RAMOE_SOURCE_DIR "/tutorial/tools/lesion.py' '", from, "' '",
-            scratch_.file(name), "' ", options, " > '", scratch_.file("said"), "' 2>&1");
-    return WEXITSTATUS(std::system(command.c_str()));
-  }
-  std::string said() const { return read_file(scratch_.file("said")); }
-  std::string weights(const std::string& name) const {
-    return scratch_.file(name) + "/model/model.safetensors";
-  }
-  const ScratchFolder scratch_;
-};
-
-/// The root mean square of what was added to a tensor.
-double change(const SafetensorsFile& before, const SafetensorsFile& after,
-              const std::string& name) {
-  const TensorShape& shape = before.info(name).shape;
-  std::size_t size = 1;
-  for (const auto length : shape) size *= static_cast<std::size_t>(length);
-  std::vector<float> a(size), b(size);
-  before.read_f32(name, shape, a.data());
-  after.read_f32(name, shape, b.data());
-  double squares = 0;
-  for (std::size_t i = 0; i < size; ++i) squares += std::pow(double(b[i]) - double(a[i]), 2);
-  return std::sqrt(squares / double(size));
+std::string weights(const std::string& run) {
+  return run + "/model/model.safetensors";
 }
 
-TEST_F(Lesion, ChangesTheRoutersOfItsLayersAlone) {
-  ASSERT_EQ(run(base, "lesion", "--layers=4-5 --alpha=2 --seed=7"), 0) << said();
-  const SafetensorsFile before(base + "/model/model.safetensors"), after(weights("lesion"));
-  ASSERT_EQ(after.names(), before.names());
-  const std::set<std::string> routers = {"model.layers.4.mlp.gate.weight",
-                                         "model.layers.5.mlp.gate.weight"};
-  for (const std::string& name : before.names())
-    EXPECT_EQ(change(before, after, name) > 0, routers.contains(name)) << name;
-  EXPECT_FALSE(std::filesystem::exists(scratch_.file("lesion/checksums.txt")));
-  // Twice alpha adds twice as much, with the same seed; another seed adds something else.
-  ASSERT_EQ(run(base, "twice", "--layers=4 --alpha=4 --seed=7"), 0) << said();
-  ASSERT_EQ(run(base, "other", "--layers=4 --alpha=4 --seed=8"), 0) << said();
-  const std::string name = *routers.begin();
-  EXPECT_NEAR(change(before, SafetensorsFile(weights("twice")), name),
-              2 * change(before, after, name), 1e-5);
-  const SafetensorsFile twice(weights("twice")), other(weights("other"));
-  EXPECT_GT(change(twice, other, name), 0.1);
+/// The names of the tensors whose values differ.
+std::set<std::string> changed(const std::string& before, const std::string& after) {
+  const SafetensorsFile a(weights(before)), b(weights(after));
+  EXPECT_EQ(a.names(), b.names());
+  std::set<std::string> names;
+  for (const std::string& name : a.names()) {
+    const TensorShape& shape = a.info(name).shape;
+    std::size_t size = 1;
+    for (const auto length : shape) size *= static_cast<std::size_t>(length);
+    std::vector<float> x(size), y(size);
+    a.read_f32(name, shape, x.data());
+    b.read_f32(name, shape, y.data());
+    if (x != y) names.insert(name);
+  }
+  return names;
 }
 
-TEST_F(Lesion, SaysWhatIsWrongAndLeavesNothingBehind) {
-  EXPECT_EQ(run(base, "a", "--layers=8"), 1);
-  expect_contains(said(), "is layer 8 one with experts?");
-  EXPECT_FALSE(std::filesystem::exists(scratch_.file("a")));
-  EXPECT_EQ(run(base, "a", "--layers=four"), 1);
-  expect_contains(said(), "--layers=four: expected a layer or a range");
-  EXPECT_EQ(run(scratch_.path(), "a", "--layers=4"), 1);
-  expect_contains(said(), "has no model/model.safetensors");
-  std::filesystem::create_directories(scratch_.file("mine"));
-  EXPECT_EQ(run(base, "mine", "--layers=4"), 1);
-  expect_contains(said(), "is there already");
+/// How far the accuracy on adapt_valid fell.
+double fall(const Json& results, const std::string& lang) {
+  for (const Json& row : results["accuracies"])
+    if (row["lang"] == lang) return row["before"].get<double>() - row["after"].get<double>();
+  return std::nan("");
+}
+
+const std::string shipped = RAMOE_SOURCE_DIR "/data/models/qwen3_moe";
+const std::string asked = "lesion --base=" + shipped +
+                          " --languages=es --tasks=follow --zone=depth --zone_begin=0.5"
+                          " --zone_end=0.85 --run=";
+
+TEST(LesionCommand, HarmsTheTargetMoreThanEnglishByItsRoutersAlone) {
+  const ScratchFolder scratch;
+  const std::string run = scratch.file("one"), none = scratch.file("none");
+  const Outcome made = run_cli(asked + run + " --strength=1");
+  ASSERT_EQ(made.code, 0) << made.text;
+  expect_contains(made.text, "target answers");
+  EXPECT_EQ(changed(shipped, run),
+            (std::set<std::string>{"model.layers.4.mlp.gate.weight",
+                                   "model.layers.5.mlp.gate.weight",
+                                   "model.layers.6.mlp.gate.weight"}));
+  const Json results = read_json(run + "/results.json");
+  EXPECT_GT(fall(results, "es"), 0.1);
+  EXPECT_LT(std::abs(fall(results, "en")), 0.05);
+  for (const Json& layer : results["layers"]) {
+    EXPECT_NEAR(layer["prompts"]["mean"].get<double>(), 1, 0.1);
+    EXPECT_LT(std::abs(layer["english"]["mean"].get<double>()), 0.15);
+  }
+  const Json record = read_json(run + "/run.json");
+  EXPECT_EQ(record["config"]["base"], shipped);
+  EXPECT_EQ(record["config"]["strength"], 1.0);
+  // A strength of 0 is the model itself, bit by bit.
+  ASSERT_EQ(run_cli(asked + none + " --strength=0").code, 0);
+  EXPECT_EQ(changed(shipped, none), std::set<std::string>{});
+}
+
+TEST(LesionCommand, IsABaseModelForEveryStage) {
+  const ScratchFolder scratch;
+  const std::string base = scratch.file("base"), lesion = scratch.file("lesion");
+  ASSERT_EQ(run_cli(tiny_pretrain(base)).code, 0);
+  const auto run = [&](const std::string& command) {
+    const Outcome outcome = run_cli(command);
+    EXPECT_EQ(outcome.code, 0) << command << "\n" << outcome.text;
+    return outcome.text;
+  };
+  run("lesion --base=" + base + " --strength=2 --run=" + lesion);
+  const std::string on = " --base=" + lesion + " --run=" + scratch.file("");
+  run("divergence" + on + "divergence");
+  run("headroom --items=4 --layers=all" + on + "headroom");
+  run("taxonomy" + on + "taxonomy");
+  run("experts" + on + "experts");
+  run("finetune --steps=2 --batch=4 --language=es --divergence_run=" + scratch.file("divergence") +
+      " --taxonomy_run=" + scratch.file("taxonomy") + " --experts_run=" + scratch.file("experts") +
+      on + "finetune");
+  // By its model folder too, and what was tuned knows its base.
+  run("evaluate --base=" + lesion + "/model --split=adapt_valid --run=" + scratch.file("valid"));
+  run("evaluate --model=" + scratch.file("finetune") + " --run=" + scratch.file("tuned"));
+  // A lesion of a lesion; noise; and both on the definitions in double.
+  run("lesion --base=" + lesion + " --form=noise --seed=3 --run=" + scratch.file("noise"));
+  EXPECT_FALSE(changed(lesion, scratch.file("noise")).empty());
+  run("lesion --base=" + base + " --strength=2 --device=reference --run=" + scratch.file("double"));
+  const Json a = read_json(lesion + "/results.json"),
+             b = read_json(scratch.file("double/results.json"));
+  EXPECT_EQ(a["zone"], b["zone"]);
+  EXPECT_NEAR(a["layers"][0]["scale"].get<double>(), b["layers"][0]["scale"].get<double>(), 1e-4);
+  // The base has changed since: refused.
+  std::filesystem::copy_file(weights(scratch.file("noise")), weights(base),
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(run_cli("taxonomy --base=" + lesion + " --run=" + scratch.file("no")).code, 1);
+}
+
+TEST(LesionCommand, SaysWhatIsWrong) {
+  const ScratchFolder scratch;
+  const auto refused = [&](const std::string& keys, const std::string& part) {
+    const Outcome outcome = run_cli(asked + scratch.file("no") + " " + keys);
+    EXPECT_EQ(outcome.code, 1) << keys << outcome.text;
+    expect_contains(outcome.text, part);
+    EXPECT_FALSE(std::filesystem::exists(scratch.file("no"))) << keys;
+  };
+  refused("--strength=nan", "strength = \"nan\" does not fit");
+  refused("--strength=-1", "strength");
+  refused("--languages=xx", "xx");
+  refused("--languages=en", "without English");
+  refused("--task=fact", "facts");
+  refused("--zone_begin=0.9", "zone");
 }
 
 }  // namespace

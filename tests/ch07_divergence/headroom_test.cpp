@@ -129,6 +129,41 @@ TEST(Headroom, TheMeanOfTheTaskAsControl) {
     EXPECT_TRUE(item.own);
 }
 
+// y is embedded as x is, and p is right for both: the router sends every target item to the expert
+// that says q. Any English routing mends it, so OTHER does as well as own; another target item's
+// does not.
+TEST(Headroom, AFaultOfAllItemsHidesFromOther) {
+  const auto model = made_model(true);
+  std::vector<float>& embedding = model->parameters().front()->value;
+  std::copy_n(embedding.begin() + token("x") * 16, 16, embedding.begin() + token("y") * 16);
+  const Prompts prompts = made_prompts();
+  const std::vector<ExamplePair> pairs = {
+      {small_example("1", "en", "a", "p"), small_example("1", "sw", "x", "p")},
+      {small_example("2", "en", "a", "p"), small_example("2", "sw", "y", "p")}};
+  for (const RoutingForm form : every<RoutingForm>())
+    for (const RoutingControl control : {RoutingControl::other, RoutingControl::target}) {
+      RoutingOracle<float> oracle(*model, prompts, {.form = form, .control = control}, {true});
+      for (const OracleItem& item : oracle.measure(pairs)) {
+        EXPECT_TRUE(item.own && !item.base);
+        EXPECT_EQ(item.control, control == RoutingControl::other);
+      }
+    }
+}
+
+// With the answer, three tokens are in the mean: x, and p and the end, which are routed half and half.
+// English is (2/3, 1/3), the target (1/3, 2/3). The bias of about 4.3 that makes them equal moves
+// the two tokens of the answer; x has logits 8 apart and stays where it was. So own rescues nothing,
+// though the mean routing is the English one.
+TEST(Headroom, SpanBothForcesTheMeanOfPromptAndAnswer) {
+  const auto model = made_model(true);
+  for (const OracleItem& item : measured(*model, {.span = ForcedTokens::both})) {
+    EXPECT_GT(item.base_divergence, 0.99);  // their mixture is uniform, the bound of D
+    EXPECT_LT(item.own_divergence, 1e-3);
+    EXPECT_TRUE(item.english);
+    EXPECT_FALSE(item.own || item.base);
+  }
+}
+
 // a, b, b: the mean logits are 8/3 and 16/3, so expert 1 is chosen, though the first item has 0.
 TEST(Headroom, TheMeanIsOverAllItems) {
   const auto model = made_model(true);
@@ -312,6 +347,8 @@ TEST(Headroom, WhatCannotBeMeasuredIsRefused) {
   };
   refused({.form = RoutingForm::tokens, .control = RoutingControl::mean}, {true, true, true},
           "have no mean");
+  refused({.form = RoutingForm::last, .span = ForcedTokens::both}, {true, true, true},
+          "expected form = seq");
   refused({}, {true}, "model with 3");
   RoutingOracle<float> oracle(taught.model, taught.prompts, {}, {true, true, true});
   EXPECT_TRUE(mentions(error_of([&] { oracle.measure({small_pairs()[0]}); }), "at least 2"));
