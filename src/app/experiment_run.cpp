@@ -103,8 +103,7 @@ class RunAtWork {
 template <class T>
 bool RunAtWork<T>::train(const std::function<bool()>& stop) {
   const FinetuneOptions& o = options_.finetune;
-  examples_ =
-      draw_with_pool(cell_.examples, o.train_pairs, pool_size(o.method_keys.pool), o.seed);
+  examples_ = draw_with_pool(cell_.examples, o.train_pairs, pool_size(o.method_keys.pool), o.seed);
   if (run_.variant == "base") return true;
   MethodTraining<T> training(*model_, o.method_run(), {shared_.stages(), examples_, [&] {
                                                          return shared_.usage(run_.task, *model_);

@@ -20,8 +20,7 @@ void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneE
   const std::size_t batch = std::size_t(o.train.batch);
   double rows = static_cast<double>(std::min(batch, labelled_count(examples)));
   if (pool_size(o.method_keys.pool) > 0)  // most rows beside: few labelled ones take all of a step
-    rows += static_cast<double>(
-        std::min(batch * std::size_t(o.train.accumulate), examples.size()));
+    rows += static_cast<double>(std::min(batch * std::size_t(o.train.accumulate), examples.size()));
   check_memory(training_bytes(config, rows, static_cast<int>(longest), trained),
                cat("training with batches of ", rows, " rows of ", longest, " tokens"),
                "lower --batch (with --accumulate) or take a smaller model", 4 * all);

@@ -91,8 +91,8 @@ std::vector<SequenceRouting> sequence_routing(Model<T>& model,
   check(spans.empty() || spans.size() == sequences.size(), "sequence_routing: ", spans.size(),
         " spans for ", sequences.size(), " sequences.");
   std::vector<SequenceRouting> result(sequences.size());
-  read_routing<T>(model, sequences, [&](const TokenBatch& batch, const std::vector<int>& members,
-                                        const std::vector<Routing<T>>& layers) {
+  const RoutingVisit<T> visit = [&](const TokenBatch& batch, const std::vector<int>& members,
+                                    const std::vector<Routing<T>>& layers) {
     for (const Routing<T>& layer : layers) {
       const FetchedRouting<T> routing(layer);
       for (int b = 0; b < batch.B; ++b) {
@@ -105,7 +105,8 @@ std::vector<SequenceRouting> sequence_routing(Model<T>& model,
       }
     }
     if (watch) watch(batch.B);
-  });
+  };
+  read_routing(model, sequences, visit);
   return result;
 }
 

@@ -127,10 +127,10 @@ void check_alignment(const AlignmentConfig& config) {
   check(config.signal != AlignedSignal::hidden || config.gradient_scope == GradientScope::all,
         "signal = hidden with gradient_scope = router: the state that a router reads does not "
         "depend on the router; expected gradient_scope = all, or signal = routing.");
-  check(config.signal != AlignedSignal::hidden || (config.divergence == AlignmentForm::lumped &&
-                                                   config.support == AlignedExperts::task),
-        "signal = hidden with divergence = ", name_of(config.divergence), " and support = ",
-        name_of(config.support),
+  check(config.signal != AlignedSignal::hidden ||
+            (config.divergence == AlignmentForm::lumped && config.support == AlignedExperts::task),
+        "signal = hidden with divergence = ", name_of(config.divergence),
+        " and support = ", name_of(config.support),
         ": hidden states are compared by their mean square difference and have no experts; leave "
         "out divergence and support, or take signal = routing.");
 }

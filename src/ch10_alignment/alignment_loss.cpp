@@ -117,7 +117,8 @@ Tensor<T> averaging(Tape<T>& tape, const Layout& layout, int S, int N) {
   for (int s = 0; s < S; ++s) {
     const int begin = layout.begin[std::size_t(s)], end = layout.begin[std::size_t(s) + 1];
     for (int i = begin; i < end; ++i)
-      row(weights.data(), s, N)[layout.rows[std::size_t(i)]] = Number<T>(1) / Number<T>(end - begin);
+      row(weights.data(), s, N)[layout.rows[std::size_t(i)]] =
+          Number<T>(1) / Number<T>(end - begin);
   }
   return tape.constant(const_cast<T*>(kept(tape, weights)), {S, N});
 }
@@ -159,8 +160,8 @@ Tensor<T> hidden_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
   Tensor<T> loss;
   for (const int l : layers) {
     const Tensor<T>& h = routing[std::size_t(l)].input;
-    const Tensor<T> difference = add(tape, linear_fp32(tape, mean_of, h),
-                                     negative_states(tape, sequences, l, h.columns()));
+    const Tensor<T> difference =
+        add(tape, linear_fp32(tape, mean_of, h), negative_states(tape, sequences, l, h.columns()));
     const double share = 1.0 / (double(layers.size()) * double(difference.count()));
     loss = weighted_sum<T>(tape, {{loss, 1.0}, {sum_of_squares(tape, difference), share}});
   }

@@ -50,8 +50,7 @@ std::vector<typename AlignmentTerm<T>::Followed> AlignmentTerm<T>::follow(
     followed.push_back({std::move(places), {}});
     if (config_.support != AlignedExperts::chosen) continue;
     for (const PerLayer& q_star : followed.back().q_star)
-      followed.back().chosen.push_back(
-          chosen_experts(q_star, model_.config().num_experts_per_tok));
+      followed.back().chosen.push_back(chosen_experts(q_star, model_.config().num_experts_per_tok));
   }
   return followed;
 }
@@ -102,9 +101,9 @@ Tensor<T> AlignmentTerm<T>::add(Tape<T>& tape, const TrainingBatch& batch,
     const std::size_t i = std::size_t(members[r]);
     const Followed& followed = current.empty() ? followed_[i] : current[r];
     for (std::size_t place = 0; place < sides_[i].places.size(); ++place)
-      sequences.push_back({rows[r], sides_[i].places[place].target, &followed.q_star[place],
-                           followed.chosen.empty() ? &support_.at(examples_[i].task)
-                                                   : &followed.chosen[place]});
+      sequences.push_back(
+          {rows[r], sides_[i].places[place].target, &followed.q_star[place],
+           followed.chosen.empty() ? &support_.at(examples_[i].task) : &followed.chosen[place]});
   }
   const TokenBatch tokens = with_all_scored(batch.tokens, model_.config().bos_token_id);
   std::vector<Routing<T>> routing = forward.routing;

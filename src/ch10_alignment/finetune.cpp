@@ -69,8 +69,7 @@ int pool_size(const std::string& pool) {
   if (pool == "all") return kWholePool;
   const bool whole = !pool.empty() && pool.size() <= 9 &&
                      pool.find_first_not_of("0123456789") == std::string::npos;
-  check(whole, "pool = \"", pool,
-        "\": expected 0 for none, all, or how many pairs, such as 200.");
+  check(whole, "pool = \"", pool, "\": expected 0 for none, all, or how many pairs, such as 200.");
   return std::stoi(pool);
 }
 
@@ -80,7 +79,8 @@ std::vector<FinetuneExample> draw_with_pool(const std::vector<FinetuneExample>& 
   const std::size_t labelled = drawn.size();
   const std::size_t all = std::min(examples.size(), labelled + std::size_t(pool));
   const std::vector<int> order = draw_order(examples.size(), seed);
-  append_drawn(drawn, {order.begin() + std::ptrdiff_t(labelled), order.begin() + std::ptrdiff_t(all)},
+  append_drawn(drawn,
+               {order.begin() + std::ptrdiff_t(labelled), order.begin() + std::ptrdiff_t(all)},
                examples);
   for (std::size_t i = labelled; i < drawn.size(); ++i) {
     FinetuneExample& example = drawn[i];

@@ -7,9 +7,9 @@
 // has no use for and alignment has. They are pairs that the draw of training pairs left over. Rows
 // of the pool stand beside the labelled rows of a step, which are those of SFT:
 //
-//   labelled rows    cross-entropy, router losses        as without a pool
-//   beside           the alignment alone                 prompts, drawn from pool and labelled pairs
-//              or    cross-entropy, router losses        self-training: the base model's own answers
+//   labelled rows   cross-entropy, router losses   as without a pool
+//   beside          the alignment alone            prompts, drawn from pool and labelled pairs
+//             or    cross-entropy, router losses   self-training: the base model's own answers
 // Tests: tests/ch10_alignment/finetune_test.cpp
 #pragma once
 

@@ -16,7 +16,8 @@ std::vector<int> followed_items(EnglishSide which, const std::vector<FinetuneExa
   Random random(seed, 35);
   for (auto& [task, ring] : rings) {
     check(ring.size() >= 2, "english_side = shuffled follows another item of the task, and of ",
-          task, " one pair alone is aligned; expected at least 2: more train_pairs, a pool or "
+          task,
+          " one pair alone is aligned; expected at least 2: more train_pairs, a pool or "
           "examples = all.");
     random.shuffle(ring);
     for (std::size_t r = 0; r < ring.size(); ++r)
@@ -53,8 +54,8 @@ std::vector<FollowedSide> followed_sides(const AlignmentConfig& config,
     FollowedSide& side = sides[i];
     side.sequence = own ? &example.target : &item.english;
     if (config.span == AlignedTokens::tokens)
-      side.places = token_places(own ? example.target_prompt : item.english_prompt,
-                                 example.target_prompt);
+      side.places =
+          token_places(own ? example.target_prompt : item.english_prompt, example.target_prompt);
     else
       side.places = {{aligned_span(config.span, example.target.prompt),
                       aligned_span(config.span, side.sequence->prompt)}};
@@ -87,11 +88,11 @@ std::vector<std::vector<PerLayer>> read_sides(Model<T>& model, AlignedSignal sig
     sequences.push_back(side->sequence->tokens);
     read.emplace_back(side->places.size(), PerLayer(L));
   }
-  read_routing<T>(model, sequences, [&](const TokenBatch& batch, const std::vector<int>& members,
-                                        const std::vector<Routing<T>>& routing) {
+  const bool hidden = signal == AlignedSignal::hidden;
+  const RoutingVisit<T> visit = [&](const TokenBatch& batch, const std::vector<int>& members,
+                                    const std::vector<Routing<T>>& routing) {
     for (const int l : layers) {
       const Routing<T>& r = routing[std::size_t(l)];
-      const bool hidden = signal == AlignedSignal::hidden;
       const int width = hidden ? r.input.columns() : r.E;
       const std::vector<Number<T>> values = hidden ? fetched_states(r) : FetchedRouting<T>(r).p;
       for (int b = 0; b < batch.B; ++b) {
@@ -103,14 +104,14 @@ std::vector<std::vector<PerLayer>> read_sides(Model<T>& model, AlignedSignal sig
         }
       }
     }
-  });
+  };
+  read_routing(model, sequences, visit);
   return read;
 }
 
-#define RAMOE_INSTANTIATE(T)                                                                \
-  template std::vector<std::vector<PerLayer>> read_sides(Model<T>&, AlignedSignal,          \
-                                                         const std::vector<int>&,           \
-                                                         const std::vector<const FollowedSide*>&);
+#define RAMOE_INSTANTIATE(T)                              \
+  template std::vector<std::vector<PerLayer>> read_sides( \
+      Model<T>&, AlignedSignal, const std::vector<int>&, const std::vector<const FollowedSide*>&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 

@@ -13,14 +13,15 @@ void MethodConfig::list(FieldList& f) {
 void check_method(const MethodRun& run) {
   const bool pooled = pool_size(run.keys.pool) > 0;
   const bool ramoe = run.method == Method::ramoe, self = run.method == Method::self_training;
-  check(!pooled || ramoe || self, "pool = ", run.keys.pool, " with method = ",
-        name_of(run.method), ": this method does not read prompts without answers; leave pool out, "
+  check(!pooled || ramoe || self, "pool = ", run.keys.pool, " with method = ", name_of(run.method),
+        ": this method does not read prompts without answers; leave pool out, "
         "or take method = ramoe or self_training.");
   check(!self || pooled, "method = self_training with pool = ", run.keys.pool,
         ": there is no prompt for the base model to answer; expected pool = all or a number, and "
         "train_pairs that leave some pairs over.");
-  check(!pooled || !ramoe || (run.alignment.span != AlignedTokens::answer &&
-                              run.alignment.span != AlignedTokens::both),
+  check(!pooled || !ramoe ||
+            (run.alignment.span != AlignedTokens::answer &&
+             run.alignment.span != AlignedTokens::both),
         "pool = ", run.keys.pool, " with span = ", name_of(run.alignment.span),
         ": the prompts of a pool have no answers; expected span = prompt, last or tokens.");
   if (ramoe) check_alignment(run.alignment);
@@ -64,8 +65,7 @@ BesideRows beside_rows(const MethodRun& run, const std::vector<FinetuneExample>&
       if (!example.labelled) beside.sequences.push_back(example.self);
   } else if (run.alignment.lambda > 0) {
     beside.aligned = true;
-    const std::vector<bool> aligned =
-        aligned_examples(run.alignment.examples, examples, run.seed);
+    const std::vector<bool> aligned = aligned_examples(run.alignment.examples, examples, run.seed);
     for (std::size_t i = 0; i < examples.size(); ++i) {
       if (!aligned[i]) continue;
       beside.sequences.push_back(examples[i].target);

@@ -214,10 +214,11 @@ std::string edge_warning(const GridPlan& plan, const Json& chosen) {
   const auto searched = std::count_if(chosen.begin(), chosen.end(), [](const Json& entry) {
     return entry.contains("valid_by_rate");
   });
-  const auto lowest = std::count_if(edges.begin(), edges.end(),
-                                    [](const EdgeRate& edge) { return edge.lowest; });
-  return cat(edges.size(), " of ", searched, " chosen learning rates lie at the edge of the search (",
-             lowest, " are its lowest, ", std::ptrdiff_t(edges.size()) - lowest,
+  const auto lowest =
+      std::count_if(edges.begin(), edges.end(), [](const EdgeRate& edge) { return edge.lowest; });
+  return cat(edges.size(), " of ", searched,
+             " chosen learning rates lie at the edge of the search (", lowest, " are its lowest, ",
+             std::ptrdiff_t(edges.size()) - lowest,
              " its highest rate): a better rate may lie beyond it, and what is compared there "
              "decides nothing.");
 }

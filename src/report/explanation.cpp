@@ -166,7 +166,7 @@ AlignmentNumbers alignment_numbers(Model<double>& model, const FinetuneExample& 
         "routing, another span than tokens and another side than shuffled.");
   const std::vector<int> layers = alignment_layers(config.layers, stages.zone, layer_count, seed);
   ExpertSets support = alignment_support(config.support, stages.experts.at(example.task),
-                                               model.config().num_experts, seed);
+                                         model.config().num_experts, seed);
   const TokenBatch batch = one_sequence(model.config(), example.target.tokens);
   const TokenSpan span = aligned_span(config.span, example.target.prompt);
   check(t >= span.begin && t < std::min(span.end, batch.T) && batch.scored[std::size_t(t)],
@@ -174,8 +174,8 @@ AlignmentNumbers alignment_numbers(Model<double>& model, const FinetuneExample& 
         " tokens counts, without BOS.");
   const TrainingSequence& followed =
       config.english_side == EnglishSide::own ? example.target : example.english;
-  const SequenceRouting english_side = sequence_routing(
-      model, {followed.tokens}, {aligned_span(config.span, followed.prompt)})[0];
+  const SequenceRouting english_side =
+      sequence_routing(model, {followed.tokens}, {aligned_span(config.span, followed.prompt)})[0];
   if (config.support == AlignedExperts::chosen)
     support = chosen_experts(english_side.q, model.config().num_experts_per_tok);
   const SequenceRouting target_side = sequence_routing(model, {example.target.tokens}, {span})[0];

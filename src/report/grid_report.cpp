@@ -81,8 +81,7 @@ std::string warning_of(const GridPlan& plan) {
 
 /// A warning about learning rates at the edge of the search.
 std::string edge_warning_of(const GridResults& grid) {
-  const std::string text =
-      edge_warning(grid.plan(), grid.facts().value("chosen", Json::array()));
+  const std::string text = edge_warning(grid.plan(), grid.facts().value("chosen", Json::array()));
   return text.empty() ? "" : "<p><b>Search edges:</b> " + text + "</p>\n";
 }
 
@@ -322,19 +321,20 @@ std::string making_section(const GridResults& grid) {
   }
   std::map<std::string, std::string> edge_of;  // by model/task/variant
   for (const EdgeRate& edge : rates_at_edge(plan, facts.value("chosen", Json::array())))
-    edge_of[cat(edge.model, "/", edge.task, "/", edge.variant)] = edge.lowest ? "lowest" : "highest";
+    edge_of[cat(edge.model, "/", edge.task, "/", edge.variant)] =
+        edge.lowest ? "lowest" : "highest";
   Rows chosen;
   for (const Json& entry : facts.value("chosen", Json::array()))
-    chosen.push_back({text(entry.at("model")), text(entry.at("task")),
-                      escape_markup(method_label(entry.at("variant").get<std::string>())),
-                      text(entry.at("learning_rate")),
-                      edge_of[cat(entry.at("model").get<std::string>(), "/",
-                                  entry.at("task").get<std::string>(), "/",
-                                  entry.at("variant").get<std::string>())]});
+    chosen.push_back(
+        {text(entry.at("model")), text(entry.at("task")),
+         escape_markup(method_label(entry.at("variant").get<std::string>())),
+         text(entry.at("learning_rate")),
+         edge_of[cat(entry.at("model").get<std::string>(), "/", entry.at("task").get<std::string>(),
+                     "/", entry.at("variant").get<std::string>())]});
   std::string inner = html_table("The plan and where it ran", {"What", "Value"}, rows, 2);
   if (!chosen.empty())
-    inner += html_table("Learning rates chosen on adapt_valid", {"Model", "Task", "Method", "Rate", "Edge of the search"},
-                        chosen, 3);
+    inner += html_table("Learning rates chosen on adapt_valid",
+                        {"Model", "Task", "Method", "Rate", "Edge of the search"}, chosen, 3);
   return "<section>\n" + section_heading("How it was made") + folded("Plan", inner) +
          "</section>\n";
 }

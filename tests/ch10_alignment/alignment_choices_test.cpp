@@ -84,9 +84,9 @@ TEST(AlignmentOptions, ExamplesOfThePoolAreAlignedWhateverTheirType) {
     const std::vector<bool> aligned = aligned_examples(which, examples, 1);
     EXPECT_EQ(std::count(aligned.begin() + 8, aligned.end(), true), 4) << name_of(which);
     const auto labelled = std::count(aligned.begin(), aligned.begin() + 8, true);
-    EXPECT_EQ(labelled, which == AlignedExamples::all      ? 8
+    EXPECT_EQ(labelled, which == AlignedExamples::all     ? 8
                         : which == AlignedExamples::cc_ci ? 4
-                                                           : 2)
+                                                          : 2)
         << name_of(which);
   }
 }
@@ -131,8 +131,8 @@ TEST(AlignmentOptions, LambdaOverTheSteps) {
 }
 
 TEST(AlignmentOptions, UnknownChoicesAreRefused) {
-  for (const char* key : {"lambda_schedule", "signal", "divergence", "support", "layers", "examples",
-                          "english_side", "span", "gradient_scope"}) {
+  for (const char* key : {"lambda_schedule", "signal", "divergence", "support", "layers",
+                          "examples", "english_side", "span", "gradient_scope"}) {
     AlignmentConfig config;
     EXPECT_TRUE(mentions(error_of([&] {
                            fields_of(config).read_json(Json{{key, "nonsense"}}, "x");

@@ -179,7 +179,8 @@ TEST(AlignmentLoss, OneTokenByHand) {
   // The mass of the two alone, as support = chosen with K = 2 and allocation_weight = 0 has it:
   // .7 log(.7/.6) + .3 log(.3/.4), and m* (1-m) - (1-m*) m = .1 shared out by p within each side.
   const AlignmentMeasure mass{AlignmentForm::mass_allocation, 1, 0};
-  EXPECT_NEAR(alignment_divergence(mass, star, q, chosen_experts({star}, 2)[0], g), 0.0216009, 1e-7);
+  EXPECT_NEAR(alignment_divergence(mass, star, q, chosen_experts({star}, 2)[0], g), 0.0216009,
+              1e-7);
   dz.assign(4, 0);
   sequence_mean_backward(dz.data(), p.data(), g.data(), rows, begin, &dloss, 1, 1, 4);
   EXPECT_EQ(difference(dz, std::vector<double>{-0.25 / 3, -0.05 / 3, 0.075, 0.025}, 1e-12, 0), "");
@@ -275,7 +276,7 @@ TEST(AlignmentLoss, NothingToAlignAndErrors) {
   EXPECT_TRUE(mentions(error({0}), "5 experts with 4"));
 }
 
-/// Cross-entropy + 0.7 alignment + 0.3 hidden states of a whole model; also which experts were chosen.
+/// Cross-entropy + 0.7 alignment + 0.3 hidden states of a whole model; also the chosen experts.
 struct Probe {
   double loss;
   std::vector<int> chosen;
@@ -303,9 +304,8 @@ TEST(AlignmentLoss, ThroughAWholeModelByFiniteDifferences) {
       const Tensor<double> hidden =
           hidden_loss(tape, forward.routing, batch, {{1, {}, &states, nullptr}}, {0, 1});
       const Tensor<double> loss = weighted_sum<double>(
-          tape, {{cross_entropy(tape, forward.logits, target.data()), 1.0},
-                 {align, 0.7},
-                 {hidden, 0.3}});
+          tape,
+          {{cross_entropy(tape, forward.logits, target.data()), 1.0}, {align, 0.7}, {hidden, 0.3}});
       Probe result{loss.data[0], {}};
       for (const auto& r : forward.routing)
         result.chosen.insert(result.chosen.end(), r.chosen.expert, r.chosen.expert + r.N * r.K);

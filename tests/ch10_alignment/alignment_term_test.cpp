@@ -25,8 +25,8 @@ std::vector<std::pair<TokenSpan, TokenSpan>> places_of(const FinetuneExample& e,
   if (span == AlignedTokens::both) return {{{}, {}}};
   if (span == AlignedTokens::prompt) return {{{0, english.prompt}, {0, target.prompt}}};
   if (span == AlignedTokens::answer)
-    return {{{english.prompt, int(english.tokens.size())},
-             {target.prompt, int(target.tokens.size())}}};
+    return {
+        {{english.prompt, int(english.tokens.size())}, {target.prompt, int(target.tokens.size())}}};
   if (span == AlignedTokens::last)
     return {{{english.prompt - 1, english.prompt}, {target.prompt - 1, target.prompt}}};
   std::vector<std::pair<TokenSpan, TokenSpan>> places;  // BOS is token 0 of both
@@ -246,7 +246,8 @@ TEST(AlignmentTerm, IsTheMeanOverTheAlignedExamplesOfAStepInAnyCut) {
   const StepReport all = step({{3, 1, 0, 2}}, tokens), cut = step({{0}, {1, 2, 3}}, tokens);
   EXPECT_NEAR(cut.extra, all.extra, 1e-6);
   EXPECT_NEAR(cut.gradient_norm, all.gradient_norm, 1e-5 * all.gradient_norm);
-  EXPECT_GT(std::abs(all.extra - (step({{0}}, tokens).extra + step({{1}}, tokens).extra) / 2), 1e-6);
+  EXPECT_GT(std::abs(all.extra - (step({{0}}, tokens).extra + step({{1}}, tokens).extra) / 2),
+            1e-6);
 }
 
 TEST(AlignmentTerm, AnotherTaskThanStage2FoundIsAnError) {

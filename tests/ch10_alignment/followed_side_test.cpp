@@ -81,7 +81,8 @@ TEST(FollowedSide, ShuffledIsTheEnglishSideOfTheOther) {
       double sum = 0;
       std::vector<double> g;
       for (const std::size_t l : {1u, 2u})
-        sum += alignment_divergence({}, star[0].q[l], q[0].q[l], world.stages.experts["sums"][l], g);
+        sum +=
+            alignment_divergence({}, star[0].q[l], q[0].q[l], world.stages.experts["sums"][l], g);
       return sum / 2;
     };
     total += D(world.examples[std::size_t(items[i])].english) / 4;

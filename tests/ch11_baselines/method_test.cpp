@@ -41,8 +41,7 @@ struct Stage3 {
 };
 
 TEST(Method, AllButRiseTrainEverything) {
-  for (const Method method :
-       {Method::sft, Method::ramoe, Method::sara, Method::self_training}) {
+  for (const Method method : {Method::sft, Method::ramoe, Method::sara, Method::self_training}) {
     Stage3 s(method);
     for (const auto& p : s.model.parameters()) p->trainable = false;
     choose_trained(s.model, s.run, s.inputs());

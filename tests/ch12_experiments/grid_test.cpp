@@ -186,7 +186,7 @@ TEST(Grid, OfEqualRatesTheSmallerIsChosen) {
   EXPECT_EQ(choices.rates.at("b/sums/ramoe"), 0.0002);
 }
 
-/// What is chosen when the rates of sft in a/facts do as given, and elsewhere the middle one is best.
+/// What is chosen when sft in a/facts does as given, and elsewhere the middle rate is best.
 Json chosen_with(const GridPlan& plan, const std::map<double, double>& of_sft) {
   const auto valid = [&](const GridRun& run) {
     const bool here = run.variant == "sft" && run.model == "a" && run.task == "facts";
@@ -214,10 +214,10 @@ TEST(Grid, SaysWhichRatesLieAtTheEdgeOfTheSearch) {
   // The entry says so too; the fixed rates of sara, which nobody searched, never do.
   Json chosen = chosen_with(plan, {{2e-4, 0.1}, {5e-4, 0.2}, {1e-3, 0.3}});
   for (const Json& entry : chosen)
-    EXPECT_EQ(entry.value("edge", ""), entry["model"] == "a" && entry["task"] == "facts" &&
-                                               entry["variant"] == "sft"
-                                           ? "highest"
-                                           : "");
+    EXPECT_EQ(entry.value("edge", ""),
+              entry["model"] == "a" && entry["task"] == "facts" && entry["variant"] == "sft"
+                  ? "highest"
+                  : "");
   EXPECT_EQ(edge_warning(plan, chosen),
             "1 of 11 chosen learning rates lie at the edge of the search (0 are its lowest, 1 its "
             "highest rate): a better rate may lie beyond it, and what is compared there decides "
