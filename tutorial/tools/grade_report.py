@@ -98,17 +98,22 @@ def table(grade: Grade) -> str:
 
 def failures(grade: Grade, most_lines: int = 12) -> str:
     out = []
+    skipped: dict[str, int] = {}
     for lab in grade.labs:
         out += [f"{lab.id}: {reason}" for reason in lab.refused]
         out += [f"{lab.id}: {note}" for note in lab.notes]
         for test in lab.tests:
             if test.status == "passed" or lab.refused:
                 continue
+            if test.hidden and test.status == "skipped":  # all for one reason, said once below
+                skipped[test.message] = skipped.get(test.message, 0) + 1
+                continue
             lines = printable(test.message).strip().split("\n")
             if len(lines) > most_lines:
                 lines = lines[:most_lines] + ["..."]
             out.append(f"{lab.id} {test.name}: {test.status}")
             out += ["    " + line for line in lines]
+    out += [f"{count} hidden cases were skipped: {reason}" for reason, count in skipped.items()]
     return "\n".join(out)
 
 
