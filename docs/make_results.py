@@ -346,10 +346,7 @@ def decided(page, data):
                     [(label(r["method"]), r) for r in h["extensions"]]], 3))
     page.add("The paper's claims, weighed on this grid as above:")
     page.add(claims_table(data.decide["claims"], False))
-    edges = [f"{e['model']}/{e['task']}/{e['variant']}" for e in facts["chosen"] if e.get("edge")]
-    if edges:
-        page.add(f"Of {len(facts['chosen'])} searches {len(edges)} chose a rate at the edge of what was searched, so a better one may lie "
-                 f"beyond it: {', '.join(edges)}.")
+    page.add(results_tables.edge_warning(facts))
 
 
 HEADROOM_WORDS = {

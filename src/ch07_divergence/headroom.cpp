@@ -79,9 +79,9 @@ RoutingOracle<T>::RoutingOracle(Model<T>& model, const Prompts& prompts,
   check(config.form != RoutingForm::tokens || config.control != RoutingControl::mean,
         "form = tokens with control = mean: tokens at different places have no mean; expected "
         "control = other, or form = seq or last.");
-  check(config.form == RoutingForm::seq || config.span == ForcedTokens::prompt, "span = both with "
-        "form = ", name_of(config.form), ": answers are forced by their mean alone; expected form = "
-        "seq.");
+  check(config.form == RoutingForm::seq || config.span == ForcedTokens::prompt,
+        "span = both with form = ", name_of(config.form),
+        ": answers are forced by their mean alone; expected form = seq.");
 }
 
 template <class T>
@@ -134,7 +134,8 @@ void RoutingOracle<T>::keep_routing(Side& side, const TokenBatch& batch, int b,
   side.z.resize(forced_.size());
   for (std::size_t l = 0; l < forced_.size(); ++l) {
     if (!forced_[l]) continue;
-    mean_routing(side.q[l], FetchedRouting<T>(routing[l]), batch, b, {0, forced_tokens(side.sequence)});
+    mean_routing(side.q[l], FetchedRouting<T>(routing[l]), batch, b,
+                 {0, forced_tokens(side.sequence)});
     if (config_.form == RoutingForm::seq) continue;
     const bool last = config_.form == RoutingForm::last;
     const std::size_t E = std::size_t(routing[l].E);

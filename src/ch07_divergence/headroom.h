@@ -10,9 +10,9 @@
 //
 // Read own minus OTHER, never own alone: any English routing may help (it looks like English) or
 // harm (it does not fit), and only the difference is due to the item's own. Without headroom,
-// aligned routing alone has nothing to win on this model. One fault hides from OTHER: one that is the
-// same for all items, as that of a lesion (chapter 7.7), which any English routing undoes. Against
-// it stands control=target: the routing of another item in the target language itself.
+// aligned routing alone has nothing to win on this model. One fault hides from OTHER: one that is
+// the same for all items, as that of a lesion (chapter 7.7), which any English routing undoes.
+// Against it stands control=target: the routing of another item in the target language itself.
 //
 // What is forced (RoutingForm), on prompt tokens except BOS:
 //   seq      the mean routing of the prompt becomes the English q (chapter 7.5): what the paper's

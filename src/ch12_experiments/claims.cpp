@@ -154,12 +154,12 @@ Claim headroom_claim(const std::vector<HeadroomGain>& headroom) {
   Claim claim;
   claim.id = "f";
   claim.statement =
-      "No claim of the paper, a question of ours: the headroom of a task-language pair, measured on "
-      "the base model before training, predicts the gain.";
+      "No claim of the paper, a question of ours: the headroom of a task-language pair, measured "
+      "on the base model before training, predicts the gain.";
   claim.how =
-      "Over cells, the correlation of headroom in form seq (own minus OTHER, the zone, adapt_train) "
-      "with the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside it the other "
-      "forms, and the same within model and task.";
+      "Over cells, the correlation of headroom in form seq (own minus OTHER, the zone, "
+      "adapt_train) with the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside "
+      "it the other forms, and the same within model and task.";
   bool first = true;
   for (const HeadroomGain& h : headroom) {
     for (const CellCorrelation& c : h.r)

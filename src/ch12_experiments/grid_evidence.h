@@ -20,8 +20,8 @@ struct GridEvidence {
 };
 
 /// Gathers the evidence and weighs the claims. Without a grid of ablations, those of the grid's own
-/// plan are taken. Headroom: runs of `ramoe headroom`, of these and other models. Error: as gather_evidence(), or a model of the mixture is not named after its
-/// exponent.
+/// plan are taken. Headroom: runs of `ramoe headroom`, of these and other models. Error: as
+/// gather_evidence(), or a model of the mixture is not named after its exponent.
 GridEvidence weigh_grid(GridResults grid, const std::optional<GridResults>& ablations = {},
                         const std::optional<GridResults>& mixture = {},
                         const std::vector<HeadroomResults>& headroom = {});

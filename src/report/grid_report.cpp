@@ -107,8 +107,8 @@ std::string claims_section(const GridEvidence& weighed) {
       "its "
       "deciding numbers are, and contradicted if one of them is. A star marks a p under 0.05 after "
       "Holm's adjustment; the verdicts rest on the intervals alone. Which numbers stand for a "
-      "sentence is our choice. A claim about a gain can be decided only on base models whose routing "
-      "holds something back: `ramoe headroom` asks that before training.</p>\n",
+      "sentence is our choice. A claim about a gain can be decided only on base models whose "
+      "routing holds something back: `ramoe headroom` asks that before training.</p>\n",
       warning_of(weighed.grid.plan()), edge_warning_of(weighed.grid), inner, "</section>\n");
 }
 

@@ -103,7 +103,7 @@ TEST_F(LadderPage, TablesAndSentencesComeFromTheRuns) {
   expect_contains(page, "olmoe, native, `tokens`, headroom: +10.0; 3 seeds give no interval.");
   expect_contains(page, "neutral minus native, olmoe, E8, `tokens`, tasks that both have: +20.0; ");
   expect_contains(page, "The largest of 6 is olmoe, E32, neutral");
-  expect_contains(page, "Program: none none made.");
+  expect_contains(page, "Program: none none made, trained on cpu.");
   EXPECT_EQ(page.find("None"), std::string::npos) << page;
   // Nothing is done again, and the page needs the collected numbers alone.
   ASSERT_EQ(run("--jobs=3"), 0) << text();

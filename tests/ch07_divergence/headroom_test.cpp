@@ -150,10 +150,10 @@ TEST(Headroom, AFaultOfAllItemsHidesFromOther) {
     }
 }
 
-// With the answer, three tokens are in the mean: x, and p and the end, which are routed half and half.
-// English is (2/3, 1/3), the target (1/3, 2/3). The bias of about 4.3 that makes them equal moves
-// the two tokens of the answer; x has logits 8 apart and stays where it was. So own rescues nothing,
-// though the mean routing is the English one.
+// With the answer, three tokens are in the mean: x, and p and the end, which are routed half and
+// half. English is (2/3, 1/3), the target (1/3, 2/3). The bias of about 4.3 that makes them equal
+// moves the two tokens of the answer; x has logits 8 apart and stays where it was. So own rescues
+// nothing, though the mean routing is the English one.
 TEST(Headroom, SpanBothForcesTheMeanOfPromptAndAnswer) {
   const auto model = made_model(true);
   for (const OracleItem& item : measured(*model, {.span = ForcedTokens::both})) {
