@@ -1,4 +1,4 @@
-// Chapter 12.10 - the claims of the abstract, each with a verdict             [paper facts 1, 4, 5]
+// Chapter 12.12 - the claims of the abstract, each with a verdict             [paper facts 1, 4, 5]
 //
 // A claim has parts. Each is a number that should be above (or below) zero if the claim holds. The
 // verdict on a part follows from its interval alone: shown if the interval lies on the claimed side
@@ -6,7 +6,7 @@
 // if there is none. The claim is shown if all deciding parts are, contradicted if any is, not
 // measured if none was measured, and else not shown. Ours: that these numbers stand for the
 // sentences of the abstract. Parts that do not decide are given beside them. Whether a claim about
-// a gain could be decided at all on these models is headroom's to say (12.14).
+// a gain could be decided at all on these models is headroom's to say (12.11).
 // Tests: tests/ch12_experiments/claims_test.cpp
 #pragma once
 

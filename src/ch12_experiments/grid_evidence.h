@@ -1,4 +1,4 @@
-// Chapter 12.12 - a grid weighed: its evidence, the verdicts on the claims, and further grids
+// Chapter 12.14 - a grid weighed: its evidence, the verdicts on the claims, and further grids
 //
 // Tests: tests/ch12_experiments/grid_evidence_test.cpp
 #pragma once

@@ -1,4 +1,4 @@
-// Chapter 12.14 - headroom beside the gain: could a gain have been seen on these base models?
+// Chapter 12.11 - headroom beside the gain: could a gain have been seen on these base models?
 //
 // Headroom (7.6) is asked of a base model before anything is trained. Where it is nothing, aligned
 // routing has nothing to win, and no number of seeds decides whether aligning it helps. All of this
