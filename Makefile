@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade docs-headroom lesion-models docs-lesion
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade docs-headroom docs-ladder fresh-models lesion-models docs-lesion
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -131,6 +131,13 @@ docs-headroom: build  ## docs/headroom.md: whether routing holds back the shippe
 	     --overwrite=true $(FLAGS) || exit 1; \
 	 done; done
 	python3 docs/make_headroom.py $(HEADROOM)
+
+# Hours of one core; JOBS of them are used. FLAGS="--only=E64 --device=cuda --limit=400" and more.
+docs-ladder: build    ## docs/ladder.md: headroom by how fine the experts are, and by answers; hours
+	python3 docs/make_ladder.py --program=$(RAMOE) --jobs=$(JOBS) $(FLAGS)
+
+fresh-models: build   ## the base models of PLAN=decide and decide_pool, and their headroom: a quarter of an hour
+	python3 docs/make_ladder.py --fresh --program=$(RAMOE) --jobs=$(JOBS) $(FLAGS)
 
 docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
 	@{ echo "# Memory of real models, computed"; echo; \

@@ -18,8 +18,8 @@ import pathlib
 import sys
 
 import results_tables
-from results_text import (Failure, Input, counted, estimate, fold, interval, p_text, plain,
-                          scope_text, signed, span, table, times)
+from results_text import (Failure, Input, compared, counted, estimate, fold, interval, label,
+                          p_text, plain, scope_text, signed, span, table, times)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAPER = "2605.28306"  # what every page names: a file that lacks it is not ours to replace
@@ -196,28 +196,46 @@ def routing_part(page, data):
         page.add(figure if i == 0 else fold(f"Experts, {model}", figure))
 
 
-CLAIM_PARTS = {"a": zone_part, "b": gap_part, "c": methods_part, "d": ci_part, "e": routing_part}
+def headroom_part(page, data):
+    page.add("The picture at the head of the page shows these cells. What headroom is, and all of its numbers: "
+             "[headroom.md](headroom.md).")
+    page.add(fold("By model and task", table(
+        "Correlation of headroom with the gain of RA-MoE over SFT", ["Form", "Cells", "Centred", "r", "95 % interval", "n"],
+        [[h["form"], scope_text(c["scope"]), centred(c), signed(c["r"]["value"], 2), interval(c["r"], 1, 2),
+          c["r"]["count"]] for h in data.headroom for c in h["r"]], 3)))
+
+
+CLAIM_PARTS = {"a": zone_part, "b": gap_part, "c": methods_part, "d": ci_part, "e": routing_part,
+               "f": headroom_part}
+
+
+def claims_table(claims_of, models_were_chosen):
+    rows = []
+    for claim in claims_of:
+        chosen = claim["id"] == "a" and models_were_chosen
+        rows.append([f"({claim['id']})", claim["verdict"], claim["decidable"], claim["statement"],
+                     deciding_numbers(claim) + ("; the models were selected for it" if chosen
+                                                else "")])
+    return table("", ["Claim", "Verdict", "Could it be decided here", "The sentence, in our words",
+                      "Numbers that decide"], rows, 5)
 
 
 def claims(page, data):
-    rows = []
-    for claim in data.claims:
-        chosen = claim["id"] == "a" and data.models_were_chosen
-        rows.append([f"({claim['id']})", claim["verdict"], claim["statement"],
-                     deciding_numbers(claim) + ("; the models were selected for it" if chosen
-                                                else "")])
     page.add("## The claims, weighed")
-    page.add(table("", ["Claim", "Verdict", "The sentence, in our words", "Numbers that decide"],
-                   rows, 4))
+    page.add(claims_table(data.claims, data.models_were_chosen))
     page.add("A number is **shown** if its 95 % interval lies on the claimed side of zero, "
              "**contradicted** if it lies on the other side, and **not shown** if it contains "
              "zero. A claim is shown if all of its deciding numbers are, and contradicted if one "
              "of them is. Which numbers stand for a sentence of the abstract is our choice, and "
              "so are models, tasks and sizes: nothing here is said of the paper's own experiments.")
+    page.add("**Could it be decided here** is said of claims about a gain: *no* if in every model and form headroom "
+             "has an interval that holds 0 and ends below one point, *yes* if in every model some form has headroom "
+             "above 0, *open* otherwise. A claim about routing itself needs no headroom: *yes*.")
     page.add("Intervals over cells are from a hierarchical bootstrap (cells, then seeds), those "
              "of a correlation from a bootstrap over cells; p is from two-sided sign flips. "
              "Several tests at once are adjusted by Holm's method, and a star marks an adjusted p "
              "under 0.05. The verdicts rest on the intervals, which are not adjusted.")
+    page.add(results_tables.edge_warning(data.facts["main"]))
     if data.models_were_chosen:
         page.add("Claim (a) has the weakest support: the base models of data/models were selected "
                  "for the curve that it describes.")
@@ -251,6 +269,95 @@ class Page:
         self.add(self.figure_text(name, alt, caption))
 
 
+def headroom_picture(page, data):
+    """What a reader should see first, and three sentences under it for each grid."""
+    if not data.headroom:
+        return
+    grids = [("the shipped base models", data.evidence, data.headroom, data.claims)]
+    if data.decide:
+        grids.append(("fresh base models with 64 small experts and answers alike in all languages",
+                      *(data.decide[key] for key in ("evidence", "headroom", "claims"))))
+    measured = sum(value is not None for _, _, found, _ in grids for value in found[0]["by_cell"])
+    page.figure("headroom", "Headroom of a base model's cells against the gain of RA-MoE over SFT",
+                "Each point is a model, task and language: to the right, how many points the base model gains when its "
+                "prompts are routed as in English rather than as another English item "
+                f"([headroom](headroom.md), form {data.headroom[0]['form']}); upwards, what RA-MoE gained over SFT, and on the right what "
+                "alignment at the last prompt token gained, an extension. Black: the means of a model, with intervals. "
+                f"n = {measured} cells.")
+    for where, evidence, found, claims_of in grids:
+        gain = compared(evidence, "ramoe", "sft", "all")["accuracy"]
+        correlation = next(c["r"] for c in found[0]["r"] if c["scope"] == "all" and not c["within"])
+        claim = next(c for c in claims_of if c["id"] == "c")
+        page.add(f"**Headroom** of {where} is "
+                 f"{', '.join(m['model'] + ' ' + estimate(m, 100, 1) for m in found[0]['models'])} points: "
+                 + HEADROOM_WORDS[claim["decidable"]] + f" RA-MoE gained {estimate(gain, 100, 2)} points over SFT. "
+                 f"Headroom and gain of a cell go together with r = {estimate(correlation, 1, 2)}.")
+    if data.decide:
+        evidence = data.decide["evidence"]
+        last = next((c["r"] for c in data.decide["headroom"][0]["extensions"]
+                     if c["method"] == "ramoe-last" and not c["within"]), None)
+        page.add("**Aligned at the last prompt token** on all pairs, an extension, those models gained "
+                 f"{estimate(compared(evidence, 'ramoe-last', 'sft', 'all')['accuracy'], 100, 2)} points over SFT, and "
+                 f"{estimate(compared(evidence, 'ramoe-last', 'ramoe-last-shuffled', 'all')['accuracy'], 100, 2)} over the same with "
+                 f"another item's English side; headroom and this gain go together with r = {estimate(last, 1, 2)}.")
+
+
+def verdict(e):
+    """Of a number that should lie above 0."""
+    if e["low"] is None:
+        return "not measured"
+    return "shown" if e["low"] > 0 else "contradicted" if e["high"] < 0 else "not shown"
+
+
+def decided(page, data):
+    """The grid of docs/decide.md: its hypotheses, as they were written before it was run."""
+    if not data.decide:
+        return
+    evidence, claims_of = data.decide["evidence"], {c["id"]: c for c in data.decide["claims"]}
+    page.add("## Where it can be decided")
+    facts = data.facts["decide"]
+    page.add("The plan, written before it was run: [decide.md](decide.md). Base models with headroom, "
+             f"{counted(len(evidence['cells']), 'cell')}, {counted(evidence['seeds'], 'seed')} of the {facts['plan']['seeds']} planned"
+             ", each whole in every cell and method. Chosen on adapt; test was opened once.")
+
+    def row(name, what, e, unit):
+        return [name, what, verdict(e), estimate(e, *UNITS[unit]), p_text(e["p"]), e["count"]]
+
+    def against(a, b):
+        return compared(evidence, a, b, "all")["accuracy"]
+    rows = [row("H1", "RA-MoE minus SFT", against("ramoe", "sft"), "points")]
+    rows += [row("H2", part["what"], part, part["unit"]) for part in claims_of["c"]["parts"]
+             if part["deciding"] and part["what"] != "RA-MoE minus SFT"]
+    rows += [row("H3", part["what"], part, "r") for part in claims_of["f"]["parts"] if part["deciding"]]
+    rows.append(row("H4", "aligned at the last prompt token, on all pairs, minus SFT", against("ramoe-last", "sft"), "points"))
+    rows.append(row("H5", "the same minus the control with another item's English side",
+                    against("ramoe-last", "ramoe-last-shuffled"), "points"))
+    page.add(table("", ["Hypothesis", "Number", "Verdict", "Value", "p", "n"], rows, 3))
+    page.add("By model and task, all of it exploration:")
+    page.add(table("", ["Cells", "RA-MoE minus SFT", "at the last token minus SFT", "minus its control", "RISE minus SFT"],
+                   [[scope_text(scope)] + [estimate(compared(evidence, a, b, scope)["accuracy"], 100, 2)
+                                           for a, b in (("ramoe", "sft"), ("ramoe-last", "sft"),
+                                                        ("ramoe-last", "ramoe-last-shuffled"), ("rise", "sft"))]
+                    for scope in ["all"] + evidence["models"] + evidence["tasks"]]))
+    page.add(table("Headroom against the gain over SFT, all cells: exploration but for the number of H3",
+                   ["Form of headroom", "Method", "Centred", "r"],
+                   [[h["form"], method, centred(r), estimate(r["r"], 1, 2)] for h in data.decide["headroom"]
+                    for method, r in [("RA-MoE", r) for r in h["r"] if r["scope"] == "all"] +
+                    [(label(r["method"]), r) for r in h["extensions"]]], 3))
+    page.add("The paper's claims, weighed on this grid as above:")
+    page.add(claims_table(data.decide["claims"], False))
+    page.add(results_tables.edge_warning(facts))
+
+
+HEADROOM_WORDS = {
+    "no": "routing holds nothing back in these base models, so aligning it could win next to nothing, and a gain "
+          "could not be decided on them.",
+    "yes": "routing holds something back in each of these base models, so a gain of aligning it could be decided on "
+           "them.",
+    "open": "whether routing holds something back is open in some of these base models.",
+    "not asked": "it was not measured for all of these base models."}
+
+
 def make_page(data, place):
     page, evidence = Page(place), data.evidence
     page.add("# What the grid of runs shows")
@@ -263,6 +370,8 @@ def make_page(data, place):
     page.add(f"{', '.join(sizes)}, so {counted(len(evidence['cells']), 'cell')}; each method has "
              f"{counted(evidence['seeds'], 'seed')} in each cell. All numbers, machine-readable: "
              f"[evidence.json]({place}/evidence.json).")
+    headroom_picture(page, data)
+    decided(page, data)
     claims(page, data)
     for part in (results_tables.routing_of_a_pair, results_tables.cells,
                  results_tables.comparisons, results_tables.ablations, results_tables.mixture,

@@ -165,6 +165,24 @@ def fitted_line(axes, x, y):
                   linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
 
 
+def shape_of(evidence, model):
+    return SHAPES[evidence["models"].index(model) % len(SHAPES)]
+
+
+def cell_point(data, axes, cell, x, y):
+    """A model by its shape, a language by its hue."""
+    axes.plot(x, y, shape_of(data.evidence, cell["model"]), markersize=4.5, markeredgecolor="white",
+              color=language_line(data, data.evidence, cell["lang"])["color"], markeredgewidth=0.4)
+
+
+def cell_legend(data, figure):
+    evidence, point = data.evidence, {"linestyle": "", "markersize": 4.5}
+    legend(figure, [Line2D([], [], color=language_line(data, evidence, lang)["color"], marker="o",
+                           label=data.name(lang), **point) for lang in evidence["languages"]],
+           [Line2D([], [], color=INK, marker=shape_of(evidence, model), label=model, **point)
+            for model in evidence["models"]])
+
+
 def scatter(data, x_of, y_of, x_label, y_label, correlations, side):
     """A panel for each task: a point for each model (by shape) and language (by hue)."""
     evidence = data.evidence
@@ -173,10 +191,7 @@ def scatter(data, x_of, y_of, x_label, y_label, correlations, side):
         found = [(x_of(c), y_of(c), c) for c in evidence["cells"] if c["task"] == task]
         found = [(x, y, c) for x, y, c in found if x is not None and y is not None]
         for x, y, cell in found:
-            shape = SHAPES[evidence["models"].index(cell["model"]) % len(SHAPES)]
-            colour = language_line(data, evidence, cell["lang"])["color"]
-            axes.plot(x, y, shape, color=colour, markersize=4.5, markeredgecolor="white",
-                      markeredgewidth=0.4)
+            cell_point(data, axes, cell, x, y)
         if found:
             fitted_line(axes, [f[0] for f in found], [f[1] for f in found])
         axes.set_title(task + "\n")
@@ -185,12 +200,7 @@ def scatter(data, x_of, y_of, x_label, y_label, correlations, side):
                 axes.text(0, 1.04, f"r = {estimate(c[side], 1, 2)}", transform=axes.transAxes)
         axes.set_xlabel(x_label)
     panels[0].set_ylabel(y_label)
-    shapes = [Line2D([], [], color=INK, marker=SHAPES[i % len(SHAPES)], linestyle="",
-                     markersize=4.5, label=model) for i, model in enumerate(evidence["models"])]
-    hues = [Line2D([], [], color=language_line(data, evidence, lang)["color"], marker="o",
-                   linestyle="", markersize=4.5, label=data.name(lang))
-            for lang in evidence["languages"]]
-    legend(figure, hues, shapes)
+    cell_legend(data, figure)
     return figure
 
 
@@ -212,6 +222,38 @@ def ci_gain(data):
     for axes in figure.axes:
         axes.axhline(0, color=SOFT, linewidth=0.8)
     return figure
+
+
+def headroom(data):
+    """A panel for each grid: all cells; in black the mean of each model with the intervals of both sides."""
+    grids = [("shipped models\nRA-MoE", data.evidence, data.headroom, "ramoe")]
+    if data.decide:
+        decide = data.decide["evidence"], data.decide["headroom"]
+        grids += [("small experts\nRA-MoE", *decide, "ramoe"),
+                  ("small experts\nlast token", *decide, "ramoe-last")]
+    figure, panels = rows_of_panels(len(grids), len(grids), 2.4, sharey=True)
+    for axes, (title, evidence, found, method) in zip(panels, grids):
+        axes.axhline(0, color=SOFT, linewidth=0.8)
+        axes.axvline(0, color=SOFT, linewidth=0.8)
+        for cell, x in zip(evidence["cells"], found[0]["by_cell"]):
+            trained = in_cell(cell, method)
+            if x is not None and trained and trained["gain"]["value"] is not None:
+                cell_point(data, axes, cell, 100 * x, 100 * trained["gain"]["value"])
+        for m in found[0]["models"]:
+            gain = compared(evidence, method, "sft", m["model"])["accuracy"]
+            if None not in (m["low"], gain["low"]):
+                axes.errorbar(100 * m["value"], 100 * gain["value"], color=INK, markersize=6,
+                              marker=shape_of(data.evidence, m["model"]), xerr=arms(m), yerr=arms(gain))
+        axes.set_title(title)
+        axes.set_xlabel("headroom (points)")
+    panels[0].set_ylabel("minus SFT (points)")
+    cell_legend(data, figure)
+    return figure
+
+
+def arms(e):
+    """How far an interval reaches to both sides, in points."""
+    return [[100 * (e["value"] - e["low"])], [100 * (e["high"] - e["value"])]]
 
 
 def taxonomy(data):
@@ -427,7 +469,7 @@ def mixture(data):
 
 
 FIGURES = {"divergence": divergence, "gap": gap, "comparison": comparison, "steering": steering,
-           "ci-gain": ci_gain, "taxonomy": taxonomy, "routing-change": routing_change,
+           "headroom": headroom, "ci-gain": ci_gain, "taxonomy": taxonomy, "routing-change": routing_change,
            "ablations": ablations, "learning": learning, "mixture": mixture}
 
 

@@ -225,6 +225,32 @@ def making_rows(facts):
                             f"{fixed(times(seconds, 1 / 3600), 1)} core hours"]]
 
 
+def edge_of(entry, plan):
+    """"lowest" or "highest" if a chosen rate lies at the edge of the search and no rate between
+    does as well, as src/ch12_experiments/grid.cpp has it; otherwise ""."""
+    rates = plan.get("search", {}).get("learning_rates", [])
+    if len(rates) < 2 or "valid_by_rate" not in entry:
+        return ""
+    valid = {float(rate): value for rate, value in entry["valid_by_rate"].items()}
+    rate = entry["learning_rate"]
+    if rate not in (rates[0], rates[-1]) or any(valid[r] >= valid[rate] - 1e-9
+                                                for r in rates[1:-1]):
+        return ""
+    return "lowest" if rate == rates[0] else "highest"
+
+
+def edge_warning(facts):
+    """What a reader must know of rates at the edge of the search; empty if there are none."""
+    searched = [entry for entry in facts.get("chosen", []) if "valid_by_rate" in entry]
+    edges = [edge_of(entry, facts["plan"]) for entry in searched]
+    if not any(edges):
+        return ""
+    return (f"**Search edges:** {len(edges) - edges.count('')} of {len(searched)} chosen learning "
+            f"rates lie at the edge of the search ({edges.count('lowest')} are its lowest, "
+            f"{edges.count('highest')} its highest rate): a better rate may lie beyond it, and "
+            "what is compared there decides nothing.")
+
+
 def making(page, data):
     page.add("## How it was made")
     page.add("`make base-models` trains the base models, `make grid PLAN=main` does the runs, "
@@ -233,8 +259,10 @@ def making(page, data):
              "chosen and when test is looked at.")
     for name, facts in data.facts.items():
         chosen = [[entry["model"], entry["task"], label(entry["variant"]),
-                   said(entry["learning_rate"])] for entry in facts.get("chosen", [])]
+                   said(entry["learning_rate"]), edge_of(entry, facts["plan"])]
+                  for entry in facts.get("chosen", [])]
         page.add(fold(f"Plan {name}",
                       table(f"Plan {name}", ["What", "Value"], making_rows(facts), 2) +
                       table("Learning rates chosen on adapt_valid",
-                            ["Model", "Task", "Method", "Rate"], chosen, 3)))
+                            ["Model", "Task", "Method", "Rate", "Edge of the search"],
+                            chosen, 3)))

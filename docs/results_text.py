@@ -3,6 +3,7 @@ import json
 import re
 
 METHODS = {"sft": "SFT", "ramoe": "RA-MoE", "rise": "RISE", "sara": "SARA", "base": "base model",
+           "ramoe-last": "at the last token", "ramoe-last-shuffled": "its control, shuffled",
            "steer-soft-base": "soft steering, base", "steer-hard-base": "hard steering, base",
            "steer-soft-sft": "soft steering, SFT", "steer-hard-sft": "hard steering, SFT"}
 
@@ -116,8 +117,9 @@ class Input:
         weighed = read(folder / "evidence.json")
         self.claims = weighed["claims"]
         self.evidence, self.ablations = weighed["evidence"], weighed["ablations"]
-        self.mixture = weighed["mixture"]
-        grids = ["main"] + [name for name in ("ablations", "mixture")
+        self.mixture, self.headroom = weighed["mixture"], weighed["headroom"]
+        self.decide = weighed["decide"]  # the grid on base models with headroom: all of the above again
+        grids = ["main"] + [name for name in ("ablations", "mixture", "decide")
                             if (folder / f"{name}.json").exists()]
         self.facts = {name: read(folder / f"{name}.json") for name in grids}
         routing = folder / "main_routing.json"

@@ -22,6 +22,7 @@ struct DemoOptions {
   std::string tier = "small", data = "data";
   std::string model_type = "olmoe";
   std::vector<std::string> tasks = {"facts", "follow"}, languages;
+  TaskForm form;
   int seeds = 3;
   int steps = 0, finetune_steps = 0;
   double lambda = 1;
@@ -35,6 +36,8 @@ struct DemoOptions {
     f.add("model_type", &model_type, "router family of the base model",
           {.choices = {"olmoe", "qwen3_moe", "qwen2_moe"}});
     f.add("tasks", &tasks, "tasks; sums takes far longer to learn (make base-models)");
+    f.add("answers", &form.answers, "language of the answers (ramoe pretrain --help)");
+    f.add("numbers", &form.numbers, "how questions write numbers");
     f.add("languages", &languages,
           "English and targets, by code or name of a pack; empty: the seven, of smoke en,es,sw");
     f.also("languages", language_aliases());
@@ -73,6 +76,7 @@ DemoPlan plan(const DemoOptions& o) {
   p.pretrain.model.set_family_defaults();
   p.pretrain.corpus.data = o.data;
   p.pretrain.corpus.tasks = o.tasks;
+  p.pretrain.corpus.form = o.form;
   p.pretrain.mixture.qa_share = 0.7;
   p.pretrain.mixture.lexicon_share = 0.25;
   p.pretrain.mixture.names_share = 0.05;

@@ -68,6 +68,9 @@ class Experiment {
   void run_part(const std::string& name, const std::vector<GridRun>& all);
   void search() { run_part("search", search_runs(plan_)); }
   void choose_from_search();
+  /// Says which chosen rates lie at the edge of the search. Error if the plan refuses them. Nothing
+  /// before the whole search is done.
+  void judge_edges(const Json& summary) const;
   void main() { run_part("main", main_runs(plan_)); }
   Json close() { return folder_->write_summary(plan_); }
   bool at_limit() const { return o_.limit > 0 && ran_ >= o_.limit; }
@@ -258,6 +261,16 @@ void Experiment::choose_from_search() {
   std::cout << std::flush;
 }
 
+void Experiment::judge_edges(const Json& summary) const {
+  const Json& chosen = summary.at("chosen");
+  const std::vector<EdgeRate> edges = rates_at_edge(plan_, chosen);
+  if (edges.empty()) return;
+  check_edges(plan_, chosen, o_.plan);
+  std::cout << "WARNING: " << edge_warning(plan_, chosen) << "\n";
+  for (const EdgeRate& edge : edges) std::cout << "  " << edge.text() << "\n";
+  std::cout << std::flush;
+}
+
 /// Error if <plan>.json or .jsonl exists and is something else, such as the plan itself.
 void check_collected_place(const std::string& name) {
   const std::string file = name + ".json", remedy = "; collect into another folder.";
@@ -305,6 +318,7 @@ void run_grid(const ExperimentOptions& o, const Json& plan, const std::string& c
   if (!copy.empty()) write_json(copy, plan);
   experiment.say_cost();
   if (o.part != "main") experiment.search();
+  experiment.judge_edges(experiment.close());
   if (o.part != "search" && !experiment.at_limit()) {
     experiment.choose_from_search();
     experiment.main();

@@ -249,6 +249,8 @@ Json summary_of(const std::string& folder, const Json& facts, const GridPlan& pl
   if (done(search) == std::ssize(search)) {
     const GridChoices choices = choose(plan, records);
     summary["chosen"] = choices.rates_json;
+    const std::string warning = edge_warning(plan, choices.rates_json);
+    if (!warning.empty()) summary["warning"] = warning;
     summary["chosen_strengths"] = choices.strengths_json;
   }
   summary["stages"] = stages_of(folder, facts);

@@ -23,6 +23,11 @@ FinetuneOptions variant_options(const GridPlan& plan, const GridVariant& variant
     fields.read_json(*keys, where + ": keys");
   }
   o.method = from_name<Method>(variant.method, "method");
+  try {
+    o.check_keys();
+  } catch (const Error& error) {
+    fail(where, ": ", error.what());
+  }
   return o;
 }
 

@@ -103,7 +103,7 @@ class RunAtWork {
 template <class T>
 bool RunAtWork<T>::train(const std::function<bool()>& stop) {
   const FinetuneOptions& o = options_.finetune;
-  examples_ = draw_examples(cell_.examples, o.train_pairs, o.seed);
+  examples_ = draw_with_pool(cell_.examples, o.train_pairs, pool_size(o.method_keys.pool), o.seed);
   if (run_.variant == "base") return true;
   MethodTraining<T> training(*model_, o.method_run(), {shared_.stages(), examples_, [&] {
                                                          return shared_.usage(run_.task, *model_);
@@ -121,9 +121,13 @@ Json RunAtWork<T>::head(const std::string& part, const std::string& variant,
   if (run_.seed > 0) record["seed"] = run_.seed;
   if (trained) record["learning_rate"] = options_.finetune.train.learning_rate;
   int ci = 0;
-  for (const FinetuneExample& example : examples_) ci += example.type == PairType::ci;
-  record["examples"] = examples_.size();
+  for (const FinetuneExample& example : examples_)
+    ci += example.labelled && example.type == PairType::ci;
+  const std::size_t labelled = labelled_count(examples_);
+  record["examples"] = labelled;
   record["ci"] = ci;
+  if (trained && pool_size(options_.finetune.method_keys.pool) > 0)
+    record["pool"] = examples_.size() - labelled;
   return record;
 }
 

@@ -50,6 +50,13 @@ void FinetuneOptions::list(FieldList& f) {
   method_keys.list(f);
 }
 
+void FinetuneOptions::check_keys() const {
+  check_method(method_run());
+  check(method != Method::self_training || train_pairs > 0, "method = self_training with ",
+        "train_pairs = 0: all pairs are labelled, so none is left for the pool; expected how many "
+        "pairs to label, such as train_pairs = 24.");
+}
+
 std::vector<std::string> tasks_of(const FinetuneOptions& o, const ParallelData& data) {
   for (const std::string& task : o.train_tasks) data.require_task(task);
   return o.train_tasks.empty() ? data.tasks_by_name() : o.train_tasks;
@@ -60,13 +67,15 @@ namespace {
 /// Prints how many pairs of each type are trained on, and says so if none is aligned.
 void say_counts(const std::vector<FinetuneExample>& examples, const FinetuneOptions& o) {
   std::map<PairType, int> count;
-  for (const FinetuneExample& example : examples) ++count[example.type];
-  std::cerr << examples.size() << " training pairs:";
+  const std::size_t labelled = labelled_count(examples), pool = examples.size() - labelled;
+  for (std::size_t i = 0; i < labelled; ++i) ++count[examples[i].type];
+  std::cerr << labelled << " training pairs:";
   for (const PairType type : every<PairType>())
     std::cerr << " " << count[type] << " " << name_of(type);
+  if (pool_size(o.method_keys.pool) > 0) std::cerr << "; and a pool of " << pool << " prompts";
   std::cerr << "\n";
   if (o.method == Method::ramoe && o.alignment.examples == AlignedExamples::ci &&
-      count[PairType::ci] == 0)
+      count[PairType::ci] == 0 && pool == 0)
     std::cerr
         << "no pair is of type ci, so the alignment loss is 0 and this is SFT; --examples says "
            "which other pairs may be aligned\n";
@@ -195,8 +204,9 @@ bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, M
   for (const std::string& task : tasks_of(o, data))
     for (const ExamplePair& pair : data.pairs(o.language, task, Split::adapt_train))
       pairs.push_back(pair);
-  const std::vector<FinetuneExample> examples = draw_examples(
-      finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts), o.train_pairs, o.seed);
+  const std::vector<FinetuneExample> examples =
+      draw_with_pool(finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts), o.train_pairs,
+                     pool_size(o.method_keys.pool), o.seed);
   if (!quiet) say_counts(examples, o);
   check_finetune_memory(o, examples, model.config());
   const StageResults stages = inputs.stages();
@@ -239,8 +249,10 @@ bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, M
   Json results = {{"language", o.language},
                   {"method", name_of(o.method)},
                   {"seed", o.seed},
-                  {"examples", examples.size()},
+                  {"examples", labelled_count(examples)},
                   {"base", inputs.base_scores}};
+  if (pool_size(o.method_keys.pool) > 0)
+    results["pool"] = examples.size() - labelled_count(examples);
   try {
     results["valid"] = scores_of(model, o, inputs, Split::adapt_valid, quiet);
     results["test"] = scores_of(model, o, inputs, Split::test, quiet);
@@ -269,6 +281,7 @@ int run_finetune(const Arguments& arguments) {
   FinetuneOptions options;
   FieldList fields = fields_of(options);
   if (!read_arguments(fields, arguments, "finetune", {"base"})) return 0;
+  options.check_keys();
   note_unused_finetune(options, fields);
   const Workers workers(options.run);
   options.run.check_place("finetune");

@@ -13,10 +13,14 @@ void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneE
                            const ModelConfig& config) {
   if (o.run.device == Device::cuda) return;  // a GPU says itself what it lacks
   std::size_t longest = 1;
-  for (const FinetuneExample& e : examples) longest = std::max(longest, e.target.tokens.size());
+  for (const FinetuneExample& e : examples)
+    longest = std::max({longest, e.target.tokens.size(), e.labelled ? 0 : e.self.tokens.size()});
   const double all = static_cast<double>(count_parameters(config).total);
   const double trained = o.method == Method::rise ? expert_parameters(config) : all;
-  const double rows = std::min(o.train.batch, static_cast<int>(examples.size()));
+  const std::size_t batch = std::size_t(o.train.batch);
+  double rows = static_cast<double>(std::min(batch, labelled_count(examples)));
+  if (pool_size(o.method_keys.pool) > 0)  // most rows beside: few labelled ones take all of a step
+    rows += static_cast<double>(std::min(batch * std::size_t(o.train.accumulate), examples.size()));
   check_memory(training_bytes(config, rows, static_cast<int>(longest), trained),
                cat("training with batches of ", rows, " rows of ", longest, " tokens"),
                "lower --batch (with --accumulate) or take a smaller model", 4 * all);
@@ -30,8 +34,10 @@ void note_unused_finetune(const FinetuneOptions& o, const FieldList& fields) {
     note_unused(fields, {"mass_weight", "allocation_weight"},
                 "divergence=" + name_of(o.alignment.divergence));
   std::erase(keys, "lambda");
-  if (o.method == Method::ramoe && o.alignment.lambda == 0)
+  if (o.method == Method::ramoe && o.alignment.lambda == 0) {
+    keys.push_back("pool");
     note_unused(fields, keys, "lambda=0 is SFT");
+  }
   if (o.method != Method::rise) note_unused(fields, {"rise_share"}, because);
   if (o.method != Method::sara) note_unused(fields, {"sara_weight"}, because);
   if (o.train.balance == 0) note_unused(fields, {"balance_form"}, "balance=0");

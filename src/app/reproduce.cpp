@@ -75,6 +75,9 @@ int run_reproduce(const Arguments& arguments) try {
   if (!read_arguments(fields, arguments, "reproduce")) return 0;
   const GridResults results = read_grid_results(o.results);
   const Json plan = plan_on(o.device, replication_plan(results, o.slice));
+  const std::string edges =
+      edge_warning(results.plan(), results.facts().value("chosen", Json::array()));
+  if (!edges.empty()) std::cout << "WARNING: " << o.results << ": " << edges << "\n";
   run_plan(plan, o.run + "/reproduce.json", o.run, o.threads, o.overwrite);
   const Evidence committed = gather_evidence(part_of(results, plan));
   const Evidence fresh = gather_evidence(read_grid_results(o.run + "/collected/reproduce"));

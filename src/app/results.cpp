@@ -21,22 +21,37 @@ struct ResultsOptions {
 
   void list(FieldList& f) {
     f.add("folder", &folder,
-          "collected grids: main.json with .jsonl, and if there ablations, mixture and "
-          "main_routing.json; may be given first");
+          "collected grids: main.json with .jsonl, and if there ablations, mixture, "
+          "decide, main_routing.json, headroom.json and headroom_fresh.json; may be given first");
     f.add("out", &out, "folder of evidence.json and report.html; empty: the same");
   }
 };
 
 /// Writes both files of a weighed grid. Error: one exists and is not from this program.
+/// `decide`: the grid on base models with headroom, weighed by itself.
 void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
-                   const fs::path& evidence, const fs::path& report) {
+                   const fs::path& evidence, const fs::path& report,
+                   const std::optional<GridEvidence>& decide = {}) {
   check_replaceable(report);
   check_replaceable(evidence, "\"claims\"");
-  write_json(evidence.string(), to_json(weighed));
+  Json json = to_json(weighed);
+  json["decide"] = decide ? to_json(*decide) : Json();
+  write_json(evidence.string(), json);
   write_file(report.string(), grid_report_html(weighed, routing));
   for (const Claim& claim : weighed.claims)
     std::cout << "(" << claim.id << ") " << verdict_text(claim.verdict()) << ": " << claim.statement
               << "\n";
+}
+
+/// Runs of `ramoe headroom`, as docs/make_headroom.py and make_ladder.py --fresh collect them; none
+/// if there is no file.
+std::vector<HeadroomResults> headroom_runs(const std::string& file) {
+  std::vector<HeadroomResults> runs;
+  if (!fs::exists(file)) return runs;
+  const Json list = read_json(file);
+  check(list.is_array(), file, ": expected a list of runs, as `make docs-headroom` writes it.");
+  for (const Json& run : list) runs.push_back(headroom_from(run, file));
+  return runs;
 }
 
 std::optional<GridResults> collected(const std::string& name) {
@@ -85,10 +100,16 @@ int run_results(const Arguments& arguments) {
   const fs::path out = o.out.empty() ? o.folder : o.out;
   std::optional<GridRouting> traced;
   if (fs::exists(routing)) traced = results_from<GridRouting>(read_json(routing), routing);
+  std::vector<HeadroomResults> headroom = headroom_runs(o.folder + "/headroom.json");
+  for (HeadroomResults& run : headroom_runs(o.folder + "/headroom_fresh.json"))
+    headroom.push_back(std::move(run));
+  std::optional<GridEvidence> decide;
+  if (const std::optional<GridResults> grid = collected(o.folder + "/decide"))
+    decide = weigh_grid(whole_seeds(*grid), {}, {}, headroom);
   make_folder(out.string());
   write_weighed(weigh_grid(read_grid_results(main), collected(o.folder + "/ablations"),
-                           collected(o.folder + "/mixture")),
-                traced, out / "evidence.json", out / "report.html");
+                           collected(o.folder + "/mixture"), headroom),
+                traced, out / "evidence.json", out / "report.html", decide);
   std::cout << "The numbers are " << (out / "evidence.json").string() << ", the report is "
             << (out / "report.html").string() << "; docs/make_results.py makes a page of them.\n";
   return 0;

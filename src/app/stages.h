@@ -95,6 +95,8 @@ struct FinetuneOptions {
 
   FinetuneOptions();
   void list(FieldList& fields);
+  /// Error: keys that make no sense together.
+  void check_keys() const;
   MethodRun method_run() const { return {method, method_keys, alignment, train, seed, language}; }
 };
 

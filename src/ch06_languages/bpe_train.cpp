@@ -19,39 +19,31 @@ struct Word {
   long count;
 };
 
-/// The tokenizer during training: its parts, and the map from bytes to ids.
+/// The tokenizer during training. No token is learnt twice, though "ab"+"c" and "a"+"bc" spell the
+/// same: every merge is applied in all words at once, so the same bytes between two borders of
+/// tokens are always cut in the same way. Nor does a merged pair come back.
 struct Growing {
   TokenizerParts parts;
-  std::unordered_map<std::string, int> id_from_token;
-  std::map<Pair, int> merged;
 
   Growing() {
-    const auto add = [&](std::string bytes) {
-      id_from_token.emplace(bytes, static_cast<int>(parts.tokens.size()));
-      parts.tokens.push_back(std::move(bytes));
-    };
     for (int id = 0; id < kSpecials; ++id) {
-      add(kSpecialTexts[id]);
+      parts.tokens.push_back(kSpecialTexts[id]);
       parts.added.push_back({id, true});
     }
-    for (int byte = 0; byte < 256; ++byte) add(std::string(1, static_cast<char>(byte)));
+    for (int byte = 0; byte < 256; ++byte)
+      parts.tokens.push_back(std::string(1, static_cast<char>(byte)));
     parts.bos = kBos;
     parts.eos = kEos;
     parts.pad = kPad;
   }
 
-  /// Adds the merge. "a"+"bc" and "ab"+"c" spell the same token, so the second merge gets the id of
-  /// the first. This may bring back a pair that was merged before; its merge is not listed again.
+  /// Lists the merge and adds its token, whose id is returned.
   int merge(Pair pair) {
-    if (const auto known = merged.find(pair); known != merged.end()) return known->second;
     const auto text = [&](int id) { return parts.tokens[static_cast<std::size_t>(id)]; };
-    const std::string bytes = text(pair.first) + text(pair.second);
-    const int fresh_id = static_cast<int>(parts.tokens.size());
-    const auto [at, fresh] = id_from_token.emplace(bytes, fresh_id);
-    if (fresh) parts.tokens.push_back(bytes);
-    parts.merges.push_back({pair.first, pair.second, at->second});
-    merged.emplace(pair, at->second);
-    return at->second;
+    const int result = static_cast<int>(parts.tokens.size());
+    parts.tokens.push_back(text(pair.first) + text(pair.second));
+    parts.merges.push_back({pair.first, pair.second, result});
+    return result;
   }
 
   bool full(int vocab_size) const { return static_cast<int>(parts.tokens.size()) >= vocab_size; }

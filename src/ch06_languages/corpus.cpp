@@ -33,6 +33,10 @@ void CorpusConfig::list(FieldList& f) {
   f.add("languages", &languages, "codes or names of the packs; English must be one");
   f.also("languages", {"language", "lang", "on"});
   f.add("tasks", &tasks, "tasks of the corpus", {.choices = names_of<Task>()});
+  f.add("answers", &form.answers,
+        "native: in the language of the question; neutral: the same in all, sums in digits and "
+        "facts as codes");
+  f.add("numbers", &form.numbers, "how questions write numbers");
   f.add("data_seed", &data_seed, "seed of the splits and of the follow items");
   f.add("mixture_exponent", &mixture_exponent,
         "weight of a language = (web share / English share) ^ this; 0 equal, 1 raw",
@@ -77,7 +81,26 @@ Corpus::Corpus(std::vector<LanguagePack> packs, World world, CorpusConfig config
           " is given twice; once is enough.");
     tasks_.push_back(task);
   }
-  for (const Task task : tasks_) deal(task);
+  for (const Task task : tasks_) {
+    deal(task);
+    if (config_.form != TaskForm{}) check_asked_apart(task);
+  }
+}
+
+/// A question that two languages share would let one learn in pre-training what the other is
+/// tested on. Words keep languages apart, and the packs' names are checked; digits may not.
+void Corpus::check_asked_apart(Task task) const {
+  for (const Split split : every<Split>())
+    for (const std::string& id : ids(task, split)) {
+      std::map<std::string, std::string> language_of;
+      for (const LanguagePack& pack : packs_) {
+        const std::string question = example(id, pack.code).question;
+        const auto [other, is_new] = language_of.emplace(question, pack.code);
+        check(is_new, other->second, " and ", pack.code, " ask ", id, " alike: \"", question,
+              "\". What one learns in pre-training the other would be tested on; expected ",
+              "--numbers=words with --answers=native, or other --languages.");
+      }
+    }
 }
 
 void Corpus::deal(Task task) {
@@ -147,7 +170,7 @@ const std::vector<std::string>& Corpus::ids(Task task, Split split) const {
 }
 
 Example Corpus::example(const std::string& id, const std::string& lang) const {
-  return make_example(id, pack(lang), world_);
+  return make_example(id, pack(lang), world_, config_.form);
 }
 
 bool Corpus::is_local(const std::string& id, const std::string& lang) const {
@@ -255,7 +278,10 @@ std::vector<std::string> Corpus::names_of(const std::string& lang) const {
 std::string Corpus::checksum() const {
   CorpusConfig config = config_;
   config.data.clear();  // the data may lie in another folder
-  std::string all = world_.checksum + fields_of(config).to_json().dump();
+  Json fields = fields_of(config).to_json();
+  if (config.form.answers == AnswerForm::native) fields.erase("answers");
+  if (config.form.numbers == NumberForm::words) fields.erase("numbers");
+  std::string all = world_.checksum + fields.dump();
   for (const LanguagePack& pack : packs_) all += pack.code + pack.checksum;
   return ramoe::checksum(all);
 }

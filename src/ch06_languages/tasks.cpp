@@ -56,19 +56,29 @@ std::string emoji_of(const std::string& hex, const std::string& id) {
   return out;
 }
 
-void fill_sum(const std::string& body, const LanguagePack& pack, Example& example) {
+/// A number of a question. Error, in either form: a number that packs have no word for.
+std::string asked(int value, const LanguagePack& pack, const TaskForm& form) {
+  const std::string& word = pack.number(value);
+  return form.numbers == NumberForm::digits ? std::to_string(value) : word;
+}
+
+void fill_sum(const std::string& body, const LanguagePack& pack, const TaskForm& form,
+              Example& example) {
   const std::size_t at = body.find_first_of("+-");
   if (at == std::string::npos) bad_id(example.id);
   const int a = parse_number(body.substr(0, at), example.id);
   const int b = parse_number(body.substr(at + 1), example.id);
   const bool plus = body[at] == '+';
-  example.question = pack.number(a) + " " + pack.name(Concept::operators, plus ? "plus" : "minus") +
-                     " " + pack.number(b) + " ?";
-  example.answer = pack.number(plus ? a + b : a - b);
+  example.question = asked(a, pack, form) + " " +
+                     pack.name(Concept::operators, plus ? "plus" : "minus") + " " +
+                     asked(b, pack, form) + " ?";
+  const int value = plus ? a + b : a - b;
+  const std::string& word = pack.number(value);
+  example.answer = form.answers == AnswerForm::neutral ? std::to_string(value) : word;
 }
 
 void fill_fact(const std::string& code, const std::string& relation, const LanguagePack& pack,
-               const World& world, Example& example) {
+               const World& world, const TaskForm& form, Example& example) {
   const auto found = world.territories.find(code);
   if (found == world.territories.end()) bad_id(example.id);
   const Territory& territory = found->second;
@@ -86,7 +96,7 @@ void fill_fact(const std::string& code, const std::string& relation, const Langu
   if (value.empty()) bad_id(example.id);
   example.question =
       pack.name(Concept::territories, code) + " : " + pack.name(Concept::cues, relation) + " ?";
-  example.answer = pack.name(kind, value);
+  example.answer = form.answers == AnswerForm::neutral ? value : pack.name(kind, value);
   example.local = territory.is_official(pack.code);
 }
 
@@ -96,10 +106,10 @@ std::vector<std::string> names_of(const std::vector<std::string>& emoji, const L
   return names;
 }
 
-void fill_follow(const LanguagePack& pack, Example& example) {
+void fill_follow(const LanguagePack& pack, const TaskForm& form, Example& example) {
   const Instruction instruction = parse_instruction(example.id);
   example.question = pack.name(Concept::cues, instruction.verb);
-  if (instruction.verb == "repeat") example.question += " " + pack.number(instruction.times);
+  if (instruction.verb == "repeat") example.question += " " + asked(instruction.times, pack, form);
   const char* before = " : ";
   for (const std::string& name : names_of(instruction.emoji, pack)) {
     example.question += before + name;
@@ -211,7 +221,8 @@ std::vector<std::string> follow_ids(const World& world, int count, int longest_l
   return ids;
 }
 
-Example make_example(const std::string& id, const LanguagePack& pack, const World& world) {
+Example make_example(const std::string& id, const LanguagePack& pack, const World& world,
+                     const TaskForm& form) {
   Example example;
   example.id = id;
   const Task task = task_of(id);
@@ -219,9 +230,9 @@ Example make_example(const std::string& id, const LanguagePack& pack, const Worl
   example.lang = pack.code;
   const std::vector<std::string> parts = split(id, '/');
   if (parts.size() != (task == Task::sums ? 2u : 3u)) bad_id(id);
-  if (task == Task::sums) fill_sum(parts[1], pack, example);
-  if (task == Task::facts) fill_fact(parts[1], parts[2], pack, world, example);
-  if (task == Task::follow) fill_follow(pack, example);
+  if (task == Task::sums) fill_sum(parts[1], pack, form, example);
+  if (task == Task::facts) fill_fact(parts[1], parts[2], pack, world, form, example);
+  if (task == Task::follow) fill_follow(pack, form, example);
   return example;
 }
 

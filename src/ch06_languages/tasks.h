@@ -9,6 +9,12 @@
 //   sums/27+12  sums/30-4  facts/KE/currency  follow/repeat3/1f419  follow/reverse/1f419,1f40d
 // (emoji as hexadecimal code points). Questions use ASCII blanks, ':', ',' and '?' in every
 // language; the answer is in the language of the question and follows after one blank.
+//
+// TaskForm makes answers that are the same in every language, as GSM8K's numbers and MMLU's
+// letters are, and questions with digits:
+//   answers=neutral  sums 39   facts KES (ISO 4217), sw (CLDR's code), 014 (UN M49)
+//   numbers=digits   27 plus 12 ?   repeat 3 : octopus ?
+// follow answers in the words of its question in either form.
 // Tests: tests/ch06_languages/tasks_test.cpp
 #pragma once
 
@@ -27,6 +33,21 @@ constexpr auto names(Task) {
   return std::array{"sums", "facts", "follow"};
 }
 
+enum class AnswerForm { native, neutral };
+constexpr auto names(AnswerForm) {
+  return std::array{"native", "neutral"};
+}
+enum class NumberForm { words, digits };
+constexpr auto names(NumberForm) {
+  return std::array{"words", "digits"};
+}
+/// How items are written.
+struct TaskForm {
+  AnswerForm answers = AnswerForm::native;
+  NumberForm numbers = NumberForm::words;  // of questions
+  bool operator==(const TaskForm&) const = default;
+};
+
 /// The task of an id. Error: no task has such ids.
 Task task_of(const std::string& id);
 
@@ -44,7 +65,8 @@ std::vector<std::string> follow_ids(const World& world, int count, int longest_l
                                     std::uint64_t seed);
 
 /// The item in the language of the pack. Error: not the id of an item.
-Example make_example(const std::string& id, const LanguagePack& pack, const World& world);
+Example make_example(const std::string& id, const LanguagePack& pack, const World& world,
+                     const TaskForm& form = {});
 
 /// The instruction of a follow item.
 struct Instruction {

@@ -46,36 +46,6 @@ std::size_t other_item(std::size_t i, std::size_t items) {
 
 namespace {
 
-/// A segment of a prompt, [begin, end).
-struct Segment {
-  int begin, end;
-};
-
-/// Texts and signs in turn: segment 0, 2, 4, ... are the texts between the signs, perhaps empty.
-std::vector<Segment> segments_of(const std::string& signs) {
-  std::vector<Segment> segments = {{0, 0}};
-  for (int t = 0; t < static_cast<int>(signs.size()); ++t) {
-    if (signs[std::size_t(t)] == ' ') {
-      segments.back().end = t + 1;
-    } else {
-      segments.push_back({t, t + 1});
-      segments.push_back({t + 1, t + 1});
-    }
-  }
-  return segments;
-}
-
-std::string without_blanks(std::string signs) {
-  std::erase(signs, ' ');
-  return signs;
-}
-
-/// The sign that a token is, white space aside; ' ' if it is none.
-char sign_of(std::string sign) {
-  std::erase_if(sign, [](char byte) { return byte == ' ' || byte == '\n' || byte == '\t'; });
-  return sign == ":" || sign == "," || sign == "?" ? sign[0] : ' ';
-}
-
 /// By sequence whether all its targets are the largest logits; ties go to the lower token.
 template <class T>
 std::vector<bool> right_sequences(const Tensor<T>& logits, const TrainingBatch& batch) {
@@ -93,22 +63,6 @@ std::vector<bool> right_sequences(const Tensor<T>& logits, const TrainingBatch& 
 
 }  // namespace
 
-std::vector<int> counterparts(const std::string& english_signs, const std::string& target_signs) {
-  std::vector<Segment> english = {{0, static_cast<int>(english_signs.size())}};
-  std::vector<Segment> target = {{0, static_cast<int>(target_signs.size())}};
-  if (without_blanks(english_signs) == without_blanks(target_signs)) {
-    english = segments_of(english_signs);
-    target = segments_of(target_signs);
-  }
-  std::vector<int> from(target_signs.size(), -1);
-  for (std::size_t s = 0; s < target.size(); ++s) {
-    const int length = target[s].end - target[s].begin, count = english[s].end - english[s].begin;
-    for (int t = target[s].begin; t < target[s].end && count > 0; ++t)
-      from[std::size_t(t)] = english[s].end - 1 - (target[s].end - 1 - t) * count / length;
-  }
-  return from;
-}
-
 template <class T>
 RoutingOracle<T>::RoutingOracle(Model<T>& model, const Prompts& prompts,
                                 const HeadroomConfig& config, std::vector<bool> forced, Watch watch)
@@ -125,22 +79,19 @@ RoutingOracle<T>::RoutingOracle(Model<T>& model, const Prompts& prompts,
   check(config.form != RoutingForm::tokens || config.control != RoutingControl::mean,
         "form = tokens with control = mean: tokens at different places have no mean; expected "
         "control = other, or form = seq or last.");
-  check(config.form == RoutingForm::seq || config.span == ForcedTokens::prompt, "span = both with "
-        "form = ", name_of(config.form), ": answers are forced by their mean alone; expected "
-        "form = seq.");
+  check(config.form == RoutingForm::seq || config.span == ForcedTokens::prompt,
+        "span = both with form = ", name_of(config.form),
+        ": answers are forced by their mean alone; expected form = seq.");
 }
 
 template <class T>
 typename RoutingOracle<T>::Side RoutingOracle<T>::side_of(const Example& example) {
   Side side;
   side.sequence = prompts_.example(encoder_, example.question, example.answer);
-  for (int t = 0; t < forced_tokens(side.sequence); ++t) {
-    const int token = side.sequence.tokens[std::size_t(t)];
-    if (token == model_.config().bos_token_id) continue;
-    side.at.push_back(t);
-    side.signs += sign_of(prompts_.tokenizer().token(token));
-  }
-  check(!side.at.empty(), "the prompt of ", example.id, " in ", example.lang,
+  TrainingSequence forced = side.sequence;
+  forced.prompt = forced_tokens(side.sequence);
+  side.prompt = prompt_tokens(prompts_.tokenizer(), forced, model_.config().bos_token_id);
+  check(!side.prompt.at.empty(), "the prompt of ", example.id, " in ", example.lang,
         " has no token besides BOS, so it has no routing.");
   return side;
 }
@@ -188,10 +139,10 @@ void RoutingOracle<T>::keep_routing(Side& side, const TokenBatch& batch, int b,
     if (config_.form == RoutingForm::seq) continue;
     const bool last = config_.form == RoutingForm::last;
     const std::size_t E = std::size_t(routing[l].E);
-    for (std::size_t k = last ? side.at.size() - 1 : 0; k < side.at.size(); ++k) {
+    for (std::size_t k = last ? side.prompt.at.size() - 1 : 0; k < side.prompt.at.size(); ++k) {
       side.z[l].resize(side.z[l].size() + E);
       copy_out(side.z[l].data() + side.z[l].size() - E,
-               row(routing[l].logits.z.data, b * batch.T + side.at[k], routing[l].E), E);
+               row(routing[l].logits.z.data, b * batch.T + side.prompt.at[k], routing[l].E), E);
     }
   }
 }
@@ -236,9 +187,10 @@ template <class T>
 void RoutingOracle<T>::force(ForcedRouting<T>& hook, int first_row, const Side& target,
                              const Side& source) const {
   std::vector<int> rows;
-  for (const int t : target.at) rows.push_back(first_row + t);
+  for (const int t : target.prompt.at) rows.push_back(first_row + t);
   std::vector<int> from;
-  if (config_.form == RoutingForm::tokens) from = counterparts(source.signs, target.signs);
+  if (config_.form == RoutingForm::tokens)
+    from = counterparts(source.prompt.signs, target.prompt.signs);
   for (std::size_t l = 0; l < forced_.size(); ++l) {
     if (!forced_[l]) continue;
     const int i = static_cast<int>(l);

@@ -12,13 +12,13 @@
 // harm (it does not fit), and only the difference is due to the item's own. Without headroom,
 // aligned routing alone has nothing to win on this model. One fault hides from OTHER: one that is
 // the same for all items, as that of a lesion (chapter 7.7), which any English routing undoes.
-// control=target shows it: the routing of another item in the target language itself.
+// Against it stands control=target: the routing of another item in the target language itself.
 //
 // What is forced (RoutingForm), on prompt tokens except BOS:
 //   seq      the mean routing of the prompt becomes the English q (chapter 7.5): what the paper's
 //            loss asks for
 //   last     the last token, from which the answer begins, gets the logits of the English last one
-//   tokens   each token gets the logits of its English counterpart (counterparts())
+//   tokens   each token gets the logits of its English counterpart (chapter 6.13)
 //
 // Teacher-forced: an item is right if every token after the prompt (prefix, answer, end) is the
 // largest logit, given those before. For greedy decoding and exact match, as of our own tasks, that
@@ -32,8 +32,8 @@
 #include <string>
 #include <vector>
 
+#include "ch06_languages/counterparts.h"
 #include "ch06_languages/parallel_data.h"
-#include "ch06_languages/prompts.h"
 #include "ch07_divergence/divergence.h"
 #include "ch07_divergence/forced_routing.h"
 
@@ -79,13 +79,6 @@ std::vector<bool> forced_layers(ForcedLayers which, Zone zone, int layers);
 /// Error: fewer than 2 items.
 std::size_t other_item(std::size_t i, std::size_t items);
 
-/// The English token that each target token is routed as, -1 for none. A string has one char for
-/// each token: ':', ',' or '?' if the token is that sign, else ' '. If both prompts have the same
-/// signs in the same order, as those of our tasks have in every language, then signs and the
-/// segments between them correspond; otherwise each prompt is one segment. Within a segment the
-/// last token corresponds to the last, and the others by their relative position.
-std::vector<int> counterparts(const std::string& english_signs, const std::string& target_signs);
-
 /// What became of one item.
 struct OracleItem {
   std::string id;
@@ -114,8 +107,7 @@ class RoutingOracle {
   /// One side of a pair, and what is kept of the routing of an English one.
   struct Side {
     TrainingSequence sequence;
-    std::vector<int> at;  // the tokens that count
-    std::string signs;    // of each of them
+    PromptTokens prompt;  // the tokens that count: those of the answer too for span both
     bool right = false;
     PerLayer q;                             // (L,E), in forced layers
     std::vector<std::vector<Number<T>>> z;  // (L): the rows that are given to others, (rows,E)

@@ -27,18 +27,23 @@ void each_scored_row(const TokenBatch& batch, int b, TokenSpan span, const Visit
 
 }  // namespace
 
+template <class Value>
+int mean_of_rows(std::vector<double>& mean, const std::vector<Value>& values, int width,
+                 const TokenBatch& batch, int b, TokenSpan span) {
+  int tokens = 0;
+  mean.assign(static_cast<std::size_t>(width), 0.0);
+  each_scored_row(batch, b, span, [&](int n) {
+    ++tokens;
+    for (int i = 0; i < width; ++i) mean[std::size_t(i)] += double(row(values.data(), n, width)[i]);
+  });
+  for (double& value : mean) value /= std::max(1, tokens);
+  return tokens;
+}
+
 template <class T>
 int mean_routing(std::vector<double>& q, const FetchedRouting<T>& routing, const TokenBatch& batch,
                  int b, TokenSpan span) {
-  const int E = routing.E;
-  int tokens = 0;
-  q.assign(static_cast<std::size_t>(E), 0.0);
-  each_scored_row(batch, b, span, [&](int n) {
-    ++tokens;
-    for (int e = 0; e < E; ++e) q[std::size_t(e)] += double(row(routing.p.data(), n, E)[e]);
-  });
-  for (double& value : q) value /= std::max(1, tokens);
-  return tokens;
+  return mean_of_rows(q, routing.p, routing.E, batch, b, span);
 }
 
 namespace {
@@ -62,25 +67,33 @@ bool fits(std::size_t rows, std::size_t longest) {
 }  // namespace
 
 template <class T>
+void read_routing(Model<T>& model, const std::vector<std::vector<int>>& sequences,
+                  const RoutingVisit<T>& visit) {
+  const auto length = [&](int i) { return sequences[std::size_t(i)].size(); };
+  ArenaOf<T> arena;
+  Tape<T> tape(arena);
+  const typename Tape<T>::NoGrad no_grad(tape);
+  const ModelConfig& config = model.config();
+  for (const std::vector<int>& members : batches_by_length(sequences.size(), length, fits)) {
+    std::vector<std::vector<int>> rows;
+    for (const int i : members) rows.push_back(sequences[std::size_t(i)]);
+    const TokenBatch batch = make_batch(rows, config.pad_token_id, config.bos_token_id);
+    tape.reset();
+    visit(batch, members, model.forward(tape, batch, {.routing_only = true}).routing);
+  }
+}
+
+template <class T>
 std::vector<SequenceRouting> sequence_routing(Model<T>& model,
                                               const std::vector<std::vector<int>>& sequences,
                                               const std::vector<TokenSpan>& spans,
                                               const Watch& watch) {
   check(spans.empty() || spans.size() == sequences.size(), "sequence_routing: ", spans.size(),
         " spans for ", sequences.size(), " sequences.");
-  const auto length = [&](int i) { return sequences[std::size_t(i)].size(); };
-  ArenaOf<T> arena;
-  Tape<T> tape(arena);
-  const typename Tape<T>::NoGrad no_grad(tape);
-  const ModelConfig& config = model.config();
   std::vector<SequenceRouting> result(sequences.size());
-  for (const std::vector<int>& members : batches_by_length(sequences.size(), length, fits)) {
-    std::vector<std::vector<int>> rows;
-    for (const int i : members) rows.push_back(sequences[std::size_t(i)]);
-    const TokenBatch batch = make_batch(rows, config.pad_token_id, config.bos_token_id);
-    tape.reset();
-    const ForwardResult<T> forward = model.forward(tape, batch, {.routing_only = true});
-    for (const Routing<T>& layer : forward.routing) {
+  const RoutingVisit<T> visit = [&](const TokenBatch& batch, const std::vector<int>& members,
+                                    const std::vector<Routing<T>>& layers) {
+    for (const Routing<T>& layer : layers) {
       const FetchedRouting<T> routing(layer);
       for (int b = 0; b < batch.B; ++b) {
         const std::size_t i = std::size_t(members[std::size_t(b)]);
@@ -92,7 +105,8 @@ std::vector<SequenceRouting> sequence_routing(Model<T>& model,
       }
     }
     if (watch) watch(batch.B);
-  }
+  };
+  read_routing(model, sequences, visit);
   return result;
 }
 
@@ -108,6 +122,8 @@ PerLayer mean_of(const std::vector<SequenceRouting>& routings, PerLayer Sequence
 }
 
 #define RAMOE_INSTANTIATE(T)                                                                   \
+  template void read_routing(Model<T>&, const std::vector<std::vector<int>>&,                  \
+                             const RoutingVisit<T>&);                                          \
   template struct FetchedRouting<T>;                                                           \
   template int mean_routing(std::vector<double>&, const FetchedRouting<T>&, const TokenBatch&, \
                             int, TokenSpan);                                                   \
@@ -116,5 +132,9 @@ PerLayer mean_of(const std::vector<SequenceRouting>& routings, PerLayer Sequence
       const Watch&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
+template int mean_of_rows(std::vector<double>&, const std::vector<float>&, int, const TokenBatch&,
+                          int, TokenSpan);
+template int mean_of_rows(std::vector<double>&, const std::vector<double>&, int, const TokenBatch&,
+                          int, TokenSpan);
 
 }  // namespace ramoe

@@ -8,6 +8,7 @@
 // Tests: tests/ch07_divergence/routing_stats_test.cpp
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "ch04_moe/model.h"
@@ -36,13 +37,26 @@ struct FetchedRouting {
   std::vector<int> chosen;   // (N,K)
 };
 
-/// q of row b of a batch, over the scored tokens in the span. Returns the number of these tokens;
-/// if it is 0, q is zero.
+/// The mean of the rows of `values` (N,width) that are scored tokens of sequence b in the span.
+/// Returns the number of these tokens; if it is 0, the mean is zero.
+template <class Value>
+int mean_of_rows(std::vector<double>& mean, const std::vector<Value>& values, int width,
+                 const TokenBatch& batch, int b, TokenSpan span);
+/// The same of p: q of sequence b.
 template <class T>
 int mean_routing(std::vector<double>& q, const FetchedRouting<T>& routing, const TokenBatch& batch,
                  int b, TokenSpan span);
 
-/// The routing of each sequence (BOS + text), in order. `spans`: one per sequence, or empty for all
+/// Reads the sequences (BOS + text) in batches of similar length. `visit` gets each batch, the
+/// indices of its sequences, and their routing, valid until it returns.
+template <class T>
+using RoutingVisit = std::function<void(const TokenBatch& batch, const std::vector<int>& members,
+                                        const std::vector<Routing<T>>& routing)>;
+template <class T>
+void read_routing(Model<T>& model, const std::vector<std::vector<int>>& sequences,
+                  const RoutingVisit<T>& visit);
+
+/// The routing of each sequence, in order. `spans`: one per sequence, or empty for all
 /// tokens. `watch` is told how many sequences are done. Error: a sequence without a scored token in
 /// its span.
 template <class T>

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ch02_autograd/basic_ops.h"
+
 namespace ramoe {
 namespace {
 
@@ -106,7 +108,69 @@ Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
   return loss;
 }
 
+namespace {
+
+/// (S,N): 1/T_s at the T_s rows of sequence s, so that the product with h (N,C) is its means.
+template <class T>
+Tensor<T> averaging(Tape<T>& tape, const Layout& layout, int S, int N) {
+  std::vector<Number<T>> weights(std::size_t(S) * std::size_t(N));
+  for (int s = 0; s < S; ++s) {
+    const int begin = layout.begin[std::size_t(s)], end = layout.begin[std::size_t(s) + 1];
+    for (int i = begin; i < end; ++i)
+      row(weights.data(), s, N)[layout.rows[std::size_t(i)]] =
+          Number<T>(1) / Number<T>(end - begin);
+  }
+  return tape.constant(const_cast<T*>(kept(tape, weights)), {S, N});
+}
+
+/// -h* (S,C) of a layer.
+template <class T>
+Tensor<T> negative_states(Tape<T>& tape, const std::vector<AlignedSequence>& sequences, int l,
+                          int C) {
+  std::vector<Number<T>> states;
+  for (const AlignedSequence& sequence : sequences) {
+    const std::vector<double>& h_star = (*sequence.q_star)[std::size_t(l)];
+    check(static_cast<int>(h_star.size()) == C, "alignment of states of ", C, " values with ",
+          h_star.size(), ".");
+    for (const double value : h_star) states.push_back(static_cast<Number<T>>(-value));
+  }
+  return tape.constant(const_cast<T*>(kept(tape, states)), {static_cast<int>(sequences.size()), C});
+}
+
+/// The sum of the squares of x, in fp32 as the routing losses are.
+template <class T>
+Tensor<T> sum_of_squares(Tape<T>& tape, const Tensor<T>& x) {
+  const typename Tape<T>::InPrecision exact(tape, Precision::fp32);
+  const Tensor<T> flat = tape.reshape(x, {1, static_cast<int>(x.count())});
+  return linear_transposed(tape, flat, flat);
+}
+
+}  // namespace
+
+template <class T>
+Tensor<T> hidden_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
+                      const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
+                      const std::vector<int>& layers) {
+  if (sequences.empty()) return {};
+  check(!layers.empty(), "alignment over no layer at all was asked for.");
+  Layout layout;
+  for (const AlignedSequence& sequence : sequences) add_rows(layout, batch, sequence);
+  const int S = static_cast<int>(sequences.size());
+  const Tensor<T> mean_of = averaging(tape, layout, S, batch.B * batch.T);
+  Tensor<T> loss;
+  for (const int l : layers) {
+    const Tensor<T>& h = routing[std::size_t(l)].input;
+    const Tensor<T> difference =
+        add(tape, linear_fp32(tape, mean_of, h), negative_states(tape, sequences, l, h.columns()));
+    const double share = 1.0 / (double(layers.size()) * double(difference.count()));
+    loss = weighted_sum<T>(tape, {{loss, 1.0}, {sum_of_squares(tape, difference), share}});
+  }
+  return loss;
+}
+
 #define RAMOE_INSTANTIATE(T)                                                                      \
+  template Tensor<T> hidden_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&,     \
+                                 const std::vector<AlignedSequence>&, const std::vector<int>&);   \
   template Tensor<T> alignment_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&,  \
                                     const std::vector<AlignedSequence>&, const std::vector<int>&, \
                                     const AlignmentMeasure&);

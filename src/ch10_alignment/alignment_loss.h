@@ -6,6 +6,11 @@
 //                      D (S), g (S,E)   = divergence of q from q*, and dD/dq
 //   backward:          dz_l (N,E)      += g, propagated back through the mean and the softmax
 //
+// The control on hidden states compares what the routers read, h_l (N,C), in place of p_l:
+//
+//   L_hidden = 1/S sum_s 1/M sum_l 1/C sum_c ( h[s,c] - h*[s,c] )^2     h (S,C) the sequence means
+//   backward:  dh[t,c] += dloss / (S M) 2/C ( h[s,c] - h*[s,c] ) 1/T_s  for the rows t of s
+//
 // The operations are those of chapter 10.1. This file lays out a batch for them.
 // Tests: tests/ch10_alignment/alignment_loss_test.cpp
 #pragma once
@@ -20,12 +25,12 @@ namespace ramoe {
 /// The experts S_l of every layer, ascending.
 using ExpertSets = std::vector<std::vector<int>>;
 
-/// One row of the batch whose routing is aligned.
+/// Some tokens of a row of the batch whose mean routing is aligned.
 struct AlignedSequence {
   int b = 0;                            // row of the batch
   TokenSpan span;                       // tokens of the row that are compared
-  const PerLayer* q_star = nullptr;     // (L,E) the English side
-  const ExpertSets* support = nullptr;  // of the row's task, for each layer
+  const PerLayer* q_star = nullptr;     // (L,E) the English side; for hidden_loss h* (L,C)
+  const ExpertSets* support = nullptr;  // for each layer; hidden_loss has none
 };
 
 /// L_align of the sequences; a tensor without data if there are none. `layers` are the M aligned
@@ -35,5 +40,11 @@ template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
                          const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
                          const std::vector<int>& layers, const AlignmentMeasure& measure);
+
+/// L_hidden of the sequences, on the inputs of the routers; the same errors.
+template <class T>
+Tensor<T> hidden_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
+                      const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
+                      const std::vector<int>& layers);
 
 }  // namespace ramoe

@@ -17,7 +17,9 @@ AlignmentTerm<T>::AlignmentTerm(Model<T>& model, const AlignmentConfig& config,
       layers_(alignment_layers(config.layers, stages.zone, model.config().moe_layer_count(), seed)),
       examples_(examples),
       aligned_(aligned_examples(config.examples, examples, seed)),
-      q_star_(examples.size()) {
+      sides_(followed_sides(config, examples, aligned_, seed)),
+      followed_(examples.size()) {
+  check_alignment(config);
   for (const auto& [task, experts] : stages.experts)
     support_[task] = alignment_support(config.support, experts, model.config().num_experts, seed);
   for (const FinetuneExample& example : examples)
@@ -27,9 +29,9 @@ AlignmentTerm<T>::AlignmentTerm(Model<T>& model, const AlignmentConfig& config,
   std::vector<int> wanted;
   for (std::size_t i = 0; i < examples.size(); ++i)
     if (aligned_[i]) wanted.push_back(static_cast<int>(i));
-  std::vector<SequenceRouting> routing = english_routing(wanted);
+  std::vector<Followed> followed = follow(wanted);
   for (std::size_t i = 0; i < wanted.size(); ++i)
-    q_star_[std::size_t(wanted[i])] = std::move(routing[i].q);
+    followed_[std::size_t(wanted[i])] = std::move(followed[i]);
 }
 
 template <class T>
@@ -37,23 +39,28 @@ int AlignmentTerm<T>::aligned_count() const {
   return static_cast<int>(std::count(aligned_.begin(), aligned_.end(), true));
 }
 
+/// What these examples follow, as the model is now.
 template <class T>
-std::vector<SequenceRouting> AlignmentTerm<T>::english_routing(
+std::vector<typename AlignmentTerm<T>::Followed> AlignmentTerm<T>::follow(
     const std::vector<int>& examples) const {
-  std::vector<std::vector<int>> sequences;
-  std::vector<TokenSpan> spans;
-  for (const int i : examples) {
-    const TrainingSequence& english = examples_[std::size_t(i)].english;
-    sequences.push_back(english.tokens);
-    spans.push_back(aligned_span(config_.span, english.prompt));
+  std::vector<const FollowedSide*> sides;
+  for (const int i : examples) sides.push_back(&sides_[std::size_t(i)]);
+  std::vector<Followed> followed;
+  for (std::vector<PerLayer>& places : read_sides(model_, config_.signal, layers_, sides)) {
+    followed.push_back({std::move(places), {}});
+    if (config_.support != AlignedExperts::chosen) continue;
+    for (const PerLayer& q_star : followed.back().q_star)
+      followed.back().chosen.push_back(chosen_experts(q_star, model_.config().num_experts_per_tok));
   }
-  return sequence_routing(model_, sequences, spans);
+  return followed;
 }
 
 template <class T>
 int AlignmentTerm<T>::count(const TrainingBatch& batch) const {
-  return static_cast<int>(std::count_if(batch.example.begin(), batch.example.end(),
-                                        [&](int i) { return i >= 0 && aligned_[std::size_t(i)]; }));
+  std::size_t count = 0;
+  for (const int i : batch.example)
+    if (i >= 0) count += sides_[std::size_t(i)].places.size();
+  return static_cast<int>(count);
 }
 
 /// The same logits, from an input without gradient: the loss changes the router's weights alone.
@@ -65,33 +72,49 @@ Routing<T> AlignmentTerm<T>::with_router_alone(Tape<T>& tape, const Routing<T>& 
   return alone;
 }
 
+namespace {
+/// All tokens but BOS are scored: rows for the alignment alone are not, in their batch, so that the
+/// router losses leave them out.
+TokenBatch with_all_scored(TokenBatch batch, int bos) {
+  for (std::size_t n = 0; n < batch.token.size(); ++n)
+    batch.scored[n] = batch.is_token[n] && batch.token[n] != bos;
+  return batch;
+}
+}  // namespace
+
 template <class T>
 Tensor<T> AlignmentTerm<T>::add(Tape<T>& tape, const TrainingBatch& batch,
                                 const ForwardResult<T>& forward, int step) {
   last_ = {};
   const double lambda = lambda_at(config_, step, steps_);
+  std::vector<int> rows, members;
+  for (int b = 0; b < batch.tokens.B; ++b)
+    if (const int i = batch.example[std::size_t(b)]; i >= 0 && aligned_[std::size_t(i)]) {
+      rows.push_back(b);
+      members.push_back(i);
+    }
+  if (rows.empty() || lambda == 0) return {};
+  std::vector<Followed> current;
+  if (config_.english_side == EnglishSide::current) current = follow(members);
   std::vector<AlignedSequence> sequences;
-  std::vector<int> members;
-  for (int b = 0; b < batch.tokens.B; ++b) {
-    const int i = batch.example[std::size_t(b)];
-    if (i < 0 || !aligned_[std::size_t(i)]) continue;
-    sequences.push_back({b, aligned_span(config_.span, batch.prompt[std::size_t(b)]),
-                         &q_star_[std::size_t(i)], &support_.at(examples_[std::size_t(i)].task)});
-    members.push_back(i);
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const std::size_t i = std::size_t(members[r]);
+    const Followed& followed = current.empty() ? followed_[i] : current[r];
+    for (std::size_t place = 0; place < sides_[i].places.size(); ++place)
+      sequences.push_back(
+          {rows[r], sides_[i].places[place].target, &followed.q_star[place],
+           followed.chosen.empty() ? &support_.at(examples_[i].task) : &followed.chosen[place]});
   }
-  if (sequences.empty() || lambda == 0) return {};
-  std::vector<SequenceRouting> current;
-  if (config_.english_side == EnglishSide::current) {
-    current = english_routing(members);
-    for (std::size_t s = 0; s < sequences.size(); ++s) sequences[s].q_star = &current[s].q;
-  }
+  const TokenBatch tokens = with_all_scored(batch.tokens, model_.config().bos_token_id);
   std::vector<Routing<T>> routing = forward.routing;
   if (config_.gradient_scope == GradientScope::router)
     for (const int l : layers_)
       routing[std::size_t(l)] = with_router_alone(tape, routing[std::size_t(l)]);
   const AlignmentMeasure measure{config_.divergence, config_.mass_weight,
                                  config_.allocation_weight};
-  last_ = alignment_loss(tape, routing, batch.tokens, sequences, layers_, measure);
+  last_ = config_.signal == AlignedSignal::hidden
+              ? hidden_loss(tape, routing, tokens, sequences, layers_)
+              : alignment_loss(tape, routing, tokens, sequences, layers_, measure);
   return weighted_sum<T>(tape, {{last_, lambda}});
 }
 

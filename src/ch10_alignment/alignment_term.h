@@ -1,9 +1,12 @@
-// Chapter 10.4 - the alignment term of stage 3                                     [paper fact 4]
+// Chapter 10.5 - the alignment term of stage 3                                     [paper fact 4]
 //
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
-// L_align is the mean over all aligned examples of a step. It does not depend on how the rows of
-// the step are split into batches (chapter 5.3).
+// L_align is the mean over all aligned examples of a step; with span = tokens, over all aligned
+// tokens. It does not depend on how the rows of the step are split into batches (chapter 5.3).
+//
+// With a pool (an extension, ours and not the paper's) a step has rows for the alignment alone,
+// prompts without answers, and its other rows are not aligned (chapter 10.6).
 // Tests: tests/ch10_alignment/alignment_term_test.cpp
 #pragma once
 
@@ -11,20 +14,21 @@
 #include <string>
 #include <vector>
 
-#include "ch10_alignment/alignment_choices.h"
+#include "ch10_alignment/followed_side.h"
 
 namespace ramoe {
 
 template <class T>
 class AlignmentTerm : public ExtraLoss<T> {
  public:
-  /// `model` must still hold the base weights: with english_side = base, its routing of the English
-  /// sides is computed here and kept. TrainingBatch::example of a row is the index of its example
-  /// in `examples`. Error: an example of a task without task experts.
+  /// `model` must still hold the base weights: unless english_side = current, its routing of the
+  /// sides that are followed is computed here and kept. TrainingBatch::example of a row is the
+  /// index of its example in `examples`. Error: an example of a task without task experts, and as
+  /// for check_alignment() and followed_sides().
   AlignmentTerm(Model<T>& model, const AlignmentConfig& config, const StageResults& stages,
                 const std::vector<FinetuneExample>& examples, int steps, std::uint64_t seed);
 
-  /// The number of aligned examples in the batch.
+  /// The number of aligned examples in the batch; with span = tokens, of their aligned tokens.
   int count(const TrainingBatch& batch) const override;
   Tensor<T> add(Tape<T>& tape, const TrainingBatch& batch, const ForwardResult<T>& forward,
                 int step) override;
@@ -36,7 +40,12 @@ class AlignmentTerm : public ExtraLoss<T> {
   const Tensor<T>& last() const { return last_; }
 
  private:
-  std::vector<SequenceRouting> english_routing(const std::vector<int>& examples) const;
+  /// What the places of one example follow, and the experts that are compared there.
+  struct Followed {
+    std::vector<PerLayer> q_star;    // by place
+    std::vector<ExpertSets> chosen;  // by place; only with support = chosen
+  };
+  std::vector<Followed> follow(const std::vector<int>& examples) const;
   Routing<T> with_router_alone(Tape<T>& tape, const Routing<T>& routing) const;
 
   Model<T>& model_;
@@ -46,7 +55,8 @@ class AlignmentTerm : public ExtraLoss<T> {
   std::map<std::string, ExpertSets> support_;  // by task
   const std::vector<FinetuneExample>& examples_;
   std::vector<bool> aligned_;
-  std::vector<PerLayer> q_star_;  // by example; empty if not aligned or not kept
+  std::vector<FollowedSide> sides_;  // by example
+  std::vector<Followed> followed_;   // by example; empty if not aligned or not kept
   Tensor<T> last_;
 };
 

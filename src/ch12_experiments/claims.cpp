@@ -150,6 +150,28 @@ Claim routing_claim(const Evidence& evidence) {
   return claim;
 }
 
+Claim headroom_claim(const std::vector<HeadroomGain>& headroom) {
+  Claim claim;
+  claim.id = "f";
+  claim.statement =
+      "No claim of the paper, a question of ours: the headroom of a task-language pair, measured "
+      "on the base model before training, predicts the gain.";
+  claim.how =
+      "Over cells, the correlation of headroom in form seq (own minus OTHER, the zone, "
+      "adapt_train) with the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside "
+      "it the other forms, and the same within model and task.";
+  bool first = true;
+  for (const HeadroomGain& h : headroom) {
+    for (const CellCorrelation& c : h.r)
+      if (c.scope == all_cells)
+        claim.parts.push_back(
+            {cat("headroom (", h.form, ") and gain", c.within ? ", within model and task" : ""),
+             c.r, +1, first && !c.within, "r"});
+    first = false;
+  }
+  return claim;
+}
+
 }  // namespace
 
 std::string verdict_text(ClaimVerdict verdict) {
@@ -187,9 +209,15 @@ ClaimVerdict Claim::verdict() const {
   return all_shown ? ClaimVerdict::shown : ClaimVerdict::not_shown;
 }
 
-std::vector<Claim> weigh_claims(const Evidence& evidence) {
-  return {zone_claim(evidence), gap_claim(evidence), methods_claim(evidence), ci_claim(evidence),
-          routing_claim(evidence)};
+std::vector<Claim> weigh_claims(const Evidence& evidence,
+                                const std::vector<HeadroomGain>& headroom) {
+  std::vector<Claim> claims = {zone_claim(evidence), gap_claim(evidence), methods_claim(evidence),
+                               ci_claim(evidence), routing_claim(evidence)};
+  if (!headroom.empty()) claims.push_back(headroom_claim(headroom));
+  for (Claim& claim : claims)
+    if (claim.id == "c" || claim.id == "d" || claim.id == "f")
+      claim.decidable = decidable(evidence, headroom);
+  return claims;
 }
 
 }  // namespace ramoe

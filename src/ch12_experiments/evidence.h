@@ -82,6 +82,7 @@ struct ModelCurves {
 };
 
 /// One method against another over many cells: each against "sft"; "ramoe" against each other one;
+/// extensions and controls (names that are no method of the paper) against those behind them;
 /// "sft", "ramoe" and steering of the base model against "base", the unchanged base model. scope:
 /// "all", or the name of a model or a task.
 struct Comparison {

@@ -64,6 +64,10 @@ std::vector<PairOfMethods> all_pairs(const Evidence& evidence) {
     if (name != "sft") add(name, "sft");
   for (const std::string& name : evidence.methods)
     if (name != "sft" && name != "ramoe") add("ramoe", name);
+  for (std::size_t i = 0; i < evidence.methods.size(); ++i)
+    for (std::size_t j = i + 1; j < evidence.methods.size(); ++j)
+      if (is_extension(evidence.methods[i]) && is_extension(evidence.methods[j]))
+        add(evidence.methods[i], evidence.methods[j]);
   add("sft", "base");
   add("ramoe", "base");
   for (const std::string& name : evidence.methods)
@@ -126,6 +130,11 @@ void add_cell(RoutingDifferences& all, const GridResults& results, const Evidenc
 }
 
 }  // namespace
+
+bool is_extension(const std::string& name) {
+  return name != "sft" && name != "ramoe" && name != "rise" && name != "sara" &&
+         !name.starts_with("steer-");
+}
 
 std::vector<Comparison> gather_comparisons(const Evidence& evidence) {
   const std::vector<PairOfMethods> pairs = all_pairs(evidence);

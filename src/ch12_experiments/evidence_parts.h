@@ -51,6 +51,8 @@ std::vector<GapCorrelation> gather_gap(const Evidence& evidence);
 std::vector<CellCorrelation> gather_ci_gain(const Evidence& evidence);
 std::vector<RoutingChange> gather_routing(const GridResults& results, const Evidence& evidence);
 
+/// A variant with keys of its own, or a control: no method of the paper's and no steering.
+bool is_extension(const std::string& method);
 /// Whether a cell belongs to a scope: "all", or the name of a model or a task.
 bool in_scope(const EvidenceCell& cell, const std::string& scope);
 /// "all", the models, the tasks.

@@ -44,6 +44,8 @@ std::vector<double> searched_rates(const GridPlan& plan, const GridVariant& vari
   return {};
 }
 
+constexpr double equal_values = 1e-9;  // means closer than this differ by rounding alone
+
 /// Sums values by key and gives their means.
 class Means {
  public:
@@ -66,6 +68,19 @@ Json by_text(const std::map<double, double>& values) {
   Json json = Json::object();
   for (const auto& [key, value] : values) json[number_text(key)] = value;
   return json;
+}
+
+/// "lowest" or "highest" if the rate of an entry of "chosen" lies at the edge of the search and no
+/// rate between does as well; otherwise nullptr.
+const char* edge_of(const GridPlan& plan, const Json& entry) {
+  if (plan.rates.size() < 2 || !entry.contains("valid_by_rate")) return nullptr;
+  const double rate = entry.at("learning_rate").get<double>();
+  const auto valid = [&](double of) {
+    return entry.at("valid_by_rate").at(number_text(of)).get<double>();
+  };
+  for (std::size_t i = 1; i + 1 < plan.rates.size(); ++i)
+    if (valid(plan.rates[i]) >= valid(rate) - equal_values) return nullptr;
+  return rate == plan.rates.front() ? "lowest" : rate == plan.rates.back() ? "highest" : nullptr;
 }
 
 const Json& record_of(const std::map<std::string, Json>& records, const std::string& id) {
@@ -173,8 +188,55 @@ double best_of(const std::map<double, double>& value_by_key) {
   check(!value_by_key.empty(), "the best of no value at all was asked for.");
   auto best = value_by_key.begin();
   for (auto it = best; it != value_by_key.end(); ++it)
-    if (it->second > best->second + 1e-9) best = it;
+    if (it->second > best->second + equal_values) best = it;
   return best->first;
+}
+
+std::string EdgeRate::text() const {
+  return cat(model, "/", task, "/", variant, ": ", number_text(rate), ", the ",
+             lowest ? "lowest" : "highest", " rate of the search");
+}
+
+std::vector<EdgeRate> rates_at_edge(const GridPlan& plan, const Json& chosen) {
+  std::vector<EdgeRate> edges;
+  for (const Json& entry : chosen) {
+    if (const char* edge = edge_of(plan, entry))
+      edges.push_back({entry.at("model").get<std::string>(), entry.at("task").get<std::string>(),
+                       entry.at("variant").get<std::string>(),
+                       entry.at("learning_rate").get<double>(), std::string(edge) == "lowest"});
+  }
+  return edges;
+}
+
+std::string edge_warning(const GridPlan& plan, const Json& chosen) {
+  const std::vector<EdgeRate> edges = rates_at_edge(plan, chosen);
+  if (edges.empty()) return "";
+  const auto searched = std::count_if(chosen.begin(), chosen.end(), [](const Json& entry) {
+    return entry.contains("valid_by_rate");
+  });
+  const auto lowest =
+      std::count_if(edges.begin(), edges.end(), [](const EdgeRate& edge) { return edge.lowest; });
+  return cat(edges.size(), " of ", searched,
+             " chosen learning rates lie at the edge of the search (", lowest, " are its lowest, ",
+             std::ptrdiff_t(edges.size()) - lowest,
+             " its highest rate): a better rate may lie beyond it, and what is compared there "
+             "decides nothing.");
+}
+
+void check_edges(const GridPlan& plan, const Json& chosen, const std::string& where) {
+  if (plan.edges != SearchEdges::refuse) return;
+  std::string list;
+  bool lower = false, higher = false;
+  for (const EdgeRate& edge : rates_at_edge(plan, chosen)) {
+    list += cat(list.empty() ? "" : "; ", edge.text());
+    (edge.lowest ? lower : higher) = true;
+  }
+  check(list.empty(), where,
+        ": \"edges\" is \"refuse\", and the best rate on adapt_valid lies at the edge: ", list,
+        ". Add a rate ", lower ? "below " + number_text(plan.rates.front()) : "",
+        lower && higher ? " and one " : "", higher ? "above " + number_text(plan.rates.back()) : "",
+        " to \"learning_rates\" and search again, in another folder or with --overwrite=true; or "
+        "give the variant its \"learning_rate\".");
 }
 
 GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& records) {
@@ -205,6 +267,7 @@ GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& reco
           choices.rates[key] = best_of(means);
           entry["learning_rate"] = choices.rates[key];
           entry["valid_by_rate"] = by_text(means);
+          if (const char* edge = edge_of(plan, entry)) entry["edge"] = edge;
         } else {
           continue;
         }

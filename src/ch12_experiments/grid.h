@@ -8,6 +8,10 @@
 //   rate(model, task, variant) = the rate with the largest mean accuracy on adapt_valid, over
 //                                languages and search seeds; the smaller one of a tie
 //
+// A rate that lies at the edge of the search, the lowest or the highest of several with none
+// between that does as well, may have a better one beyond it. It decides nothing: results say so,
+// or with "edges": "refuse" the search ends with an error.
+//
 // An ablation takes the rate of the main variant that it is like. The strength of soft steering is
 // chosen in the same way. Within a plan, the id of a run identifies it. All of this is our choice,
 // also that the search ends before the main part begins and never reads test: of the paper's
@@ -19,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "support/choices.h"
 #include "support/json.h"
 
 namespace ramoe {
@@ -31,6 +36,12 @@ struct GridVariant {
   bool is_main() const { return group == "main"; }
 };
 
+/// What is done about a rate at the edge of the search.
+enum class SearchEdges { warn, refuse };
+constexpr auto names(SearchEdges) {
+  return std::array{"warn", "refuse"};
+}
+
 struct GridPlan {
   std::map<std::string, std::string> model_runs;  // by name: run folder of the base model
   std::vector<std::string> models, tasks, languages;
@@ -38,6 +49,7 @@ struct GridPlan {
   Json keys = Json::object();
   std::vector<double> rates;  // of the search, ascending; empty: there is none
   int search_seeds = 0;
+  SearchEdges edges = SearchEdges::warn;
   std::vector<double> strengths;  // of soft steering, ascending; empty: no steering at all
   std::vector<GridVariant> variants;
 
@@ -49,7 +61,8 @@ struct GridPlan {
 inline constexpr int kSearchSeed = 1001;
 
 /// Error, naming the source: an unknown or missing key, a name that occurs twice or cannot be a
-/// file name, a variant whose rate is neither given nor searched.
+/// file name, a variant whose rate is neither given nor searched, edges that are refused where no
+/// rate lies between two others.
 GridPlan grid_plan(const Json& json, const std::string& where);
 
 /// One piece of work. Some runs write more than one record: those of the base model and of sft also
@@ -99,6 +112,23 @@ struct GridChoices {
 };
 /// `records`: those of the search, by id. Error: records that the choice needs are missing.
 GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& records);
+
+/// A chosen rate at the edge of the search.
+struct EdgeRate {
+  std::string model, task, variant;
+  double rate = 0;
+  bool lowest = false;  // else the highest
+
+  /// "olmoe/facts/sft: 0.0045, the highest rate of the search"
+  std::string text() const;
+};
+/// Those among what was chosen (GridChoices::rates_json, or "chosen" of collected results, older
+/// ones too). A search of one rate has no edge.
+std::vector<EdgeRate> rates_at_edge(const GridPlan& plan, const Json& chosen);
+/// One line of warning about them; empty if there are none.
+std::string edge_warning(const GridPlan& plan, const Json& chosen);
+/// Error if the plan refuses edges and a chosen rate lies at one: names all of these.
+void check_edges(const GridPlan& plan, const Json& chosen, const std::string& where);
 
 /// The key with the largest value; the smaller key of a tie (within 1e-9). Error: no values.
 double best_of(const std::map<double, double>& value_by_key);

@@ -21,10 +21,12 @@ bool names_exponent(const std::string& model) {
 }  // namespace
 
 GridEvidence weigh_grid(GridResults grid, const std::optional<GridResults>& ablations,
-                        const std::optional<GridResults>& mixture) {
-  Evidence evidence = gather_evidence(grid);
-  std::vector<Claim> claims = weigh_claims(evidence);
-  GridEvidence weighed = {std::move(grid), std::move(evidence), std::move(claims), {}, {}};
+                        const std::optional<GridResults>& mixture,
+                        const std::vector<HeadroomResults>& headroom) {
+  GridEvidence weighed = {std::move(grid), {}, {}, {}, {}, {}};
+  weighed.evidence = gather_evidence(weighed.grid);
+  weighed.headroom = gather_headroom(weighed.evidence, weighed.grid.plan(), headroom);
+  weighed.claims = weigh_claims(weighed.evidence, weighed.headroom);
   const std::vector<GridVariant>& variants = weighed.grid.plan().variants;
   if (ablations)
     weighed.ablations = gather_ablations(*ablations);
@@ -56,9 +58,12 @@ Json to_json(const GridEvidence& weighed) {
                               {"statement", claim.statement},
                               {"how", claim.how},
                               {"verdict", verdict_text(claim.verdict())},
+                              {"decidable", decidable_text(claim.decidable)},
                               {"parts", parts}});
   }
   json["evidence"] = to_json(weighed.evidence);
+  json["headroom"] = Json::array();
+  for (const HeadroomGain& h : weighed.headroom) json["headroom"].push_back(to_json(h));
   json["ablations"] = weighed.ablations ? to_json(*weighed.ablations) : Json();
   json["mixture"] = weighed.mixture ? to_json(*weighed.mixture) : Json();
   return json;

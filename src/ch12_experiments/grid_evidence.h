@@ -1,4 +1,4 @@
-// Chapter 12.12 - a grid weighed: its evidence, the verdicts on the claims, and further grids
+// Chapter 12.14 - a grid weighed: its evidence, the verdicts on the claims, and further grids
 //
 // Tests: tests/ch12_experiments/grid_evidence_test.cpp
 #pragma once
@@ -16,13 +16,15 @@ struct GridEvidence {
   std::vector<Claim> claims;
   std::optional<Ablations> ablations;
   std::optional<Evidence> mixture;  // a model per exponent, named "exponent=0.3"
+  std::vector<HeadroomGain> headroom;  // empty: it was not measured
 };
 
 /// Gathers the evidence and weighs the claims. Without a grid of ablations, those of the grid's own
-/// plan are taken. Error: as gather_evidence(), or a model of the mixture is not named after its
-/// exponent.
+/// plan are taken. Headroom: runs of `ramoe headroom`, of these and other models. Error: as
+/// gather_evidence(), or a model of the mixture is not named after its exponent.
 GridEvidence weigh_grid(GridResults grid, const std::optional<GridResults>& ablations = {},
-                        const std::optional<GridResults>& mixture = {});
+                        const std::optional<GridResults>& mixture = {},
+                        const std::vector<HeadroomResults>& headroom = {});
 
 /// evidence.json: all numbers, and the claims with their verdicts.
 Json to_json(const GridEvidence& weighed);

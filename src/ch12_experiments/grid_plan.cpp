@@ -98,8 +98,8 @@ void check_rates(const GridPlan& plan, GridVariant& variant, const std::string& 
 
 GridPlan grid_plan(const Json& json, const std::string& where) {
   const Place at{where, "", json};
-  at.only({"models", "tasks", "languages", "seeds", "first_seed", "keys", "search", "steering",
-           "variants"});
+  at.only({"models", "tasks", "languages", "seeds", "first_seed", "keys", "search", "edges",
+           "steering", "variants"});
   GridPlan plan;
   for (const auto& [name, folder] : at["models"].members()) {
     if (!folder.value.is_string()) folder.expected("the run folder of a base model");
@@ -119,6 +119,13 @@ GridPlan grid_plan(const Json& json, const std::string& where) {
     at["search"].only({"learning_rates", "seeds"});
     plan.rates = numbers_at(at["search"]["learning_rates"]);
     plan.search_seeds = at["search"]["seeds"].whole(1, kSearchSeed - 1);
+  }
+  if (at.has("edges")) {
+    const std::string edges = at["edges"].text();
+    if (edges != "warn" && edges != "refuse") at["edges"].expected("\"warn\" or \"refuse\"");
+    plan.edges = edges == "refuse" ? SearchEdges::refuse : SearchEdges::warn;
+    if (plan.edges == SearchEdges::refuse && plan.rates.size() < 3)
+      at["edges"].wrong("of fewer than three \"learning_rates\" none lies between two others");
   }
   if (at.has("steering")) {
     at["steering"].only({"strengths"});

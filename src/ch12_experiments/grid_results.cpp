@@ -123,6 +123,26 @@ const Json& GridResults::stage(const std::string& model, const std::string& stag
   return stages[model][stage];
 }
 
+GridResults whole_seeds(const GridResults& results) {
+  if (results.finished()) return results;
+  const GridPlan& plan = results.plan();
+  int first_missing = plan.last_seed() + 1;
+  for (const GridRun& run : main_runs(plan))
+    for (const std::string& id : record_ids(plan, run))
+      if (!results.find(id)) first_missing = std::min(first_missing, run.seed);
+  const int seeds = first_missing - plan.first_seed;
+  check(seeds > 0, results.where(),
+        ": the grid is not finished, and not even its first seed is there in every cell. Run "
+        "`ramoe experiment` with its plan and folder on, and collect it again.");
+  Json facts = results.facts();
+  facts["plan"]["seeds"] = seeds;
+  const GridPlan kept = grid_plan(facts["plan"], results.where());
+  std::vector<Json> records;
+  for (const std::string& id : all_record_ids(kept)) records.push_back(results.record(id));
+  facts["finished"] = true;
+  return {std::move(facts), std::move(records), results.where()};
+}
+
 std::vector<Json> read_record_lines(const std::string& path) {
   std::istringstream lines(read_file(path));
   std::vector<Json> records;

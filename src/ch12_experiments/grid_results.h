@@ -41,6 +41,10 @@ class GridResults {
   std::map<std::string, Json> records_;
 };
 
+/// Of a grid that is not finished: the results with those first seeds alone that every variant has
+/// in every cell. Of a finished one: the same results. Error: not even the first seed is whole.
+GridResults whole_seeds(const GridResults& results);
+
 /// The records of a .jsonl file in the order of its lines. Error, with file and line: a line is not
 /// a record, or its id occurred before.
 std::vector<Json> read_record_lines(const std::string& path);

@@ -1,4 +1,4 @@
-// Chapter 12.13 - headroom in numbers: one row for each task and language, with its interval
+// Chapter 12.10 - headroom in numbers: one row for each task and language, with its interval
 //
 // An item is right or wrong under own and under the control, so headroom is a mean of -1, 0 and +1,
 // paired by item. Its interval is the bootstrap over items; over all cells it is hierarchical

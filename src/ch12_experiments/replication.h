@@ -1,4 +1,4 @@
-// Chapter 12.11 - repeating a part of a grid with other seeds
+// Chapter 12.13 - repeating a part of a grid with other seeds
 //
 // A slice is some models, tasks, languages and variants of a finished grid, at the learning rates
 // that its search chose. Its gains over sft with fresh seeds are compared with those of the grid:

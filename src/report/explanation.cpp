@@ -158,16 +158,26 @@ AlignmentNumbers alignment_numbers(Model<double>& model, const FinetuneExample& 
         name_of(example.type), ", and examples=", name_of(config.examples),
         " does not align it; take a ci example, or examples=all.");
   const int layer_count = model.config().moe_layer_count();
+  check(config.signal == AlignedSignal::routing && config.span != AlignedTokens::tokens &&
+            config.english_side != EnglishSide::shuffled,
+        "signal = ", name_of(config.signal), ", span = ", name_of(config.span),
+        ", english_side = ", name_of(config.english_side),
+        ": one example is explained by the mean routing of its two sides; expected signal = "
+        "routing, another span than tokens and another side than shuffled.");
   const std::vector<int> layers = alignment_layers(config.layers, stages.zone, layer_count, seed);
-  const ExpertSets support = alignment_support(config.support, stages.experts.at(example.task),
-                                               model.config().num_experts, seed);
+  ExpertSets support = alignment_support(config.support, stages.experts.at(example.task),
+                                         model.config().num_experts, seed);
   const TokenBatch batch = one_sequence(model.config(), example.target.tokens);
   const TokenSpan span = aligned_span(config.span, example.target.prompt);
   check(t >= span.begin && t < std::min(span.end, batch.T) && batch.scored[std::size_t(t)],
         "token ", t, " is not compared: span=", name_of(config.span), " of the ", batch.T,
         " tokens counts, without BOS.");
-  const SequenceRouting english_side = sequence_routing(
-      model, {example.english.tokens}, {aligned_span(config.span, example.english.prompt)})[0];
+  const TrainingSequence& followed =
+      config.english_side == EnglishSide::own ? example.target : example.english;
+  const SequenceRouting english_side =
+      sequence_routing(model, {followed.tokens}, {aligned_span(config.span, followed.prompt)})[0];
+  if (config.support == AlignedExperts::chosen)
+    support = chosen_experts(english_side.q, model.config().num_experts_per_tok);
   const SequenceRouting target_side = sequence_routing(model, {example.target.tokens}, {span})[0];
   const AlignmentMeasure measure{config.divergence, config.mass_weight, config.allocation_weight};
   LossOfLogits of(model, batch, {0, span, &english_side.q, &support}, layers, measure);

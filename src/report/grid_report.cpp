@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "ch12_experiments/sentences.h"
 #include "report/report_figures.h"
@@ -78,27 +79,37 @@ std::string warning_of(const GridPlan& plan) {
   return "";
 }
 
+/// A warning about learning rates at the edge of the search.
+std::string edge_warning_of(const GridResults& grid) {
+  const std::string text = edge_warning(grid.plan(), grid.facts().value("chosen", Json::array()));
+  return text.empty() ? "" : "<p><b>Search edges:</b> " + text + "</p>\n";
+}
+
 std::string claims_section(const GridEvidence& weighed) {
   Rows rows;
   std::string inner;
   for (const Claim& claim : weighed.claims) {
     const std::string name = "(" + claim.id + ")";
     rows.push_back(
-        {name, verdict_text(claim.verdict()), escape_markup(claim.statement), counts_of(claim)});
+        {name, verdict_text(claim.verdict()), decidable_text(claim.decidable),
+         escape_markup(claim.statement), counts_of(claim)});
     inner += folded(cat(name, " ", verdict_text(claim.verdict()), ": how it is measured"),
                     "<p>" + escape_markup(claim.how) + "</p>\n" + numbers_of(claim));
   }
   return cat(
       "<section>\n", section_heading("The claims, weighed"),
-      html_table("", {"Claim", "Verdict", "The sentence, in our words", "Numbers that decide"},
-                 rows, 4),
+      html_table("",
+                 {"Claim", "Verdict", "Could it be decided here", "The sentence, in our words",
+                  "Numbers that decide"},
+                 rows, 5),
       "<p>A number is shown if its 95 % interval lies on the claimed side of zero, contradicted if "
       "it lies on the other side, and not shown if it contains zero. A claim is shown if all of "
       "its "
       "deciding numbers are, and contradicted if one of them is. A star marks a p under 0.05 after "
       "Holm's adjustment; the verdicts rest on the intervals alone. Which numbers stand for a "
-      "sentence is our choice.</p>\n",
-      warning_of(weighed.grid.plan()), inner, "</section>\n");
+      "sentence is our choice. A claim about a gain can be decided only on base models whose "
+      "routing holds something back: `ramoe headroom` asks that before training.</p>\n",
+      warning_of(weighed.grid.plan()), edge_warning_of(weighed.grid), inner, "</section>\n");
 }
 
 // ---- Charts -------------------------------------------------------------------------------------
@@ -308,15 +319,22 @@ std::string making_section(const GridResults& grid) {
     for (const auto& [name, value] : part.items())
       if (name != "revision") rows.push_back({cat(key, ", ", escape_markup(name)), text(value)});
   }
+  std::map<std::string, std::string> edge_of;  // by model/task/variant
+  for (const EdgeRate& edge : rates_at_edge(plan, facts.value("chosen", Json::array())))
+    edge_of[cat(edge.model, "/", edge.task, "/", edge.variant)] =
+        edge.lowest ? "lowest" : "highest";
   Rows chosen;
   for (const Json& entry : facts.value("chosen", Json::array()))
-    chosen.push_back({text(entry.at("model")), text(entry.at("task")),
-                      escape_markup(method_label(entry.at("variant").get<std::string>())),
-                      text(entry.at("learning_rate"))});
+    chosen.push_back(
+        {text(entry.at("model")), text(entry.at("task")),
+         escape_markup(method_label(entry.at("variant").get<std::string>())),
+         text(entry.at("learning_rate")),
+         edge_of[cat(entry.at("model").get<std::string>(), "/", entry.at("task").get<std::string>(),
+                     "/", entry.at("variant").get<std::string>())]});
   std::string inner = html_table("The plan and where it ran", {"What", "Value"}, rows, 2);
   if (!chosen.empty())
-    inner += html_table("Learning rates chosen on adapt_valid", {"Model", "Task", "Method", "Rate"},
-                        chosen, 3);
+    inner += html_table("Learning rates chosen on adapt_valid",
+                        {"Model", "Task", "Method", "Rate", "Edge of the search"}, chosen, 3);
   return "<section>\n" + section_heading("How it was made") + folded("Plan", inner) +
          "</section>\n";
 }

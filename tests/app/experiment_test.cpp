@@ -308,6 +308,53 @@ TEST(Experiment, OneProcessForEachShard) {
   expect_refused(world.experiment("run", "--shard=3/2"), {"--shard=3/2"});
 }
 
+// This base model knows no answer in Spanish, and of these rates one alone teaches it any.
+TEST(Experiment, SaysOrRefusesRatesAtTheEdgeOfTheSearch) {
+  SmallWorld world;
+  world.plan["search"]["learning_rates"] = {1e-9, 2e-9, 0.01};
+  world.plan["keys"]["steps"] = 60;
+  world.plan["tasks"] = {"facts"};
+  world.plan["variants"] = Json::array({{{"name", "sft"}, {"method", "sft"}}});
+  world.plan.erase("steering");
+  world.plan["seeds"] = 1;
+  write_json(world.plan_path(), world.plan);
+  const Outcome warned = world.experiment("run");
+  EXPECT_EQ(warned.code, 0) << warned.text;
+  EXPECT_NE(warned.text.find("WARNING: 1 of 1 chosen learning rates lie at the edge"),
+            std::string::npos)
+      << warned.text;
+  const Json facts = read_json(world.file("run") + "/experiment.json");
+  EXPECT_EQ(facts["chosen"][0]["edge"], "highest");
+  EXPECT_NE(facts["warning"].get<std::string>().find("decides nothing"), std::string::npos);
+
+  world.plan["edges"] = "refuse";
+  write_json(world.plan_path(), world.plan);
+  for (const char* part : {"all", "search", "main"}) {
+    const Outcome refused = world.experiment("strict", cat("--part=", part));
+    expect_refused(refused, {"tiny/facts/sft: 0.01, the highest rate", "Add a rate above 0.01"});
+    EXPECT_EQ(refused.text.find("terminate"), std::string::npos);
+  }
+  EXPECT_EQ(world.result_files("strict").size(), 3u) << "the search alone was done";
+}
+
+/// A run's key makes no sense: said before anything is trained, with the variant's name.
+TEST(Experiment, RefusesVariantsWhoseKeysMakeNoSenseTogether) {
+  SmallWorld world;
+  const auto refused = [&](const Json& variant, const std::vector<std::string>& parts) {
+    world.plan["variants"] = Json::array({variant});
+    write_json(world.plan_path(), world.plan);
+    expect_refused(world.experiment("run"), parts);
+  };
+  const auto with = [](const char* method, const Json& keys) {
+    return Json{{"name", "x"}, {"method", method}, {"keys", keys}};
+  };
+  refused(with("sft", {{"pool", "all"}}), {"variant x", "pool = all with method = sft"});
+  refused(with("ramoe", {{"pool", "all"}, {"span", "both"}}), {"variant x", "no answers"});
+  refused(with("ramoe", {{"pool", "many"}}), {"variant x", "pool = \"many\""});
+  refused(with("self_training", {{"pool", "all"}}), {"variant x", "train_pairs = 0"});
+  EXPECT_TRUE(world.result_files("run").empty());
+}
+
 TEST(Experiment, PlansOfTheProjectCanBeRead) {
   const ScratchFolder scratch;
   for (const auto& entry : fs::directory_iterator(RAMOE_SOURCE_DIR "/data/grids")) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ch06_languages/small_corpus.h"
+#include "support/json.h"
 #include "support/texts.h"
 
 namespace ramoe {
@@ -180,6 +181,76 @@ TEST(Corpus, SameSeedSameCorpus) {
     }
   EXPECT_EQ(corpus().checksum(), again.checksum());
   EXPECT_NE(corpus().checksum(), different.checksum());
+}
+
+const Corpus& neutral_corpus() {
+  static const Corpus shared = [] {
+    CorpusConfig config = small_config();
+    config.form = {AnswerForm::neutral, NumberForm::digits};
+    return load_corpus(config);
+  }();
+  return shared;
+}
+
+TEST(Corpus, NeutralAnswersAndDigitsChangeTheTextsAndNothingElse) {
+  for (const Task task : every<Task>()) {
+    for (const Split split : every<Split>())
+      EXPECT_EQ(neutral_corpus().ids(task, split), corpus().ids(task, split));
+    for (const std::string& lang : corpus().languages())
+      EXPECT_EQ(ids_of(neutral_corpus().base_examples(lang, task)),
+                ids_of(corpus().base_examples(lang, task)));
+  }
+  for (const Task task : {Task::sums, Task::facts})
+    for (const ExamplePair& pair : neutral_corpus().pairs("th", task, Split::test)) {
+      EXPECT_EQ(pair.english.answer, pair.target.answer);
+      EXPECT_NE(pair.english.question, pair.target.question);
+    }
+}
+
+/// Answers that English and a target share: the questions alone keep what is held out apart.
+TEST(Corpus, NoLanguageSeesAQuestionThatAnotherIsTestedOn) {
+  std::map<std::string, std::set<std::string>> seen;  // by language
+  for (const std::string& lang : neutral_corpus().languages())
+    for (const Task task : every<Task>())
+      seen[lang].merge(questions_of(neutral_corpus().base_examples(lang, task)));
+  for (const std::string& lang : neutral_corpus().targets())
+    for (const Task task : every<Task>())
+      for (const Split split : {Split::adapt_train, Split::adapt_valid, Split::test})
+        for (const Example& e : neutral_corpus().examples(lang, task, split))
+          for (const auto& [other, questions] : seen)
+            EXPECT_FALSE(questions.contains(e.question) && !(e.local && other == lang))
+                << lang << " " << e.question << " is learnt in " << other;
+}
+
+TEST(Corpus, LanguagesThatAskAlikeAreRefusedWhereAnswersAreShared) {
+  const World world = load_world(kData + "/world.json");
+  std::vector<LanguagePack> packs = load_packs(kData, {"en", "sw"}, world);
+  packs[1].names[Concept::operators]["plus"] = "plus";
+  CorpusConfig config = small_config();
+  config.tasks = {"sums"};
+  EXPECT_NO_THROW(Corpus(packs, world, config));
+  config.form.answers = AnswerForm::neutral;
+  EXPECT_NO_THROW(Corpus(packs, world, config));  // the words for the numbers differ
+  config.form.numbers = NumberForm::digits;
+  const std::string message = error_of([&] { Corpus(packs, world, config); });
+  expect_contains(message, "en and sw ask sums/");
+  expect_contains(message, "expected --numbers=words");
+}
+
+TEST(Corpus, ItsFormIsInTheChecksumAndTheOldOneIsAsItWas) {
+  std::set<std::string> checksums = {corpus().checksum(), neutral_corpus().checksum()};
+  for (const TaskForm form : {TaskForm{.answers = AnswerForm::neutral},
+                              TaskForm{.numbers = NumberForm::digits}}) {
+    CorpusConfig config = small_config();
+    config.form = form;
+    checksums.insert(load_corpus(config).checksum());
+  }
+  EXPECT_EQ(checksums.size(), 4u);
+  // That of the shipped base models, which were made before there were forms.
+  CorpusConfig config;
+  config.data = kData;
+  EXPECT_EQ(load_corpus(config).checksum(),
+            read_json(kData + "/models/olmoe/run.json")["data"]["corpus"].get<std::string>());
 }
 
 TEST(Corpus, ATasksSplitsDoNotDependOnTheOtherTasksOrLanguages) {

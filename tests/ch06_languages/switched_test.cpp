@@ -21,6 +21,21 @@ TEST(Switched, FrameOfOneLanguageNamesOfTheOther) {
   EXPECT_EQ(switched_example(corpus(), follow, "sw", "en").question, "rudia two : octopus ?");
 }
 
+TEST(Switched, KeepsTheFormOfTheCorpus) {
+  CorpusConfig config = small_config();
+  config.languages = {"en", "es", "sw"};
+  config.form = {AnswerForm::neutral, NumberForm::digits};
+  const Corpus neutral = load_corpus(config);
+  const Example german = switched_example(neutral, "facts/DE/currency", "en", "es");
+  EXPECT_EQ(german.question, "Alemania : currency ?");
+  EXPECT_EQ(german.answer, "EUR");
+  EXPECT_EQ(switched_example(neutral, "sums/7+5", "en", "sw").question, "7 plus 5 ?");
+  EXPECT_EQ(switched_example(neutral, "sums/7+5", "sw", "en").question, "7 kuongeza 5 ?");
+  EXPECT_EQ(switched_example(neutral, "sums/7+5", "sw", "en").answer, "12");
+  EXPECT_EQ(switched_example(neutral, "follow/repeat2/1f419", "en", "sw").question,
+            "repeat 2 : pweza ?");
+}
+
 TEST(Switched, WithItselfALanguageStaysAsItIs) {
   for (const std::string& id : corpus().ids(Task::follow, Split::adapt_valid))
     EXPECT_EQ(switched_example(corpus(), id, "th", "th").question,

@@ -13,8 +13,8 @@ namespace {
 
 class Tasks : public testing::Test {
  protected:
-  Example ask(const std::string& id, const std::string& lang) const {
-    return make_example(id, pack(lang), world_);
+  Example ask(const std::string& id, const std::string& lang, const TaskForm& form = {}) const {
+    return make_example(id, pack(lang), world_, form);
   }
   const LanguagePack& pack(const std::string& lang) const {
     const auto found = packs_.find(lang);
@@ -58,6 +58,37 @@ TEST_F(Tasks, FollowInEachLanguage) {
   EXPECT_EQ(ask("follow/reverse/1f419,1f40d,1f415", "en").answer, "dog, snake, and octopus");
   EXPECT_EQ(ask("follow/reverse/1f419,1f40d", "ar").answer, "ثعبان وأخطبوط");
   EXPECT_EQ(ask("follow/repeat2/1f415", "th").answer, "สุนัขและสุนัข");
+}
+
+TEST_F(Tasks, NeutralAnswersAreTheSameInEveryLanguage) {
+  const TaskForm neutral = {.answers = AnswerForm::neutral};
+  for (const char* lang : {"en", "sw"}) {
+    EXPECT_EQ(ask("sums/27+12", lang, neutral).answer, "39");
+    EXPECT_EQ(ask("sums/30-30", lang, neutral).answer, "0");
+    EXPECT_EQ(ask("facts/KE/currency", lang, neutral).answer, "KES");
+    EXPECT_EQ(ask("facts/KE/language", lang, neutral).answer, "sw");
+    EXPECT_EQ(ask("facts/KE/subregion", lang, neutral).answer, "014");
+    for (const char* id : {"sums/27+12", "facts/KE/currency", "follow/repeat3/1f419"})
+      EXPECT_EQ(ask(id, lang, neutral).question, ask(id, lang).question);
+    for (const char* id : {"follow/repeat3/1f419", "follow/reverse/1f419,1f40d"})
+      EXPECT_EQ(ask(id, lang, neutral).answer, ask(id, lang).answer);
+  }
+  EXPECT_TRUE(ask("facts/KE/currency", "sw", neutral).local);
+  EXPECT_FALSE(ask("facts/KE/currency", "es", neutral).local);
+  EXPECT_TRUE(ask("facts/KE/currency", "sw", neutral).is_answered_by(" KES "));
+  EXPECT_FALSE(ask("facts/KE/currency", "sw", neutral).is_answered_by("Shilingi ya Kenya"));
+}
+
+TEST_F(Tasks, QuestionsWithDigits) {
+  const TaskForm digits = {.numbers = NumberForm::digits};
+  EXPECT_EQ(ask("sums/27+12", "en", digits).question, "27 plus 12 ?");
+  EXPECT_EQ(ask("sums/27+12", "sw", digits).question, "27 kuongeza 12 ?");
+  EXPECT_EQ(ask("sums/27+12", "en", digits).answer, "thirty-nine");
+  EXPECT_EQ(ask("follow/repeat3/1f419", "en", digits).question, "repeat 3 : octopus ?");
+  EXPECT_EQ(ask("follow/repeat3/1f419", "sw", digits).question, "rudia 3 : pweza ?");
+  const TaskForm both = {AnswerForm::neutral, NumberForm::digits};
+  EXPECT_EQ(ask("sums/30-4", "es", both).question, "30 menos 4 ?");
+  EXPECT_EQ(ask("sums/30-4", "es", both).answer, "26");
 }
 
 TEST_F(Tasks, SumIdsAreAllAndOnce) {
@@ -113,6 +144,9 @@ TEST_F(Tasks, IdsThatAreNoItems) {
     expect_contains(error_of([&] { ask(id, "en"); }),
                     std::string("\"") + id + "\" is not a task item");
   expect_contains(error_of([&] { ask("sums/90+90", "en"); }), "180");
+  const TaskForm both = {AnswerForm::neutral, NumberForm::digits};
+  expect_contains(error_of([&] { ask("sums/90+90", "en", both); }), "180");
+  expect_contains(error_of([&] { ask("sums/120-90", "en", both); }), "120");
   expect_contains(error_of([&] { ask("follow/first/41,1f40d", "en"); }), "emoji.A is missing");
 }
 

@@ -248,20 +248,6 @@ TEST(Headroom, LayersOfAZone) {
                        "outside"));
 }
 
-TEST(Headroom, CounterpartsByHand) {
-  using From = std::vector<int>;
-  EXPECT_EQ(counterparts("   ", "   "), (From{0, 1, 2}));
-  // Without the same signs: the last stands for the last, the others by relative position.
-  EXPECT_EQ(counterparts("  ", "    "), (From{0, 0, 1, 1}));
-  EXPECT_EQ(counterparts("    ", "  "), (From{1, 3}));
-  EXPECT_EQ(counterparts("?   ", "  "), (From{1, 3}));
-  // "Ken ya : cur ren cy ?" and "K e nya : sarafu ?": name, sign, cue, sign.
-  EXPECT_EQ(counterparts("  :   ?", "   : ?"), (From{0, 1, 1, 2, 5, 6}));
-  // A segment that English lacks is left as it is.
-  EXPECT_EQ(counterparts(": ?", " : ?"), (From{-1, 0, 1, 2}));
-  EXPECT_EQ(counterparts("", " "), (From{-1}));
-}
-
 // ---- A model that has learnt --------------------------------------------------------------------
 
 struct Taught {

@@ -133,6 +133,16 @@ TEST(Classifier, AsksEnglishOnce) {
   EXPECT_EQ(Classifier(model, small_tokenizer(), 8).classify({pairs[0]})[0].type, PairType::ii);
 }
 
+TEST(Classifier, AnItemMayStandInSeveralPairs) {
+  const std::vector<ExamplePair> pairs = small_pairs();
+  Model<float> model(small_model_config(), 1);
+  teach(model, {pairs[1].english});
+  const std::vector<ClassifiedPair> found =
+      Classifier(model, small_tokenizer(), 8).classify({pairs[0], pairs[0], pairs[1], pairs[1]});
+  const std::vector<PairType> wanted = {PairType::ii, PairType::ii, PairType::ci, PairType::ci};
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(name_of(found[i].type), name_of(wanted[i])) << i;
+}
+
 TEST(Classifier, APairOfTwoItemsIsAnError) {
   Model<float> model(small_model_config(), 1);
   std::vector<ExamplePair> pairs = small_pairs();

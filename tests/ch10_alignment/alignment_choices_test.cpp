@@ -74,6 +74,47 @@ TEST(AlignmentOptions, Examples) {
   EXPECT_TRUE(other);
 }
 
+TEST(AlignmentOptions, ExamplesOfThePoolAreAlignedWhateverTheirType) {
+  std::vector<FinetuneExample> examples(12);
+  for (std::size_t i = 0; i < 12; ++i) {
+    examples[i].type = every<PairType>()[i % 4];
+    examples[i].labelled = i < 8;
+  }
+  for (const AlignedExamples which : every<AlignedExamples>()) {
+    const std::vector<bool> aligned = aligned_examples(which, examples, 1);
+    EXPECT_EQ(std::count(aligned.begin() + 8, aligned.end(), true), 4) << name_of(which);
+    const auto labelled = std::count(aligned.begin(), aligned.begin() + 8, true);
+    EXPECT_EQ(labelled, which == AlignedExamples::all     ? 8
+                        : which == AlignedExamples::cc_ci ? 4
+                                                          : 2)
+        << name_of(which);
+  }
+}
+
+// The two largest of each layer; of equal ones the lower expert.
+TEST(AlignmentOptions, ChosenExpertsByHand) {
+  EXPECT_EQ(chosen_experts({{0.5, 0.2, 0.2, 0.1}, {}, {0.1, 0.2, 0.3, 0.4}}, 2),
+            (Sets{{0, 1}, {}, {2, 3}}));
+  EXPECT_EQ(chosen_experts({{0.4, 0.6}}, 3), (Sets{{0, 1}}));
+  EXPECT_EQ(alignment_support(AlignedExperts::chosen, {{1}, {0, 2}}, 6, 1), (Sets{{1}, {0, 2}}));
+}
+
+TEST(AlignmentOptions, WhatMakesNoSenseTogetherIsRefused) {
+  AlignmentConfig config;
+  config.signal = AlignedSignal::hidden;
+  EXPECT_NO_THROW(check_alignment(config));
+  config.gradient_scope = GradientScope::router;
+  EXPECT_TRUE(mentions(error_of([&] { check_alignment(config); }), "gradient_scope = router"));
+  config.gradient_scope = GradientScope::all;
+  config.support = AlignedExperts::chosen;
+  EXPECT_TRUE(mentions(error_of([&] { check_alignment(config); }), "support = chosen"));
+  config.support = AlignedExperts::task;
+  config.divergence = AlignmentForm::js;
+  EXPECT_TRUE(mentions(error_of([&] { check_alignment(config); }), "divergence = js"));
+  config.signal = AlignedSignal::routing;
+  EXPECT_NO_THROW(check_alignment(config));
+}
+
 TEST(AlignmentOptions, LambdaOverTheSteps) {
   AlignmentConfig config;
   config.lambda = 2;
@@ -90,8 +131,8 @@ TEST(AlignmentOptions, LambdaOverTheSteps) {
 }
 
 TEST(AlignmentOptions, UnknownChoicesAreRefused) {
-  for (const char* key : {"lambda_schedule", "divergence", "support", "layers", "examples",
-                          "english_side", "span", "gradient_scope"}) {
+  for (const char* key : {"lambda_schedule", "signal", "divergence", "support", "layers",
+                          "examples", "english_side", "span", "gradient_scope"}) {
     AlignmentConfig config;
     EXPECT_TRUE(mentions(error_of([&] {
                            fields_of(config).read_json(Json{{key, "nonsense"}}, "x");
@@ -109,6 +150,8 @@ TEST(AlignmentOptions, Tokens) {
   EXPECT_EQ(span(AlignedTokens::prompt), std::pair(0, 4));
   EXPECT_EQ(span(AlignedTokens::answer), std::pair(4, end));
   EXPECT_EQ(span(AlignedTokens::both), std::pair(0, end));
+  EXPECT_EQ(span(AlignedTokens::last), std::pair(3, 4));
+  EXPECT_EQ(span(AlignedTokens::tokens), std::pair(0, 4));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "ch02_autograd/gradcheck.h"
 #include "ch04_moe/tiny_model.h"
+#include "ch10_alignment/alignment_choices.h"
 #include "ch10_alignment/measured.h"
 
 namespace ramoe {
@@ -164,6 +165,68 @@ TEST(AlignmentLoss, TwoTokensByHand) {
   EXPECT_NEAR(divergence(), 0.1502847, 1e-7);  // after z -= dz
 }
 
+// One token, as span = last aligns it: the first of the example above. D = .2 log(.2/.1) +
+// .3 log(.3/.4), and dz is probability minus target: q - q* in the support, q - q .3/.4 outside.
+TEST(AlignmentLoss, OneTokenByHand) {
+  const std::vector<double> star = {0.5, 0.2, 0.2, 0.1}, p = {0.5, 0.1, 0.3, 0.1};
+  std::vector<double> q(4), g, dz(4);
+  const int rows[] = {0}, begin[] = {0, 1};
+  const double dloss = 1;
+  sequence_mean_forward(q.data(), p.data(), rows, begin, 1, 4);
+  EXPECT_NEAR(alignment_divergence({}, star, q, {0, 1}, g), 0.0523248, 1e-7);
+  sequence_mean_backward(dz.data(), p.data(), g.data(), rows, begin, &dloss, 1, 1, 4);
+  EXPECT_EQ(difference(dz, std::vector<double>{0, -0.1, 0.075, 0.025}, 1e-12, 0), "");
+  // The mass of the two alone, as support = chosen with K = 2 and allocation_weight = 0 has it:
+  // .7 log(.7/.6) + .3 log(.3/.4), and m* (1-m) - (1-m*) m = .1 shared out by p within each side.
+  const AlignmentMeasure mass{AlignmentForm::mass_allocation, 1, 0};
+  EXPECT_NEAR(alignment_divergence(mass, star, q, chosen_experts({star}, 2)[0], g), 0.0216009,
+              1e-7);
+  dz.assign(4, 0);
+  sequence_mean_backward(dz.data(), p.data(), g.data(), rows, begin, &dloss, 1, 1, 4);
+  EXPECT_EQ(difference(dz, std::vector<double>{-0.25 / 3, -0.05 / 3, 0.075, 0.025}, 1e-12, 0), "");
+}
+
+/// Routing of which only the inputs of the routers matter.
+template <class T>
+std::vector<Routing<T>> routing_of_inputs(const std::vector<Tensor<T>>& inputs) {
+  std::vector<Routing<T>> routing;
+  for (const Tensor<T>& input : inputs) {
+    routing.emplace_back();
+    routing.back().input = input;
+  }
+  return routing;
+}
+
+// States of two values; the tokens (1,2) and (3,-2) have the mean (2,0), and English (1,1): the
+// difference (1,-1) has the mean square 1. dh = 2/C (1,-1) 1/T = (.5,-.5) for each token; of two
+// layers, the other without a difference, half of both.
+TEST(AlignmentLoss, HiddenStatesByHand) {
+  Arena arena;
+  Tape<double> tape(arena);
+  const TokenBatch batch = make_batch({{kBos, 3, 4}}, kPad, kBos);
+  std::vector<double> h = {9, 9, 1, 2, 3, -2}, same = {9, 9, 1, 1, 1, 1}, dh(6, 10.0), dsame(6);
+  const PerLayer star = {{1, 1}, {1, 1}};
+  const std::vector<AlignedSequence> sequences = {{0, {0, 3}, &star, nullptr}};
+  const auto routing = routing_of_inputs<double>(
+      {tape.leaf(h.data(), dh.data(), {3, 2}), tape.leaf(same.data(), dsame.data(), {3, 2})});
+  EXPECT_NEAR(hidden_loss(tape, routing, batch, sequences, {0}).data[0], 1, 1e-12);
+  const Tensor<double> loss = hidden_loss(tape, routing, batch, sequences, {0, 1});
+  EXPECT_NEAR(loss.data[0], 0.5, 1e-12);
+  tape.backward(loss);
+  EXPECT_EQ(difference(dh, std::vector<double>{10, 10, 10.25, 9.75, 10.25, 9.75}, 1e-12, 0), "");
+  EXPECT_EQ(difference(dsame, std::vector<double>(6), 1e-12, 0), "");
+}
+
+TEST(AlignmentLoss, GradientOfHiddenStatesByFiniteDifferences) {
+  const Setting s;  // its q* of five values stand for states of five
+  for (const std::vector<int>& layers : {std::vector<int>{1}, std::vector<int>{0, 1, 2}}) {
+    const CheckedFunction loss = [&](Tape<double>& tape, const std::vector<Tensor<double>>& h) {
+      return hidden_loss(tape, routing_of_inputs(h), s.batch, s.sequences, layers);
+    };
+    EXPECT_EQ(gradient_error(loss, logits()), "");
+  }
+}
+
 TEST(AlignmentLoss, AClampedRoutingGivesAFiniteGradient) {
   Arena arena;
   Tape<float> tape(arena);
@@ -213,7 +276,7 @@ TEST(AlignmentLoss, NothingToAlignAndErrors) {
   EXPECT_TRUE(mentions(error({0}), "5 experts with 4"));
 }
 
-/// Cross-entropy + 0.7 alignment of a whole model; also which experts were chosen.
+/// Cross-entropy + 0.7 alignment + 0.3 hidden states of a whole model; also the chosen experts.
 struct Probe {
   double loss;
   std::vector<int> chosen;
@@ -222,6 +285,8 @@ struct Probe {
 TEST(AlignmentLoss, ThroughAWholeModelByFiniteDifferences) {
   const std::vector<std::vector<int>> support = {{0, 2}, {3}};
   const PerLayer star = {{0.7, 0.1, 0.1, 0.1}, {0.1, 0.2, 0.3, 0.4}};
+  const int C = tiny_config(kFamilyNames[0], true).hidden_size;
+  const PerLayer states(2, random_values<double>(std::size_t(C), 7));
   const std::vector<AlignedSequence> sequences = {{0, {0, 4}, &star, &support},
                                                   {2, {}, &star, &support}};
   for (const char* family : kFamilyNames) {
@@ -236,8 +301,11 @@ TEST(AlignmentLoss, ThroughAWholeModelByFiniteDifferences) {
       const auto forward = model.forward(tape, batch);
       const Tensor<double> align =
           alignment_loss(tape, forward.routing, batch, sequences, {0, 1}, {});
+      const Tensor<double> hidden =
+          hidden_loss(tape, forward.routing, batch, {{1, {}, &states, nullptr}}, {0, 1});
       const Tensor<double> loss = weighted_sum<double>(
-          tape, {{cross_entropy(tape, forward.logits, target.data()), 1.0}, {align, 0.7}});
+          tape,
+          {{cross_entropy(tape, forward.logits, target.data()), 1.0}, {align, 0.7}, {hidden, 0.3}});
       Probe result{loss.data[0], {}};
       for (const auto& r : forward.routing)
         result.chosen.insert(result.chosen.end(), r.chosen.expert, r.chosen.expert + r.N * r.K);

@@ -4,41 +4,12 @@
 
 #include <algorithm>
 
-#include "ch07_divergence/small_world.h"
-#include "ch10_alignment/finetune.h"
 #include "ch10_alignment/measured.h"
+#include "ch10_alignment/world3.h"
 #include "support/compare.h"
 
 namespace ramoe {
 namespace {
-
-/// Four examples cc, ci, ic, ii of the small world with a base model and stages 1 and 2.
-struct World3 {
-  Model<float> model;
-  std::vector<FinetuneExample> examples;
-  StageResults stages{{1, 2}, {{"sums", {{0}, {0, 2}, {1, 3}}}}};
-  explicit World3(const ModelConfig& config = small_model_config()) : model(config, 1) {
-    CachedEncoder encoder(small_tokenizer());
-    int i = 0;
-    for (const ExamplePair& pair : small_pairs()) {
-      FinetuneExample e{pair.target.id, "sums", every<PairType>()[std::size_t(i)], {}, {}};
-      e.target =
-          encode_example(encoder, small_tokenizer(), pair.target.question, pair.target.answer);
-      e.target.example = i++;
-      e.english =
-          encode_example(encoder, small_tokenizer(), pair.english.question, pair.english.answer);
-      examples.push_back(e);
-    }
-  }
-  TrainingBatch batch_of(const std::vector<int>& members) const {
-    std::vector<TrainingSequence> sequences;
-    for (const int i : members) sequences.push_back(examples[std::size_t(i)].target);
-    return make_training_batch(sequences, small_tokenizer().pad(), small_tokenizer().bos());
-  }
-  AlignmentTerm<float> term(const AlignmentConfig& config, int steps = 10) {
-    return {model, config, stages, examples, steps, 1};
-  }
-};
 
 /// The weighted loss of a batch under the term; with backward if `tape` records.
 Tensor<float> add_term(Tape<float>& tape, AlignmentTerm<float>& term, Model<float>& model,
@@ -47,25 +18,45 @@ Tensor<float> add_term(Tape<float>& tape, AlignmentTerm<float>& term, Model<floa
   return term.add(tape, batch, model.forward(tape, batch.tokens), step);
 }
 
-/// Mean D over examples and layers 1 and 2 by its definition, English side from `english`.
+/// The places of an example that are compared: of the English side, and of the target.
+std::vector<std::pair<TokenSpan, TokenSpan>> places_of(const FinetuneExample& e,
+                                                       AlignedTokens span) {
+  const TrainingSequence &english = e.english, &target = e.target;
+  if (span == AlignedTokens::both) return {{{}, {}}};
+  if (span == AlignedTokens::prompt) return {{{0, english.prompt}, {0, target.prompt}}};
+  if (span == AlignedTokens::answer)
+    return {
+        {{english.prompt, int(english.tokens.size())}, {target.prompt, int(target.tokens.size())}}};
+  if (span == AlignedTokens::last)
+    return {{{english.prompt - 1, english.prompt}, {target.prompt - 1, target.prompt}}};
+  std::vector<std::pair<TokenSpan, TokenSpan>> places;  // BOS is token 0 of both
+  const std::vector<int> from = counterparts(e.english_prompt.signs, e.target_prompt.signs);
+  for (int t = 0; t < int(from.size()); ++t) {
+    const int other = from[std::size_t(t)];
+    if (other >= 0) places.push_back({{1 + other, 2 + other}, {1 + t, 2 + t}});
+  }
+  return places;
+}
+
+/// Mean D over examples (over tokens) and layers 1 and 2 by its definition, English side from
+/// `english`.
 double by_definition(Model<float>& english, World3& world, const std::vector<int>& members,
                      AlignedTokens span) {
-  const auto span_in = [&](const TrainingSequence& s) {
-    return span == AlignedTokens::both     ? TokenSpan{}
-           : span == AlignedTokens::prompt ? TokenSpan{0, s.prompt}
-                                           : TokenSpan{s.prompt, int(s.tokens.size())};
-  };
   double total = 0;
+  int count = 0;
   for (const int i : members) {
     const FinetuneExample& e = world.examples[std::size_t(i)];
-    const auto star = sequence_routing(english, {e.english.tokens}, {span_in(e.english)});
-    const auto target = sequence_routing(world.model, {e.target.tokens}, {span_in(e.target)});
-    std::vector<double> g;
-    for (const std::size_t l : {1u, 2u})
-      total += alignment_divergence({}, star[0].q[l], target[0].q[l],
-                                    world.stages.experts["sums"][l], g);
+    for (const auto& [there, here] : places_of(e, span)) {
+      const auto star = sequence_routing(english, {e.english.tokens}, {there});
+      const auto target = sequence_routing(world.model, {e.target.tokens}, {here});
+      std::vector<double> g;
+      for (const std::size_t l : {1u, 2u})
+        total += alignment_divergence({}, star[0].q[l], target[0].q[l],
+                                      world.stages.experts["sums"][l], g);
+      ++count;
+    }
   }
-  return total / (2 * double(members.size()));
+  return total / (2 * count);
 }
 
 TEST(AlignmentTerm, IsLambdaTimesTheMeanDivergence) {
@@ -225,13 +216,16 @@ TEST(AlignmentTerm, TrainingBringsTheRoutingsTogether) {
 // Two of four examples are aligned: their mean is that of the step, whatever batch each is in, and
 // not that of the batches that have some.
 TEST(AlignmentTerm, IsTheMeanOverTheAlignedExamplesOfAStepInAnyCut) {
-  const auto step = [](const std::vector<std::vector<int>>& cut) {
+  const auto step = [](const std::vector<std::vector<int>>& cut, AlignedTokens span = {}) {
     World3 world;
     AlignmentConfig config;
     config.lambda = 3;
     config.examples = AlignedExamples::cc_ci;
+    config.span = span;
     AlignmentTerm<float> term = world.term(config);
-    EXPECT_EQ(term.count(world.batch_of({3, 1, 0, 2})), 2);
+    const std::size_t tokens =
+        places_of(world.examples[0], span).size() + places_of(world.examples[1], span).size();
+    EXPECT_EQ(term.count(world.batch_of({3, 1, 0, 2})), int(tokens));
     EXPECT_EQ(term.count(world.batch_of({2, 3})), 0);
     TrainConfig train;
     train.accumulate = static_cast<int>(cut.size());
@@ -247,6 +241,13 @@ TEST(AlignmentTerm, IsTheMeanOverTheAlignedExamplesOfAStepInAnyCut) {
     EXPECT_NEAR(report.loss, whole.loss, 1e-6);
     EXPECT_NEAR(report.gradient_norm, whole.gradient_norm, 1e-5 * whole.gradient_norm);
   }
+  // Token by token: the two prompts differ in length, so a mean over examples would be another one.
+  const AlignedTokens tokens = AlignedTokens::tokens;
+  const StepReport all = step({{3, 1, 0, 2}}, tokens), cut = step({{0}, {1, 2, 3}}, tokens);
+  EXPECT_NEAR(cut.extra, all.extra, 1e-6);
+  EXPECT_NEAR(cut.gradient_norm, all.gradient_norm, 1e-5 * all.gradient_norm);
+  EXPECT_GT(std::abs(all.extra - (step({{0}}, tokens).extra + step({{1}}, tokens).extra) / 2),
+            1e-6);
 }
 
 TEST(AlignmentTerm, AnotherTaskThanStage2FoundIsAnError) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "ch07_divergence/small_world.h"
 #include "support/compare.h"
@@ -16,6 +17,7 @@ std::vector<ClassifiedPair> classified() {
   for (const ExamplePair& pair : small_pairs())
     taxonomy.push_back({pair.target.id, "sw", "sums", PairType::ic, "", "", false});
   taxonomy[1].type = PairType::ci;
+  taxonomy[1].target_output = "tatu";  // what the base model said
   taxonomy.push_back({"sums/2+1", "th", "sums", PairType::cc, "", "", false});  // another language
   return taxonomy;
 }
@@ -35,6 +37,17 @@ TEST(FinetuneExamples, HoldBothSidesAndTheType) {
     EXPECT_EQ(small_tokenizer().decode_text(e.english.tokens),
               pairs[i].english.question + " " + pairs[i].english.answer);
     EXPECT_GT(e.target.prompt, 1);
+    EXPECT_EQ(small_tokenizer().decode_text(e.self.tokens),
+              pairs[i].target.question + (i == 1 ? " tatu" : " "));
+    EXPECT_EQ(e.self.prompt, e.target.prompt);
+    EXPECT_TRUE(e.labelled);
+    // All of the prompt but BOS, the last token being the question mark.
+    for (const auto& [side, prompt] :
+         {std::pair{&e.target, &e.target_prompt}, {&e.english, &e.english_prompt}}) {
+      EXPECT_EQ(prompt->at.size(), std::size_t(side->prompt) - 1);
+      EXPECT_EQ(prompt->at.back(), side->prompt - 1);
+      EXPECT_EQ(prompt->signs.back(), '?');
+    }
   }
   std::vector<ClassifiedPair> less = classified();
   less.erase(less.begin() + 1);
@@ -74,6 +87,55 @@ TEST(DrawExamples, BySeedInTheirOldOrderTheFewerAmongTheMore) {
   EXPECT_NE(numbers(4, 8), four);
   for (const int count : {0, 11, 12}) EXPECT_EQ(numbers(count, 7).size(), 11u);
   EXPECT_TRUE(mentions(error_of([&] { numbers(-1, 7); }), "train_pairs = -1"));
+}
+
+TEST(DrawWithPool, ThePoolIsWhatTheDrawLeftOverWithoutItsAnswers) {
+  std::vector<FinetuneExample> all(170);
+  for (int i = 0; i < 170; ++i) {
+    all[std::size_t(i)].target = {{0, 20 + i, 3, 4, 5}, 3, i};
+    all[std::size_t(i)].english = {{0, 20 + i, 6, 7}, 2, -1};
+    all[std::size_t(i)].type = PairType::ci;
+  }
+  const auto names = [](const std::vector<FinetuneExample>& drawn, bool labelled) {
+    std::set<int> result;
+    for (const FinetuneExample& e : drawn)
+      if (e.labelled == labelled) result.insert(e.target.tokens[1]);
+    return result;
+  };
+  for (const int count : {10, 24, 60, 150, 0, 170, 500}) {  // the curve of labels, and all
+    const auto drawn = draw_with_pool(all, count, kWholePool, 7);
+    const std::size_t labelled = count > 0 && count < 170 ? std::size_t(count) : 170;
+    ASSERT_EQ(drawn.size(), 170u) << count;
+    EXPECT_EQ(labelled_count(drawn), labelled) << count;
+    const auto without = draw_examples(all, count, 7);
+    for (std::size_t i = 0; i < drawn.size(); ++i) {
+      const FinetuneExample& e = drawn[i];
+      EXPECT_EQ(e.target.example, int(i));
+      EXPECT_EQ(e.labelled, i < labelled);
+      if (e.labelled) {
+        EXPECT_EQ(e.target.tokens, without[i].target.tokens);
+      }
+      EXPECT_EQ(int(e.target.tokens.size()), e.labelled ? 5 : 3) << "an answer";
+      EXPECT_EQ(int(e.english.tokens.size()), e.labelled ? 4 : 2) << "an answer";
+      EXPECT_EQ(e.type == PairType::ci, e.labelled) << "a type needs the answers";
+    }
+    EXPECT_EQ(names(drawn, true).size() + names(drawn, false).size(), 170u);
+  }
+  // The fewer among the more, and never one that is labelled.
+  const auto small = draw_with_pool(all, 24, 20, 7), large = draw_with_pool(all, 24, 60, 7);
+  EXPECT_EQ(names(small, false).size(), 20u);
+  const std::set<int> few = names(small, false), many = names(large, false);
+  EXPECT_TRUE(std::includes(many.begin(), many.end(), few.begin(), few.end()));
+  EXPECT_EQ(names(small, true), names(large, true));
+  EXPECT_EQ(draw_with_pool(all, 24, 0, 7).size(), 24u);
+}
+
+TEST(PoolSize, IsNoneAllOrANumber) {
+  EXPECT_EQ(pool_size("0"), 0);
+  EXPECT_EQ(pool_size("200"), 200);
+  EXPECT_EQ(pool_size("all"), kWholePool);
+  for (const char* bad : {"", "-1", "some", "1.5", "99999999999"})
+    EXPECT_TRUE(mentions(error_of([&] { pool_size(bad); }), "pool = \"")) << bad;
 }
 
 TEST(FinetuneBatches, EveryExampleOncePerEpochInANewOrder) {
@@ -129,6 +191,86 @@ TEST(FinetuneBatches, EveryCutOfAStepHasTheSameRows) {
       rows += got.size();
     }
     EXPECT_EQ(rows, 33u);
+  }
+}
+
+/// The prompts (the first two tokens) of all eleven examples.
+std::vector<TrainingSequence> prompt_rows(const std::vector<FinetuneExample>& examples) {
+  std::vector<TrainingSequence> rows;
+  for (const FinetuneExample& e : examples)
+    rows.push_back({{e.target.tokens[0], e.target.tokens[1]}, 2, e.target.example});
+  return rows;
+}
+
+/// A row of a batch: its tokens, its example, and whether its last token is scored.
+using Row = std::tuple<std::vector<int>, int, bool>;
+std::vector<Row> rows_of(const TrainingBatch& batch) {
+  std::vector<Row> rows;
+  for (int b = 0; b < batch.tokens.B; ++b) {
+    const auto at = std::size_t(b * batch.tokens.T);
+    const auto length = std::size_t(batch.tokens.length[std::size_t(b)]);
+    const auto first = batch.tokens.token.begin() + std::ptrdiff_t(at);
+    rows.push_back({{first, first + std::ptrdiff_t(length)},
+                    batch.example[std::size_t(b)],
+                    batch.tokens.scored[at + length - 1] != 0});
+  }
+  return rows;
+}
+
+// A step has the labelled rows that it has without a pool, and prompts that bring no target.
+TEST(FinetuneBatches, PromptsStandBesideTheLabelledRows) {
+  std::vector<FinetuneExample> examples = numbered_examples();
+  for (std::size_t i = 5; i < 11; ++i) examples[i].labelled = false;
+  const std::vector<FinetuneExample> labelled(examples.begin(), examples.begin() + 5);
+  FinetuneBatches alone(labelled, 4, 1, 2, 0, 7),
+      both(examples, 4, 1, 2, 0, 7, {prompt_rows(examples), true}),
+      learnt(examples, 4, 1, 2, 0, 7, {prompt_rows(examples), false});
+  std::vector<std::vector<int>> epochs;
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    std::vector<int> order;
+    for (int i = 0; i < 3; ++i) {  // 4 + 4 + 3 prompts, in some order
+      const int step = 3 * epoch + i;
+      const std::vector<Row> without = rows_of(alone.batch(step)), with = rows_of(both.batch(step));
+      ASSERT_GT(with.size(), without.size());
+      for (std::size_t r = 0; r < with.size(); ++r) {
+        const auto& [tokens, example, scored] = with[r];
+        if (r < without.size()) {
+          EXPECT_EQ(tokens, std::get<0>(without[r]));
+          EXPECT_EQ(example, -1) << "prompts are aligned in its place";
+          EXPECT_TRUE(scored);
+        } else {
+          EXPECT_EQ(tokens, (std::vector<int>{0, 20 + example}));
+          EXPECT_FALSE(scored) << "a router loss would count it";
+          order.push_back(example);
+        }
+      }
+      EXPECT_EQ(both.batch(step).target, alone.batch(step).target);
+      EXPECT_EQ(std::get<1>(rows_of(learnt.batch(step))[0]), std::get<1>(without[0]));
+      EXPECT_TRUE(std::get<2>(rows_of(learnt.batch(step)).back()));
+    }
+    EXPECT_EQ(std::set<int>(order.begin(), order.end()).size(), 11u);
+    EXPECT_EQ(order.size(), 11u);
+    epochs.push_back(order);
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+}
+
+TEST(FinetuneBatches, EveryCutOfAStepHasTheSameRowsBeside) {
+  const std::vector<FinetuneExample> examples = numbered_examples();
+  const BesideRows beside = {prompt_rows(examples), true};
+  FinetuneBatches whole(examples, 6, 1, 2, 0, 7, beside);
+  for (const auto& [batch, accumulate] : {std::pair{3, 2}, {2, 3}, {1, 6}}) {
+    FinetuneBatches cut(examples, batch, accumulate, 2, 0, 7, beside);
+    for (int step = 0; step < 6; ++step) {
+      std::multiset<Row> rows;
+      for (int micro = 0; micro < accumulate; ++micro) {
+        const TrainingBatch piece = cut.batch(step * accumulate + micro);
+        for (const Row& row : rows_of(piece)) rows.insert(row);
+        EXPECT_EQ(piece.target.empty(), piece.tokens.B == 0) << "prompts alone have no loss";
+      }
+      const std::vector<Row> all = rows_of(whole.batch(step));
+      EXPECT_EQ(rows, std::multiset<Row>(all.begin(), all.end())) << batch << " x " << accumulate;
+    }
   }
 }
 

@@ -61,6 +61,20 @@ TEST(GridEvidence, AblationsOfTheGridItselfCount) {
   EXPECT_EQ(weighed.ablations->rows.back().variant, "lambda=3");
 }
 
+TEST(GridEvidence, ExtensionsAreComparedWithTheirControls) {
+  Json variants = MadeGrid::three_methods();
+  for (const char* name : {"ramoe-last", "ramoe-last-shuffled"})
+    variants.push_back({{"name", name}, {"method", "ramoe"}});
+  const Evidence evidence = weigh_grid(made(variants)).evidence;
+  const auto pair = [&](const char* a, const char* b) {
+    return evidence.comparison(a, b, "all") != nullptr;
+  };
+  EXPECT_TRUE(pair("ramoe-last", "ramoe-last-shuffled"));
+  EXPECT_TRUE(pair("ramoe-last", "sft"));
+  EXPECT_FALSE(pair("rise", "ramoe-last"));
+  EXPECT_FALSE(pair("ramoe-last-shuffled", "ramoe-last"));
+}
+
 TEST(GridEvidence, AMixtureIsNamedAfterItsExponents) {
   for (const char* name : {"b", "exponent=", "exponent=0.5x"})
     expect_contains(

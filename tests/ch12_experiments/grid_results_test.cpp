@@ -47,6 +47,23 @@ TEST_F(CollectedGrid, ReadsWhatWasWritten) {
   }
 }
 
+TEST(WholeSeeds, ThoseThatEveryVariantHasInEveryCell) {
+  MadeGrid grid = small_grid();
+  EXPECT_EQ(whole_seeds(grid.results()).plan().seeds, 2);
+  grid.facts["finished"] = false;
+  std::vector<Json> lines = grid.lines();
+  const auto without = [&](const std::string& id) {
+    std::erase_if(lines, [&](const Json& line) { return line["id"] == id; });
+    return whole_seeds({grid.facts, lines, "made"});
+  };
+  const GridResults one = without("b/sums/sw/rise/2");
+  EXPECT_EQ(one.plan().seeds, 1);
+  EXPECT_EQ(one.by_seed("a/facts/es", "sft").size(), 1u);
+  EXPECT_EQ(one.find("a/facts/es/sft/2"), nullptr);
+  EXPECT_TRUE(one.find("a/facts/es/sft/0.001/1001")) << "the search stays";
+  expect_contains(error_of([&] { without("a/facts/es/sft/1"); }), "not even its first seed");
+}
+
 TEST_F(CollectedGrid, NamesTheFileThatIsMissing) {
   expect_contains(error(), "main.json");
   write(small_grid());

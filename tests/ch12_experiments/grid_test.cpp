@@ -186,6 +186,74 @@ TEST(Grid, OfEqualRatesTheSmallerIsChosen) {
   EXPECT_EQ(choices.rates.at("b/sums/ramoe"), 0.0002);
 }
 
+/// What is chosen when sft in a/facts does as given, and elsewhere the middle rate is best.
+Json chosen_with(const GridPlan& plan, const std::map<double, double>& of_sft) {
+  const auto valid = [&](const GridRun& run) {
+    const bool here = run.variant == "sft" && run.model == "a" && run.task == "facts";
+    return here ? of_sft.at(run.rate) : run.rate == 0.0005 ? 0.5 : 0.4;
+  };
+  return choose(plan, search_records(plan, valid)).rates_json;
+}
+
+TEST(Grid, SaysWhichRatesLieAtTheEdgeOfTheSearch) {
+  const GridPlan plan = small_plan();
+  const auto inner = chosen_with(plan, {{2e-4, 0.1}, {5e-4, 0.3}, {1e-3, 0.2}});
+  EXPECT_TRUE(rates_at_edge(plan, inner).empty());
+  EXPECT_EQ(edge_warning(plan, inner), "");
+  const auto text_of = [&](const std::map<double, double>& of_sft) {
+    const auto edges = rates_at_edge(plan, chosen_with(plan, of_sft));
+    return edges.size() == 1 ? edges[0].text() : cat(edges.size(), " edges");
+  };
+  EXPECT_EQ(text_of({{2e-4, 0.1}, {5e-4, 0.2}, {1e-3, 0.3}}),
+            "a/facts/sft: 0.001, the highest rate of the search");
+  EXPECT_EQ(text_of({{2e-4, 0.3}, {5e-4, 0.2}, {1e-3, 0.3}}),
+            "a/facts/sft: 0.0002, the lowest rate of the search");
+  // A rate between does as well, as where rates are so low that nothing changes: no edge.
+  EXPECT_EQ(text_of({{2e-4, 0.3}, {5e-4, 0.3}, {1e-3, 0.2}}), "0 edges");
+  EXPECT_EQ(text_of({{2e-4, 0.0}, {5e-4, 0.0}, {1e-3, 0.0}}), "0 edges");
+  // The entry says so too; the fixed rates of sara, which nobody searched, never do.
+  Json chosen = chosen_with(plan, {{2e-4, 0.1}, {5e-4, 0.2}, {1e-3, 0.3}});
+  for (const Json& entry : chosen)
+    EXPECT_EQ(entry.value("edge", ""),
+              entry["model"] == "a" && entry["task"] == "facts" && entry["variant"] == "sft"
+                  ? "highest"
+                  : "");
+  EXPECT_EQ(edge_warning(plan, chosen),
+            "1 of 11 chosen learning rates lie at the edge of the search (0 are its lowest, 1 its "
+            "highest rate): a better rate may lie beyond it, and what is compared there decides "
+            "nothing.");
+  for (Json& entry : chosen) entry.erase("edge");  // as results collected before it was written
+  EXPECT_EQ(rates_at_edge(plan, chosen).size(), 1u);
+  GridPlan one = plan;
+  one.rates = {0.001};  // what was chosen from it would be both
+  EXPECT_TRUE(rates_at_edge(one, chosen).empty()) << "of one rate nothing was searched";
+}
+
+TEST(Grid, RefusesEdgesWhereThePlanSaysSo) {
+  Json json = small_json();
+  GridPlan plan = grid_plan(json, "p.json");
+  const Json highest = chosen_with(plan, {{2e-4, 0.1}, {5e-4, 0.2}, {1e-3, 0.3}});
+  const Json lowest = chosen_with(plan, {{2e-4, 0.3}, {5e-4, 0.2}, {1e-3, 0.1}});
+  const auto error = [&](const Json& chosen) {
+    return error_of([&] { check_edges(plan, chosen, "p.json"); });
+  };
+  EXPECT_EQ(error(highest), "no error") << "by default a warning";
+  json["edges"] = "refuse";
+  plan = grid_plan(json, "p.json");
+  EXPECT_EQ(error(chosen_with(plan, {{2e-4, 0.1}, {5e-4, 0.3}, {1e-3, 0.2}})), "no error");
+  for (const char* part : {"p.json", "a/facts/sft", "0.001", "highest", "above 0.001", "overwrite"})
+    EXPECT_NE(error(highest).find(part), std::string::npos) << error(highest);
+  EXPECT_EQ(error(highest).find("below"), std::string::npos);
+  EXPECT_NE(error(lowest).find("Add a rate below 0.0002 to"), std::string::npos) << error(lowest);
+  EXPECT_NE(error_with([](Json& j) { j["edges"] = "maybe"; }).find("\"warn\" or \"refuse\""),
+            std::string::npos);
+  const std::string two = error_with([](Json& j) {
+    j["edges"] = "refuse";
+    j["search"]["learning_rates"] = {0.1, 0.2};
+  });
+  EXPECT_NE(two.find("fewer than three"), std::string::npos) << two;
+}
+
 TEST(Grid, ChoosesNothingFromAnUnfinishedSearch) {
   const GridPlan plan = small_plan();
   auto records = search_records(plan, [](const GridRun&) { return 0.3; });

@@ -32,7 +32,10 @@ std::vector<FinetuneExample> small_examples() {
   for (const ExamplePair& pair : small_pairs()) {
     examples.push_back({pair.target.id, "sums", PairType::ci, encoded(pair.target),
                         encoded(pair.english)});
-    examples.back().target.example = int(examples.size()) - 1;
+    FinetuneExample& e = examples.back();
+    e.target.example = int(examples.size()) - 1;
+    e.target_prompt = prompt_tokens(small_tokenizer(), e.target, small_tokenizer().bos());
+    e.english_prompt = prompt_tokens(small_tokenizer(), e.english, small_tokenizer().bos());
   }
   return examples;
 }
@@ -112,6 +115,25 @@ TEST(GpuPaper, AlignmentOfRoutersAloneAndOfTheCurrentEnglishSide) {
   const StepReport cpu = finetuned<float>(alignment), gpu = finetuned<GpuFloat>(alignment);
   EXPECT_NEAR(gpu.extra, cpu.extra, 1e-3 * (1 + cpu.extra));
   EXPECT_NEAR(gpu.loss, cpu.loss, 1e-3 * (1 + cpu.loss));
+}
+
+// The extensions and controls: tokens, chosen experts, other sides, and hidden states.
+TEST(GpuPaper, EveryFollowedSideAndSignalIsThatOfTheProcessor) {
+  for (const AlignedTokens span : {AlignedTokens::last, AlignedTokens::tokens})
+    for (const EnglishSide side : {EnglishSide::base, EnglishSide::shuffled, EnglishSide::own})
+      for (const AlignedSignal signal : every<AlignedSignal>()) {
+        AlignmentConfig alignment;
+        alignment.span = span;
+        alignment.english_side = side;
+        alignment.signal = signal;
+        if (signal == AlignedSignal::routing) alignment.support = AlignedExperts::chosen;
+        const StepReport cpu = finetuned<float>(alignment), gpu = finetuned<GpuFloat>(alignment);
+        const std::string what = cat(name_of(span), " ", name_of(side), " ", name_of(signal));
+        EXPECT_GT(cpu.extra, 1e-6) << what;
+        EXPECT_NEAR(gpu.extra, cpu.extra, 1e-3 * (1 + cpu.extra)) << what;
+        EXPECT_NEAR(gpu.loss, cpu.loss, 1e-3 * (1 + cpu.loss)) << what;
+        EXPECT_NEAR(gpu.gradient_norm, cpu.gradient_norm, 1e-2 * cpu.gradient_norm) << what;
+      }
 }
 
 }  // namespace

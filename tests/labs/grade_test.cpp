@@ -2,6 +2,8 @@
 // told why, and everything else is graded.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "labs/made_course.h"
 #include "support/texts.h"
 #include "support/tools.h"
@@ -47,6 +49,17 @@ const std::vector<Try> tries = {
           "std::vector<double> v(1 << 20, 1.); for (;;) v.insert(v.end(), 1 << 20, 1.); }\n"},
      0,
      "bad_alloc"},
+    {{"watched_hog",  // its addresses are not limited, since the emulation reserves many
+      "#include <cstring>\n" + head + "for (;;) std::memset(new char[1 << 24], x, 1 << 24); }\n",
+      "cuda"},
+     0,
+     "more than 512 MiB of memory"},
+    {{"watched",
+      "#include <vector>\ndouble answer(int x) { std::vector<double> v(1 << 24, 2.); return v[7] * "
+      "x; }\n",
+      "cuda"},
+     9,
+     ""},
     {{"busy", head + "for (volatile int i = 0;; i = x) {} }\n"}, 0, "stopped after 2 s"},
     {{"flood", head + "for (;;) puts(\"a line of very much output, again and again\"); }\n"},
      0,
@@ -214,6 +227,11 @@ TEST_F(Grade, AHeaderIsCompiledWithTheTestsAndMustNotChangeThem) {
   const std::vector<Try> headers = {
       {{"", "inline double answer(int x) { return x + x; }\n"}, 5, ""},
       {{"",
+        "#include <functional>\ninline double answer(int x) {\n  const std::function<double()> f = "
+        "[x] { return x + x; };\n  return f ? f() : 0;\n}\n"},
+       5,
+       ""},
+      {{"",
         "#include \"support/error.h\"\ninline double answer(int x) { ramoe::fail(x, \" not "
         "done\"); }\n"},
        0,
@@ -236,6 +254,23 @@ TEST_F(Grade, AHeaderIsCompiledWithTheTestsAndMustNotChangeThem) {
   }
 }
 
+/// The labs here have one reference. Two threads once linked it at once, into one file that one of
+/// them was running.
+TEST_F(Grade, LabsWithOneReferenceMakeItOnce) {
+  const std::string links = course_.file("links"), linker = course_.file("linker");
+  write_file(linker, "#!/bin/sh\ncase \"$*\" in *guard.cpp*) ;; *) echo >> " + links +
+                         "; sleep 0.3;; esac\nexec " RAMOE_CXX " \"$@\"\n");
+  std::filesystem::permissions(linker, std::filesystem::perms(0755));
+  course_.link = {linker};
+  for (const char* name : {"first", "second"})
+    course_.hand_in({name, "double answer(int x) { return 2.0 * x; }\n"});
+  course_.link = {RAMOE_CXX};
+  ASSERT_EQ(course_.grade(""), 0) << course_.said();
+  EXPECT_EQ(course_.graded("second").at("points"), 9);
+  EXPECT_EQ(read_file(links).size(),
+            6u);  // tests and hidden checks of two labs and of one reference
+}
+
 TEST_F(Grade, FormsForOthersHoldTheSamePoints) {
   course_.hand_in({"right", "double answer(int x) { return 2.0 * x; }\n"});
   course_.hand_in({"wrong", as_wrong(head)});
@@ -244,6 +279,16 @@ TEST_F(Grade, FormsForOthersHoldTheSamePoints) {
   EXPECT_EQ(results.at("score"), 11);
   EXPECT_EQ(results.at("tests").size(), 6u);
   EXPECT_EQ(results.at("tests")[2].at("visibility"), "after_due_date");
+  // The keys and words of Gradescope's documentation.
+  for (const Json& test : results.at("tests")) {
+    for (const auto& [key, value] : test.items())
+      EXPECT_TRUE(std::set<std::string>({"score", "max_score", "status", "name", "output",
+                                         "output_format", "visibility"})
+                      .contains(key))
+          << key;
+    EXPECT_EQ(test.at("status"), test.at("score") == test.at("max_score") ? "passed" : "failed");
+    EXPECT_EQ(test.at("output_format"), "text");
+  }
   ASSERT_EQ(course_.grade("--require=all"), 1) << course_.said();
   ASSERT_EQ(course_.grade("--need='no such guard'"), 2) << course_.said();
   expect_contains(course_.said(), "does not hold on this machine");

@@ -21,9 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> all_guards = {
-    "process tree", "no network",      "view of files",   "landlock",      "no rights",
-    "memory limit", "processor limit", "file size limit", "process limit", "system calls"};
+const std::vector<std::string> all_guards = {"process tree",  "no network",      "view of files",
+                                             "landlock",      "no rights",       "memory limit",
+                                             "memory watch",  "processor limit", "file size limit",
+                                             "process limit", "system calls"};
 
 /// All guards but one.
 std::string all_but(const std::string& kept) {
@@ -53,14 +54,16 @@ class GuardTest : public testing::Test {
   }
   /// What the guard says of an attack; its output goes to said().
   static Json run(const std::string& without, const std::string& what,
-                  const std::string& argument = "-", double seconds = 20) {
+                  const std::string& argument = "-", double seconds = 20,
+                  const std::string& more = "") {
     const std::string own = scratch_.file("own");
     fs::remove_all(own);
     fs::create_directories(own);
-    const std::string command = cat(
-        scratch_.file("guard"), " --seconds=", seconds, " --memory=256 --scratch=", own,
-        " '--without=", without, "' -- ", scratch_.file("attack"), " ", what, " '", argument,
-        "' </dev/null >", scratch_.file("said"), " 2>&1 3>/dev/null 4>", scratch_.file("facts"));
+    const std::string command =
+        cat(scratch_.file("guard"), " --seconds=", seconds, " --memory=256 --scratch=", own,
+            " '--without=", without, "' ", more, " -- ", scratch_.file("attack"), " ", what, " '",
+            argument, "' </dev/null >", scratch_.file("said"), " 2>&1 3>/dev/null 4>",
+            scratch_.file("facts"));
     EXPECT_EQ(std::system(command.c_str()), 0) << command;
     return read_json(scratch_.file("facts"));
   }
@@ -170,6 +173,13 @@ TEST_F(GuardTest, TheNetworkIsClosedByEachOfThree) {
 
 TEST_F(GuardTest, MemoryIsLimited) {
   expect_stopped("memory limit", "memory");
+}
+TEST_F(GuardTest, MemoryIsWatchedWhereAddressesAreNotLimited) {
+  expect_stopped("memory watch", "memory");
+  EXPECT_EQ(run("", "memory").at("swollen"), false) << "the limit of addresses comes first";
+  EXPECT_EQ(run("", "memory", "-", 20, "--reserves").at("swollen"), true);
+  const Json facts = run("system calls", "memory_of_children");
+  EXPECT_EQ(facts.at("swollen"), true) << "each has 100 MiB, four have too much";
 }
 TEST_F(GuardTest, FilesAreShort) {
   expect_stopped("file size limit", "fill");

@@ -57,13 +57,16 @@ TEST(Lab08Bpe, NoPairAcrossPieces) {
   expect_learnt({{"a b", 5}}, 9, {" b"}, "pairs are counted inside a piece: 'a' and ' b' are two");
 }
 
-TEST(Lab08Bpe, OneTokenForTwoWaysToSpellIt) {
-  // abc comes from ab + c in one word and from a + bc in another; it is one token.
-  const std::vector<WeightedLine> lines = {{"abc", 3}, {"ab", 9}, {"bcbc", 8}, {"abcx", 2}};
-  const std::vector<std::string> tokens = learnt(lines, 30);
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j)
-      EXPECT_NE(tokens[i], tokens[j]) << "  usually: merge() must look the bytes up first";
+TEST(Lab08Bpe, EveryMergeIsListedWithItsResult) {
+  const Tokenizer tokenizer = train_bpe_plain({{"abc", 2}, {"ab", 1}}, kSmallestVocab + 9);
+  std::vector<int> numbers;
+  for (const Merge& merge : tokenizer.parts().merges)
+    numbers.insert(numbers.end(), {merge.left, merge.right, merge.result});
+  const int a = kSpecials + 'a', b = kSpecials + 'b', c = kSpecials + 'c';
+  expect_numbers(numbers, {a, b, kSmallestVocab, kSmallestVocab, c, kSmallestVocab + 1},
+                 "merge() lists left, right and the id of the new token, in the order of learning");
+  EXPECT_EQ(tokenizer.encode("abc"), std::vector<int>{kSmallestVocab + 1})
+      << "  usually: the listed merges are what encoding replays";
 }
 
 TEST(Lab08Bpe, IsWhatTheFastOneLearns) {
@@ -77,6 +80,7 @@ TEST(Lab08Bpe, IsWhatTheFastOneLearns) {
   // The vocabulary that the program's own train_bpe learns from the same lines.
   const Tokenizer fast = train_bpe(lines, 330), plain = train_bpe_plain(lines, 330);
   EXPECT_EQ(plain.parts().tokens, fast.parts().tokens);
+  EXPECT_EQ(plain.parts().merges.size(), fast.parts().merges.size());
 }
 
 }  // namespace

@@ -199,6 +199,35 @@ TEST_F(LabsTool, AStudentsTreeHoldsNoSolution) {
   EXPECT_EQ(get("src/a.cpp"), kSource);
 }
 
+// The grader uses a student's compiled library only if it is made of what was handed out.
+TEST_F(LabsTool, KnowsWhetherATreeIsAsItWasHandedOut) {
+  ASSERT_TRUE(labs("tree '" + scratch_.file("student") + "'")) << said_;
+  tree_ = scratch_.file("student");
+  const auto pristine = [&] {
+    const std::string program = "import sys\nfrom pathlib import Path\nsys.path.insert(0, '" +
+                                root + "/tutorial/tools')\nimport grade_kit\ntree = Path('" +
+                                tree_ +
+                                "')\nlabs = grade_kit.read_labs(tree / 'tutorial/labs/labs.json')\n"
+                                "sys.exit(0 if grade_kit.pristine(tree, labs) else 1)\n";
+    write_file(scratch_.file("pristine.py"), program);
+    return std::system(("python3 -B '" + scratch_.file("pristine.py") + "'").c_str()) == 0;
+  };
+  EXPECT_TRUE(pristine());
+  put("src/a.cpp", "mine\n");
+  EXPECT_TRUE(pristine()) << "the lab's own file is the student's to write";
+  ASSERT_EQ(git("commit -qam mine"), 0);
+  EXPECT_TRUE(pristine());
+  const std::string header = get("src/a.h");
+  put("src/a.h", header + "// mine too\n");
+  EXPECT_FALSE(pristine());
+  ASSERT_EQ(git("commit -qam again"), 0);
+  EXPECT_FALSE(pristine()) << "committed, and still not what was handed out";
+  put("src/a.h", header);
+  EXPECT_TRUE(pristine());
+  put("src/b.cpp", "");
+  EXPECT_FALSE(pristine());
+}
+
 TEST_F(LabsTool, SaysWhatIsWrongWithTheList) {
   EXPECT_TRUE(labs("list")) << said_;
   std::string broken = labs_;

@@ -17,7 +17,7 @@ namespace ramoe {
 
 /// What one student hands in for the function `double answer(int)`, which is to double.
 struct HandedIn {
-  std::string name, source;
+  std::string name, source, folder = "labs";  // "cuda": a program that reserves addresses
 };
 
 class MadeCourse {
@@ -40,11 +40,12 @@ class MadeCourse {
   void begin_again() {
     labs_ = Json::array();
     hidden_ = Json();
-    for (const char* folder : {"tree/labs", "out"}) std::filesystem::remove_all(file(folder));
+    for (const char* folder : {"tree/labs", "tree/cuda", "out"})
+      std::filesystem::remove_all(file(folder));
   }
 
   void hand_in(const HandedIn& what) {
-    const std::string path = "labs/" + what.name + ".cpp";
+    const std::string path = what.folder + "/" + what.name + ".cpp";
     const auto folder = [](const std::string& name) {
       return std::filesystem::path(name).parent_path();
     };
@@ -61,12 +62,15 @@ class MadeCourse {
                 {"points", {{"Answer.Doubles", 3}, {"Answer.OfZero", 2}}},
                 {"units", Json::object({{path, compile}})},
                 {"tests", Json::object({{file("course/answer_test.cpp"), compile}})},
-                {"link", {RAMOE_CXX}},
+                {"link", link},
                 {"libraries", {philox(), RAMOE_GTEST, "-lpthread"}},
                 {"hidden", file("course/hidden.cpp")}};
     labs_.push_back(lab);
     hidden_["labs"][what.name]["cases"] = {{{"seed", 7}, {"N", 3}, {"points", 4}}};
   }
+
+  /// How programs are linked; a part of what the reference is known by.
+  std::vector<std::string> link = {RAMOE_CXX};
 
   /// A lab that is a header, and so is compiled together with the tests.
   void hand_in_header(const std::string& source) {

@@ -84,6 +84,21 @@ TEST_F(LabTexts, WhatATextLacksIsSaid) {
   EXPECT_EQ(said().find("Traceback"), std::string::npos) << said();
 }
 
+// Whoever reads the raw text, where nothing is folded, must not see a hint by accident.
+TEST_F(LabTexts, HintsComeLastAndBehindAWarning) {
+  const std::string page = "labs/lab05_router.md", whole = read_file(in_copy(page));
+  const std::size_t hints = whole.find("\n## Hints\n"), steps = whole.find("\n## Expected output");
+  ASSERT_LT(steps, hints);
+  write_file(in_copy(page), whole.substr(0, steps) + whole.substr(hints) +
+                                whole.substr(steps, hints - steps));
+  EXPECT_EQ(lists("--check"), 1);
+  expect_contains(said(), "lab05_router.md: expected the parts in this order");
+  write_file(in_copy(page), whole);
+  replace(page, "stop here", "go on");
+  EXPECT_EQ(lists("--check"), 1);
+  expect_contains(said(), "expected no hint before '## Hints' and, below it, a line with");
+}
+
 TEST_F(LabTexts, APageWithoutItsPlaceIsRefused) {
   replace("labs/lab05_router.md", "<!-- end of tests -->", "");
   const std::string before = read_file(in_copy("labs/lab05_router.md"));

@@ -95,5 +95,24 @@ TEST(GridReport, HowItWasMade) {
   EXPECT_EQ(html.find("abcdef"), std::string::npos) << "it changes without the results";
 }
 
+TEST(GridReport, RatesAtTheEdgeOfTheSearchAreSaid) {
+  MadeGrid grid = made_grid();
+  grid.facts["finished"] = false;  // the records of these rates are not there
+  grid.facts["plan"]["search"]["learning_rates"] = {0.0005, 0.001, 0.002};
+  const auto chosen = [](const char* variant, double rate) {
+    return Json{{"model", "a"},
+                {"task", "facts"},
+                {"variant", variant},
+                {"learning_rate", rate},
+                {"valid_by_rate", {{"0.0005", 0.1}, {"0.001", 0.2}, {"0.002", 0.3}}}};
+  };
+  grid.facts["chosen"] = Json::array({chosen("sft", 0.002), chosen("ramoe", 0.001)});
+  const std::string html = grid_report_html(weigh_grid(grid.results()), {});
+  expect_contains(html, "<b>Search edges:</b> 1 of 2 chosen learning rates lie at the edge");
+  EXPECT_EQ(count_of(html, ">highest</td>"), 1);
+  grid.facts["chosen"] = Json::array({chosen("ramoe", 0.001)});
+  EXPECT_EQ(count_of(grid_report_html(weigh_grid(grid.results()), {}), "Search edges:"), 0);
+}
+
 }  // namespace
 }  // namespace ramoe

@@ -17,6 +17,7 @@
 #include "ch07_divergence/routing_stats.cpp"
 #include "ch10_alignment/alignment_loss.cpp"
 #include "ch10_alignment/alignment_term.cpp"
+#include "ch10_alignment/followed_side.cpp"
 #include "ch11_baselines/steering.cpp"
 #include "formats/model_files.cpp"
 #include "runs/checkpoint.cpp"

@@ -14,7 +14,8 @@
     --seconds=20 --memory=2048   limits of each process: seconds, MiB
     --need=GUARD,GUARD           stop if one of these guards does not hold on this machine
     --require=POINTS             exit code 1 below so many points; `all` for all of them
-    --work=FOLDER                where the course is built; build/grade without it
+    --work=FOLDER                where the course is built; its build/grade without it. A library that lies
+                                 compiled in the course's build/release is used
     --jobs=N  --cmake=-DX=Y,...  --without=GUARD,...  --kit=FILE
 
 Exit code: 0 graded, 1 too few points (--require), 2 grading was not possible.
@@ -30,6 +31,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,7 +41,7 @@ sys.dont_write_bytecode = True  # the tree stays as it was
 import grade_kit
 from grade_kit import GradeError, Kit, Lab
 from grade_lab import MOST_SOURCE, Grader
-from grade_report import Grade, csv_rows, failures, guard_line, table, write_csv, write_grade
+from grade_report import Grade, LabGrade, csv_rows, failures, guard_line, table, write_csv, write_grade
 from grade_run import Guard, Limits
 
 HERE = Path(__file__).resolve().parent
@@ -61,25 +63,44 @@ def states(folders: list[Path]) -> dict[str, tuple[int, int]]:
     return found
 
 
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
 def grade_tree(grader: Grader, tree: Path, jobs: int, hidden_file: str) -> Grade:
     """All labs of a tree. If neither a view of files nor Landlock holds, one after another, and files
     are compared after each: whoever changed one loses the lab."""
     labs = grader.kit.labs
+
+    def referenced(lab: Lab) -> None:
+        began = time.monotonic()
+        grader.reference(lab)
+        if time.monotonic() > began + 2:
+            say(f"{lab.id}: the reference is ready, {time.monotonic() - began:.0f} s")
+
+    def graded(lab: Lab) -> LabGrade:
+        began = time.monotonic()
+        of_lab = grader.grade_lab(lab, tree)
+        say(f"{lab.id}: {of_lab.points:g} of {of_lab.most:g} points, {time.monotonic() - began:.0f} s")
+        return of_lab
+
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(grader.reference, labs))
+        list(pool.map(referenced, labs))
     grade = Grade(str(tree), [], hidden_file=os.path.basename(hidden_file))
+    if not grader.guards:  # a compiled library without the reference: nothing has run yet
+        grader.guards = grader.guard.run(["/bin/true"]).guards
     walled = "on" in (grader.guards.get("view of files"), grader.guards.get("landlock"))
     if walled:
         before = states([tree])
         with ThreadPoolExecutor(jobs) as pool:
-            grade.labs = list(pool.map(lambda lab: grader.grade_lab(lab, tree), labs))
+            grade.labs = list(pool.map(graded, labs))
         changed = [path for path, state in states([tree]).items() if before.get(path) != state]
         grade.notes += [f"{path} has changed while it was graded" for path in changed[:5]]
     else:
         watched = [tree, grader.kit.course]
         for lab in labs:
             before = states(watched)
-            of_lab = grader.grade_lab(lab, tree)
+            of_lab = graded(lab)
             after = states(watched)
             changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
             if changed:
@@ -189,9 +210,9 @@ def grader_of(options: argparse.Namespace, work: Path) -> tuple[Grader, str]:
     else:
         course = grade_kit.course_of(tree, options.course, work)
         labs = grade_kit.chosen(grade_kit.read_labs(course / "tutorial/labs/labs.json"), options.labs)
-        print("building the course's library: minutes at first, seconds later", flush=True)
+        home = Path(options.course).resolve() if options.course else tree
         kit = grade_kit.kit_of_course(course, work, labs, [word for word in options.cmake.split(",") if word],
-                                      int(options.jobs))
+                                      int(options.jobs), home)
     hidden_file = options.hidden or str(kit.course / "tests/labs/hidden/open_cases.json")
     try:
         hidden = json.loads(Path(hidden_file).read_text()) if options.hidden or os.path.exists(hidden_file) else {}
@@ -217,7 +238,7 @@ def main(words: list[str]) -> int:
     options = parsed(words)
     if sys.platform != "linux":
         raise GradeError("the guards of graded processes are Linux's; expected Linux")
-    work = Path(options.work or Path(options.tree) / "build/grade").resolve()
+    work = Path(options.work or Path(options.course or options.tree) / "build/grade").resolve()
     lock = locked(work)  # noqa: F841
     grader, hidden_file = grader_of(options, work)
     need(grader, options.need)
@@ -227,7 +248,7 @@ def main(words: list[str]) -> int:
         return 0
     tree = Path(options.tree).resolve()
     grade = grade_tree(grader, tree, jobs, hidden_file)
-    written = write_grade(grade, Path(options.out or grader.kit.work), options.format)
+    written = write_grade(grade, Path(options.out or tree / "build/grade"), options.format)
     for text in (failures(grade), "\n".join(grade.notes), table(grade), guard_line(grade.guards)):
         if text:
             print(text + "\n")

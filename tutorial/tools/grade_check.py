@@ -280,6 +280,8 @@ def library_symbol(name: str) -> bool:
     return name.startswith(("std::", "__gnu_cxx::", "operator new", "operator delete", "__cxxabiv1::"))
 
 
+# The same by their mangled names: "operator bool" and "decltype (...)" have no plain name.
+OF_LIBRARY = re.compile(r"_ZN?K?(?:S[tabsiod]|9__gnu_cxx)")
 REFUSED_HOMES = re.compile(r"(?:vtable for |typeinfo for |typeinfo name for |guard variable for )?"
                            r"(testing::|std::|__gnu_cxx::|__cxxabiv1::|operator new|operator delete)")
 
@@ -331,8 +333,8 @@ def overload_offences(new: dict[str, str], reference: Symbols, header: str) -> l
     known = {plain_name(shown) for shown in all_names.values()}
     words = set(re.findall(r"\w+", header))
     return [f"it defines another `{plain_name(shown)}`, which the tests call"
-            for shown in new.values()
-            if plain_name(shown) in known and plain_name(shown).split("::")[-1] not in words
+            for name, shown in new.items()
+            if not OF_LIBRARY.match(name) and plain_name(shown) in known and plain_name(shown).split("::")[-1] not in words
             and plain_name(shown) not in ERRORS and not library_symbol(plain_name(shown))]
 
 

@@ -18,6 +18,8 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -141,6 +143,27 @@ def run_tool(command: list[str], what: str) -> str:
     return done.stdout
 
 
+def run_build(build: Path, targets: list[str], jobs: int, what: str) -> None:
+    """Builds, and says how far it is: at first, then every ten seconds."""
+    command = ["cmake", "--build", str(build), "-j", str(jobs), "--target", *targets]
+    last: deque[str] = deque(maxlen=25)
+    began = time.monotonic()
+    spoken = began - 10
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace") as process:
+        for line in process.stdout:
+            last.append(line)
+            step = re.match(r"\[\s*(\d+)(?:/(\d+)|%)\]", line)
+            now = time.monotonic()
+            if step and now >= spoken + 10:
+                done, of, passed = int(step[1]), int(step[2] or 100), now - began
+                left = f", some {passed * (of - done) / done:.0f} s more" if done and passed > 5 else ""
+                print(f"  {what}: {done} of {of}{' steps' if step[2] else ' %'}, {passed:.0f} s{left}", flush=True)
+                spoken = now
+    if process.returncode != 0:
+        raise GradeError(f"building {what} failed:\n{''.join(last).strip()}")
+
+
 def configure(course: Path, build: Path, options: list[str]) -> None:
     command = ["cmake", "-S", str(course), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release",
                "-DRAMOE_TESTS=ON", "-DRAMOE_CUDA=OFF", f"-DRAMOE_TESTED_TREE={course}", *options]
@@ -177,6 +200,7 @@ def template(entry: dict) -> tuple[str, list[str]]:
 def add_commands(kit: Kit, build: Path) -> None:
     entries = json.loads((build / "compile_commands.json").read_text())
     for lab in kit.labs:
+        lab.units, lab.tests, lab.libraries = {}, {}, []
         for entry in entries:
             out, command = template(entry)
             source = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
@@ -197,17 +221,56 @@ def add_commands(kit: Kit, build: Path) -> None:
         lab.hidden = str(hidden) if hidden.exists() else ""
 
 
-def kit_of_course(course: Path, work: Path, labs: list[Lab], options: list[str], jobs: int) -> Kit:
+def pristine(tree: Path, labs: list[Lab]) -> bool:
+    """Whether a student's tree holds, besides the files of its labs, what was handed out."""
+    root = git(tree, "rev-list", "--max-parents=0", "HEAD").split("\n")[-1]
+    sources = ["src", "cuda", "tests", "cmake", "CMakeLists.txt", "tutorial/labs"]
+    others = [f":(exclude){file}" for lab in labs for file in lab.files]
+    changed = git(tree, "diff", "--name-only", root, "--", *sources, *others)
+    new = git(tree, "ls-files", "--others", "--exclude-standard", "--", "src", "cuda", "tests", "cmake")
+    return bool(root) and not changed and not new
+
+
+def compiled_library(home: Path, wanted: list[str], jobs: int, all_labs: list[Lab]) -> Path | None:
+    """The library that `make check-lab` or `make test` has compiled in a checkout, brought up to date.
+    None if there is none, if it was built otherwise, or if it may not be what was handed out."""
+    build = home / "build/release"
+    try:
+        cache = (build / "CMakeCache.txt").read_text()
+        commands = (build / "compile_commands.json").read_text()
+    except OSError:
+        return None
+    expected = [r"^CMAKE_HOME_DIRECTORY:INTERNAL=" + re.escape(str(home)) + "$", r"^CMAKE_BUILD_TYPE:\w+=Release$",
+                r"^RAMOE_TESTS:BOOL=ON$", r"^RAMOE_SANITIZE:BOOL=OFF$", r"^RAMOE_CUDA_EMULATION:BOOL=OFF$"]
+    if not all(re.search(line, cache, re.MULTILINE) for line in expected) or re.search(r"-DRAMOE_CUDA(?!_)", commands):
+        return None
+    if not (build / "libramoe_core.a").is_file() or is_student_tree(home) and not pristine(home, all_labs):
+        return None
+    run_build(build, wanted, jobs, "the library in build/release")
+    return build
+
+
+def kit_of_course(course: Path, work: Path, labs: list[Lab], options: list[str], jobs: int, home: Path) -> Kit:
+    """`home`: the checkout whose compiled library will do, the teacher's own or, alone, the student's."""
     build = work / "build"
-    configure(course, build, options)
+    print("configuring the course with CMake", flush=True)
+    configure(course, build, [*options, "-DRAMOE_LIBRARY="])
     kit = Kit(course, work, reference_of(course, build), labs,
               [str(course / name) for name in ("tests", "data") if (course / name).is_dir()])
     add_commands(kit, build)
-    wanted = {re.sub(r"^lib|\.a$", "", os.path.basename(library)) for lab in labs for library in lab.libraries
-              if library.startswith(str(build)) and library.endswith(".a")}
-    if wanted:  # nothing, if the library came compiled
-        run_tool(["cmake", "--build", str(build), "-j", str(jobs), "--target", *sorted(wanted)],
-                 "building the course's library")
+    wanted = sorted({re.sub(r"^lib|\.a$", "", os.path.basename(library)) for lab in labs for library in lab.libraries
+                     if library.startswith(str(build)) and library.endswith(".a")})
+    if not wanted:
+        print("the library came compiled with the tree", flush=True)
+        return kit
+    library = compiled_library(home, wanted, jobs, read_labs(course / "tutorial/labs/labs.json"))
+    if library:
+        print(f"the library that {library} holds is used", flush=True)
+        configure(course, build, [*options, f"-DRAMOE_LIBRARY={library}"])
+        add_commands(kit, build)
+    else:
+        print(f"compiling the course's library, with {jobs} jobs: minutes at first, seconds later", flush=True)
+        run_build(build, wanted, jobs, "the library")
     return kit
 
 

@@ -80,8 +80,11 @@ def printable(text: str) -> str:
 def table(grade: Grade) -> str:
     rows = [("lab", "title", "points", "of", "")]
     for lab in grade.labs:
-        failed = sum(test.status != "passed" for test in lab.tests)
-        said = "refused" if lab.refused else f"{failed} of {len(lab.tests)} failed" if failed else "all passed"
+        counted = [test for test in lab.tests if test.status != "skipped"]
+        failed = sum(test.status != "passed" for test in counted)
+        said = "refused" if lab.refused else f"{failed} of {len(counted)} failed" if failed else "all passed"
+        if len(counted) < len(lab.tests) and not lab.refused:
+            said += f", {len(lab.tests) - len(counted)} skipped"
         rows.append((lab.id, lab.title, number(lab.points), number(lab.most), said))
     rows.append(("", "sum", number(grade.points), number(grade.most), ""))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
@@ -95,17 +98,22 @@ def table(grade: Grade) -> str:
 
 def failures(grade: Grade, most_lines: int = 12) -> str:
     out = []
+    skipped: dict[str, int] = {}
     for lab in grade.labs:
         out += [f"{lab.id}: {reason}" for reason in lab.refused]
         out += [f"{lab.id}: {note}" for note in lab.notes]
         for test in lab.tests:
             if test.status == "passed" or lab.refused:
                 continue
+            if test.hidden and test.status == "skipped":  # all for one reason, said once below
+                skipped[test.message] = skipped.get(test.message, 0) + 1
+                continue
             lines = printable(test.message).strip().split("\n")
             if len(lines) > most_lines:
                 lines = lines[:most_lines] + ["..."]
             out.append(f"{lab.id} {test.name}: {test.status}")
             out += ["    " + line for line in lines]
+    out += [f"{count} hidden cases were skipped: {reason}" for reason, count in skipped.items()]
     return "\n".join(out)
 
 

@@ -40,6 +40,7 @@ class Outcome:
     forged: bool = False  # something without the nonce stood in the reports
     flooded: bool = False  # more output than is allowed
     late: bool = False
+    swollen: bool = False  # more memory than is allowed
     code: int = -1
     signal: int = 0
     seconds: float = 0
@@ -56,6 +57,8 @@ class Outcome:
         if self.late or self.signal == signal.SIGXCPU:
             return (f"stopped after {limits.seconds:g} s: an endless loop, or too slow "
                     f"({self.processor:.1f} s of processor time)")
+        if self.swollen:
+            return f"stopped: more than {limits.memory_mib} MiB of memory"
         if self.signal == signal.SIGSEGV:
             return "the program crashed: a pointer or index outside its memory, or endless recursion (SIGSEGV)"
         if self.signal == signal.SIGABRT:
@@ -166,6 +169,7 @@ def outcome_of(texts: dict[str, bytes], nonce: str, flooded: bool, code: int) ->
     except ValueError:
         outcome.broken = f"its exit code is {code}. {outcome.output[:300]}".strip()
         return outcome
+    outcome.swollen = facts["swollen"]
     outcome.late, outcome.code, outcome.signal = facts["late"], facts["code"], facts["signal"]
     outcome.seconds, outcome.processor = facts["seconds"], facts["processor"]
     outcome.peak_mib = facts["peak_mib"]

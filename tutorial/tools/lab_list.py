@@ -22,8 +22,10 @@ from labs import Lab
 from tool import ToolError, run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PARTS = ["What you write", "How to check", "Step by step", "Hints", "Expected output",
-         "What a wrong answer looks like", "Going further"]
+# In this order: hints come last, where nobody reads them by accident in the raw text.
+PARTS = ["What you write", "How to check", "Step by step", "Expected output",
+         "What a wrong answer looks like", "Going further", "Hints"]
+WARNING = "If you read this file as raw text: stop here"
 
 
 def page_of(lab: Lab) -> str:
@@ -64,6 +66,9 @@ def offences(lab: Lab, text: str, root: pathlib.Path) -> list[str]:
     if not text.startswith(f"# Lab {lab.number}: "):
         found.append(f"expected the first line to begin with '# Lab {lab.number}: '")
     found += [f"expected a part '## {part}'" for part in PARTS if f"\n## {part}\n" not in text]
+    parts = re.findall(r"^## (.*)$", text, re.MULTILINE)  # a lab may have more of its own
+    if not found and ([part for part in parts if part in PARTS] != PARTS or parts[-1] != PARTS[-1]):
+        found.append("expected the parts in this order: " + ", ".join(PARTS))
     if not re.search(rf"\*\*Hours\.\*\* {lab.hours}[.:]", text):
         found.append(f"labs.json says {lab.hours} hours")
     for cut in lab.cut.values():
@@ -73,14 +78,17 @@ def offences(lab: Lab, text: str, root: pathlib.Path) -> list[str]:
         if f"({one}_" not in text.split("## What you write")[0]:
             found.append(f"{one} is a prerequisite and not linked before the first part")
     suites = suites_of(lab, root)
-    steps = text.partition("\n## Step by step\n")[2].partition("\n## Hints\n")[0]
+    steps = text.partition("\n## Step by step\n")[2].partition("\n## ")[0]
     named = {f"{suite}.{test}" for suite, test in re.findall(r"`(\w+)\.(\w+)`", steps)
              if suite in suites}
     found += [f"the steps name {name}, which is no test of this lab, or counts nothing"
               for name in sorted(named - set(lab.points))]
     found += [f"no step names the test {name}" for name in lab.points if name not in named]
-    if not text.count("<details>") == text.count("</details>") >= 3:
+    before, _, hints = text.partition("\n## Hints\n")
+    if not hints.count("<details>") == hints.count("</details>") >= 3:
         found.append("expected at least three hints in <details>")
+    if "<details>" in before or WARNING not in hints.partition("<details>")[0]:
+        found.append(f"expected no hint before '## Hints' and, below it, a line with '{WARNING}'")
     return found
 
 

@@ -72,12 +72,24 @@ bool connects(const char* port) {
          connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
 }
 
-bool takes_memory() {
-  std::size_t taken = 0;
-  for (; taken < (std::size_t(1) << 30); taken += 1 << 20) {
+bool takes_memory(std::size_t wanted = std::size_t(1) << 30) {
+  for (std::size_t taken = 0; taken < wanted; taken += 1 << 20) {
     void* more = std::malloc(1 << 20);
     if (more == nullptr) return false;
     std::memset(more, 1, 1 << 20);
+  }
+  return true;
+}
+
+/// Four processes of 100 MiB each, which stay a while.
+bool takes_memory_by_children() {
+  for (int i = 0; i < 4; ++i)
+    if (fork() == 0) {
+      takes_memory(100 << 20);
+      sleep(10);
+      _exit(0);
+    }
+  while (wait(nullptr) > 0) {
   }
   return true;
 }
@@ -100,6 +112,7 @@ bool attack(const std::string& what, const char* argument) {
   if (what == "read") return reads(argument);
   if (what == "connect") return connects(argument);
   if (what == "memory") return takes_memory();
+  if (what == "memory_of_children") return takes_memory_by_children();
   if (what == "fill") return fills_a_file();
   if (what == "kill") return kill(getppid(), 0) == 0 && getppid() > 1;
   if (what == "kill_all") return kill(std::atoi(argument), 0) == 0;

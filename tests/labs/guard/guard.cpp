@@ -3,10 +3,12 @@
 //   --seconds=10 --memory=2048 (MiB) --scratch=FOLDER --read=PATH (again for more)
 //   --report=3 --facts=4  descriptors: the program's 3, and where one line of JSON says what
 //                         happened; 0 to 2 are this process's
-//   --reserves             the program reserves addresses without memory: they are not limited
+//   --reserves             the program reserves addresses without memory: they are not limited, and
+//                          the memory that it has is only watched
 //   --without=NAME,NAME   switches guards off, to try the others alone
 //
-// Three processes: this one watches the clock; the first of the new tree waits; the program.
+// Three processes: this one watches the clock and the memory; the first of the new tree waits; the
+// program.
 // tutorial/tools/grade_run.py starts it; tutorial/grading.md says what the guards are.
 #include <poll.h>
 #include <sys/resource.h>
@@ -170,6 +172,26 @@ void kill_the_rest() {
   }
 }
 
+/// What a file of /proc says. `proc` was opened before the view hides it, from this process too.
+std::istringstream said_by(int proc, const std::string& name) {
+  const int file = openat(proc, name.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string text(4096, '\0');
+  const ssize_t length = file < 0 ? 0 : read(file, text.data(), text.size());
+  if (file >= 0) close(file);
+  return std::istringstream(text.substr(0, length > 0 ? static_cast<std::size_t>(length) : 0));
+}
+
+/// The memory that a process and all below it have now, in MiB.
+long memory_below(int proc, pid_t process) {
+  const std::string name = std::to_string(process);
+  long addresses = 0, pages = 0;
+  said_by(proc, name + "/statm") >> addresses >> pages;
+  long sum = (pages * sysconf(_SC_PAGESIZE)) >> 20;
+  std::istringstream children = said_by(proc, name + "/task/" + name + "/children");
+  for (pid_t child; children >> child;) sum += memory_below(proc, child);
+  return sum;
+}
+
 std::string read_all(int from) {
   std::string text(4096, '\0');
   const ssize_t length = read(from, text.data(), text.size());
@@ -193,8 +215,16 @@ int run(const Plan& plan) {
   action.sa_handler = [](int) { told_to_stop = 1; };
   sigaction(SIGTERM, &action, nullptr);
   Held held;
+  const int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (!plan.without.contains("view of files")) mkdir((plan.scratch + "/.view").c_str(), 0755);
   enter_namespaces(plan, held);
+  if (wanted(plan, held, "memory watch")) {
+    const std::string self = std::to_string(getpid());
+    const std::string children = self + "/task/" + self + "/children";
+    if (faccessat(proc, children.c_str(), R_OK, 0) != 0)
+      held["memory watch"] = "no /proc/" + children;
+  }
+  const bool watched = held["memory watch"] == "on";
   int said[2], ended[2];
   if (pipe2(said, O_CLOEXEC) != 0 || pipe2(ended, O_CLOEXEC) != 0) return 2;
   const double began = now();
@@ -203,25 +233,28 @@ int run(const Plan& plan) {
   if (first == 0) wait_for_program(plan, held, said[1], ended[1]);
   close(said[1]);
   close(ended[1]);
-  for (int fd = 0; fd < 4; ++fd) close(fd);
+  for (int fd = 0; fd < 4; ++fd)
+    if (fd != proc) close(fd);
   Ended all = {-1, 0, 0};
-  bool known = false, late = false;
-  while (!known && !late && told_to_stop == 0) {
-    const double left = began + plan.seconds - now();
+  bool known = false, late = false, swollen = false;
+  while (!known && !late && !swollen && told_to_stop == 0) {
+    const double left = began + plan.seconds - now(), nap = watched ? 0.02 : left;
     pollfd waiting = {ended[0], POLLIN, 0};
-    const int ready = poll(&waiting, 1, left > 0 ? static_cast<int>(1e3 * left) + 1 : 0);
+    const int ready =
+        poll(&waiting, 1, left > 0 ? static_cast<int>(1e3 * std::min(left, nap)) + 1 : 0);
     if (ready > 0 && read(ended[0], &all, sizeof all) != sizeof all) break;
     known = ready > 0;
-    late = ready == 0;
+    late = ready == 0 && now() >= began + plan.seconds;
+    swollen = ready == 0 && watched && memory_below(proc, first) > plan.memory_mib;
   }
   kill(first, SIGKILL);
   waitpid(first, nullptr, 0);
   kill_the_rest();
   char line[256];
   std::snprintf(line, sizeof line,
-                "{\"known\":%s,\"late\":%s,\"code\":%d,\"signal\":%d,\"seconds\":%.3f,"
-                "\"processor\":%.3f,\"peak_mib\":%ld,\"guards\":{",
-                known ? "true" : "false", late ? "true" : "false",
+                "{\"known\":%s,\"late\":%s,\"swollen\":%s,\"code\":%d,\"signal\":%d,"
+                "\"seconds\":%.3f,\"processor\":%.3f,\"peak_mib\":%ld,\"guards\":{",
+                known ? "true" : "false", late ? "true" : "false", swollen ? "true" : "false",
                 known && WIFEXITED(all.status) ? WEXITSTATUS(all.status) : -1,
                 known && WIFSIGNALED(all.status) ? WTERMSIG(all.status) : 0, now() - began,
                 all.processor_seconds, all.peak_kib / 1024);

@@ -62,7 +62,7 @@ inline void limit_resources(const Plan& plan, Held& held) {
     if (!plan.reserves)
       limit(RLIMIT_AS, static_cast<rlim_t>(plan.memory_mib) << 20);
     else
-      held["memory limit"] = "not for programs that reserve addresses";
+      held["memory limit"] = "the program reserves addresses: its memory is watched";
   }
   if (wanted(plan, held, "processor limit"))
     limit(RLIMIT_CPU, static_cast<rlim_t>(std::ceil(plan.seconds)) + 1);

@@ -12,8 +12,8 @@ namespace guard {
 
 struct Plan {
   double seconds = 10;            // of the wall clock; the processor's time is limited too
-  long memory_mib = 2048;         // address space of a process
-  bool reserves = false;          // addresses without memory, as the emulation does: not limited
+  long memory_mib = 2048;         // address space of a process, and memory of all together
+  bool reserves = false;          // addresses without memory, as the emulation does: watched alone
   std::string scratch;            // the only folder that may be written
   std::vector<std::string> read;  // what may be read besides the system's libraries
   std::set<std::string> without;  // guards that are switched off, to try the others alone

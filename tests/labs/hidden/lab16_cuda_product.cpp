@@ -9,7 +9,8 @@ void hidden::check(const Case& given) {
   const auto cells = [](int rows, int columns) { return std::size_t(rows * columns); };
   const auto A = given.normal_floats(cells(M, K), 1), B = given.normal_floats(cells(K, N), 2);
   for (const GpuGemmRung& rung : gpu_gemm_ladder()) {
-    if (rung.name != std::string("coalesced") && rung.name != std::string("shared")) continue;
+    const std::string name = rung.name;
+    if (name != "coalesced" && name != "shared" && name != "registers") continue;
     for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN})
       for (const bool accumulate : {false, true}) {
         auto C = given.normal_floats(cells(M, N), 3);
@@ -20,9 +21,7 @@ void hidden::check(const Case& given) {
         const int lda = form == GemmForm::TN ? M : K, ldb = form == GemmForm::NT ? K : N;
         rung.multiply({form, M, N, K, a.data(), lda, b.data(), ldb, c.data(), N, accumulate});
         copy_out(C.data(), c.data(), C.size());
-        print_all(
-            std::string(rung.name) + "_" + std::to_string(int(form)) + (accumulate ? "_added" : ""),
-            C);
+        print_all(name + "_" + std::to_string(int(form)) + (accumulate ? "_added" : ""), C);
       }
   }
 }
