@@ -206,6 +206,10 @@ def mark(shape, x, y, colour):
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{fill}" stroke="{colour}"/>'
 
 
+def label(name):
+    return LABELS.get(name, f"gain over SFT, {name}")
+
+
 def figure(lesions, grids):
     """A panel for each language: strength against what was lost, headroom, and gain over SFT; points, one scale."""
     panels = {lang: curves(lesions, grids, lang) for lang in languages(lesions)}
@@ -224,8 +228,14 @@ def figure(lesions, grids):
     def text(at, level, words, more='text-anchor="middle"'):
         return f'<text x="{at:.1f}" y="{level:.1f}" {more}>{words}</text>'
 
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {floor + 62}" width="{total}" height="{floor + 62}" '
-           f'font-family="sans-serif" font-size="11" fill="{INK}">', f'<rect width="{total}" height="{floor + 62}" fill="#fff"/>']
+    places, place, level = {}, LEFT, floor + 52  # of the legend, in as many lines as it takes
+    for name in names:
+        wide = 44 + 7 * len(label(name))
+        if place + wide > total and place > LEFT:
+            place, level = LEFT, level + 16
+        places[name], place = (place, level), place + wide
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {level + 10}" width="{total}" height="{level + 10}" '
+           f'font-family="sans-serif" font-size="11" fill="{INK}">', f'<rect width="{total}" height="{level + 10}" fill="#fff"/>']
     for tick in range(round(10 * low), round(10 * high) + 1):
         out.append(f'<line x1="{LEFT}" x2="{total - 20}" y1="{y(tick / 10):.1f}" y2="{y(tick / 10):.1f}" stroke="{GREY if tick == 0 else "#e5e5e5"}"/>')
         out.append(text(LEFT - 6, y(tick / 10) + 4, 10 * tick, 'text-anchor="end"'))
@@ -242,13 +252,10 @@ def figure(lesions, grids):
             out += [mark(shape, p[0], p[1], colour) for p in at]
     out.append(text(total / 2, floor + 32, "strength of the lesion"))
     out.append(text(12, TOP + HEIGHT / 2, "percentage points", f'text-anchor="middle" transform="rotate(-90 12 {TOP + HEIGHT / 2:.0f})"'))
-    place, level = LEFT, floor + 52
-    for name in names:
-        words = LABELS.get(name, f"gain over SFT, {name}")
+    for name, (place, level) in places.items():
         colour, dash, shape = STYLES.get(name, (GREY, "6 3", "square"))
         out.append(f'<line x1="{place}" x2="{place + 24}" y1="{level - 4}" y2="{level - 4}" stroke="{colour}" stroke-dasharray="{dash}"/>'
-                   + mark(shape, place + 12, level - 4, colour) + text(place + 30, level, words, ""))
-        place += 44 + 6 * len(words)
+                   + mark(shape, place + 12, level - 4, colour) + text(place + 30, level, label(name), ""))
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
