@@ -109,6 +109,7 @@ TEST(HeadroomGain, WhenAClaimCouldBeDecided) {
   EXPECT_EQ(decided({run("runs/a", -.01, .009), run("runs/b", -.02, .005)}), Decidable::no);
   EXPECT_EQ(decided({run("runs/a", -.01, .03), run("runs/b", .02, .04)}), Decidable::open);
   EXPECT_EQ(decided({run("runs/a", -.01, .005), run("runs/b", .02, .04)}), Decidable::open);
+  EXPECT_EQ(decided({run("runs/a", -.01, .03), run("runs/b", -.02, .005)}), Decidable::open);
   EXPECT_EQ(decided({run("runs/a", .01, .03)}), Decidable::not_asked);
   // Another form may find what the first did not.
   HeadroomResults tokens = run("runs/a", .01, .02);
