@@ -11,6 +11,7 @@ import math
 import sys
 from pathlib import Path
 
+from ladder_page import Estimate
 from make_headroom import DOCS, estimate, mean, number, signed, table, write
 
 RESULTS = DOCS / "results"
@@ -24,10 +25,6 @@ alone; the experts stay whole, and so does English as far as a direction in the 
 
 """
 
-T975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110,
-        2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]  # Student's t, 1 to 30
-
-
 FORMS = {"seq-target-both": "seq, prompt and answer, own minus target", "seq-other-both": "the same, own minus OTHER",
          "seq-target-prompt": "seq, prompt, own minus target", "last-target-prompt": "last, own minus target",
          "tokens-target-prompt": "tokens, own minus target"}
@@ -36,13 +33,8 @@ SEEN, BLIND = "seq-target-both", "seq-other-both"
 
 def student(values):
     """Mean with its 95 % interval, as make_headroom's estimates; equal values have none."""
-    n = len(values)
-    middle = mean(values)
-    if n < 2 or len(set(values)) == 1:
-        return {"headroom": middle, "low": None, "high": None}
-    deviation = math.sqrt(sum((v - middle) ** 2 for v in values) / (n - 1))
-    half = T975[min(n - 1, 30) - 1] * deviation / math.sqrt(n)
-    return {"headroom": middle, "low": middle - half, "high": middle + half}
+    found = Estimate(values)
+    return {"headroom": found.value, "low": found.low, "high": found.high}
 
 
 def gather(runs):

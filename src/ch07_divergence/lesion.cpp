@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "ch01_tensor/philox.h"
-#include "support/order.h"
+#include "ch07_divergence/routing_stats.h"
 
 namespace ramoe {
 
@@ -103,21 +103,13 @@ struct LayerInputs {
 template <class T>
 void add_inputs(Model<T>& model, int layer, const std::vector<TrainingSequence>& sequences,
                 Moments& prompts, Moments& answers, const Watch& watch) {
-  const ModelConfig& c = model.config();
-  const std::size_t C = std::size_t(c.hidden_size);
-  ArenaOf<T> arena;
-  Tape<T> tape(arena);
-  const typename Tape<T>::NoGrad no_grad(tape);
-  const auto length = [&](int i) { return sequences[std::size_t(i)].tokens.size(); };
-  const auto fits = [](std::size_t rows, std::size_t longest) { return rows * longest <= 2048; };
-  for (const std::vector<int>& members : batches_by_length(sequences.size(), length, fits)) {
-    std::vector<std::vector<int>> rows;
-    for (const int i : members) rows.push_back(sequences[std::size_t(i)].tokens);
-    const TokenBatch batch = make_batch(rows, c.pad_token_id, c.bos_token_id);
-    tape.reset();
-    const ForwardResult<T> forward = model.forward(tape, batch, {.routing_only = true});
+  const std::size_t C = std::size_t(model.config().hidden_size);
+  std::vector<std::vector<int>> tokens;
+  for (const TrainingSequence& sequence : sequences) tokens.push_back(sequence.tokens);
+  const RoutingVisit<T> visit = [&](const TokenBatch& batch, const std::vector<int>& members,
+                                    const std::vector<Routing<T>>& layers) {
     std::vector<Number<T>> h(std::size_t(batch.B) * std::size_t(batch.T) * C);
-    copy_out(h.data(), forward.routing[std::size_t(layer)].input.data, h.size());
+    copy_out(h.data(), layers[std::size_t(layer)].input.data, h.size());
     for (std::size_t n = 0; n < batch.scored.size(); ++n) {
       const std::size_t b = n / std::size_t(batch.T);
       const int t = static_cast<int>(n % std::size_t(batch.T));
@@ -126,7 +118,8 @@ void add_inputs(Model<T>& model, int layer, const std::vector<TrainingSequence>&
       (in_prompt ? prompts : answers).add(h.data() + n * C);
     }
     if (watch) watch(batch.B);
-  }
+  };
+  read_routing(model, tokens, visit);
 }
 
 LayerLesion::Along along(const Moments& moments, const std::vector<double>& d) {

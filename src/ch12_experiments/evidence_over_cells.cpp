@@ -93,9 +93,7 @@ ScopePoints points_of(const Evidence& evidence, const std::string& scope, bool w
     p.gap.push_back(cell.gap());
     p.ci.push_back(cell.ci);
     p.gain.push_back(cell.method("ramoe")->gain.value);
-    const int next = static_cast<int>(numbers.size());
-    if (within)
-      p.groups.push_back(numbers.emplace(cell.model + "/" + cell.task, next).first->second);
+    if (within) p.groups.push_back(group_of(cell, numbers));
   }
   return p;
 }
@@ -130,6 +128,11 @@ void add_cell(RoutingDifferences& all, const GridResults& results, const Evidenc
 }
 
 }  // namespace
+
+int group_of(const EvidenceCell& cell, std::map<std::string, int>& numbers) {
+  const int next = static_cast<int>(numbers.size());
+  return numbers.emplace(cell.model + "/" + cell.task, next).first->second;
+}
 
 bool is_extension(const std::string& name) {
   return name != "sft" && name != "ramoe" && name != "rise" && name != "sara" &&

@@ -53,6 +53,8 @@ std::vector<RoutingChange> gather_routing(const GridResults& results, const Evid
 
 /// A variant with keys of its own, or a control: no method of the paper's and no steering.
 bool is_extension(const std::string& method);
+/// The group of a cell, its model and task, as a number; `numbers` keeps those given so far.
+int group_of(const EvidenceCell& cell, std::map<std::string, int>& numbers);
 /// Whether a cell belongs to a scope: "all", or the name of a model or a task.
 bool in_scope(const EvidenceCell& cell, const std::string& scope);
 /// "all", the models, the tasks.

@@ -27,10 +27,7 @@ CellCorrelation correlation(const Evidence& evidence, const std::vector<double>&
     if (!in_scope(cell, scope) || !std::isfinite(headroom[i]) || !std::isfinite(value)) continue;
     x.push_back(headroom[i]);
     gain.push_back(value);
-    if (within) {
-      const int next = static_cast<int>(numbers.size());
-      groups.push_back(numbers.emplace(cell.model + "/" + cell.task, next).first->second);
-    }
+    if (within) groups.push_back(group_of(cell, numbers));
   }
   const CorrelationEstimate c = estimate_correlation(x, gain, {}, groups);
   return {scope, within, {.value = c.r, .interval = c.interval, .count = c.points}};

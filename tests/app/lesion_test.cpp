@@ -135,7 +135,8 @@ TEST(LesionPage, IsWhatTheScriptMakes) {
   for (const char* folder : {"docs/results", "docs/figures", "data/grids"})
     fs::create_directories(there / folder);
   fs::copy(root / "data/grids", there / "data/grids", fs::copy_options::recursive);
-  for (const char* script : {"docs/make_lesion.py", "docs/make_headroom.py"})
+  for (const char* script :
+       {"docs/make_lesion.py", "docs/ladder_page.py", "docs/make_headroom.py"})
     fs::copy_file(root / script, there / script);
   for (const auto& entry : fs::directory_iterator(root / "docs/results"))
     if (entry.path().filename().string().starts_with("lesion"))
