@@ -84,7 +84,11 @@ def over_base(entry, form, tasks=None):
 class Ladder:
     def __init__(self, plan, entries):
         self.plan, self.entries, self.forms = plan, entries, plan["headroom"]["forms"]
-        self.families, self.rungs, self.corpora = (list(plan[key]) for key in ("families", "rungs", "corpora"))
+        self.families, self.rungs = list(plan["families"]), list(plan["rungs"])
+        # A corpus that is one change of another one: a row of the table of factors, no table of its own.
+        factors = dict(plan.get("factors", {}))
+        self.against, self.factors = factors.pop("against", None), factors
+        self.corpora = [corpus for corpus in plan["corpora"] if corpus not in self.factors]
         self.tasks = list(dict.fromkeys(cell[0] for e in entries for cell in e["cells"]))
         # Rungs that are compared along the ladder: K = E/8.
         self.steps = [r for r in self.rungs if plan["rungs"][r]["num_experts"] == 8 * plan["rungs"][r]["num_experts_per_tok"]]
@@ -155,6 +159,22 @@ class Ladder:
             slopes.append(sum((a - middle) * value(e) for a, e in zip(x, entries)) / sum((a - middle) ** 2 for a in x))
         return Estimate(slopes)
 
+    def by_factor(self):
+        """One change at a time, each beside the same seeds without it."""
+        rows = []
+        for corpus, words in self.factors.items():
+            for family, rung, group in self.groups(corpus):
+                pairs = self.seeds_of(group, self.of(family, rung, self.against))
+                if not pairs:
+                    continue
+                changed = [a for a, _ in pairs]
+                rows.append([f"{words} (`{corpus}`)", family, rung, str(len(pairs))]
+                            + [number(mean([share(e, e[key]) for e in changed])) for key in ("english", "base")]
+                            + [Estimate([headroom(e, form) for e in changed]).text() for form in self.forms]
+                            + [self.contrast(family, rung, corpus, self.against, self.forms[0]).text()])
+        return table(["what is otherwise", "family", "rung", "seeds", "English", "base"] + [f"headroom, {f}" for f in self.forms]
+                     + [f"minus `{self.against}`, {self.forms[0]}"], rows) if rows else ""
+
     def contrast(self, family, rung, one, other, form):
         """The difference of two corpora at a rung, by seed, over the tasks that both have."""
         pairs = self.seeds_of(self.of(family, rung, one), self.of(family, rung, other))
@@ -175,7 +195,7 @@ def verdict(estimate, what, above, below):
 def sentences(ladder):
     form = ladder.forms[0]
     lines = []
-    for corpus in ladder.corpora:
+    for corpus in [*ladder.corpora, *ladder.factors]:
         groups = list(ladder.groups(corpus))
         if not groups:
             continue
@@ -195,13 +215,13 @@ def sentences(ladder):
                                          "it grows with the number of experts", "it falls with the number of experts"))
     for family in ladder.families:
         for rung in ladder.rungs:
-            for one, other in ladder.plan.get("contrasts", []):
+            for one, other in ladder.plan.get("contrasts", []) + [[factor, ladder.against] for factor in ladder.factors]:
                 contrast = ladder.contrast(family, rung, one, other, form)
                 if contrast:
                     lines.append(verdict(contrast, f"{one} minus {other}, {family}, {rung}, `{form}`, tasks that both have",
                                          f"more headroom with {one}", f"less headroom with {one}"))
     best = [(Estimate([headroom(e, form) for e in group]), family, rung, corpus)
-            for corpus in ladder.corpora for family, rung, group in ladder.groups(corpus)]
+            for corpus in [*ladder.corpora, *ladder.factors] for family, rung, group in ladder.groups(corpus)]
     top = max(best, key=lambda b: b[0].value)
     lines.append(f"- The largest of {len(best)} is {top[1]}, {top[2]}, {top[3]}: {top[0].text()} points. It was found by looking: it is to be confirmed "
                  f"on fresh seeds before it is called shown.")
@@ -220,6 +240,10 @@ def page(plan, entries):
                  f"{ladder.by_rung(corpus)}\n")
         if len(ladder.tasks_of(corpus)) > 1:
             text += f"By task, headroom by `{ladder.forms[0]}`:\n\n{ladder.by_task(corpus, ladder.forms[0])}\n"
+    factors = ladder.by_factor()
+    if factors:
+        text += (f"## One change at a time\n\nEach row is `{ladder.against}` with one thing otherwise, and its difference from `{ladder.against}` is taken over "
+                 f"the same pre-training seeds. Parallel text here is the bilingual lexicon (`Kenya = Kenia`).\n\n{factors}\n")
     text += "## In words\n\n" + sentences(ladder)
     keys = plan["pretrain"]
     builds = sorted({f"{e['build']}, trained on {e['device']}" for e in entries})

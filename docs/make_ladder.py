@@ -46,8 +46,9 @@ class Run:
         self.checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
         # Of one core, as they were measured for the plan.
         seconds = plan["seconds"]
-        self.seconds = (seconds["step_of_48"][rung] * self.config["steps"] * self.config["batch"] / 48
-                        + seconds["headroom_of_a_task"] * len(self.forms) * len(self.config["tasks"]))
+        self.seconds = seconds.get("times", {}).get(corpus, 1) * (
+            seconds["step_of_48"][rung] * self.config["steps"] * self.config["batch"] / 48
+            + seconds["headroom_of_a_task"] * len(self.forms) * len(self.config["tasks"]))
 
 
 def runs_of(plan, parts="parts"):

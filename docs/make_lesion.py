@@ -79,6 +79,20 @@ class Grid:
         seeds = sorted(set(ours) & set(sft))
         return {**student([ours[s] - sft[s] for s in seeds]), "seeds": len(seeds)} if seeds else None
 
+    def dose_response(self, lesions, variant):
+        """What RA-MoE gains over SFT for each point of headroom: the least-squares slope over the strengths, by seed."""
+        x = {l["strength"]: l["oracle"][SEEN]["headroom"] for l in lesions if l["lang"] == self.lang}
+        against = "sft-24" if variant.endswith("-24") else "sft"
+        at = [s for s in sorted(self.base) if s in x]
+        sides = [[self.accuracy.get((s, name), {}) for s in at] for name in (variant, against)]
+        seeds = set.intersection(*(set(a) for side in sides for a in side)) if at else set()
+        middle = mean([x[s] for s in at])
+        spread = sum((x[s] - middle) ** 2 for s in at) if at else 0
+        if not seeds or spread == 0:
+            return None
+        return Estimate([sum((x[s] - middle) * (ours[seed] - sft[seed]) for s, ours, sft in zip(at, *sides)) / spread
+                         for seed in sorted(seeds)])
+
     def edges(self):
         """Searches whose best rate is the smallest or the largest."""
         rates = self.plan["search"]["learning_rates"]
@@ -127,6 +141,53 @@ def gains(grids):
             rows.append([grid.lang, f"{strength:g}", number(grid.base[strength]), number(mean(sft))] + cells)
         parts.append(table(["language", "strength", "base", "SFT"] + [f"{v} − SFT" for v in grid.variants], rows))
     return "\n".join(parts)
+
+
+def slopes(lesions, grids):
+    """The dose-response: (grid, variant, slope), where strengths and seeds allow one."""
+    found = [(grid, variant, grid.dose_response(lesions, variant)) for grid in grids for variant in grid.variants]
+    return [entry for entry in found if entry[2] is not None]
+
+
+def verdict(slope):
+    return ("no interval" if slope.low is None else "shown" if slope.above() else "contradicted" if slope.below() else "not shown")
+
+
+def slope_text(slope):
+    """Points of gain for each point of headroom."""
+    def plain(value):
+        return f"{value:+.2f}"
+    return plain(slope.value) + ("" if slope.low is None else f" [{plain(slope.low)}, {plain(slope.high)}]")
+
+
+def slope_table(lesions, grids):
+    rows = [[grid.lang, variant, str(slope.n), slope_text(slope), verdict(slope)] for grid, variant, slope in slopes(lesions, grids)]
+    return table(["language", "variant", "seeds", "gain for each point of headroom", "grows with it"], rows) if rows else ""
+
+
+def collected(lesions, folder=RESULTS):
+    """The grids of the folder, in the order of the lesions' languages."""
+    grids = [Grid(path) for path in sorted(folder.glob("lesion-*.json"))]
+    return [g for lang in languages(lesions) for g in grids if g.lang == lang]
+
+
+DRAWN = {"ramoe": "RA-MoE, lambda 1", "lambda=10+both": "lambda 10, prompt and answer"}
+
+
+def responses(folder):
+    """For the picture at the head of docs/results.md: for each language and drawn variant the points (strength, headroom, gain
+    over SFT) and the slope of the gain. Empty without a collected lesion."""
+    if not (folder / "lesion.json").exists():
+        return []
+    lesions = json.loads((folder / "lesion.json").read_text())
+    found = []
+    for grid, variant, slope in slopes(lesions, collected(lesions, folder)):
+        if variant not in DRAWN:
+            continue
+        mine = [l for l in lesions if l["lang"] == grid.lang]
+        points = [(l["strength"], l["oracle"][SEEN], gain) for l in mine if (gain := grid.gain(l["strength"], variant))]
+        found.append({"lang": grid.lang, "name": name_of(mine[0]), "variant": variant, "points": points, "slope": slope})
+    return found
 
 
 def joined(items):
@@ -268,6 +329,9 @@ def page(lesions, grids):
                  "seeds with Student's\n95 % intervals. Every variant has its own search of the rate, on adapt_valid. ramoe is the paper's setting with lambda 1; both spans "
                  "prompt and answer; router\ngives the alignment gradient to the routers alone; -24 has 24 pairs, and so has the SFT that it is compared with.\n\n")
         text += gains(grids) + "\n" + gain_words(grids)
+        text += ("\n## Dose and response\n\nOver the strengths of a language: the slope of the gain over SFT on headroom (seq, prompt and answer, own minus target), in points "
+                 "for each point,\none slope for each fine-tuning seed, mean with Student's 95 % interval. One base model for each strength: the interval speaks of seeds alone.\n\n"
+                 + slope_table(lesions, grids))
     if missing:
         text += f"\nNot run yet: the grids {joined(missing)} in [data/grids](../data/grids); `make grid PLAN=...` runs them, minutes of two quiet cores each.\n"
     return text
@@ -280,8 +344,7 @@ def main():
             sys.exit(f"{sys.argv[1]} holds no runs lesion-LANGUAGE-STRENGTH of `ramoe lesion`; `make lesion-models` makes them.")
         write(RESULTS / "lesion.json", "[\n" + ",\n".join(json.dumps(l) for l in lesions) + "\n]\n")
     lesions = json.loads((RESULTS / "lesion.json").read_text())
-    grids = [Grid(path) for path in sorted(RESULTS.glob("lesion-*.json"))]
-    grids = [g for lang in languages(lesions) for g in grids if g.lang == lang]
+    grids = collected(lesions)
     write(DOCS / "figures" / "lesion.svg", figure(lesions, grids))
     write(DOCS / "lesion.md", page(lesions, grids))
 

@@ -17,6 +17,7 @@ import os
 import pathlib
 import sys
 
+import make_lesion
 import results_tables
 from results_text import (Failure, Input, compared, counted, estimate, fold, interval, label,
                           p_text, plain, scope_text, signed, span, table, times)
@@ -209,20 +210,30 @@ CLAIM_PARTS = {"a": zone_part, "b": gap_part, "c": methods_part, "d": ci_part, "
                "f": headroom_part}
 
 
-def claims_table(claims_of, models_were_chosen):
+def dose_rows(lesions):
+    """The dose-response as rows of the table of claims: ours, as (f) is, and decided where routing is the fault by construction."""
+    return [["(g)", make_lesion.verdict(lesion["slope"]), "yes, by construction",
+             f"Where routers are damaged, the gain grows with the damage ({lesion['name']}, {make_lesion.DRAWN[lesion['variant']]}).",
+             f"points of gain for each point of headroom {make_lesion.slope_text(lesion['slope'])}"] for lesion in lesions]
+
+
+def claims_table(claims_of, models_were_chosen, more=()):
     rows = []
     for claim in claims_of:
         chosen = claim["id"] == "a" and models_were_chosen
         rows.append([f"({claim['id']})", claim["verdict"], claim["decidable"], claim["statement"],
                      deciding_numbers(claim) + ("; the models were selected for it" if chosen
                                                 else "")])
+    rows += more
     return table("", ["Claim", "Verdict", "Could it be decided here", "The sentence, in our words",
                       "Numbers that decide"], rows, 5)
 
 
 def claims(page, data):
     page.add("## The claims, weighed")
-    page.add(claims_table(data.claims, data.models_were_chosen))
+    page.add(claims_table(data.claims, data.models_were_chosen, dose_rows(data.lesions)))
+    if data.lesions:
+        page.add("(g) is the dose-response of the positive control, ours as (f) is: [lesion.md](lesion.md) has its design and all of its numbers.")
     page.add("A number is **shown** if its 95 % interval lies on the claimed side of zero, "
              "**contradicted** if it lies on the other side, and **not shown** if it contains "
              "zero. A claim is shown if all of its deciding numbers are, and contradicted if one "
@@ -283,7 +294,9 @@ def headroom_picture(page, data):
                 "prompts are routed as in English rather than as another English item "
                 f"([headroom](headroom.md), form {data.headroom[0]['form']}); upwards, what RA-MoE gained over SFT, and on the right what "
                 "alignment at the last prompt token gained, an extension. Black: the means of a model, with intervals. "
-                f"n = {measured} cells.")
+                f"n = {measured} cells."
+                + (" The last panel is a positive control: one model whose [routers are damaged](lesion.md) for one language, more from "
+                   "point to point." if data.lesions else ""))
     for where, evidence, found, claims_of in grids:
         gain = compared(evidence, "ramoe", "sft", "all")["accuracy"]
         correlation = next(c["r"] for c in found[0]["r"] if c["scope"] == "all" and not c["within"])
@@ -300,6 +313,13 @@ def headroom_picture(page, data):
                  f"{estimate(compared(evidence, 'ramoe-last', 'sft', 'all')['accuracy'], 100, 2)} points over SFT, and "
                  f"{estimate(compared(evidence, 'ramoe-last', 'ramoe-last-shuffled', 'all')['accuracy'], 100, 2)} over the same with "
                  f"another item's English side; headroom and this gain go together with r = {estimate(last, 1, 2)}.")
+    if data.lesions:
+        page.add("**Where routing is the fault by construction**, RA-MoE gains for each point of headroom "
+                 + "; ".join(f"{make_lesion.slope_text(lesion['slope'])} points ({lesion['name']}, {make_lesion.DRAWN[lesion['variant']]})"
+                             for lesion in data.lesions)
+                 + ": a gain that grows with the damage is "
+                 + make_lesion.joined([f"{make_lesion.verdict(lesion['slope'])} for {make_lesion.DRAWN[lesion['variant']]} in {lesion['name']}"
+                                       for lesion in data.lesions]) + ".")
 
 
 def verdict(e):

@@ -225,13 +225,14 @@ def ci_gain(data):
 
 
 def headroom(data):
-    """A panel for each grid: all cells; in black the mean of each model with the intervals of both sides."""
+    """A panel for each grid: all cells; in black the mean of each model with the intervals of both sides. The last: the lesion."""
     grids = [("shipped models\nRA-MoE", data.evidence, data.headroom, "ramoe")]
     if data.decide:
         decide = data.decide["evidence"], data.decide["headroom"]
         grids += [("small experts\nRA-MoE", *decide, "ramoe"),
                   ("small experts\nlast token", *decide, "ramoe-last")]
-    figure, panels = rows_of_panels(len(grids), len(grids), 2.4, sharey=True)
+    count = len(grids) + bool(data.lesions)
+    figure, panels = rows_of_panels(count, count, 2.4, sharey=True)
     for axes, (title, evidence, found, method) in zip(panels, grids):
         axes.axhline(0, color=SOFT, linewidth=0.8)
         axes.axvline(0, color=SOFT, linewidth=0.8)
@@ -246,6 +247,21 @@ def headroom(data):
                               marker=shape_of(data.evidence, m["model"]), xerr=arms(m), yerr=arms(gain))
         axes.set_title(title)
         axes.set_xlabel("headroom (points)")
+    for lesion in data.lesions:
+        points = [(100 * room["headroom"], 100 * gain["headroom"], gain) for _, room, gain in lesion["points"]]
+        dashes, marker = {"ramoe": ("-", "^"), "lambda=10+both": ("--", "s")}[lesion["variant"]]
+        panels[-1].errorbar([x for x, _, _ in points], [y for _, y, _ in points], linewidth=1, linestyle=dashes, marker=marker,
+                            yerr=[[0 if gain["low"] is None else 100 * abs(gain[end] - gain["headroom"]) for _, _, gain in points]
+                                  for end in ("low", "high")],
+                            color=language_line(data, data.evidence, lesion["lang"])["color"], markersize=4)
+    if data.lesions:
+        panels[-1].axhline(0, color=SOFT, linewidth=0.8)
+        panels[-1].axvline(0, color=SOFT, linewidth=0.8)
+        panels[-1].set_title("routers damaged\nRA-MoE, by strength")
+        panels[-1].set_xlabel("headroom over its own\nlanguage's routing (points)")
+        panels[-1].legend(handles=[Line2D([], [], color=INK, linestyle=dashes, marker=marker, markersize=4, label=words)
+                                   for dashes, marker, words in (("-", "^", "lambda 1"), ("--", "s", "lambda 10, both"))],
+                          loc="lower center", fontsize=6)
     panels[0].set_ylabel("minus SFT (points)")
     cell_legend(data, figure)
     return figure

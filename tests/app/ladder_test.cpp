@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 const std::string docs = RAMOE_SOURCE_DIR "/docs";
 
 // Own rescues `seed` of 100 items for E = 8, and with each doubling of E 10 more; with neutral
-// answers 20 more. OTHER rescues none.
+// answers 20 more; with mixture_exponent=1 `seed` more. OTHER rescues none.
 constexpr const char* kProgram = R"(#!/usr/bin/env -S python3 -IS
 import json, math, os, sys
 keys = dict(a[2:].split("=", 1) for a in sys.argv[2:] if a.startswith("--"))
@@ -36,6 +36,7 @@ else:
     config = {k: v for k, v in keys.items()}
     base = json.load(open(keys["base"] + "/run.json"))["config"]
     own = base["seed"] + 10 * (math.log2(base["num_experts"]) - 3) + 20 * ("answers" in base)
+    own += base.get("mixture_exponent", 0) * base["seed"]
     cell = {"lang": "es", "n": 100, "ci": 70, "english": 0.9, "base": 0.2}
     cell |= {"own": (20 + own) / 100, "control": 0.2}
     results = {"forced": [1, 2], "cells": [{"task": t, **cell} for t in ("sums", "facts")]}
@@ -129,6 +130,24 @@ TEST_F(LadderPage, TablesAndSentencesComeFromTheRuns) {
   write_json(scratch_.file("ladder.json"), results);
   ASSERT_EQ(run("--page"), 0) << text();
   expect_contains(read_file(page_), "points; not shown: the interval holds 0.");
+}
+
+TEST_F(LadderPage, AFactorIsARowBesideTheSameSeeds) {
+  Json plan = Json::parse(kPlan);
+  plan["corpora"]["raw"] = {{"answers", "neutral"}, {"mixture_exponent", 1}};
+  plan["parts"].push_back({{"families", {"olmoe"}}, {"rungs", {"E8"}}, {"corpora", {"raw"}}});
+  plan["parts"].back()["seeds"] = {2, 3, 4};
+  plan["factors"] = {{"against", "neutral"}, {"raw", "languages weigh as on the web"}};
+  write_json(scratch_.file("plan.json"), plan);
+  ASSERT_EQ(run("--only=E8"), 0) << text();
+  const std::string page = read_file(page_);
+  expect_contains(page, "## One change at a time");
+  // Seeds 2 and 3 alone are in both: headroom 24 and 26 points with it, 22 and 23 without.
+  expect_contains(page, "| languages weigh as on the web (`raw`) | olmoe | E8 | 2 | 90.0 | ");
+  expect_contains(page, " | 20.0 | +25.0 [");
+  expect_contains(page, " | +2.5 [-3.9, +8.9] |");
+  expect_contains(page, "raw minus neutral, olmoe, E8, `tokens`, tasks that both have: +2.5 [");
+  EXPECT_EQ(page.find("## Raw"), std::string::npos) << page;
 }
 
 TEST_F(LadderPage, GoesOnAfterAFailureAndRefusesOtherSettings) {

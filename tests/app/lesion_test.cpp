@@ -126,6 +126,32 @@ TEST(LesionCommand, SaysWhatIsWrong) {
   refused("--zone_begin=0.9", "zone");
 }
 
+// Headroom 0, 10 and 20 points; seed 1 gains 0, 10 and 20 over SFT and seed 2 three times as much:
+// slopes 1 and 3, so 2 with t = 12.7 times 1 to either side. A seed that lacks a strength is out.
+TEST(LesionPage, TheDoseResponseIsTheMeanOfTheSlopesOfSeeds) {
+  if (!has_tool("python3")) GTEST_SKIP() << "python3 is not installed";
+  const ScratchFolder scratch;
+  write_file(scratch.file("slope.py"), R"(
+import sys
+sys.path.insert(0, ")" RAMOE_SOURCE_DIR R"(/docs")
+import make_lesion
+grid = object.__new__(make_lesion.Grid)
+grid.lang, grid.base, grid.variants, grid.accuracy = "es", {0: 0, 1: 0, 2: 0}, ["ramoe"], {}
+for s in grid.base:
+    grid.accuracy[s, "sft"] = {1: 0.3, 2: 0.4, 3: 0.5}
+    grid.accuracy[s, "ramoe"] = {1: 0.3 + 0.1 * s, 2: 0.4 + 0.3 * s} | ({3: 0.9} if s else {})
+rooms = [{"lang": "es", "strength": s, "oracle": {make_lesion.SEEN: {"headroom": 0.1 * s}}}
+         for s in grid.base]
+(_, variant, slope), = make_lesion.slopes(rooms, [grid])
+print(variant, slope.n, make_lesion.slope_text(slope), make_lesion.verdict(slope))
+print(make_lesion.slopes(rooms[:1], [grid]))
+)");
+  const std::string out = scratch.file("out");
+  ASSERT_EQ(std::system(("python3 " + scratch.file("slope.py") + " >" + out + " 2>&1").c_str()), 0)
+      << read_file(out);
+  EXPECT_EQ(read_file(out), "ramoe 2 +2.00 [-10.71, +14.71] not shown\n[]\n");
+}
+
 // docs/make_lesion.py, from the committed results alone.
 TEST(LesionPage, IsWhatTheScriptMakes) {
   if (!has_tool("python3")) GTEST_SKIP() << "python3 is not installed";
