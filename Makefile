@@ -16,7 +16,7 @@ export DEPS
 GENERATOR := $(if $(shell command -v ninja 2>/dev/null),-G Ninja)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade docs-headroom docs-ladder fresh-models lesion-models docs-lesion
+.PHONY: help deps deps-test build demo base-models mixture-models size-models grid reproduce grid-smoke docs-grid results docs-memory bench bench-peers bench-cuda check-cuda docs-speed check test test-asan test-asan-memory test-arm test-clang book fuzz clean tutorial lab check-lab labs labs-check grade docs-headroom docs-ladder bench-fine fresh-models lesion-models docs-lesion
 
 help:                 ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -135,6 +135,12 @@ docs-headroom: build  ## docs/headroom.md: whether routing holds back the shippe
 # Hours of one core; JOBS of them are used. FLAGS="--only=E64 --device=cuda --limit=400" and more.
 docs-ladder: build    ## docs/ladder.md: headroom by how fine the experts are, and by answers; hours
 	python3 docs/make_ladder.py --program=$(RAMOE) --jobs=$(JOBS) $(FLAGS)
+
+# One step of E64 of data/ladder.json: 48 rows of about 24 tokens. On an idle machine.
+bench-fine: build     ## the products of small experts, in docs/results/bench_fine.json; seconds
+	$(RAMOE) bench --only=peak,gemm --threads=1 --rounds=15 --seconds=0.2 --vocab_size=768 --hidden_size=64 \
+	  --num_hidden_layers=5 --num_experts=64 --num_experts_per_tok=8 --moe_intermediate_size=16 \
+	  --sequences=48 --tokens=24 --out=docs/results/bench_fine.json $(FLAGS)
 
 fresh-models: build   ## the base models of PLAN=decide and decide_pool, and their headroom: a quarter of an hour
 	python3 docs/make_ladder.py --fresh --program=$(RAMOE) --jobs=$(JOBS) $(FLAGS)

@@ -228,7 +228,17 @@ def sentences(ladder):
     return "\n".join(lines) + "\n"
 
 
-def page(plan, entries):
+def products(record):
+    """How fast the products of small experts are, from `make bench-fine`."""
+    shape = record["config"]
+    experts = [row for row in record["runs"][0]["gemm"] if row["name"].startswith("experts")]
+    shares = [row["name"].removeprefix("experts ") + " " + " / ".join(f"{100 * row[form]['share']:.0f}" for form in ("NN", "NT", "TN")) + " %"
+              for row in experts]
+    return (f"\nWhat small experts cost: of the multiply-adds that one thread's registers allow, the products of E = {shape['num_experts']}, "
+            f"H = {shape['moe_intermediate_size']} with {experts[0]['rows']} rows an expert reach {', '.join(shares)} (x W / dy W' / x' dy; `make bench-fine`, {record['isa']}).\n")
+
+
+def page(plan, entries, record=None):
     ladder = Ladder(plan, entries)
     others = [r for r in ladder.rungs if r not in ladder.steps]
     extra = f" (beside them {', '.join(others)}, as the shipped models are)" if others else ""
@@ -250,4 +260,6 @@ def page(plan, entries):
     text += (f"\nEach base model: {keys['num_hidden_layers']} layers, {keys['batch']} rows a step, rate {keys['learning_rate']}, balance "
              f"{keys['balance']}, {max(e['parameters'] or 0 for e in entries):,} parameters at most. The base models took {sum(e['seconds'] for e in entries) / 3600:.1f} hours of "
              f"one thread each, summed. Program: {'; '.join(builds)}.\n")
+    if record:
+        text += products(record)
     return text

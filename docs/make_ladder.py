@@ -305,7 +305,7 @@ def main(arguments):
         if o.list:
             return 0
         if entries and not o.fresh:
-            write(o.write, ladder_page.page(plan, list(entries.values())))
+            write(o.write, ladder_page.page(plan, list(entries.values()), read(o.results.with_name("bench_fine.json"))))
         elif o.page:
             raise Failure(f"{o.results} holds no results; run this without --page.")
         return 0 if well else 1

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ch07_divergence/answers.h"
+#include "ch07_divergence/headroom.h"
 #include "ch07_divergence/routing_stats.h"
 #include "ch07_divergence/small_world.h"
 #include "ch10_alignment/alignment_term.h"
@@ -68,6 +69,38 @@ TEST(GpuPaper, RoutingIsThatOfTheProcessor) {
     for (std::size_t l = 0; l < a[s].q.size(); ++l) {
       EXPECT_EQ(difference(b[s].q[l], a[s].q[l], 1e-5, 0), "") << s << " layer " << l;
       EXPECT_EQ(b[s].u[l], a[s].u[l]) << s << " layer " << l;
+    }
+}
+
+/// Every item of the oracle, in all layers.
+template <class T>
+std::vector<OracleItem> oracle_items(const HeadroomConfig& config) {
+  Model<T> model(small_model_config());
+  model.copy_values(taught());
+  PromptFormat format;
+  format.bos = small_tokenizer().bos();
+  format.eos = {small_tokenizer().eos()};
+  const Prompts prompts(small_tokenizer(), format);
+  return RoutingOracle<T>(model, prompts, config, {true, true, true}).measure(small_pairs());
+}
+
+TEST(GpuPaper, HeadroomIsThatOfTheProcessor) {
+  for (const RoutingForm form : every<RoutingForm>())
+    for (const RoutingControl control : {RoutingControl::other, RoutingControl::target}) {
+      const HeadroomConfig config{.form = form, .control = control};
+      const auto cpu = oracle_items<float>(config), gpu = oracle_items<GpuFloat>(config);
+      ASSERT_EQ(gpu.size(), cpu.size());
+      for (std::size_t i = 0; i < cpu.size(); ++i) {
+        SCOPED_TRACE(cat(name_of(form), " ", name_of(control), " ", cpu[i].id));
+        EXPECT_TRUE(cpu[i].english);
+        const auto answers = [](const OracleItem& item) {
+          return std::array{item.english, item.base, item.own, item.control};
+        };
+        EXPECT_EQ(answers(gpu[i]), answers(cpu[i]));
+        EXPECT_GT(cpu[i].base_divergence, 1e-3);
+        EXPECT_NEAR(gpu[i].base_divergence, cpu[i].base_divergence, 1e-4);
+        EXPECT_NEAR(gpu[i].own_divergence, cpu[i].own_divergence, 1e-4);
+      }
     }
 }
 
