@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ladder_page import Estimate
 from make_headroom import DOCS, estimate, mean, number, signed, table, write
+from results_tables import edge_of
 
 RESULTS = DOCS / "results"
 
@@ -61,13 +62,12 @@ class Grid:
         facts = json.loads(path.read_text())
         self.plan = facts["plan"]
         self.lang = self.plan["languages"][0]
-        self.accuracy, self.rate, self.base = {}, {}, {}
+        self.facts, self.accuracy, self.base = facts, {}, {}
         for line in path.with_suffix(".jsonl").read_text().splitlines():
             record = json.loads(line)
             strength = float(record["model"].split("=")[1]) if "model" in record else None
             if record["part"] == "main":
                 self.accuracy.setdefault((strength, record["variant"]), {})[record["seed"]] = record["test"]["accuracy"]
-                self.rate[strength, record["variant"]] = record["learning_rate"]
             elif record["part"] == "base" and "test" in record:
                 self.base[strength] = record["test"]["accuracy"]
         self.variants = [v["name"] for v in self.plan["variants"] if v["method"] != "sft"]
@@ -94,9 +94,9 @@ class Grid:
                          for seed in sorted(seeds)])
 
     def edges(self):
-        """Searches whose best rate is the smallest or the largest."""
-        rates = self.plan["search"]["learning_rates"]
-        return sorted(key for key, rate in self.rate.items() if rate in (min(rates), max(rates)))
+        """Searches whose best rate lies at the edge, as the page of results has it."""
+        return sorted((float(entry["model"].split("=")[1]), entry["variant"]) for entry in self.facts["chosen"]
+                      if edge_of(entry, self.plan))
 
 
 def languages(lesions):

@@ -394,7 +394,8 @@ def make_page(data, place):
     decided(page, data)
     claims(page, data)
     for part in (results_tables.routing_of_a_pair, results_tables.cells,
-                 results_tables.comparisons, results_tables.ablations, results_tables.mixture,
+                 results_tables.comparisons, results_tables.ablations, results_tables.labels,
+                 results_tables.mixture,
                  results_tables.making):
         part(page, data)
     return page
@@ -419,6 +420,7 @@ def main():
     folder = options.folder.resolve()
     path = (options.page or folder.parent / "results.md").resolve()
     data = Input(folder)
+    data.lesions = make_lesion.responses(folder)
     page = make_page(data, os.path.relpath(folder, path.parent).replace(os.sep, "/"))
     if not options.text_only:
         import results_figures  # here, since matplotlib may be missing

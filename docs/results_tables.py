@@ -1,9 +1,10 @@
 """The tables of the results page: cells, comparisons, ablations, mixture, and how it was made."""
 import json
 
+from ladder_page import Estimate
 from results_text import (adjusted_shows, compared, counted, estimate, exponent, fixed, fold,
                           in_cell, in_words, item_list, label, mean, p_text, percent, plain, points,
-                          scope_text, short, span, table, times)
+                          read, scope_text, short, span, table, times)
 
 
 def routing_of_a_pair(page, data):
@@ -162,6 +163,37 @@ def ablations(page, data):
                    [[p["pairs"] or "all", percent(p["sft"]), percent(p["ramoe"]),
                      estimate(p["difference"], 100, 2), p_text(p["difference"]["p"]),
                      p_text(p["difference"]["p_adjusted"])] for p in found["learning"]]))
+
+
+def labels(page, data):
+    """The grid `labels`: a base model with headroom, from few labelled pairs to all of them."""
+    path = data.folder / "labels.json"
+    if not path.exists():
+        return
+    plan, by_cell = read(path)["plan"], {}
+    with open(path.with_suffix(".jsonl"), encoding="utf-8") as lines:
+        for record in map(json.loads, lines):
+            if record["part"] == "main":
+                by_cell.setdefault((record["task"], record["variant"]), {}).setdefault(
+                    record["lang"], []).append(record["test"]["accuracy"])
+
+    def cells(task, variant):
+        return {lang: mean(values) for lang, values in by_cell[task, variant].items()}
+
+    def minus_sft(task, name, count):
+        if (task, f"{name}-{count}") not in by_cell:
+            return "n/a"
+        ours, sft = cells(task, f"{name}-{count}"), cells(task, f"sft-{count}")
+        return Estimate([ours[lang] - sft[lang] for lang in sft]).text()
+    counts = [v["name"].removeprefix("sft-") for v in plan["variants"] if v["method"] == "sft"]
+    page.add("## How many labels, where there is headroom")
+    page.add(f"{', '.join(plan['models'])} of [the ladder](ladder.md) with 64 small experts, {counted(len(plan['languages']), 'language')}, "
+             f"{counted(plan['seeds'], 'seed')}; exploration, no part of the plan. SFT has a search of its rate for each count; alignment at the last "
+             "token (an extension, lambda 5) takes SFT's, which favours SFT. *Labelled pairs* aligns the pairs that have answers, *with a pool* "
+             "the prompts of the others too. Points on test, mean over languages with Student's 95 % interval over them.")
+    page.add(table("", ["Task", "Pairs with answers", "SFT", "labelled pairs, minus SFT", "with a pool, minus SFT"],
+                   [[task, count, percent(mean(cells(task, f"sft-{count}").values())), minus_sft(task, "last", count),
+                     minus_sft(task, "pool-last", count)] for task in plan["tasks"] for count in counts], 2))
 
 
 def mean_over_tasks(evidence, model, lang, key):

@@ -2,8 +2,6 @@
 import json
 import re
 
-import make_lesion
-
 METHODS = {"sft": "SFT", "ramoe": "RA-MoE", "rise": "RISE", "sara": "SARA", "base": "base model",
            "ramoe-last": "at the last token", "ramoe-last-shuffled": "its control, shuffled",
            "steer-soft-base": "soft steering, base", "steer-hard-base": "hard steering, base",
@@ -124,7 +122,7 @@ class Input:
         grids = ["main"] + [name for name in ("ablations", "mixture", "decide")
                             if (folder / f"{name}.json").exists()]
         self.facts = {name: read(folder / f"{name}.json") for name in grids}
-        self.lesions = make_lesion.responses(folder)  # where routing is made the fault
+        self.lesions = []  # where routing is made the fault: make_lesion.responses()
         routing = folder / "main_routing.json"
         self.routing = read(routing) if routing.exists() else None
         self.names = self.routing["language_names"] if self.routing else {}

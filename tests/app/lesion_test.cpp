@@ -162,7 +162,8 @@ TEST(LesionPage, IsWhatTheScriptMakes) {
     fs::create_directories(there / folder);
   fs::copy(root / "data/grids", there / "data/grids", fs::copy_options::recursive);
   for (const char* script :
-       {"docs/make_lesion.py", "docs/ladder_page.py", "docs/make_headroom.py"})
+       {"docs/make_lesion.py", "docs/ladder_page.py", "docs/make_headroom.py",
+        "docs/results_tables.py", "docs/results_text.py"})
     fs::copy_file(root / script, there / script);
   for (const auto& entry : fs::directory_iterator(root / "docs/results"))
     if (entry.path().filename().string().starts_with("lesion"))
