@@ -190,6 +190,25 @@ def responses(folder):
     return found
 
 
+def carried_back(path):
+    """The form that got most back, on the undamaged model: a row for each task, and all of them. Empty without its grid."""
+    if not path.exists():
+        return ""
+    plan, accuracy = json.loads(path.read_text())["plan"], {}
+    for record in map(json.loads, path.with_suffix(".jsonl").read_text().splitlines()):
+        if record["part"] == "main":
+            accuracy.setdefault((record["task"], record["lang"], record["variant"]), []).append(record["test"]["accuracy"])
+    (sharper,) = (v["name"] for v in plan["variants"] if v["method"] != "sft")
+    gain = {cell: mean(accuracy[*cell, sharper]) - mean(accuracy[*cell, "sft"]) for cell in {key[:2] for key in accuracy}}
+    rows = []
+    for tasks in [[task] for task in plan["tasks"]] + [plan["tasks"]]:
+        values = [value for (task, _), value in sorted(gain.items()) if task in tasks]
+        rows.append([", ".join(tasks), str(len(values)), Estimate(values).text()])
+    return (f"\n## Carried back to the natural model\n\n{sharper} on the undamaged base model, all of its languages, {plan['seeds']} seeds, minus SFT: points on test, "
+            "Student's 95 % interval over\ncells (a task and a language; a cell's value is its mean over seeds), each with its own search of the rate.\n\n"
+            + table(["tasks", "cells", f"{sharper} − SFT"], rows))
+
+
 def joined(items):
     return ", ".join(items) if items else "none"
 
@@ -332,6 +351,7 @@ def page(lesions, grids):
         text += ("\n## Dose and response\n\nOver the strengths of a language: the slope of the gain over SFT on headroom (seq, prompt and answer, own minus target), in points "
                  "for each point,\none slope for each fine-tuning seed, mean with Student's 95 % interval. One base model for each strength: the interval speaks of seeds alone.\n\n"
                  + slope_table(lesions, grids))
+    text += carried_back(RESULTS / "sharper.json")
     if missing:
         text += f"\nNot run yet: the grids {joined(missing)} in [data/grids](../data/grids); `make grid PLAN=...` runs them, minutes of two quiet cores each.\n"
     return text
