@@ -199,7 +199,7 @@ def carried_back(path):
         if record["part"] == "main":
             accuracy.setdefault((record["task"], record["lang"], record["variant"]), []).append(record["test"]["accuracy"])
     (sharper,) = (v["name"] for v in plan["variants"] if v["method"] != "sft")
-    gain = {cell: mean(accuracy[*cell, sharper]) - mean(accuracy[*cell, "sft"]) for cell in {key[:2] for key in accuracy}}
+    gain = {cell: mean(accuracy[cell + (sharper,)]) - mean(accuracy[cell + ("sft",)]) for cell in {key[:2] for key in accuracy}}
     rows = []
     for tasks in [[task] for task in plan["tasks"]] + [plan["tasks"]]:
         values = [value for (task, _), value in sorted(gain.items()) if task in tasks]
