@@ -15,8 +15,8 @@ constexpr int kGroup = 512;  // columns of B packed together, to stay in the L2 
 static_assert(kRows % kStep == 0 && kBlockK % kStep == 0);
 constexpr int kMinLanes = 4;  // of the baseline, whose widest panel is two vectors
 
-// Longer rows than this keep the k of a transposed A apart by more than caches like.
-constexpr int kNear = 128;
+// Beyond this row length the prefetcher does not follow a transposed A from one k to the next.
+constexpr int kLongestRow = 128;
 constexpr int kLine = 64 / sizeof(float);
 constexpr int kFewRows = 32;  // readers of an operand that do not pay for a copy of it
 
@@ -193,7 +193,7 @@ Rows rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
     return {packed, block.k, 1, 0, true};
   }
   const float* const a = g.A + Stride{block.k0} * g.lda + i;
-  if (few || (g.lda <= kNear && g.N <= kNear)) return {a, 1, g.lda};
+  if (few || (g.lda <= kLongestRow && g.N <= kLongestRow)) return {a, 1, g.lda};
   const int step = in_steps ? kStep : rows;
   for (int s = 0; s < rows; s += step) {
     const int now = std::min(step, rows - s);
@@ -308,22 +308,13 @@ void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle) 
   }
 }
 
-void check_product(const Gemm<float>& g) {
-  const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
-  check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm of M = ", g.M, ", N = ", g.N, ", K = ", g.K,
-        ": sizes must be at least 0");
-  check(g.lda >= (tn ? g.M : g.K) && g.ldb >= (nt ? g.K : g.N) && g.ldc >= g.N, "gemm of M = ", g.M,
-        ", N = ", g.N, ", K = ", g.K, " with leading dimensions ", g.lda, ", ", g.ldb, ", ", g.ldc,
-        ": each must be at least its matrix's row length");
-}
-
 const char* gemm_isa() {
   return gemm_kernels().front().name;
 }
 
 template <>
 void gemm_serial(const Gemm<float>& g, Triangle triangle) {
-  check_product(g);
+  check_sizes(g);
   if (g.precision == Precision::bf16) {
     check(triangle == Triangle::none, "a product of a triangle is one of fp32.");
     return gemm_bf16(g);
