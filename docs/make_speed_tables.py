@@ -95,18 +95,30 @@ def hand_over_text(bench):
 
 
 def ideas_section(bench):
+    groups = bench.get("ideas") or []
+    # The product's ladder (chapter 1.7) is recorded with the share of the peak of each rung.
+    ladder = any("fma_share" in version for group in groups for version in group["versions"])
     rows = []
-    for group in bench.get("ideas") or []:
+    for group in groups:
         for i, version in enumerate(group["versions"]):
+            share = version.get("fma_share")
             rows.append([f"{group['name']}, {group['size']}" if i == 0 else "", version["idea"],
                          number(1e6 * version["seconds"]), f"{version['over_last']:.2f}",
-                         f"{version['over_plain']:.2f}"])
+                         f"{version['over_plain']:.2f}"] +
+                        ([percent(share) if share is not None else ""] if ladder else []))
     if not rows:
         return ""
     head = ["work", "idea", "us", "times the line before", "times the plain version"]
-    lines = ["| " + " | ".join(head) + " |", "|---|---|---:|---:|---:|"]
+    head += ["share of FMA"] if ladder else []
+    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
+    old = ("" if ladder else
+           "This record is older than the ladder of the product in "
+           "[gemm_ladder.h](../src/ch01_tensor/gemm_ladder.h): its rows of the product lack the rungs "
+           "rows, blocked and packed and each rung's share of the peak, and its plain versions computed "
+           "in float, not in double. `ramoe bench --only=ideas` prints today's.\n\n")
     return ("## What each idea gains\n\nOne thread; the plain version, then one idea after the other, in "
-            "turn.\n\n" + "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n")
+            f"turn.\n\n{old}" +
+            "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n")
 
 
 def bf16_section(bench):

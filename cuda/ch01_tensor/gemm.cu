@@ -14,15 +14,6 @@ namespace {
 
 using namespace cuda;
 
-void check_sizes(const Gemm<GpuFloat>& g) {
-  const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
-  check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm of M = ", g.M, ", N = ", g.N, ", K = ", g.K,
-        "; sizes must be at least 0.");
-  check(g.lda >= (tn ? g.M : g.K) && g.ldb >= (nt ? g.K : g.N) && g.ldc >= g.N, "gemm of M = ", g.M,
-        ", N = ", g.N, ", K = ", g.K, " with leading dimensions ", g.lda, ", ", g.ldb, ", ", g.ldc,
-        "; a row must fit into its leading dimension.");
-}
-
 constexpr int kLongK = 4 * kShortestPart;  // worth cutting
 
 template <class Medium, class Small>

@@ -10,6 +10,7 @@
 #include "formats/tokenizer_json.h"
 #include "runs/model_identity.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 namespace {
@@ -26,6 +27,14 @@ Config part_of(const Json& config, const std::string& where) {
   return result;
 }
 
+/// What run.json notes of the data; its errors name the file.
+std::string noted_data(const RunRecord& record, const std::string& key) {
+  const std::string file = record.path + "/run.json";
+  return JsonAt<Json>{file, "", record.record,
+                      "; restore the file, or make the run again."}["data"][key]
+      .text();
+}
+
 /// Data, prompts and model folder that a run names.
 struct BaseParts {
   std::unique_ptr<ParallelData> data;
@@ -37,7 +46,7 @@ BaseParts pretrained_parts(const RunRecord& record) {
   check_checksum_list(record.path);
   auto corpus = std::make_unique<Corpus>(
       load_corpus(part_of<CorpusConfig>(record.config, record.path + "/run.json")));
-  const std::string made_from = record.record.value("data", Json::object()).value("corpus", "");
+  const std::string made_from = noted_data(record, "corpus");
   check(made_from == corpus->checksum(), record.path, " was pre-trained on other data than ",
         corpus->config().data, " holds now (checksum ", made_from, ", now ", corpus->checksum(),
         "); restore the data or pre-train again.");
@@ -45,11 +54,10 @@ BaseParts pretrained_parts(const RunRecord& record) {
 }
 
 BaseParts imported_parts(const RunRecord& record, const ImportOptions& options) {
-  const Json noted = record.record.value("data", Json::object());
   check_model_folder(options.model);
-  check_identity(options.model, noted.value("model", Json::object()));
+  check_identity(options.model, record.record["data"].value("model", Json::object()));
   auto data = std::make_unique<JsonlData>(options.data);
-  check(noted.value("corpus", "") == data->checksum(), record.path,
+  check(noted_data(record, "corpus") == data->checksum(), record.path,
         " was imported with other data than its files hold now: of ",
         Json(options.data.data).dump(),
         ", the general text or the language packs something has changed. Restore it, or run "
@@ -108,7 +116,8 @@ std::string imported_model(const std::string& path) {
 /// The keys of an import that change what a model reads or where its answers end.
 Json prompt_keys(const Json& config) {
   Json keys = Json::object();
-  for (const char* key : {"prompt", "answer_prefix", "stop", "bos"}) keys[key] = config[key];
+  for (const char* key : {"prompt", "answer_prefix", "stop", "bos"})
+    keys[key] = config.value(key, Json());
   return keys;
 }
 
@@ -117,7 +126,7 @@ Json prompt_keys(const Json& config) {
 Json BaseRun::facts() const {
   if (record.command == "import")
     return {{"corpus", data->checksum()},
-            {"base", checksum(record.record.at("data").at("model").dump())},
+            {"base", checksum(record.record["data"].value("model", Json()).dump())},
             {"prompt", checksum(prompt_keys(record.config).dump())}};
   return {{"corpus", data->checksum()},
           {"base", checksum_of_tensors(model_folder + "/model.safetensors")}};
@@ -169,7 +178,8 @@ std::string base_of_model(const std::string& path) {
 BaseRun open_lesion(RunRecord record, const std::string& stop) {
   require_file(record.path, "model/model.safetensors", "lesion");
   check_checksum_list(record.path);
-  const std::string from = record.config.value("base", "");
+  const std::string file = record.path + "/run.json";
+  const std::string from = JsonAt<Json>{file, "config", record.config}["base"].text();
   BaseRun base = open_base(from, stop);
   check(record.record.value("data", Json::object()) == base.facts(), record.path,
         " is a lesion of another model or other data than ", from,
@@ -200,8 +210,13 @@ BaseRun open_base(const std::string& given, const std::string& stop) {
   // Routing statistics leave out BOS, also one that only the tokenizer names.
   if (format.bos >= 0) config.bos_token_id = format.bos;
   const Prompts prompts(*tokenizer, format);
-  return {std::move(record),    std::move(parts.data), parts.model_folder, std::move(config),
-          std::move(tokenizer), prompts,               nullptr};
+  return {std::move(record),
+          std::move(parts.data),
+          parts.model_folder,
+          std::move(config),
+          std::move(tokenizer),
+          prompts,
+          nullptr};
 }
 
 BaseRun load_base(const std::string& path, const std::string& stop) {

@@ -20,7 +20,7 @@ namespace {
 struct DemoOptions {
   RunOptions run{"runs/demo"};
   std::string tier = "small", data = "data";
-  std::string model_type = "olmoe";
+  Family model_type = Family::olmoe;
   std::vector<std::string> tasks = {"facts", "follow"}, languages;
   TaskForm form;
   int seeds = 3;
@@ -33,8 +33,7 @@ struct DemoOptions {
     f.add("tier", &tier, "small: minutes, the real demo; smoke: seconds, only shows that all works",
           {.choices = {"small", "smoke"}});
     f.add("data", &data, "folder of the language packs");
-    f.add("model_type", &model_type, "router family of the base model",
-          {.choices = {"olmoe", "qwen3_moe", "qwen2_moe"}});
+    f.add("model_type", &model_type, "router family of the base model");
     f.add("tasks", &tasks, "tasks; sums takes far longer to learn (make base-models)");
     f.add("answers", &form.answers, "language of the answers (ramoe pretrain --help)");
     f.add("numbers", &form.numbers, "how questions write numbers");

@@ -17,8 +17,14 @@ namespace ramoe {
 
 namespace {
 
+enum class Part { all, search, main };
+constexpr auto names(Part) {
+  return std::array{"all", "search", "main"};
+}
+
 struct ExperimentOptions {
-  std::string plan, run, shard = "1/1", part = "all", collect;
+  std::string plan, run, shard = "1/1", collect;
+  Part part = Part::all;
   int threads = 0, limit = 0;
   Device device = Device::cpu;
   bool overwrite = false, partial = false;
@@ -30,8 +36,7 @@ struct ExperimentOptions {
           {0, 1024});
     f.add("device", &device, "as the plan's key device, which says on what its runs compute");
     f.add("shard", &shard, "i/n: only the i-th of n equal shares of the runs");
-    f.add("part", &part, "search: learning rates and strengths; main: what rests on them",
-          {.choices = {"all", "search", "main"}});
+    f.add("part", &part, "search: learning rates and strengths; main: what rests on them");
     f.add("limit", &limit, "most runs of this call; 0: all", {0, 1e9});
     f.add("overwrite", &overwrite, "remove the results that the folder holds");
     f.add("collect", &collect,
@@ -100,12 +105,12 @@ void Experiment::say_cost() const {
             << plan_.seeds << " seeds; " << threads_ << " at a time";
   if (shard_.count > 1) std::cout << "; shard " << o_.shard;
   std::cout << "\n";
-  for (const std::string part : {"search", "main"}) {
-    const auto all = part == "search" ? search_runs(plan_) : main_runs(plan_);
+  for (const Part part : {Part::search, Part::main}) {
+    const auto all = part == Part::search ? search_runs(plan_) : main_runs(plan_);
     const std::vector<GridRun> mine = shard_of(all, shard_);
     const int done = runs_done(o_.run, mine);
-    std::cout << part << ": " << mine.size() << " runs, " << done << " of them done\n";
-    if (o_.part == "all" || o_.part == part) left += static_cast<int>(mine.size()) - done;
+    std::cout << name_of(part) << ": " << mine.size() << " runs, " << done << " of them done\n";
+    if (o_.part == Part::all || o_.part == part) left += static_cast<int>(mine.size()) - done;
     for (const GridRun& run : mine) {
       if (!folder_->has(run.id())) continue;
       for (const std::string& id : record_ids(plan_, run))
@@ -317,9 +322,9 @@ void run_grid(const ExperimentOptions& o, const Json& plan, const std::string& c
   Experiment experiment(o, plan);
   if (!copy.empty()) write_json(copy, plan);
   experiment.say_cost();
-  if (o.part != "main") experiment.search();
+  if (o.part != Part::main) experiment.search();
   experiment.judge_edges(experiment.close());
-  if (o.part != "search" && !experiment.at_limit()) {
+  if (o.part != Part::search && !experiment.at_limit()) {
     experiment.choose_from_search();
     experiment.main();
   }

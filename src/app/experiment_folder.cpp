@@ -4,8 +4,10 @@
 #include <array>
 #include <filesystem>
 
+#include "app/reports.h"
 #include "runs/run_folder.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 
@@ -76,6 +78,10 @@ void check_facts(const Json& facts, const std::string& file) {
               (key == std::string("code") ? facts[key].is_string() : facts[key].is_object()),
           file, " has no \"", key,
           "\" as experiments write it; restore the file, or use another folder.");
+  const JsonAt<Json> at{file, "", facts, "; restore the file, or use another folder."};
+  if (at["plan"].has("seeds")) at["plan"]["seeds"].whole(0);
+  if (at.has("stages"))
+    for (const auto& [model, stages] : at["stages"].members()) stages.object();
 }
 
 Json stages_of(const std::string& folder, const Json& facts) {
@@ -102,8 +108,9 @@ Json read_record(const std::string& folder, const std::string& id) {
   } catch (const Error& error) {
     fail(error.what(), " Remove ", path, " and its run is done again.");
   }
-  check(record.is_object() && record.value("id", Json()) == id && record.contains("part"), path,
-        " is not the record of ", id, "; remove it and its run is done again.");
+  check(record.is_object() && record.value("id", Json()) == id && record.contains("part") &&
+            record.value("seconds", Json(0)).is_number(),
+        path, " is not the record of ", id, "; remove it and its run is done again.");
   return record;
 }
 
@@ -177,8 +184,8 @@ void ExperimentFolder::check_others(const Worker& worker, bool overwrite) const 
   }
 }
 
-/// Removes the records of the plan that the folder was made for, and what its stages found. The
-/// facts are removed last: if the process is killed, the folder is still an experiment.
+/// Removes the records of the plan that the folder was made for, what its stages found, and the
+/// report of both. The facts are removed last: if the process is killed, the folder is still an experiment.
 void ExperimentFolder::remove_old() const {
   const Json old = read_facts(path_);
   const GridPlan plan = grid_plan(old["plan"], path_ + facts_name);
@@ -201,6 +208,9 @@ void ExperimentFolder::remove_old() const {
   remove_empty(path_ + "/stages");
   remove_run(routing_run);
   remove_written(path_ + "/routing.json");
+  for (const auto& [name, mark] :
+       {std::pair{"/report.html", page_mark}, {"/evidence.json", evidence_mark}})
+    if (fs::exists(path_ + name) && has_mark(path_ + name, mark)) remove_written(path_ + name);
 }
 
 bool ExperimentFolder::has(const std::string& id) const {

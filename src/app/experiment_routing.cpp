@@ -22,7 +22,7 @@ FinetuneOptions variant_options(const GridPlan& plan, const GridVariant& variant
             " is set by the grid itself, run by run; leave it out.");
     fields.read_json(*keys, where + ": keys");
   }
-  o.method = from_name<Method>(variant.method, "method");
+  o.method = variant.method;
   try {
     o.check_keys();
   } catch (const Error& error) {

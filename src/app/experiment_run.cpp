@@ -240,7 +240,8 @@ std::vector<Json> RunAtWork<T>::records() {
 
 Json plan_on(Device device, Json plan) {
   check_device(device);
-  if (device != Device::cpu) plan["keys"]["device"] = name_of(device);
+  const bool keys = plan.is_object() && plan.value("keys", Json::object()).is_object();
+  if (device != Device::cpu && keys) plan["keys"]["device"] = name_of(device);
   return plan;
 }
 

@@ -14,6 +14,7 @@
 #include "runs/interrupt.h"
 #include "runs/progress.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 
@@ -115,17 +116,16 @@ void check_same_base(const BaseRun& base, const RunRecord& record) {
 Zone read_zone(const std::string& divergence_run) {
   const std::string path = require_file(divergence_run, "results.json", "divergence");
   const Json divergence = read_json(path);
-  check(divergence.contains("zone") && divergence["zone"].contains("first") &&
-            divergence["zone"].contains("last"),
-        path, ": the key \"zone\" with first and last is missing; run `ramoe divergence` again.");
-  return {divergence["zone"]["first"].get<int>(), divergence["zone"]["last"].get<int>()};
+  const auto zone = JsonAt<Json>{path, "", divergence, "; run `ramoe divergence` again."}["zone"];
+  return {zone["first"].whole(0), zone["last"].whole(0)};
 }
 
 std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
                                            const ModelConfig& config) {
   const std::string path = require_file(experts_run, "experts.json", "experts");
+  const Json tasks = read_json(path);
   std::vector<TaskExperts> experts;
-  for (const Json& task : read_json(path))
+  for (const Json& task : JsonAt<Json>{path, "", tasks, "; run `ramoe experts` again."}.list())
     experts.push_back(
         task_experts_from_json(task, path, config.moe_layer_count(), config.num_experts));
   return experts;
@@ -137,7 +137,10 @@ StageResults FinetuneInputs::stages() const {
   return stages;
 }
 
-FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
+namespace {
+
+/// What the earlier stages found.
+FinetuneInputs read_finetune_inputs(const FinetuneOptions& o) {
   FinetuneInputs inputs{load_base(o.base, o.answers.stop), {}, {}, {}, {}};
   const ModelConfig& config = inputs.base.model->config();
   check_same_base(inputs.base, read_run(o.divergence_run, "divergence"));
@@ -146,12 +149,24 @@ FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
   inputs.taxonomy = read_taxonomy(require_file(o.taxonomy_run, "taxonomy.jsonl", "taxonomy"));
   inputs.zone = read_zone(o.divergence_run);
   inputs.experts = read_task_experts(o.experts_run, config);
+  return inputs;
+}
+
+/// Adds what English knows of the questions that a run is judged by.
+void answer_in_english(FinetuneInputs& inputs, const FinetuneOptions& o) {
   on_device(o.run.device, *inputs.base.model, [&](auto& model) {
     for (const Split split : {Split::adapt_valid, Split::test})
       inputs.english_correct.merge(
           correct_in_english(model, inputs.base.prompts, *inputs.base.data,
                              {{}, tasks_of(o, *inputs.base.data), split, o.answers}));
   });
+}
+
+}  // namespace
+
+FinetuneInputs load_finetune_inputs(const FinetuneOptions& o) {
+  FinetuneInputs inputs = read_finetune_inputs(o);
+  answer_in_english(inputs, o);
   return inputs;
 }
 
@@ -288,11 +303,13 @@ int run_finetune(const Arguments& arguments) {
   bool finished = false;
   Json base_scores;
   try {
-    FinetuneInputs inputs = load_finetune_inputs(options);
+    FinetuneInputs inputs = read_finetune_inputs(options);
     options.language = inputs.base.data->language_code(options.language);
     const RunFacts facts = run_facts("finetune", fields, options.seed, inputs.base.facts());
+    check_run(options.run.run, facts, options.run.existing());  // before anything is computed
     // A finished run that kept no weights has nothing to resume, and nothing to do.
     finished = options.run.resume && is_finished(options.run.run, facts);
+    answer_in_english(inputs, options);
     inputs.base_scores = base_scores = say_finetuning(options, inputs);
     finished =
         finished || finetune_stage(options, inputs, *inputs.base.model, false, interrupt_requested);

@@ -25,8 +25,7 @@ void ImportOptions::list(FieldList& f) {
         "text that ends an answer besides EOS, such as \\n or <|im_end|>; empty: none");
   f.add("bos", &bos,
         "whether BOS opens a text; auto: if tokenizer and model name the same one and "
-        "tokenizer_config.json does not say add_bos_token = false",
-        {.choices = {"auto", "never", "always"}});
+        "tokenizer_config.json does not say add_bos_token = false");
 }
 
 namespace {

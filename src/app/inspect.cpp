@@ -28,7 +28,7 @@ std::string token_name(const char* name, int id) {
 /// Prints what config.json alone says.
 void print_config(const ModelConfig& c) {
   const int L = c.num_hidden_layers, moe = c.moe_layer_count();
-  print("family", c.model_type);
+  print("family", name_of(c.model_type));
   print("layers", moe == L ? cat(L, ", all with experts")
                            : cat(L, ", of which ", moe, " with experts; the others dense of width ",
                                  c.intermediate_size));
@@ -103,6 +103,7 @@ void inspect_model(const std::string& folder) {
 
 void inspect_run(const std::string& folder) {
   const Json record = read_json(folder + "/run.json");
+  check(record.is_object(), folder, "/run.json: expected an object; restore the file.");
   std::cout << "run           " << folder << "\n";
   for (const char* key : {"command", "status", "seed", "started", "finished"})
     if (record.contains(key))

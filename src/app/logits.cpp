@@ -9,6 +9,7 @@
 #include "app/device.h"
 #include "app/model_folder.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 namespace {
@@ -39,39 +40,26 @@ struct Given {
   std::vector<int> begin, count;
 };
 
-/// A list of lists of whole numbers from 0 to `most`; `what` names it in errors.
-std::vector<std::vector<int>> read_lists(const Json& json, int most, const std::string& what) {
-  check(json.is_array() && !json.empty(), what, ": expected a list of lists of whole numbers.");
+/// A list of lists of whole numbers from 0 to `most`, none of them empty.
+std::vector<std::vector<int>> read_lists(const JsonAt<Json>& at, int most) {
   std::vector<std::vector<int>> lists;
-  for (const Json& row : json) {
-    const std::string where = cat(what, "[", lists.size(), "]");
-    check(row.is_array() && !row.empty(), where, ": expected a list of at least one whole number.");
+  for (const JsonAt<Json>& row : at.elements()) {
     lists.emplace_back();
-    for (const Json& value : row) {
-      check(value.is_number_integer() && value >= Json(0) && value <= Json(most), where, "[",
-            lists.back().size(), "] is ",
-            value.dump(-1, ' ', false, Json::error_handler_t::replace),
-            "; expected a whole number from 0 to ", most, ".");
-      lists.back().push_back(value.get<int>());
-    }
+    for (const JsonAt<Json>& value : row.elements()) lists.back().push_back(value.whole(0, most));
+    if (lists.back().empty()) row.expected("a list of at least one whole number");
   }
+  if (lists.empty()) at.expected("a list of lists of whole numbers");
   return lists;
 }
 
 Given read_given(const std::string& path, int vocabulary) {
   const Json json = read_json(path);
-  const bool object = json.is_object();
-  if (object)
-    for (const auto& [key, value] : json.items())
-      check(key == "input_ids" || key == "attention_mask", path, ": unknown key \"", key,
-            "\"; there are input_ids and attention_mask.");
-  check(!object || json.contains("input_ids"), path, ": the key input_ids is missing.");
+  const JsonAt<Json> at{path, "", json};
+  if (json.is_object()) at.only({"input_ids", "attention_mask"});
   Given given;
-  given.token = read_lists(object ? json["input_ids"] : json, vocabulary - 1,
-                           path + (object ? ": input_ids" : ": "));
+  given.token = read_lists(json.is_object() ? at["input_ids"] : at, vocabulary - 1);
   std::vector<std::vector<int>> mask;
-  if (object && json.contains("attention_mask"))
-    mask = read_lists(json["attention_mask"], 1, path + ": attention_mask");
+  if (at.has("attention_mask")) mask = read_lists(at["attention_mask"], 1);
   check(mask.empty() || mask.size() == given.token.size(), path, ": attention_mask has ",
         mask.size(), " rows and input_ids ", given.token.size(), ".");
   if (mask.empty())

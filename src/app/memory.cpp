@@ -8,14 +8,22 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/device.h"
 #include "app/model_folder.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
 
+enum class MemoryFormat { text, markdown, json };
+constexpr auto names(MemoryFormat) {
+  return std::array{"text", "markdown", "json"};
+}
+
 struct MemoryKeys {
-  std::string config, device = "cpu", format = "text";
+  std::string config;
+  Device device = Device::cpu;
+  MemoryFormat format = MemoryFormat::text;
   std::vector<double> sizes = {16, 24, 32, 64, 80, 128, 141, 256, 512};
   MemoryQuestion question;
 
@@ -29,13 +37,13 @@ struct MemoryKeys {
           "memories in GiB, ascending, of which the first that is enough is named; with "
           "device=cuda 80,141,192,288 if none are given",
           {0.001, 1e9});
-    f.add("format", &format, "how it is printed", {.choices = {"text", "markdown", "json"}});
+    f.add("format", &format, "how it is printed");
   }
 };
 
 std::vector<MemoryNeed> needs_of(const MemoryKeys& keys, const ModelConfig& config) {
-  return keys.device == "cuda" ? gpu_memory_needs(config, keys.question)
-                               : memory_needs(config, keys.question);
+  return keys.device == Device::cuda ? gpu_memory_needs(config, keys.question)
+                                     : memory_needs(config, keys.question);
 }
 
 /// "32 GiB": the first of the sizes that is large enough.
@@ -56,10 +64,10 @@ std::string billions(std::size_t parameters) {
 void print_table(const MemoryKeys& keys, const ModelConfig& config) {
   const ParameterCount count = count_parameters(config);
   const MemoryQuestion& q = keys.question;
-  const bool markdown = keys.format == "markdown";
+  const bool markdown = keys.format == MemoryFormat::markdown;
   std::printf("%s%s%s: %s, %s parameters, %s per token\n", markdown ? "## " : "",
               std::filesystem::path(keys.config).stem().c_str(),
-              keys.device == "cuda" ? " on one GPU" : "", config.model_type.c_str(),
+              keys.device == Device::cuda ? " on one GPU" : "", name_of(config.model_type).c_str(),
               billions(count.total).c_str(), billions(count.active).c_str());
   std::printf("%s%d sequences of %d tokens, %d training pairs%s\n", markdown ? "\n" : "", q.batch,
               q.tokens, q.examples, markdown ? "\n" : "");
@@ -82,13 +90,14 @@ int run_memory(const Arguments& arguments) {
                                ? find_model_folder(keys.config) + "/config.json"
                                : keys.config;
   const ModelConfig config = read_model_config(path);
-  if (keys.device == "cuda" && fields.given({"sizes"}).empty()) keys.sizes = {80, 141, 192, 288};
+  if (keys.device == Device::cuda && fields.given({"sizes"}).empty())
+    keys.sizes = {80, 141, 192, 288};
   if (fields.given({"tokens"}).empty())
     keys.question.tokens = std::min(keys.question.tokens, config.max_position_embeddings);
   check(keys.question.tokens <= config.max_position_embeddings, "tokens = ", keys.question.tokens,
         " exceeds max_position_embeddings = ", config.max_position_embeddings, " of ", path,
         "; lower --tokens.");
-  if (keys.format != "json") {
+  if (keys.format != MemoryFormat::json) {
     print_table(keys, config);
     return 0;
   }

@@ -18,11 +18,11 @@ Json optional_json(const std::string& path) {
   return json;
 }
 
-int choose_bos(const std::string& folder, const std::string& bos, const Tokenizer& tokenizer,
+int choose_bos(const std::string& folder, UseBos bos, const Tokenizer& tokenizer,
                const ModelConfig& config) {
   const int named = tokenizer.parts().bos;
-  if (bos == "never") return -1;
-  if (bos == "always") {
+  if (bos == UseBos::never) return -1;
+  if (bos == UseBos::always) {
     check(config.bos_token_id >= 0 && (named < 0 || named == config.bos_token_id),
           "bos = always: config.json says bos_token_id = ", config.bos_token_id,
           " and the tokenizer ", named, " (-1: none); expected one that both can agree on.");
@@ -146,7 +146,7 @@ ModelConfig load_model_config(const std::string& folder) {
 }
 
 PromptFormat folder_format(const std::string& folder, const Tokenizer& tokenizer,
-                           const ModelConfig& config, const std::string& bos) {
+                           const ModelConfig& config, UseBos bos) {
   PromptFormat format;
   format.bos = choose_bos(folder, bos, tokenizer, config);
   format.eos = choose_eos(folder, tokenizer, config);

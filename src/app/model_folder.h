@@ -13,12 +13,18 @@ namespace ramoe {
 ModelConfig read_model_config(const std::string& path);
 ModelConfig load_model_config(const std::string& folder);
 
+/// Whether BOS opens a text. automatic: if tokenizer and config.json name the same one, or if
+/// add_bos_token of tokenizer_config.json is true, but not if that is false.
+enum class UseBos { automatic, never, always };
+constexpr auto names(UseBos) {
+  return std::array{"auto", "never", "always"};
+}
+
 /// Prompts with the question alone, and the BOS and EOS tokens that the files of the folder name.
-/// `bos` says whether BOS is used: auto uses it if tokenizer and config.json name the same one, or
-/// if add_bos_token of tokenizer_config.json is true, but not if that is false. Every EOS of
-/// tokenizer, config.json and generation_config.json ends an answer; the tokenizer's is first.
+/// Every EOS of tokenizer, config.json and generation_config.json ends an answer; the tokenizer's
+/// is first.
 PromptFormat folder_format(const std::string& folder, const Tokenizer& tokenizer,
-                           const ModelConfig& config, const std::string& bos = "auto");
+                           const ModelConfig& config, UseBos bos = UseBos::automatic);
 
 /// Error if the text has what looks like a special token of a chat, "<|...|>", but is neither a
 /// token of this tokenizer nor in the chat template of the folder. `key` names the text.

@@ -51,7 +51,8 @@ void note_unused_pretrain(const PretrainOptions& o, const FieldList& fields) {
                  "longest_list"},
                 "no task follow");
   if (!o.model.shared_expert())
-    note_unused(fields, {"shared_expert_intermediate_size"}, "model_type=" + o.model.model_type);
+    note_unused(fields, {"shared_expert_intermediate_size"},
+                "model_type=" + name_of(o.model.model_type));
   if (o.model.moe_layer_count() == o.model.num_hidden_layers)
     note_unused(fields, {"intermediate_size"}, "every layer has experts");
   note_unused(fields, {"bos_token_id", "eos_token_id", "pad_token_id"},

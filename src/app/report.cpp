@@ -20,9 +20,12 @@ namespace ramoe {
 
 Json model_facts(const ModelConfig& config) {
   const ParameterCount count = count_parameters(config);
-  return {{"family", config.model_type},   {"layers", config.num_hidden_layers},
-          {"experts", config.num_experts}, {"experts_per_token", config.num_experts_per_tok},
-          {"parameters", count.total},     {"active_parameters", count.active}};
+  return {{"family", name_of(config.model_type)},
+          {"layers", config.num_hidden_layers},
+          {"experts", config.num_experts},
+          {"experts_per_token", config.num_experts_per_tok},
+          {"parameters", count.total},
+          {"active_parameters", count.active}};
 }
 
 namespace {
@@ -78,9 +81,13 @@ std::string language_name(const ParallelData& data, const std::string& lang) {
   return lang;
 }
 
+bool has_mark(const std::filesystem::path& path, const std::string& mark) {
+  return read_file(path.string()).find(mark) != std::string::npos;
+}
+
 void check_replaceable(const std::filesystem::path& path, const std::string& mark) {
-  check(!std::filesystem::exists(path) || read_file(path.string()).find(mark) != std::string::npos,
-        path.string(), " was not made by this program and would be written over; choose another ",
+  check(!std::filesystem::exists(path) || has_mark(path, mark), path.string(),
+        " was not made by this program and would be written over; choose another ",
         "place with --out, or move it away.");
 }
 
@@ -202,8 +209,7 @@ int report_headroom(const std::string& folder, const std::string& file) {
   const HeadroomResults results = headroom_from(read_json(path), path);
   if (file == folder + "/report.html") note_run_file(folder, "report.html");
   write_file(file, headroom_report_html(results));
-  std::cout << headroom_table_text(results) << results.words << "\nThe report is " << file
-            << ".\n";
+  std::cout << headroom_table_text(results) << results.words << "\nThe report is " << file << ".\n";
   return 0;
 }
 

@@ -26,9 +26,11 @@ std::vector<RoutingTrace> routing_traces(const FinetuneInputs& inputs, Model<flo
                                          const FinetuneOptions& options,
                                          const std::vector<std::string>& tasks);
 
-/// Error if there is a file without the mark of this program, because it would be lost. All pages
-/// of this program name the paper, which is the default mark.
-void check_replaceable(const std::filesystem::path& path, const std::string& mark = "2605.28306");
+/// What the files of this program hold and others hardly do: all its pages name the paper.
+inline constexpr const char *page_mark = "2605.28306", *evidence_mark = "\"claims\"";
+bool has_mark(const std::filesystem::path& path, const std::string& mark);
+/// Error if there is a file without the mark, because it would be lost.
+void check_replaceable(const std::filesystem::path& path, const std::string& mark = page_mark);
 
 /// Writes the report of a finished grid's folder to a file, and evidence.json beside it. Error:
 /// runs are missing, or there is an evidence.json that is not from this program.

@@ -33,7 +33,7 @@ void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>
                    const fs::path& evidence, const fs::path& report,
                    const std::optional<GridEvidence>& decide = {}) {
   check_replaceable(report);
-  check_replaceable(evidence, "\"claims\"");
+  check_replaceable(evidence, evidence_mark);
   Json json = to_json(weighed);
   json["decide"] = decide ? to_json(*decide) : Json();
   write_json(evidence.string(), json);

@@ -10,6 +10,7 @@
 
 #include "app/base_run.h"
 #include "app/command.h"
+#include "app/model_folder.h"
 #include "ch06_languages/mixture.h"
 #include "ch07_divergence/answers.h"
 #include "ch08_taxonomy/taxonomy.h"
@@ -36,7 +37,8 @@ void pretrain_stage(PretrainOptions options);
 
 struct ImportOptions {
   RunOptions run{"runs/base"};
-  std::string model, prompt = "{question}", answer_prefix = " ", stop, bos = "auto";
+  std::string model, prompt = "{question}", answer_prefix = " ", stop;
+  UseBos bos = UseBos::automatic;
   JsonlConfig data;
 
   void list(FieldList& fields);

@@ -8,6 +8,7 @@
 #include "app/stages.h"
 #include "runs/progress.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 
@@ -90,9 +91,12 @@ namespace {
 std::string target_to_try(const std::string& base, const std::string& taxonomy_run) {
   const std::string taxonomy = taxonomy_run + "/results.json";
   std::map<std::string, double> share;
-  if (std::filesystem::exists(taxonomy))
-    for (const Json& row : read_json(taxonomy))
-      share[row.at("lang")] += row.at("rho_ci").get<double>();
+  if (std::filesystem::exists(taxonomy)) {
+    const Json rows = read_json(taxonomy);
+    const JsonAt<Json> at{taxonomy, "", rows, "; run `ramoe taxonomy` again."};
+    for (const JsonAt<Json>& row : at.elements())
+      share[row["lang"].text()] += row["rho_ci"].number();
+  }
   std::string best;
   for (const auto& [lang, sum] : share)
     if (best.empty() || sum > share[best]) best = lang;

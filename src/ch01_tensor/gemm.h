@@ -15,6 +15,8 @@
 #include <array>
 #include <cstddef>
 
+#include "support/error.h"
+
 namespace ramoe {
 
 enum class GemmForm { NN, NT, TN };
@@ -56,6 +58,17 @@ struct Gemm {
   Precision precision = Precision::fp32;  // for float only: products of doubles stay double
   Soon soon{};                            // never changes a result
 };
+
+/// Error: negative sizes, or a row longer than its leading dimension.
+template <class T>
+void check_sizes(const Gemm<T>& g) {
+  const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
+  check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm of M = ", g.M, ", N = ", g.N, ", K = ", g.K,
+        ": sizes must be at least 0.");
+  check(g.lda >= (tn ? g.M : g.K) && g.ldb >= (nt ? g.K : g.N) && g.ldc >= g.N, "gemm of M = ", g.M,
+        ", N = ", g.N, ", K = ", g.K, " with leading dimensions ", g.lda, ", ", g.ldb, ", ", g.ldc,
+        ": a row must fit into its leading dimension.");
+}
 
 /// An operand that can be transposed without a copy: X(i,j) = from[i * row + j * column].
 template <class T>

@@ -2,10 +2,10 @@
 
 namespace ramoe {
 
-void check_indices(const int* index, int count, int below, const char* what, bool may_ignore) {
+void check_targets(const int* target, int count, int V) {
   for (int i = 0; i < count; ++i)
-    check((index[i] >= 0 && index[i] < below) || (may_ignore && index[i] == kIgnore), what, " ",
-          index[i], " at place ", i, ": expected 0 to ", below - 1,
+    check((target[i] >= 0 && target[i] < V) || target[i] == kIgnore, "target ", target[i],
+          " at place ", i, ": expected 0 to ", V - 1,
           "; was the text encoded with this model's tokenizer?");
 }
 

@@ -61,12 +61,19 @@ Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviati
   if (!seed || deviation == kZeros) return parameter;
   // Each parameter has its own stream: adding one does not change the values of the others.
   Random random(*seed, 1000 + parameters_.size());
-  std::vector<Number<T>> values(parameter->value.size());
-  for (Number<T>& value : values) {
-    stop_point();
-    value = static_cast<Number<T>>(deviation == kOnes ? 1.0 : deviation * random.normal());
+  const auto draw = [&](std::vector<Number<T>>& values) {
+    for (Number<T>& value : values) {
+      stop_point();
+      value = static_cast<Number<T>>(deviation == kOnes ? 1.0 : deviation * random.normal());
+    }
+  };
+  if constexpr (Lives<T>::on_gpu) {
+    std::vector<Number<T>> values(parameter->value.size());
+    draw(values);
+    copy_in(parameter->value.data(), values.data(), values.size());
+  } else {
+    draw(parameter->value);
   }
-  copy_in(parameter->value.data(), values.data(), values.size());
   return parameter;
 }
 

@@ -163,10 +163,16 @@ void Model<T>::copy_values(const Model<From>& other) {
     const Parameter<From>& from = *other.parameters()[i];
     check(to.shape == from.shape, "copy_values: ", to.name, " has shapes ", to.shape, " and ",
           from.shape, ".");
-    std::vector<Number<From>> values(from.value.size());
-    copy_out(values.data(), from.value.data(), values.size());
-    const std::vector<Number<T>> converted(values.begin(), values.end());
-    copy_in(to.value.data(), converted.data(), converted.size());
+    if constexpr (std::is_same_v<T, From>) {
+      copy_within(to.value.data(), from.value.data(), from.value.size());
+    } else if constexpr (!Lives<T>::on_gpu && !Lives<From>::on_gpu) {
+      std::copy(from.value.begin(), from.value.end(), to.value.begin());
+    } else {
+      std::vector<Number<From>> values(from.value.size());
+      copy_out(values.data(), from.value.data(), values.size());
+      const std::vector<Number<T>> converted(values.begin(), values.end());
+      copy_in(to.value.data(), converted.data(), converted.size());
+    }
   }
 }
 

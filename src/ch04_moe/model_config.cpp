@@ -11,8 +11,7 @@ constexpr int kMostWidth = 1 << 20;  // max width of an expert or a dense layer
 
 void ModelConfig::list(FieldList& f) {
   const double inf = std::numeric_limits<double>::infinity();
-  f.add("model_type", &model_type, "router family, by its Hugging Face name",
-        {.choices = {"olmoe", "qwen3_moe", "qwen2_moe"}});
+  f.add("model_type", &model_type, "router family, by its Hugging Face name");
   f.add("vocab_size", &vocab_size, "V, tokens of the tokenizer", {1, 1 << 24});
   f.add("hidden_size", &hidden_size, "C, model width", {1, 1 << 16});
   f.add("num_hidden_layers", &num_hidden_layers, "L, layers", {1, 1024});
@@ -44,7 +43,7 @@ void ModelConfig::list(FieldList& f) {
 }
 
 void ModelConfig::set_family_defaults() {
-  norm_topk_prob = model_type == "qwen3_moe";
+  norm_topk_prob = model_type == Family::qwen3_moe;
   shared_expert_intermediate_size = 0;
   resolve_widths();
 }
@@ -86,8 +85,9 @@ void ModelConfig::validate() const {
         " does not divide into num_attention_heads = ", num_attention_heads, "; set head_dim.");
   check(head_size() % 2 == 0, "head_dim = ", head_size(),
         " is odd; rotary positions turn pairs of elements.");
-  check(model_type != "olmoe" || head_dim == 0 || head_dim * num_attention_heads == hidden_size,
-        "olmoe has no head_dim of its own; hidden_size must be num_attention_heads * head_dim.");
+  check(
+      model_type != Family::olmoe || head_dim == 0 || head_dim * num_attention_heads == hidden_size,
+      "olmoe has no head_dim of its own; hidden_size must be num_attention_heads * head_dim.");
   const int moe = moe_layer_count();
   check(moe > 0 || all_dense, "decoder_sparse_step = ", decoder_sparse_step,
         " and mlp_only_layers leave none of ", num_hidden_layers,
@@ -96,9 +96,10 @@ void ModelConfig::validate() const {
     check(layer < num_hidden_layers, "mlp_only_layers names layer ", layer, "; there are 0 to ",
           num_hidden_layers - 1, ".");
   check(
-      model_type != "olmoe" || moe == num_hidden_layers || all_dense,
+      model_type != Family::olmoe || moe == num_hidden_layers || all_dense,
       "olmoe has experts in every layer; decoder_sparse_step must be 1 and mlp_only_layers empty.");
-  check(model_type == "olmoe" || clip_qkv == 0, "clip_qkv = ", clip_qkv, ": only olmoe clips.");
+  check(model_type == Family::olmoe || clip_qkv == 0, "clip_qkv = ", clip_qkv,
+        ": only olmoe clips.");
   std::vector<int> tokens = {bos_token_id, eos_token_id, pad_token_id};
   tokens.insert(tokens.end(), more_eos.begin(), more_eos.end());
   for (const int token : tokens)

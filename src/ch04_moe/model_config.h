@@ -20,8 +20,14 @@
 
 namespace ramoe {
 
+/// By their Hugging Face names.
+enum class Family { olmoe, qwen3_moe, qwen2_moe };
+constexpr auto names(Family) {
+  return std::array{"olmoe", "qwen3_moe", "qwen2_moe"};
+}
+
 struct ModelConfig {
-  std::string model_type = "olmoe";
+  Family model_type = Family::olmoe;
   int vocab_size = 2048;                    // V
   int hidden_size = 64;                     // C
   int num_hidden_layers = 6;                // L
@@ -52,10 +58,10 @@ struct ModelConfig {
   void list(FieldList& fields);
 
   int head_size() const { return head_dim > 0 ? head_dim : hidden_size / num_attention_heads; }
-  bool qk_norm_whole() const { return model_type == "olmoe"; }
-  bool qk_norm_heads() const { return model_type == "qwen3_moe"; }
-  bool qkv_bias() const { return model_type == "qwen2_moe"; }
-  bool shared_expert() const { return model_type == "qwen2_moe"; }
+  bool qk_norm_whole() const { return model_type == Family::olmoe; }
+  bool qk_norm_heads() const { return model_type == Family::qwen3_moe; }
+  bool qkv_bias() const { return model_type == Family::qwen2_moe; }
+  bool shared_expert() const { return model_type == Family::qwen2_moe; }
   bool is_moe_layer(int l) const;
   /// The layers with experts, in order. Routing statistics have one entry for each of them.
   std::vector<int> moe_layers() const;

@@ -150,6 +150,7 @@ template <class T>
 void Trainer<T>::place_batch(const TrainingBatch& batch) {
   tape_.reset();
   placed_ = model_.place_batch(tape_, batch.tokens, batch.logit_rows);
+  check_targets(batch.target.data(), placed_.R, model_.config().vocab_size);
   target_ = place(tape_, batch.target);
 }
 
@@ -232,8 +233,12 @@ void Trainer<T>::replay_step(const TrainingBatch& batch, const StepTotals& total
                              const Shares& share) {
   place_batch(batch);
   // All that the work below takes from the host, but for the configuration.
-  const std::vector<double> key = {double(placed_.B), double(placed_.T), double(placed_.R),
-                                   double(placed_.scored_rows), share.targets, share.rows,
+  const std::vector<double> key = {double(placed_.B),
+                                   double(placed_.T),
+                                   double(placed_.R),
+                                   double(placed_.scored_rows),
+                                   share.targets,
+                                   share.rows,
                                    double(optimiser_.lists_placed())};
   replay_.run(key, [&] {
     accumulate(batch, totals, share, nullptr, losses_.data());
@@ -300,9 +305,9 @@ void Trainer<T>::give_up(const std::string& what, const StepReport& r) {
       advice = "The weights of " + p->name +
                " were not finite before this step; begin from another model or checkpoint.";
   }
-  fail("step ", r.step, ": ", what, " is not finite (cross-entropy ", r.loss,
-       ", balance ", r.balance, ", z-loss ", r.z_loss, ", extra ", r.extra, ", gradient norm ",
-       r.gradient_norm, ", learning rate ", r.rate, "). ", advice);
+  fail("step ", r.step, ": ", what, " is not finite (cross-entropy ", r.loss, ", balance ",
+       r.balance, ", z-loss ", r.z_loss, ", extra ", r.extra, ", gradient norm ", r.gradient_norm,
+       ", learning rate ", r.rate, "). ", advice);
 }
 
 template <class T>

@@ -62,12 +62,6 @@ void check_distinct(const LanguagePack& pack) {
   }
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
 }  // namespace
 
 std::string ListPattern::separator(int i, int count) const {

@@ -8,7 +8,7 @@
 namespace ramoe {
 namespace {
 
-/// Error if the keys and values of one batch of questions cannot fit.
+/// Error if one batch of questions cannot fit: its keys and values, and the pass over its prompts.
 void check_cache(const ModelConfig& config, const std::vector<std::vector<int>>& inputs,
                  const AnswerOptions& options) {
   std::size_t longest = 0;
@@ -16,7 +16,9 @@ void check_cache(const ModelConfig& config, const std::vector<std::vector<int>>&
   const double row = double(longest) + options.max_new_tokens;
   const double rows = std::min({double(inputs.size()), double(options.batch),
                                 std::max(1.0, std::floor(options.batch_tokens / row))});
-  check_memory(rows * row * cache_bytes_per_token(config),
+  const double prompts = count_activations(config, static_cast<int>(longest))
+                             .forward_bytes(rows * double(longest), rows);
+  check_memory(rows * row * cache_bytes_per_token(config) + prompts,
                cat("answering ", rows, " questions together"),
                "lower --answer_tokens or --answer_batch");
 }

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "support/error.h"
-#include "support/json.h"
+#include "support/json_place.h"
 #include "support/order.h"
 
 namespace ramoe {
@@ -123,22 +123,22 @@ Json to_json(const TaskExperts& experts) {
 
 TaskExperts task_experts_from_json(const Json& json, const std::string& where, int layers,
                                    int experts) {
+  const JsonAt<Json> at{where, "", json, "; run `ramoe experts` again."};
   TaskExperts result;
-  try {
-    result.task = json.at("task").get<std::string>();
-    result.score = json.at("score").get<PerLayer>();
-    result.experts = json.at("experts").get<std::vector<std::vector<int>>>();
-  } catch (const Json::exception& error) {
-    fail(where, ": not the task experts that `ramoe experts` writes (", error.what(), ").");
+  result.task = at["task"].text();
+  for (const JsonAt<Json>& layer : at["score"].elements()) {
+    result.score.emplace_back();
+    for (const JsonAt<Json>& score : layer.elements())
+      result.score.back().push_back(score.number());
+  }
+  for (const JsonAt<Json>& layer : at["experts"].elements()) {
+    result.experts.emplace_back();
+    for (const JsonAt<Json>& e : layer.elements())
+      result.experts.back().push_back(e.whole(0, experts - 1));
+    if (layer.list().empty()) layer.expected("at least one expert");
   }
   check(static_cast<int>(result.experts.size()) == layers, where, ": task experts of ",
         result.experts.size(), " layers; the model has ", layers, ".");
-  for (const std::vector<int>& layer : result.experts) {
-    check(!layer.empty(), where, ": a layer without task experts; every layer needs one.");
-    for (const int e : layer)
-      check(e >= 0 && e < experts, where, ": expert ", e, " is not one of the model's ", experts,
-            ".");
-  }
   return result;
 }
 

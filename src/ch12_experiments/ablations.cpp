@@ -62,12 +62,13 @@ std::map<int, CurveVariants> curve_variants(const GridResults& results) {
   for (const GridVariant& v : results.plan().variants) {
     if (v.group != curve_group) continue;
     const Json pairs = v.keys.value("train_pairs", Json());
-    check(pairs.is_number_integer() && pairs > 0 && (v.method == "sft" || v.method == "ramoe"),
+    check(pairs.is_number_integer() && pairs > 0 &&
+              (v.method == Method::sft || v.method == Method::ramoe),
           results.where(), ": the variant ", v.name, " of the group ", curve_group,
-          " is of the method ", v.method, " with train_pairs = ", excerpt(pairs),
+          " is of the method ", name_of(v.method), " with train_pairs = ", excerpt(pairs),
           "; expected sft or ramoe with a number of pairs, or another group.");
     CurveVariants& both = by_pairs[pairs.get<int>()];
-    std::string& name = v.method == "sft" ? both.sft : both.ramoe;
+    std::string& name = v.method == Method::sft ? both.sft : both.ramoe;
     check(name.empty(), results.where(), ": the variants ", name, " and ", v.name, " of the group ",
           curve_group, " are the same point of the learning curve; give one another group.");
     name = v.name;

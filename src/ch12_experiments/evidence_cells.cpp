@@ -4,6 +4,7 @@
 
 #include "ch12_experiments/evidence_parts.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 namespace {
@@ -29,27 +30,33 @@ Estimate arm_of_curves(const ModelCurves& curves, const std::vector<std::string>
   return e;
 }
 
-std::vector<double> curve_from(const Json& json, std::size_t L) {
-  auto curve = json.get<std::vector<double>>();
-  check(curve.size() == L, "a curve of ", curve.size(), " layers beside one of ", L);
-  return curve;
+using Place = JsonAt<Json>;
+
+std::vector<double> numbers_from(const Place& at) {
+  std::vector<double> numbers;
+  for (const Place& number : at.elements()) numbers.push_back(number.number());
+  return numbers;
 }
 
-ModelCurves read_curves(const Json& stage, const GridPlan& plan, const std::string& model) {
+std::vector<double> curve_from(const Place& at, std::size_t L) {
+  if (at.list().size() != L) at.expected("a curve of ", L, " layers");
+  return numbers_from(at);
+}
+
+ModelCurves read_curves(const Place& stage, const GridPlan& plan, const std::string& model) {
   ModelCurves curves;
   curves.model = model;
-  curves.general = stage.at("mean").get<std::vector<double>>();
+  curves.general = numbers_from(stage["mean"]);
   const std::size_t L = curves.general.size();
-  curves.zone = {stage.at("zone").at("first").get<int>(), stage.at("zone").at("last").get<int>()};
-  check(0 <= curves.zone.first && curves.zone.first <= curves.zone.last &&
-            curves.zone.last < static_cast<int>(L),
-        "a zone from layer ", curves.zone.first, " to ", curves.zone.last, " of ", L);
-  for (const auto& [lang, curve] : stage.at("by_language").items())
+  const int last_layer = static_cast<int>(L) - 1,
+            first = stage["zone"]["first"].whole(0, last_layer);
+  curves.zone = {first, stage["zone"]["last"].whole(first, last_layer)};
+  for (const auto& [lang, curve] : stage["by_language"].members())
     curves.general_by_language[lang] = curve_from(curve, L);
   std::vector<std::vector<double>> all;
   for (const std::string& task : plan.tasks)
     for (const std::string& lang : plan.languages) {
-      all.push_back(curve_from(stage.at("by_task").at(task).at(lang), L));
+      all.push_back(curve_from(stage["by_task"][task][lang], L));
       curves.by_task[task][lang] = all.back();
     }
   curves.prompts = mean_by_layer(all);
@@ -139,19 +146,9 @@ MethodInCell method_in_cell(const std::string& name, const GridResults& results,
 }  // namespace
 
 ModelCurves curves_of_model(const GridResults& results, const std::string& model) {
-  const Json& stage = results.stage(model, "divergence");
-  ModelCurves curves;
-  const auto broken = [&](const char* why) {
-    fail(results.where(), ": the stage divergence of ", model,
-         " is not as `ramoe divergence` writes it (", why, "); collect the grid again.");
-  };
-  try {
-    curves = read_curves(stage, results.plan(), model);
-  } catch (const Json::exception& error) {
-    broken(error.what());
-  } catch (const Error& error) {
-    broken(error.what());
-  }
+  const Place stage{results.where(), "stages." + model + ".divergence",
+                    results.stage(model, "divergence"), "; collect the grid again."};
+  ModelCurves curves = read_curves(stage, results.plan(), model);
   const int L = static_cast<int>(curves.general.size());
   curves.early = arm_of_curves(curves, results.plan().languages, 0, curves.zone.first);
   curves.late = arm_of_curves(curves, results.plan().languages, curves.zone.last + 1, L);

@@ -5,6 +5,7 @@
 
 #include "ch01_tensor/philox.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 namespace {
@@ -31,7 +32,7 @@ Json fixed_rate(const GridVariant& variant, const GridRun& run) {
 
 /// Routing Steering is tried on the models of the main variant sft.
 bool is_steered(const GridPlan& plan, const GridVariant& variant) {
-  return !plan.strengths.empty() && variant.is_main() && variant.method == "sft";
+  return !plan.strengths.empty() && variant.is_main() && variant.method == Method::sft;
 }
 
 /// The rates at which the search trains a variant; none if there is nothing to choose.
@@ -83,10 +84,15 @@ const char* edge_of(const GridPlan& plan, const Json& entry) {
   return rate == plan.rates.front() ? "lowest" : rate == plan.rates.back() ? "highest" : nullptr;
 }
 
-const Json& record_of(const std::map<std::string, Json>& records, const std::string& id) {
+/// A number of a record of the search.
+double number_in(const std::map<std::string, Json>& records, const std::string& id,
+                 const std::string& key, const std::string& inner) {
   const auto found = records.find(id);
   check(found != records.end(), "the record ", id, " of the search is missing.");
-  return found->second;
+  const std::string where = "the record " + id;
+  return JsonAt<Json>{where, "", found->second,
+                      "; remove it and its run is done again."}[key][inner]
+      .number();
 }
 
 }  // namespace
@@ -241,15 +247,12 @@ void check_edges(const GridPlan& plan, const Json& chosen, const std::string& wh
 
 GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& records) {
   GridChoices choices;
-  const auto accuracy = [](const Json& record) {
-    return record.at("valid").at("accuracy").get<double>();
-  };
   // Sums over languages and seeds in the canonical order, by "model/task/variant".
   std::map<std::string, Means> valid;
   for (const GridRun& run : search_runs(plan))
     if (run.variant != "base")
       valid[run.model + "/" + run.task + "/" + run.variant].add(
-          run.rate, accuracy(record_of(records, run.id())));
+          run.rate, number_in(records, run.id(), "valid", "accuracy"));
   for (const std::string& model : plan.models)
     for (const std::string& task : plan.tasks)
       for (const GridVariant& variant : plan.variants) {
@@ -285,10 +288,9 @@ GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& reco
     const std::string key = run.model + "/" + run.task + "/" + run.variant;
     if (run.variant != "base" && (!steers(plan, run) || run.rate != choices.rates.at(key)))
       continue;
-    const std::string id = run.id();
-    const Json& by_strength = record_of(records, id).at("valid_by_strength");
     for (const double strength : plan.strengths)
-      steered[key].add(strength, by_strength.at(number_text(strength)).get<double>());
+      steered[key].add(strength,
+                       number_in(records, run.id(), "valid_by_strength", number_text(strength)));
   }
   for (const auto& [key, means] : steered) {
     choices.strengths[key] = best_of(means.means());

@@ -23,13 +23,15 @@
 #include <string>
 #include <vector>
 
+#include "ch11_baselines/method.h"
 #include "support/choices.h"
 #include "support/json.h"
 
 namespace ramoe {
 
 struct GridVariant {
-  std::string name, group = "main", method;
+  std::string name, group = "main";
+  Method method = Method::sft;
   std::string like;            // main variant whose rate it takes; itself in the group main
   Json keys = Json::object();  // of fine-tuning, beside those of the plan
   Json learning_rate;          // null: searched; a number; or {"model/task": number, ...}

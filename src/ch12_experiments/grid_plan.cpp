@@ -51,7 +51,7 @@ GridVariant read_variant(const Place& at) {
   v.name = name_at(at["name"]);
   if (v.name == "base" || v.name.starts_with("steer-"))
     at["name"].wrong("that is the name of records which every plan has; choose another");
-  v.method = at["method"].text();
+  v.method = at["method"].choice<Method>();
   if (at.has("group")) v.group = at["group"].text();
   if (at.has("like")) v.like = at["like"].text();
   if (at.has("keys")) v.keys = at["keys"].object();
@@ -121,9 +121,7 @@ GridPlan grid_plan(const Json& json, const std::string& where) {
     plan.search_seeds = at["search"]["seeds"].whole(1, kSearchSeed - 1);
   }
   if (at.has("edges")) {
-    const std::string edges = at["edges"].text();
-    if (edges != "warn" && edges != "refuse") at["edges"].expected("\"warn\" or \"refuse\"");
-    plan.edges = edges == "refuse" ? SearchEdges::refuse : SearchEdges::warn;
+    plan.edges = at["edges"].choice<SearchEdges>();
     if (plan.edges == SearchEdges::refuse && plan.rates.size() < 3)
       at["edges"].wrong("of fewer than three \"learning_rates\" none lies between two others");
   }

@@ -24,6 +24,16 @@ void check_collected_facts(const Json& facts, const std::string& where) {
   at["finished"].flag();
 }
 
+/// The entries of "chosen": what rates_at_edge() and the reports read.
+void check_chosen(const Json& facts, const GridPlan& plan, const std::string& where) {
+  for (const Place& entry : Place{where, "", facts, collect_again}["chosen"].elements()) {
+    for (const char* key : {"model", "task", "variant"}) entry[key].text();
+    entry["learning_rate"].number();
+    if (!entry.has("valid_by_rate")) continue;
+    for (const double rate : plan.rates) entry["valid_by_rate"][number_text(rate)].number();
+  }
+}
+
 void check_share(const Place& at) {
   if (!(at.number() >= 0 && at.number() <= 1)) at.expected("a share from 0 to 1");
 }
@@ -72,6 +82,7 @@ GridResults::GridResults(Json facts, std::vector<Json> records, std::string wher
     : facts_(std::move(facts)), where_(std::move(where)) {
   check_collected_facts(facts_, where_);
   plan_ = grid_plan(facts_["plan"], where_ + ": plan");
+  check_chosen(facts_, plan_, where_);
   for (Json& record : records) {
     check_record(record, where_);
     const std::string id = record["id"].get<std::string>();
@@ -154,7 +165,7 @@ std::vector<Json> read_record_lines(const std::string& path) {
     check_json_bytes(line, path, number);
     Json record = json_or_discarded(line);
     check(record.is_object() && record.contains("id") && record["id"].is_string() &&
-              record.contains("part"),
+              record.contains("part") && record.value("seconds", Json(0)).is_number(),
           where, ": this is not the record of a run; restore the file or collect it again.");
     check(seen.insert(record["id"].get<std::string>()).second, where, ": ",
           record["id"].get<std::string>(), " stands there a second time.");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "support/error.h"
+#include "support/names.h"
 
 namespace ramoe {
 namespace {
@@ -12,11 +13,8 @@ std::vector<std::string> chosen_names(const std::vector<std::string>& wanted,
                                       const std::vector<std::string>& known, const char* what,
                                       const std::string& where) {
   for (const std::string& name : wanted)
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      std::string all;
-      for (const std::string& other : known) all += (all.empty() ? "" : ", ") + other;
-      fail(where, " has no ", what, " \"", name, "\"; it has ", all, ".");
-    }
+    check(std::find(known.begin(), known.end(), name) != known.end(), where, " has no ", what,
+          " \"", name, "\"; it has ", joined(known), ".");
   return wanted.empty() ? known : wanted;
 }
 
@@ -59,7 +57,7 @@ Json replication_plan(const GridResults& results, const Slice& slice) {
                {"variants", Json::array()}};
   for (const std::string& name : variants) {
     const GridVariant& variant = plan.variant(name);
-    Json entry = {{"name", name}, {"method", variant.method}, {"keys", variant.keys}};
+    Json entry = {{"name", name}, {"method", name_of(variant.method)}, {"keys", variant.keys}};
     entry["learning_rate"] = chosen_rates(results, name);
     json["variants"].push_back(entry);
   }

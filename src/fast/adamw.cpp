@@ -38,7 +38,7 @@ struct Limits {
 };
 constexpr Limits kFinite = {std::numeric_limits<float>::max(), std::numeric_limits<float>::max(),
                             std::numeric_limits<float>::max()};
-/// From within these no update leads out of the finite numbers, see adamw_step.
+/// Within these limits no update leaves the finite numbers; see adamw_step.
 constexpr Limits kSmall = {1e30f, 1e15f, 1e30f};
 
 /// Returns whether every new w is small. Only w is watched: one comparison more is not measurable,
@@ -89,7 +89,7 @@ double gradient_norm(std::vector<Found>& found, const AdamWChunk<float>* chunks,
   return std::sqrt(squares);
 }
 
-/// The first chunk that the update would lead beyond the limits, or -1.
+/// The first chunk whose update would exceed the limits, or -1.
 int first_beyond(const Limits& limits, std::vector<Found>& found, const AdamWChunk<float>* chunks,
                  int n, const Factors& with, const Factors& without) {
   parallel_for(n, 1, [&](int i, int) {

@@ -1,10 +1,10 @@
 // The experts of chapter 4.2 for float, on blocks of rows that stay in the cache.
 //
-// The chain of an expert is gather, product, SwiGLU, product. Done one after the other over all
-// slots, each of them would fetch from far away what the one before it has just written. Here a
-// block of about kRows slots of one expert passes through the whole chain while it is in the L2
-// cache, and blocks are what threads share. What a block reads from memory, weights and in backward
-// gate and up, is asked for while the product before computes: a processor cannot foresee it.
+// The chain of an expert is gather, product, SwiGLU, product. Done for all slots at once, each step
+// would read from memory what the step before has just written. Here a block of about kRows slots
+// of one expert passes through the whole chain while it is in the L2 cache, and threads share the
+// blocks. What a block reads from memory, weights and in backward gate and up, is prefetched during
+// the product before it: the processor cannot foresee it.
 #include "ch04_moe/experts.h"
 
 #include <algorithm>

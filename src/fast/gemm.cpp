@@ -15,8 +15,8 @@ constexpr int kGroup = 512;  // columns of B packed together, to stay in the L2 
 static_assert(kRows % kStep == 0 && kBlockK % kStep == 0);
 constexpr int kMinLanes = 4;  // of the baseline, whose widest panel is two vectors
 
-// Longer rows than this keep the k of a transposed A apart by more than caches like.
-constexpr int kNear = 128;
+// Beyond this row length the prefetcher does not follow a transposed A from one k to the next.
+constexpr int kLongestRow = 128;
 constexpr int kLine = 64 / sizeof(float);
 constexpr int kFewRows = 32;  // readers of an operand that do not pay for a copy of it
 
@@ -32,8 +32,8 @@ Scratch& scratch() {
   return *mine;
 }
 
-/// What tiles fetch while they compute: the rows that the next tile reads, into the nearest cache;
-/// and a little at a time, into the next one, what comes from far away some time later.
+/// What tiles prefetch while they compute: the rows of the next tile into the L1 cache and, a
+/// little at a time, what is needed later into the L2 cache.
 struct Ahead {
   const float* from = nullptr;
   Stride row = 0;
@@ -119,9 +119,9 @@ Ahead rows_below(const float* first, Stride row, int rows, int below) {
   return {first + rows * row, row, below};
 }
 
-/// Width of the panels of B, in vectors: as wide as tiles go, which reads A least often. For TN,
-/// where a tile reads a line of A for every k instead of a few long rows, one less, once a panel of
-/// so many k would fill the L1 cache.
+/// Width of the panels of B, in vectors: as wide as tiles go, which reads A least often. For TN a
+/// tile reads a line of A for every k instead of a few long rows, so the panels are one vector
+/// narrower once they would fill the L1 cache.
 int widest(const Kernels& kernels, GemmForm form, int k) {
   constexpr int kMostInL1 = 192;
   int vectors = form == GemmForm::TN && k > kMostInL1 ? kMaxVectors - 1 : kMaxVectors;
@@ -159,7 +159,8 @@ void group_of_b(const Kernels& kernels, const Gemm<float>& g, Block block, int j
     const Piece v = piece(vectors, group.panels, p);
     const Panel panel = group.panel[p] = {v.begin * lanes, (v.end - v.begin) * lanes, place};
     const int there = std::min(panel.width, columns - panel.first);
-    // A line between panels: else the same row of each would want the same place in the caches.
+    // One cache line between panels: without it the same row of every panel would map to the same
+    // set.
     place += Stride{panel.width} * block.k + kLine;
     Tile& tile = group.tile[p] = {};
     const bool direct = in_place && there == panel.width;
@@ -193,7 +194,7 @@ Rows rows_of_a(const Kernels& kernels, const Gemm<float>& g, Block block, int i,
     return {packed, block.k, 1, 0, true};
   }
   const float* const a = g.A + Stride{block.k0} * g.lda + i;
-  if (few || (g.lda <= kNear && g.N <= kNear)) return {a, 1, g.lda};
+  if (few || (g.lda <= kLongestRow && g.N <= kLongestRow)) return {a, 1, g.lda};
   const int step = in_steps ? kStep : rows;
   for (int s = 0; s < rows; s += step) {
     const int now = std::min(step, rows - s);
@@ -226,7 +227,8 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
     for (int i = 0; i < g.M; i += kRows) {
       const int rows = std::min(kRows, g.M - i), below = std::min(kRows, g.M - i - rows);
       const Rows a = rows_of_a(kernels, g, block, i, rows, highest, triangle != Triangle::none);
-      // From far away come the next rows of A, or the next k of B and A, or what the caller reads.
+      // From memory, ahead of time: the next rows of A, the next k of B and A, or what the caller
+      // reads.
       Later later{};
       const auto fetch = [&](const void* at, Stride floats) {
         later = fetched_over(static_cast<const float*>(at), floats, kernels, group, rows, block.k);
@@ -257,7 +259,7 @@ void block_straight(const Kernels& kernels, const Gemm<float>& g, Triangle trian
 }
 
 /// The same for NT as C^T = B A^T: transposes A and C instead of B. Each element goes through the
-/// same chain of additions, a product being the same from either side.
+/// same chain of additions, since a b = b a.
 void block_flipped(const Kernels& kernels, const Gemm<float>& g, Block block) {
   const int lanes = kernels.lanes, vectors = divide_up(g.M, lanes);
   const int panels = divide_up(vectors, widest(kernels, g.form, block.k));
@@ -308,22 +310,13 @@ void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle) 
   }
 }
 
-void check_product(const Gemm<float>& g) {
-  const bool tn = g.form == GemmForm::TN, nt = g.form == GemmForm::NT;
-  check(g.M >= 0 && g.N >= 0 && g.K >= 0, "gemm of M = ", g.M, ", N = ", g.N, ", K = ", g.K,
-        ": sizes must be at least 0");
-  check(g.lda >= (tn ? g.M : g.K) && g.ldb >= (nt ? g.K : g.N) && g.ldc >= g.N, "gemm of M = ", g.M,
-        ", N = ", g.N, ", K = ", g.K, " with leading dimensions ", g.lda, ", ", g.ldb, ", ", g.ldc,
-        ": each must be at least its matrix's row length");
-}
-
 const char* gemm_isa() {
   return gemm_kernels().front().name;
 }
 
 template <>
 void gemm_serial(const Gemm<float>& g, Triangle triangle) {
-  check_product(g);
+  check_sizes(g);
   if (g.precision == Precision::bf16) {
     check(triangle == Triangle::none, "a product of a triangle is one of fp32.");
     return gemm_bf16(g);

@@ -84,8 +84,8 @@ RAMOE_INLINE void tile_body(const Tile& t) {
   const Stride a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
   const Stride next_row = t.next_row;
   const int lines = t.lines;
-  // C is written once, at the end, and lies far apart from row to row: ask for its lines early, but
-  // a column at a time, because a processor waits for few lines at once and B's come this way too.
+  // C is written once, at the end, and its rows lie far apart: prefetch its lines early, but one
+  // column at a time, because a processor can wait for few lines at once and fetches B's as well.
   const float* c_ahead = t.c;
   const float* const c_end = t.c + V * lanes;
   const auto step = [&]() __attribute__((always_inline)) {
@@ -179,7 +179,7 @@ RAMOE_INLINE void pack_body(float* to, const Panel* panels, int count, const flo
   }
 }
 
-/// Each store is of 8 floats or twice 8; what is too much lies in the next k, which follows.
+/// Each store writes 8 or 16 floats; the surplus falls into the next k, which is written next.
 template <int lanes>
 RAMOE_INLINE void strips_body(float* to, int count, const float* from, Stride from_row, int k,
                               int cols, int readable) {
@@ -358,7 +358,7 @@ Kernels make_kernels(const char* name) {
 // Tallest tiles for widths of 1, 2, 3, 4 vectors: accumulators, one row of B and a broadcast fit in
 // 32 registers of AVX-512 and NEON, or 16 of the others, which therefore stop at two vectors. NEON
 // could have 12 x 2, but clang leaves no register for its last row. Before them `near`, `far`: the
-// fastest on Zen 5; and on Zen 3, in whose L1 lines 512 bytes apart push each other out.
+// fastest on Zen 5, and on Zen 3, where lines 512 bytes apart evict each other from the L1 cache.
 constexpr int kNever = 1 << 30;
 #if defined(__x86_64__)
 RAMOE_KERNELS(Avx512, RAMOE_AVX512, 16, 128, kNever, 12, 12, 8, 6)

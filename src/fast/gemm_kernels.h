@@ -98,9 +98,6 @@ const std::vector<Kernels>& gemm_kernels();
 /// A product of checked sizes by a given table, on this thread. gemm() uses the first table.
 void gemm_with(const Kernels& kernels, const Gemm<float>& g, Triangle triangle = Triangle::none);
 
-/// An error unless the sizes and leading dimensions of a product make sense.
-void check_product(const Gemm<float>& g);
-
 constexpr int kBlockK = 512;  // K is summed in blocks of this many; part of the result's bits
 constexpr int kPanel = 64;    // columns of the widest tile
 constexpr int kRows = 96;     // rows of A that pass over a group of panels before the next rows do

@@ -112,7 +112,7 @@ void gemm(const Gemm<float>& g) {
   const int threads = threads_in_force();
   const double work = work_of(g);
   if (threads == 1 || work < kSerial) return gemm_serial(g);
-  check_product(g);  // whole, before any part of it runs
+  check_sizes(g);  // whole, before any part of it runs
   if (splits_k(g)) return multiply_split(g, threads);
   const Grid grid = cut(g, block_work(work, threads));
   parallel_for(grid.rows * grid.cols, 1, [&](int block, int) { multiply_block(g, grid, block); });
@@ -122,7 +122,7 @@ template <>
 void gemm_grouped(const Gemm<float>* products, int count) {
   double work = 0.0;
   for (int p = 0; p < count; ++p) {
-    check_product(products[p]);
+    check_sizes(products[p]);
     work += work_of(products[p]);
   }
   const int threads = threads_in_force();

@@ -27,7 +27,7 @@ template <>
 void gather_rows_forward(float* out, const float* x, const int* index, int R, int C) {
   parallel_for(R, rows_per_block(C), [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
-      // Rows come from anywhere: ask for the one after next, the processor cannot foresee it.
+      // Rows come from anywhere: prefetch the one after next, which the processor cannot foresee.
       if (i + 2 < end) fetch_row(row(x, index[i + 2], C), C);
       std::copy_n(row(x, index[i], C), C, row(out, i, C));
     }
@@ -148,7 +148,7 @@ void rmsnorm_backward(float* dx, float* dw, const float* x, const float* w, cons
                       const float* dout, int N, int C, bool accumulate, bool accumulate_dw) {
   if (dw && !accumulate_dw) std::fill_n(dw, C, 0.0f);
   // dw is summed per block of rows and then over blocks in order, whatever the number of threads.
-  // Two lines apart at least, or threads would take them from each other row by row.
+  // At least two cache lines apart, so that no two threads write to one line.
   const int grain = rows_per_block(C), blocks = (N + grain - 1) / grain, apart = C + 128;
   thread_local std::vector<float> partial;
   partial.assign(dw ? static_cast<std::size_t>(blocks) * std::size_t(apart) : 0, 0.0f);
@@ -200,7 +200,7 @@ const RotationTable& rotation_table(const int* position, int N, int HS, double t
   int positions = 0;
   for (int n = 0; n < N; ++n) positions = std::max(positions, position[n] + 1);
   const bool same = kept.HS == HS && kept.theta == theta;
-  // Generation asks for one position more each time: twice as many last longer.
+  // Generation asks for one position more each time, so the table doubles.
   if (!same || kept.positions < positions) kept.make(same ? 2 * positions : positions, HS, theta);
   return kept;
 }

@@ -8,18 +8,14 @@
 namespace ramoe {
 namespace {
 
-struct FamilyName {
-  const char *type, *architecture, *hidden_key;
-};
-constexpr std::array<FamilyName, 3> kFamilies{{
-    {"olmoe", "OlmoeForCausalLM", "intermediate_size"},
-    {"qwen3_moe", "Qwen3MoeForCausalLM", "moe_intermediate_size"},
-    {"qwen2_moe", "Qwen2MoeForCausalLM", "moe_intermediate_size"},
-}};
+const char* architecture(Family family) {
+  constexpr std::array names{"OlmoeForCausalLM", "Qwen3MoeForCausalLM", "Qwen2MoeForCausalLM"};
+  return names[static_cast<std::size_t>(family)];
+}
 
-const FamilyName& family(const std::string& type, const std::string& where) {
-  for (const FamilyName& name : kFamilies)
-    if (type == name.type) return name;
+Family family_named(const std::string& type, const std::string& where) {
+  for (const Family family : every<Family>())
+    if (type == name_of(family)) return family;
   fail(where, ": model_type = \"", type,
        "\" is not a family of this project; there are olmoe, qwen3_moe and qwen2_moe.");
 }
@@ -31,9 +27,8 @@ std::string shown(const Json& value) {
 /// Reads config.json key by key; `known_` becomes a JSON object for our own list of fields.
 class Reader {
  public:
-  Reader(const Json& json, const FamilyName& name, const std::string& where)
-      : json_(json), name_(name), where_(where) {
-    config_.model_type = name_.type;
+  Reader(const Json& json, Family family, const std::string& where) : json_(json), where_(where) {
+    config_.model_type = family;
   }
 
   ModelConfig read(std::vector<std::string>* notes) {
@@ -67,12 +62,13 @@ class Reader {
   }
 
  private:
-  bool olmoe() const { return config_.model_type == "olmoe"; }
+  const char* hidden_key() const { return olmoe() ? "intermediate_size" : "moe_intermediate_size"; }
+  bool olmoe() const { return config_.model_type == Family::olmoe; }
 
   void require() const {
     std::vector<std::string> keys = {"vocab_size",          "hidden_size", "num_hidden_layers",
                                      "num_attention_heads", "num_experts", "num_experts_per_tok",
-                                     name_.hidden_key};
+                                     hidden_key()};
     if (!olmoe()) keys.push_back("num_key_value_heads");
     if (config_.shared_expert()) keys.push_back("shared_expert_intermediate_size");
     const bool sparse = json_.value("decoder_sparse_step", Json(1)) == Json(1) &&
@@ -81,13 +77,13 @@ class Reader {
     for (const std::string& key : keys)
       check(!json_.value(key, Json()).is_null() ||
                 (key == "num_experts" && json_.contains(kExpertsToo)),
-            where_, ": the key ", key, " is missing; a ", name_.type,
+            where_, ": the key ", key, " is missing; a ", name_of(config_.model_type),
             " model cannot be read without it.");
   }
 
   void take(const std::string& key, const Json& value) {
     const auto fixed = fixed_.find(key);
-    if (key == name_.hidden_key || key == "moe_intermediate_size")
+    if (key == hidden_key() || key == "moe_intermediate_size")
       take_once("moe_intermediate_size", key, value);
     else if (key == "rope_parameters" || key == "rope_scaling")
       take_rope(key, value);
@@ -119,14 +115,12 @@ class Reader {
       known_[key] = value;
       return;
     }
-    std::string list;
-    for (const std::string& name : read_) list += (list.empty() ? "" : ", ") + name;
     const std::string nearest = nearest_word(key, read_);
     check(may_be_passed_over(key, read_), where_, ": unknown key \"", key, "\" = ", shown(value),
           nearest.empty() ? "." : "; did you mean \"" + nearest + "\"?",
           " It may change what the model computes; remove it from the file if it does not. The "
           "keys that are read: ",
-          list, ", rope_parameters, rope_scaling, layer_types, sliding_window.");
+          joined(read_), ", rope_parameters, rope_scaling, layer_types, sliding_window.");
     unknown_ += (unknown_.empty() ? "" : ", ") + key;
   }
 
@@ -137,7 +131,7 @@ class Reader {
       list += (list.empty() ? "" : " or ") + (one.is_object() ? "null" : one.dump());
     check(value.is_null() || std::find(accepted.begin(), accepted.end(), value) != accepted.end(),
           where_, ": ", key, " = ", shown(value), " is not supported; this model computes with ",
-          list.empty() ? "null" : list, ".");
+          list.empty() ? "null" : joined(read_), ".");
   }
 
   void take_rope(const std::string& key, const Json& value) {
@@ -241,7 +235,6 @@ class Reader {
 
   static constexpr const char* kExpertsToo = "num_local_experts";
   const Json& json_;
-  const FamilyName& name_;
   const std::string& where_;
   ModelConfig config_;
   std::map<std::string, std::vector<Json>> fixed_;
@@ -255,15 +248,15 @@ class Reader {
 
 Json to_hugging_face(const ModelConfig& given) {
   ModelConfig config = given;
-  const FamilyName name = family(config.model_type, "model configuration");
   config.resolve_widths();
   if (config.all_dense) {
-    check(config.model_type != "olmoe", "olmoe has no config.json for a model without experts.");
+    check(config.model_type != Family::olmoe,
+          "olmoe has no config.json for a model without experts.");
     config.mlp_only_layers.clear();
     for (int l = 0; l < config.num_hidden_layers; ++l) config.mlp_only_layers.push_back(l);
   }
   Json json = fields_of(config).to_json();
-  json["architectures"] = {name.architecture};
+  json["architectures"] = {architecture(config.model_type)};
   json["torch_dtype"] = "float32";
   json["hidden_act"] = "silu";
   // transformers 4 reads rope_theta, transformers 5 reads it within rope_parameters.
@@ -274,7 +267,7 @@ Json to_hugging_face(const ModelConfig& given) {
     json["eos_token_id"] = Json::array({config.eos_token_id});
     for (const int id : config.more_eos) json["eos_token_id"].push_back(id);
   }
-  if (config.model_type == "olmoe") {
+  if (config.model_type == Family::olmoe) {
     json["intermediate_size"] = config.moe_intermediate_size;
     if (config.clip_qkv == 0) json["clip_qkv"] = nullptr;
     for (const char* key :
@@ -294,7 +287,8 @@ ModelConfig from_hugging_face(const Json& json, const std::string& where,
                               std::vector<std::string>* notes) {
   check(json.is_object() && json.contains("model_type") && json["model_type"].is_string(), where,
         ": a model's config.json with the key model_type was expected.");
-  return Reader(json, family(json["model_type"].get<std::string>(), where), where).read(notes);
+  return Reader(json, family_named(json["model_type"].get<std::string>(), where), where)
+      .read(notes);
 }
 
 }  // namespace ramoe

@@ -109,6 +109,8 @@ std::string identity_method(const std::string& folder) {
 void check_identity(const std::string& folder, const Json& noted) {
   const Json now = model_identity(folder);
   for (const auto& [name, sum] : noted.items()) {
+    check(sum.is_string(), "the import of ", folder, " notes no checksum of ", name,
+          "; run `ramoe import` again.");
     check(now.contains(name), folder, "/", name, " was there at the import and is missing now.");
     const std::string path = folder + "/" + name;
     check(now[name] == sum || noted_of(path, true) == sum.get<std::string>(), path,

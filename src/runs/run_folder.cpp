@@ -6,6 +6,7 @@
 
 #include "runs/interrupt.h"
 #include "support/error.h"
+#include "support/names.h"
 #include "support/platform.h"
 
 namespace ramoe {
@@ -42,6 +43,7 @@ bool is_record(const Json& record) {
     if (!has(record, key, Json::value_t::string)) return false;
   for (const char* key : {"config", "build", "data"})
     if (!has(record, key, Json::value_t::object)) return false;
+  if (record.contains("resumed") && !record["resumed"].is_array()) return false;
   const std::string status = record["status"].get<std::string>();
   return has(record, "seed", Json::value_t::number_unsigned) &&
          has(record["build"], "compiler", Json::value_t::string) &&
@@ -94,8 +96,7 @@ void check_owner(const std::string& path) {
     read_record(path);
     return;
   }
-  std::string names;
-  for (const std::string& name : strange_names(path)) names += (names.empty() ? "" : ", ") + name;
+  const std::string names = joined(strange_names(path));
   check(names.empty(), path, " is not empty and holds no run of this program (", names,
         "); use another --run=FOLDER, one that is new or empty.");
 }
@@ -195,6 +196,35 @@ std::string identity_differences(const Json& there, const Json& here) {
   return text;
 }
 
+namespace {
+
+/// Error if the run in the folder has other settings or other data.
+void compare(const std::string& path, const Json& old, const RunFacts& facts) {
+  std::string different = differences(old["config"], facts.config, facts.free_keys);
+  if (old["seed"] != facts.seed && !facts.config.contains("seed"))
+    different += cat(different.empty() ? "" : "; ", "seed: ", old["seed"].dump(), " there, ",
+                     facts.seed, " here");
+  if (different.empty()) different = differences(old["data"], facts.data, {});
+  check(different.empty(), path, " holds a `ramoe ", facts.command, "` run with other settings (",
+        different, "); use another --run=FOLDER, or --overwrite=true to replace it.");
+}
+
+}  // namespace
+
+bool check_run(const std::string& path, const RunFacts& facts, OnExisting existing) {
+  check_owner(path);
+  if (!holds_run(path)) return false;
+  const Json old = read_record(path);
+  check_command(path, old, facts.command);
+  if (existing == OnExisting::overwrite || old["status"] == "removed") return false;
+  compare(path, old, facts);
+  if (existing == OnExisting::resume || !facts.trains) return false;
+  if (old["status"] == "finished" && fs::exists(path + "/results.json")) return true;
+  const std::string state = unfinished_state(old);
+  fail(path, " holds this run, which ", state.empty() ? "has lost its results" : state,
+       "; --resume=true goes on with it, --overwrite=true begins anew.");
+}
+
 RunFolder::RunFolder(const std::string& path, RunFacts facts, OnExisting existing)
     : path_(path), facts_(std::move(facts)) {
   check_owner(path);
@@ -211,40 +241,22 @@ void RunFolder::take(OnExisting existing) {
                  {"finished", nullptr},       {"config", facts_.config}, {"seed", facts_.seed},
                  {"build", facts_.build},     {"data", facts_.data},     {"files", Json::array()}};
   if (holds_run(path_)) {
+    kept_ = closed_ = check_run(path_, facts_, existing);
+    if (kept_) return;
     const Json old = read_record(path_);
-    check_command(path_, old, facts_.command);
     const bool removed = old["status"] == "removed";
-    if (existing == OnExisting::overwrite) {
+    if (existing == OnExisting::overwrite)
       remove_files(path_, old);
-    } else if (!removed) {
-      compare_with(old);
+    else if (!removed)
       record_["files"] = files_of(old);
-    }
     if (existing == OnExisting::resume && !removed) {
       resumed_ = true;
       record_["started"] = old["started"];
       record_["resumed"] = old.value("resumed", Json::array());
       record_["resumed"].push_back(utc_now());
     }
-    if (existing == OnExisting::refuse && facts_.trains && !removed) {
-      kept_ = closed_ = old["status"] == "finished" && fs::exists(path_ + "/results.json");
-      if (kept_) return;
-      const std::string state = unfinished_state(old);
-      fail(path_, " holds this run, which ", state.empty() ? "has lost its results" : state,
-           "; --resume=true goes on with it, --overwrite=true begins anew.");
-    }
   }
   write_json(path_ + "/" + record_name, record_);
-}
-
-void RunFolder::compare_with(const Json& old) const {
-  std::string different = differences(old["config"], facts_.config, facts_.free_keys);
-  if (old["seed"] != facts_.seed && !facts_.config.contains("seed"))
-    different += cat(different.empty() ? "" : "; ", "seed: ", old["seed"].dump(), " there, ",
-                     facts_.seed, " here");
-  if (different.empty()) different = differences(old["data"], facts_.data, {});
-  check(different.empty(), path_, " holds a `ramoe ", facts_.command, "` run with other settings (",
-        different, "); use another --run=FOLDER, or --overwrite=true to replace it.");
 }
 
 RunFolder::~RunFolder() {

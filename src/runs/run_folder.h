@@ -72,7 +72,6 @@ class RunFolder {
 
  private:
   void take(OnExisting existing);
-  void compare_with(const Json& old) const;
 
   std::string path_;
   RunFacts facts_;
@@ -84,6 +83,10 @@ class RunFolder {
 /// Error unless a run of the command may use the folder: it is missing, empty or holds a run of
 /// that command, and no process works in it. Changes nothing; RunFolder checks again.
 void check_run_place(const std::string& path, const std::string& command);
+
+/// Error unless a run with these facts may begin or go on there, as RunFolder decides. Changes
+/// nothing. Returns whether the folder holds this run and it is finished, so that it is kept.
+bool check_run(const std::string& path, const RunFacts& facts, OnExisting existing);
 
 /// Removes the run in a folder: the files that the run wrote, and the folder if nothing else is in
 /// it. Otherwise run.json stays with the status "removed", and a run of the same command may use

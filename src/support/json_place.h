@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "support/choices.h"
 #include "support/files.h"
 #include "support/json.h"
 #include "support/names.h"
@@ -72,6 +73,15 @@ struct JsonAt {
     if (!value.is_boolean()) expected("true or false");
     return value.template get<bool>();
   }
+  /// The value with that name.
+  template <NamedEnum Enum>
+  Enum choice() const {
+    const std::vector<std::string> known = names_of<Enum>();
+    const auto found =
+        value.is_string() ? std::find(known.begin(), known.end(), text()) : known.end();
+    if (found == known.end()) expected("one of ", joined(known));
+    return static_cast<Enum>(found - known.begin());
+  }
   double number() const {
     if (!value.is_number()) expected("a number");
     return value.template get<double>();
@@ -111,11 +121,9 @@ struct JsonAt {
     for (const auto& [key, unused] : object().items()) {
       if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
       const std::string nearest = nearest_word(key, keys);
-      std::string list;
-      for (const std::string& known : keys) list += (list.empty() ? "" : ", ") + known;
       fail(file, ": ", join(key), " is an unknown key",
-           nearest.empty() ? "" : " (did you mean \"" + nearest + "\"?)", "; expected ", list,
-           advice);
+           nearest.empty() ? "" : " (did you mean \"" + nearest + "\"?)", "; expected ",
+           joined(keys), advice);
     }
   }
   /// Error: the key is present and its value is not one of these.

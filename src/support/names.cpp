@@ -53,6 +53,12 @@ bool same_name(const std::string& a, const std::string& b) {
   return squeezed(a) == squeezed(b);
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string all;
+  for (const std::string& word : words) all += (all.empty() ? "" : ", ") + word;
+  return all;
+}
+
 std::string nearest_word(const std::string& word, const std::vector<std::string>& candidates) {
   const std::string given = squeezed(word);
   std::vector<std::string> begins;

@@ -220,7 +220,10 @@ TEST(Experiment, RefusesWhatMustNotBeMixed) {
   for (const char* name : {"/thesis.tex", "/results/notes.json", "/results/tiny/facts/es/mine.txt",
                            "/stages/tiny/taxonomy/mine.txt", "/stages/plot.svg"})
     write_file(run + name, "mine");
+  write_file(run + "/report.html", "<p>arXiv 2605.28306</p>");  // as `ramoe report` writes them
+  write_file(run + "/evidence.json", "{\"claims\": []}");
   EXPECT_EQ(world.experiment("run", "--overwrite=true --limit=2").code, 0);
+  EXPECT_FALSE(fs::exists(run + "/report.html") || fs::exists(run + "/evidence.json"));
   EXPECT_EQ(world.result_files("run").size(), 3u) << "two and somebody's notes";
   for (const char* name : {"/thesis.tex", "/results/notes.json", "/results/tiny/facts/es/mine.txt",
                            "/stages/tiny/taxonomy/mine.txt", "/stages/plot.svg"})

@@ -47,7 +47,7 @@ ModelConfig moe_config(Size size) {
 /// The dense model of the bench, in the form of a family whose layers may all be dense.
 ModelConfig dense_config(Size size) {
   ModelConfig c = dense_counterpart(moe_config(size));
-  c.model_type = "qwen3_moe";
+  c.model_type = Family::qwen3_moe;
   return c;
 }
 

@@ -52,7 +52,7 @@ TEST(ModelConfig, AModelWithoutExpertsIsForComparisonAlone) {
     EXPECT_EQ(count_parameters(config).total, parameters);
     EXPECT_EQ(model.config().intermediate_size,
               config.num_experts_per_tok * config.moe_intermediate_size);
-    if (config.model_type == "olmoe") {
+    if (config.model_type == Family::olmoe) {
       EXPECT_TRUE(mentions(error_of([&] { to_hugging_face(config); }), "olmoe"));
       continue;
     }
@@ -70,7 +70,7 @@ TEST(ModelConfig, HuggingFaceRoundTrip) {
       config.norm_topk_prob = tied;
       config.rope_theta = 500000;
       config.rms_norm_eps = 1e-5;
-      if (config.model_type == "qwen3_moe") config.head_dim = 6;
+      if (config.model_type == Family::qwen3_moe) config.head_dim = 6;
       if (config.shared_expert()) config.shared_expert_intermediate_size = 7;
       const Json json = to_hugging_face(config);
       ModelConfig back = from_hugging_face(json, "config.json");

@@ -42,6 +42,26 @@ TEST(MakeBatch, PadsOnTheRightAndMarksWhatCounts) {
   EXPECT_TRUE(mentions(error_of([] { make_batch({{1}, {}}, 2, 0); }), "sequence 1"));
 }
 
+TEST(Model, IndicesAreCheckedWhereTheyArePlaced) {
+  Model<float> model(tiny_config("olmoe", false), 1);
+  Arena arena;
+  Tape<float> tape(arena);
+  const auto error = [&](const auto& change, const std::vector<int>& rows) {
+    TokenBatch batch = make_batch({{1, 2}}, 2, 0);
+    change(batch);
+    return error_of([&] { model.place_batch(tape, batch, rows); });
+  };
+  const auto nothing = [](TokenBatch&) {};
+  EXPECT_EQ(error(nothing, {0, 1}), "no error");
+  EXPECT_TRUE(mentions(error(nothing, {2}), "row 2 of 2"));
+  EXPECT_TRUE(mentions(error(nothing, {-1}), "row -1 of 2"));
+  EXPECT_TRUE(mentions(error([](TokenBatch& b) { b.token[1] = 11; }, {0}),
+                       "token 11 at place 1 is outside the vocabulary of 11"));
+  EXPECT_TRUE(mentions(error([](TokenBatch& b) { b.token[0] = -1; }, {0}), "token -1 at place 0"));
+  EXPECT_TRUE(mentions(error([](TokenBatch& b) { b.length[0] = 3; }, {0}),
+                       "has length 3 in rows of 2 tokens"));
+}
+
 TEST(Model, SameSeedSameWeights) {
   for (const char* family : kFamilyNames) {
     const Model<float> a(tiny_config(family, false), 5), b(tiny_config(family, false), 5);

@@ -15,7 +15,7 @@ inline constexpr const char* kFamilyNames[] = {"olmoe", "qwen3_moe", "qwen2_moe"
 /// C=8, L=2, NH=2, E=4, K=2, V=11, H=5; NKV = 1 except for olmoe.
 inline ModelConfig tiny_config(const std::string& family, bool tied) {
   ModelConfig c;
-  c.model_type = family;
+  c.model_type = from_name<Family>(family, "family");
   c.vocab_size = 11;
   c.hidden_size = 8;
   c.num_hidden_layers = 2;

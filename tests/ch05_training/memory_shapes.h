@@ -11,7 +11,7 @@ namespace ramoe {
 /// Shapes that differ in what dominates: vocabulary, experts, width of experts, heads.
 inline std::vector<ModelConfig> memory_shapes(const std::string& family) {
   ModelConfig c;
-  c.model_type = family;
+  c.model_type = from_name<Family>(family, "family");
   c.vocab_size = 300;
   c.hidden_size = 64;
   c.num_hidden_layers = 4;

@@ -73,9 +73,9 @@ TEST(Memory, StateIsWhatAModelAndItsOptimiserHold) {
   EXPECT_EQ(need_of(needs, "SFT"), values + state + step);
   // Keys and values of 4 layers, 2 key/value heads of 16, one token.
   EXPECT_EQ(cache_bytes_per_token(config), 4 * 2 * 4 * (config.num_key_value_heads * 16));
-  EXPECT_EQ(need_of(needs, "answering, Routing Steering"),
-            values + cache_bytes_per_token(config) +
-                count_activations(config, 1).forward_bytes(1, 1));
+  EXPECT_EQ(
+      need_of(needs, "answering, Routing Steering"),
+      values + cache_bytes_per_token(config) + count_activations(config, 1).forward_bytes(1, 1));
   question.examples = 10;  // of 3 layers with 8 experts, doubles
   EXPECT_EQ(need_of(memory_needs(config, question), "RA-MoE, SARA"),
             values + state + step + 10 * 3 * 8 * 8);
@@ -131,7 +131,7 @@ TEST(Memory, RealModelsHaveThePublishedNumbersOfParameters) {
 
 TEST(Memory, HugeSizesAreCountedWithoutOverflow) {
   ModelConfig config;
-  config.model_type = "qwen2_moe";
+  config.model_type = Family::qwen2_moe;
   config.hidden_size = 65536;
   config.num_attention_heads = config.num_key_value_heads = 1024;
   config.head_dim = 4096;

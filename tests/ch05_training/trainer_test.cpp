@@ -318,6 +318,16 @@ TEST(Trainer, FrozenParametersStayAndAreNotStoredAsMoments) {
   EXPECT_EQ(moments, 2);
 }
 
+TEST(Trainer, TargetsAreCheckedWhereTheyArePlaced) {
+  const ModelConfig config = tiny_config("olmoe", false);
+  Model<float> model(config, 1);
+  Trainer<float> trainer(model, {});
+  TrainingBatch batch = make_training_batch({{{1, 2, 3}, 1}}, 2, 0);
+  batch.target[0] = config.vocab_size;
+  EXPECT_TRUE(mentions(error_of([&] { trainer.step([&](int) { return batch; }, nullptr); }),
+                       "target 11 at place 0: expected 0 to 10"));
+}
+
 TEST(Trainer, ABatchWithoutTargetsTeachesNothing) {
   Model<float> model(tiny_config("olmoe", false), 1);
   TrainConfig config = quick();

@@ -69,7 +69,7 @@ int letter_token(const char* letter) {
 
 std::unique_ptr<Model<double>> three_wide_model() {
   ModelConfig c = small_model_config();
-  c.model_type = "qwen3_moe";
+  c.model_type = Family::qwen3_moe;
   c.hidden_size = 3;
   c.num_attention_heads = c.num_key_value_heads = 1;
   c.head_dim = 2;
@@ -154,8 +154,8 @@ TEST(Lesion, NoiseIsSeededAndScaled) {
 TEST(Lesion, SaysWhatIsWrong) {
   const auto model = three_wide_model();
   const auto wrong = [&](Zone zone, LesionConfig config, const std::string& part) {
-    expect_error(
-        [&] { damage_routers(*model, zone, sequence_of("a"), sequence_of("x"), config); }, part);
+    expect_error([&] { damage_routers(*model, zone, sequence_of("a"), sequence_of("x"), config); },
+                 part);
   };
   wrong({0, 0}, {.strength = std::numeric_limits<double>::quiet_NaN()}, "strength = nan");
   wrong({0, 0}, {.strength = -1}, "strength = -1");

@@ -82,15 +82,17 @@ TEST(Taxonomy, BrokenLinesAreNamed) {
   };
   EXPECT_EQ(error_with(good.substr(0, good.size() - 1)), "no error");
   for (const std::string broken : {"{\"id\": \"a\"", "", "[1]", "7", "{\"id\": 3}"})
-    EXPECT_TRUE(mentions(error_with(broken), path + ", line 2: the key \"id\"")) << broken;
+    EXPECT_TRUE(mentions(error_with(broken), path + ", line 2")) << broken;
+  EXPECT_TRUE(mentions(error_with("[1]"), "line 2: expected an object, found a list of 1; run"));
+  EXPECT_TRUE(mentions(error_with("{\"id\": 3}"), "line 2: id: expected text, found 3; run"));
   const auto replaced = [&](const std::string& from, const std::string& to) {
     std::string line = good.substr(0, good.size() - 1);
     line.replace(line.find(from), from.size(), to);
     return error_with(line);
   };
-  EXPECT_TRUE(mentions(replaced("\"target_output\"", "\"output\""), "\"target_output\""));
+  EXPECT_TRUE(mentions(replaced("\"target_output\"", "\"output\""), "target_output is missing"));
   EXPECT_TRUE(mentions(replaced("\"type\":\"cc\"", "\"type\":\"cx\""),
-                       path + ", line 2: type of the taxonomy \"cx\""));
+                       path + ", line 2: type: expected one of cc, ci, ic, ii, found \"cx\""));
   const std::string local = replaced("\"local\":false", "\"local\":3");
   EXPECT_TRUE(mentions(local, path + ", line 2") && mentions(local, "local")) << local;
   EXPECT_TRUE(mentions(error_of([&] { read_taxonomy(folder.file("no")); }), folder.file("no")));

@@ -101,7 +101,8 @@ TEST(TaskExperts, JsonErrors) {
   };
   EXPECT_EQ(error(good), "no error");
   EXPECT_TRUE(mentions(error(good, 3), "experts.json: task experts of 1 layers; the model has 3"));
-  EXPECT_TRUE(mentions(error(good, 1, 1), "expert 1 is not one of the model's 1"));
+  EXPECT_TRUE(mentions(error(good, 1, 1),
+                       "experts[0][0]: expected a whole number from 0 to 0, found 1; run `ramoe"));
   for (const char* key : {"task", "score", "experts"}) {
     Json missing = good, wrong = good;
     missing.erase(key);
@@ -111,11 +112,11 @@ TEST(TaskExperts, JsonErrors) {
   }
   Json negative = good;
   negative["experts"] = {{-1}};
-  EXPECT_TRUE(mentions(error(negative), "expert -1"));
+  EXPECT_TRUE(mentions(error(negative), "experts[0][0]: expected a whole number"));
   EXPECT_TRUE(mentions(error(Json(3)), "experts.json"));
   Json empty = good;
   empty["experts"] = parse_json("[[]]");
-  EXPECT_TRUE(mentions(error(empty), "experts.json"));
+  EXPECT_TRUE(mentions(error(empty), "experts.json: experts[0]: expected at least one expert"));
 }
 
 }  // namespace

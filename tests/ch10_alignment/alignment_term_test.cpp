@@ -157,7 +157,7 @@ TEST(AlignmentTerm, GradientScopeRouterReachesOnlyTheRouters) {
 // Statistics number the layers that have experts; the weights are those of the layer itself.
 TEST(AlignmentTerm, DenseLayersAreNoneOfTheLayers) {
   ModelConfig config = small_model_config();
-  config.model_type = "qwen3_moe";
+  config.model_type = Family::qwen3_moe;
   config.num_hidden_layers = 4;
   config.mlp_only_layers = {0};
   World3 world(config);

@@ -275,14 +275,16 @@ TEST(Evidence, SaysWhichStageIsMissingOrWrong) {
   expect_error([](MadeGrid& g) { stage_b(g)["taxonomy"][0]["ic"] = "x"; },
                "no count \"ic\" of facts es");
   expect_error([](MadeGrid& g) { stage_b(g)["divergence"]["zone"]["last"] = 3; },
-               "a zone from layer 1 to 3 of 3");
+               "made: stages.b.divergence.zone.last: expected a whole number from 1 to 2, found 3");
   expect_error([](MadeGrid& g) { stage_b(g)["divergence"].erase("mean"); },
-               "made: the stage divergence of b is not as");
+               "made: stages.b.divergence.mean is missing; collect the grid again");
   expect_error(
       [](MadeGrid& g) {
         g.curve("b/sums/sw") = {.1, .2};
       },
-      "a curve of 2 layers beside one of 3");
+      "by_task.sums.sw: expected a curve of 3 layers, found a list of 2");
+  expect_error([](MadeGrid& g) { stage_b(g)["divergence"]["mean"][1] = "x"; },
+               "stages.b.divergence.mean[1]: expected a number, found \"x\"");
 }
 
 /// Every number of it is finite, and there are some.

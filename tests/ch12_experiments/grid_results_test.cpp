@@ -112,6 +112,22 @@ TEST(GridResults, FactsAreComplete) {
   }
 }
 
+TEST(GridResults, ChosenRatesAreComplete) {
+  const auto expect = [](const std::function<void(Json&)>& change, const std::string& part) {
+    MadeGrid grid = small_grid();
+    grid.facts["chosen"] = Json::array(
+        {{{"model", "a"}, {"task", "facts"}, {"variant", "sft"}, {"learning_rate", 0.001}}});
+    change(grid.facts["chosen"]);
+    expect_contains(error_of([&] { grid.results(); }), part);
+  };
+  expect([](Json&) {}, "no error");
+  expect([](Json& chosen) { chosen.push_back(7); }, "made: chosen[1]: expected an object, found 7");
+  expect([](Json& chosen) { chosen[0].erase("variant"); }, "made: chosen[0].variant is missing");
+  expect([](Json& chosen) { chosen[0]["learning_rate"] = "x"; },
+         "chosen[0].learning_rate: expected a number, found \"x\"");
+  expect([](Json& chosen) { chosen[0]["valid_by_rate"] = {{"1", 0.5}}; }, "is missing");
+}
+
 TEST(GridResults, RecordsAreComplete) {
   const auto expect = [](const std::string& id, const std::function<void(Json&)>& change,
                          const std::string& part) {

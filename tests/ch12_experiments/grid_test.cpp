@@ -229,6 +229,18 @@ TEST(Grid, SaysWhichRatesLieAtTheEdgeOfTheSearch) {
   EXPECT_TRUE(rates_at_edge(one, chosen).empty()) << "of one rate nothing was searched";
 }
 
+TEST(Grid, ABrokenRecordOfTheSearchIsNamed) {
+  const GridPlan plan = small_plan();
+  std::map<std::string, Json> records;
+  for (const GridRun& run : search_runs(plan))
+    records[run.id()] = {{"id", run.id()}, {"valid", {{"accuracy", "half"}}}};
+  const std::string text = error_of([&] { choose(plan, records); });
+  EXPECT_NE(text.find("the record a/facts/"), std::string::npos) << text;
+  EXPECT_NE(text.find("valid.accuracy: expected a number, found \"half\"; remove it"),
+            std::string::npos)
+      << text;
+}
+
 TEST(Grid, RefusesEdgesWhereThePlanSaysSo) {
   Json json = small_json();
   GridPlan plan = grid_plan(json, "p.json");
@@ -245,7 +257,13 @@ TEST(Grid, RefusesEdgesWhereThePlanSaysSo) {
     EXPECT_NE(error(highest).find(part), std::string::npos) << error(highest);
   EXPECT_EQ(error(highest).find("below"), std::string::npos);
   EXPECT_NE(error(lowest).find("Add a rate below 0.0002 to"), std::string::npos) << error(lowest);
-  EXPECT_NE(error_with([](Json& j) { j["edges"] = "maybe"; }).find("\"warn\" or \"refuse\""),
+  EXPECT_NE(error_with([](Json& j) {
+              j["edges"] = "maybe";
+            }).find("edges: expected one of warn, refuse, found \"maybe\""),
+            std::string::npos);
+  EXPECT_NE(error_with([](Json& j) { j["variants"][1]["method"] = "ramo"; })
+                .find("variants[1].method: expected one of sft, ramoe, rise, sara, self_training, "
+                      "found \"ramo\""),
             std::string::npos);
   const std::string two = error_with([](Json& j) {
     j["edges"] = "refuse";

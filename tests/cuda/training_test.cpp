@@ -1,10 +1,9 @@
 // Whole models on the GPU, or emulated: against transformers, against the definitions in double,
 // resumed, with a step that fails and is noticed later, and with recorded steps.
-#include "ch05_training/trainer.h"
-
 #include <gtest/gtest.h>
 
 #include "ch05_training/small_training.h"
+#include "ch05_training/trainer.h"
 #include "cuda/support/launch.h"
 #include "formats/golden.h"
 #include "runs/checkpoint.h"
@@ -38,18 +37,9 @@ class GpuGolden : public testing::TestWithParam<std::string>, public GoldenModel
  protected:
   GpuGolden() : GoldenModel(GetParam()), gpu_(*model_) {}
 
-  /// Each tensor as a whole: sums in another order, relative to the tensor's length.
+  /// Sums are in another order.
   void expect_parameters(const std::string& prefix, const std::vector<std::vector<float>>& got) {
-    const std::vector<std::vector<float>> wanted = parameters(prefix);
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      double squares = 0, distance = 0;
-      for (std::size_t j = 0; j < got[i].size(); ++j) {
-        squares += double(wanted[i][j]) * double(wanted[i][j]);
-        distance += std::pow(double(got[i][j]) - double(wanted[i][j]), 2);
-      }
-      EXPECT_LE(std::sqrt(distance), 1e-7 + 1e-4 * std::sqrt(squares))
-          << prefix << model_->parameters()[i]->name;
-    }
+    expect_tensors(parameters(prefix), got, prefix, 1e-7, 1e-4);
   }
   Copied gpu_;
 };
@@ -171,8 +161,7 @@ TEST(GpuTraining, RecordedStepsHaveTheSameBits) {
     }
   } nothing;
   Trainer<GpuFloat> each(other, cut);
-  for (int step = 0; step < 6; ++step)
-    each.step([](int) { return numbered_batch(1); }, &nothing);
+  for (int step = 0; step < 6; ++step) each.step([](int) { return numbered_batch(1); }, &nothing);
   EXPECT_EQ(values_of(model), values_of(other));
 }
 

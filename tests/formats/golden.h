@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -96,6 +97,20 @@ class GoldenModel {
   }
   std::vector<std::vector<float>> parameters(const std::string& prefix) const {
     return parameters(prefix, file_.path());
+  }
+  /// Each tensor as a whole: its distance, relative to its length.
+  void expect_tensors(const std::vector<std::vector<float>>& wanted,
+                      const std::vector<std::vector<float>>& got, const std::string& prefix,
+                      double nothing, double relative) const {
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      double squares = 0, distance = 0;
+      for (std::size_t j = 0; j < got[i].size(); ++j) {
+        squares += double(wanted[i][j]) * double(wanted[i][j]);
+        distance += std::pow(double(got[i][j]) - double(wanted[i][j]), 2);
+      }
+      EXPECT_LE(std::sqrt(distance), nothing + relative * std::sqrt(squares))
+          << prefix << model_->parameters()[i]->name;
+    }
   }
   std::vector<std::vector<float>> gradients() const {
     std::vector<std::vector<float>> all;

@@ -38,18 +38,14 @@ class Golden : public testing::TestWithParam<std::string>, public GoldenModel {
   void expect_parameters(const std::vector<std::vector<float>>& wanted,
                          const std::vector<std::vector<float>>& got,
                          const std::string& prefix) const {
+    expect_tensors(wanted, got, prefix, kNothing, kRelative);
     for (std::size_t i = 0; i < got.size(); ++i) {
-      const std::string& name = model_->parameters()[i]->name;
-      double squares = 0, distance = 0;
-      for (std::size_t j = 0; j < got[i].size(); ++j) {
-        squares += double(wanted[i][j]) * double(wanted[i][j]);
-        distance += std::pow(double(got[i][j]) - double(wanted[i][j]), 2);
-      }
-      EXPECT_LE(std::sqrt(distance), kNothing + kRelative * std::sqrt(squares)) << prefix << name;
-      // An element is a sum of terms as large as the tensor's largest element.
-      const double largest = std::sqrt(squares / double(got[i].size()));
-      EXPECT_EQ(difference(got[i], wanted[i], kNothing + kRelative * largest, kRelative), "")
-          << prefix << name;
+      // An element is a sum of terms as large as the tensor's usual element.
+      double squares = 0;
+      for (const float value : wanted[i]) squares += double(value) * double(value);
+      const double usual = std::sqrt(squares / double(got[i].size()));
+      EXPECT_EQ(difference(got[i], wanted[i], kNothing + kRelative * usual, kRelative), "")
+          << prefix << model_->parameters()[i]->name;
     }
   }
 };

@@ -179,7 +179,7 @@ TEST(ModelFiles, TheConfigOfAnotherModelIsAnError) {
   error = error_with_config("olmoe", [](ModelConfig& c) { c.tie_word_embeddings = true; });
   expect_contains(error, "lm_head.weight");
   error = error_with_config("qwen3_moe", [](ModelConfig& c) {
-    c.model_type = "qwen2_moe";
+    c.model_type = Family::qwen2_moe;
     c.set_family_defaults();
   });
   expect_contains(error, "model.layers.0.self_attn.q_proj.bias");

@@ -20,7 +20,7 @@ class Explanations : public testing::TestWithParam<const char*> {
  protected:
   static ModelConfig config_of(const std::string& family) {
     ModelConfig config = small_model_config();
-    config.model_type = family;
+    config.model_type = from_name<Family>(family, "family");
     config.norm_topk_prob = family == "qwen3_moe";
     config.num_key_value_heads = family == "qwen2_moe" ? 1 : 2;
     config.resolve_widths();

@@ -54,6 +54,35 @@ class RunFolderTest : public testing::Test {
   std::string path_ = scratch_.file("runs/base");
 };
 
+TEST_F(RunFolderTest, SaysBeforehandWhatItWouldRefuse) {
+  const auto checked = [&](const RunFacts& other, OnExisting existing = OnExisting::refuse) {
+    return error_of([&] { EXPECT_FALSE(check_run(path_, other, existing)); });
+  };
+  EXPECT_EQ(checked(training()), "no error");
+  EXPECT_FALSE(fs::exists(path_));
+  { RunFolder run(path_, training()); }  // failed
+  const auto before = content();
+  RunFacts other = training();
+  other.config["steps"] = 200;
+  for (const RunFacts& facts : {training(), other})
+    for (const OnExisting existing : {OnExisting::refuse, OnExisting::resume}) {
+      if (facts.config == training().config && existing == OnExisting::resume) continue;
+      const std::string said = checked(facts, existing);
+      EXPECT_NE(said, "no error");
+      EXPECT_EQ(said, refusal(facts, existing));
+    }
+  EXPECT_EQ(checked(training(), OnExisting::resume), "no error");
+  EXPECT_EQ(checked(other, OnExisting::overwrite), "no error");
+  EXPECT_EQ(content(), before);
+  EXPECT_EQ(status(), "failed");
+  {
+    RunFolder run(path_, training(), OnExisting::resume);
+    run.write_results({{"x", 1}});
+    run.close();
+  }
+  EXPECT_TRUE(check_run(path_, training(), OnExisting::refuse));
+}
+
 TEST_F(RunFolderTest, RecordsFromStartToFinish) {
   RunFolder run(path_, facts());
   EXPECT_EQ(status(), "running");

@@ -70,6 +70,11 @@ TEST(Json, WhatIsNotJsonCanBeDiscarded) {
     EXPECT_TRUE(json_or_discarded(text).is_discarded()) << text;
 }
 
+enum class Choice { one, other };
+constexpr auto names(Choice) {
+  return std::array{"one", "other"};
+}
+
 TEST(JsonPlace, ErrorsNameFilePathAndWhatWasFound) {
   const std::string file = "a.json";
   const Json json =
@@ -92,6 +97,11 @@ TEST(JsonPlace, ErrorsNameFilePathAndWhatWasFound) {
             }),
             "a.json: sub[1].flag is an unknown key (did you mean \"flags\"?); expected n, "
             "flags; make it again.");
+  EXPECT_EQ(error_of([&] { element["n"].choice<Choice>(); }),
+            "a.json: sub[1].n: expected one of one, other, found \"x\"; make it again.");
+  expect_contains(error_of([&] { at["share"].choice<Choice>(); }), "expected one of one, other");
+  const Json other = "other";
+  EXPECT_EQ((JsonAt<Json>{file, "", other}.choice<Choice>()), Choice::other);
   expect_contains(error_of([&] { at["share"].whole(0); }), "share: expected a whole number of at");
   expect_contains(error_of([&] { at["sub"][0].whole(2, 5); }),
                   "a whole number from 2 to 5, found 1");

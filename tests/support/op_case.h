@@ -1,4 +1,4 @@
-// One entry for one operation: gradient check, plain against fast, odd shapes, threads.
+// One entry for one operation: gradient check, plain against fast, odd shapes, threads, speed.
 //
 //   OpCase("rmsnorm", [](auto& tape, const auto& in) { return rmsnorm(tape, in[0], in[1], 1e-5); })
 //       .size({{5, 8}, {8}})                 // shapes of the inputs: x (5,8), w (8)
@@ -12,6 +12,20 @@
 //   OpCase("embedding", []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
 //     return embedding(tape, in[0], random_indices(tape, d[0], in[0].rows(), 1), d[0]);
 //   }).size({{7, 3}}, {9})
+//
+// What is to be done before the operation, and is not timed, stands before a function that is
+// returned:
+//
+//     const Index<T>* token = random_indices(tape, d[0], in[0].rows(), 1);
+//     return [=, &tape] { return embedding(tape, in[0], token, d[0]); };
+//
+// `ramoe bench` times the entries that say how large they are in a training step:
+//
+//   .at_step([](const StepSizes& s) -> std::vector<OpAtStep> {
+//     const double nc = 1.0 * s.N * s.C;
+//     return {{"rmsnorm", cat("(", s.N, ",", s.C, ")"), {{{s.N, s.C}, {s.C}}, {}},
+//              {0, 2 * nc}, {0, 3 * nc}, {1}}};   // multiply-adds and floats; input 1 is a weight
+//   })
 //
 // An entry covers NAME_forward and NAME_backward; `covers` names other operations that it reaches.
 #pragma once
@@ -40,10 +54,33 @@ struct OpSize {
   Dims dims;
 };
 
+/// The sizes of a training step, by the letters of the chapters; R rows have a target.
+struct StepSizes {
+  int B, T, N, C, V, NH, NKV, HS, E, K, H, R;
+};
+/// What a direction of an operation does at least: operations of its matrix products, two for each
+/// multiply-add, and floats, each input and output once.
+struct OpWork {
+  double flops = 0, floats = 0;
+};
+/// An operation as a training step has it.
+struct OpAtStep {
+  std::string name, dims;
+  OpSize size;
+  OpWork forward, backward;
+  std::vector<std::size_t> weights = {};  // inputs whose gradients are added to
+
+  bool is_weight(std::size_t i) const {
+    return std::find(weights.begin(), weights.end(), i) != weights.end();
+  }
+};
+
 class OpCase {
  public:
+  /// Prepares what is not timed, and returns the operation itself.
   template <class T>
-  using Function = std::function<Tensor<T>(Tape<T>&, const Inputs<T>&, const Dims&)>;
+  using Function =
+      std::function<std::function<Tensor<T>()>(Tape<T>&, const Inputs<T>&, const Dims&)>;
 
   template <class Op>
   OpCase(std::string name_, const Op& op)
@@ -82,6 +119,11 @@ class OpCase {
     constants.push_back(i);
     return *this;
   }
+  /// How it is timed (`ramoe bench --only=ops`).
+  OpCase& at_step(std::function<std::vector<OpAtStep>(const StepSizes&)> steps_) {
+    steps = std::move(steps_);
+    return *this;
+  }
   /// The operations that this entry tests, in place of NAME_forward and NAME_backward.
   OpCase& covers(std::vector<std::string> operations_) {
     operations = std::move(operations_);
@@ -116,14 +158,23 @@ class OpCase {
   std::string reason;
   std::vector<double (*)(double)> maps;
   std::vector<std::size_t> constants;
+  std::function<std::vector<OpAtStep>(const StepSizes&)> steps;
 
  private:
   template <class T, class Op>
   static Function<T> function_of(const Op& op) {
-    if constexpr (std::is_invocable_v<const Op&, Tape<T>&, const Inputs<T>&>)
-      return [op](Tape<T>& tape, const Inputs<T>& in, const Dims&) { return op(tape, in); };
-    else
-      return op;
+    const auto call = [op](Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+      if constexpr (std::is_invocable_v<const Op&, Tape<T>&, const Inputs<T>&>)
+        return op(tape, in);
+      else
+        return op(tape, in, d);
+    };
+    return [call](Tape<T>& tape, const Inputs<T>& in, const Dims& d) -> std::function<Tensor<T>()> {
+      if constexpr (std::is_same_v<decltype(call(tape, in, d)), Tensor<T>>)
+        return [=, &tape] { return call(tape, in, d); };
+      else
+        return call(tape, in, d);
+    };
   }
   Function<double> in_double_;
   Function<float> in_float_;
@@ -195,7 +246,7 @@ OpResult<T> run_op(const OpCase& op, const OpSize& at) {
     in.push_back(op.is_constant(i) ? tape.constant(values[i].data(), at.in[i])
                                    : tape.leaf(values[i].data(), gradients[i].data(), at.in[i]));
   }
-  const Tensor<T> out = op.function<T>()(tape, in, at.dims);
+  const Tensor<T> out = op.function<T>()(tape, in, at.dims)();
   OpResult<T> result;
   const auto fetch = [&](const T* from, std::size_t count) {
     result.emplace_back(count);
@@ -233,7 +284,7 @@ inline std::string op_gradient_error(const OpCase& op, const OpSize& at) {
         std::size_t next = 0;
         for (std::size_t i = 0; i < in.size(); ++i)
           if (!op.is_constant(i)) in[i] = checked[next++];
-        return op.function<double>()(tape, in, at.dims);
+        return op.function<double>()(tape, in, at.dims)();
       },
       inputs);
 }

@@ -9,14 +9,19 @@
 
 namespace ramoe {
 
-/// Flags of N rows of which every fourth, from the second on, is not set; and how many are.
-inline std::vector<unsigned char> most_rows(int N) {
+/// Flags of N rows of which every fourth, from the second on, is not set; and how many are. A
+/// training step has no padding here: with kAllRows among the dims all are set.
+inline constexpr int kAllRows = -1;
+inline bool has_all_rows(const Dims& d) {
+  return !d.empty() && d.back() == kAllRows;
+}
+inline std::vector<unsigned char> most_rows(int N, const Dims& d = {}) {
   std::vector<unsigned char> flags(std::size_t(N), 1);
-  for (int n = 1; n < N; n += 4) flags[std::size_t(n)] = 0;
+  for (int n = 1; n < N && !has_all_rows(d); n += 4) flags[std::size_t(n)] = 0;
   return flags;
 }
-inline int most_rows_count(int N) {
-  return N - (N + 2) / 4;
+inline int most_rows_count(int N, const Dims& d = {}) {
+  return has_all_rows(d) ? N : N - (N + 2) / 4;
 }
 
 /// A routing with given gates (N,K): neighbours among the experts, from a random one on. Expert
@@ -96,18 +101,37 @@ inline std::vector<OpCase> op_cases_ch04() {
           .size({{3, 2}, {2, 5}}, {5, 1})
           .large({{300, 17}, {17, 33}}, {8, 0})
           .large({{300, 17}, {17, 33}}, {8, 1})
-          .within(2e-5, "dw sums 300 products with gradients of size 1"),
+          .within(2e-5, "dw sums 300 products with gradients of size 1")
+          .at_step([](const StepSizes& s) -> std::vector<OpAtStep> {
+            const double nc = 1.0 * s.N * s.C, ne = 1.0 * s.N * s.E, ce = 1.0 * s.C * s.E;
+            const double nk = 1.0 * s.N * s.K;
+            return {{"route",
+                     cat("(", s.N, ",", s.C, ") to ", s.K, " of ", s.E),
+                     {{{s.N, s.C}, {s.C, s.E}}, {s.K, 0}},
+                     {2 * nc * s.E, nc + ce + 2 * ne + 2 * nk},
+                     {4 * nc * s.E, 2 * nc + 3 * ce + ne + 3 * nk},
+                     {1}}};
+          }),
       OpCase("balance_loss",
              []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
-               const int N = in[0].rows();
-               return balance_loss<T>(tape, route<T>(tape, in[0], in[1], d[0], false),
-                                      kept_flags(tape, most_rows(N)), most_rows_count(N));
+               const int N = in[0].rows(), rows = most_rows_count(N, d);
+               const Flag<T>* scored = kept_flags(tape, most_rows(N, d));
+               const Routing<T> routing = route<T>(tape, in[0], in[1], d[0], false);
+               return [=, &tape] { return balance_loss<T>(tape, routing, scored, rows); };
              })
           .size({{5, 3}, {3, 4}}, {2})
           .size({{1, 1}, {1, 1}}, {1})
           .size({{4, 17}, {17, 7}}, {3})
           .large({{300, 16}, {16, 8}}, {2})
           .within(1e-5, "sums of 300 floats of size 1/300")
+          .at_step([](const StepSizes& s) -> std::vector<OpAtStep> {
+            const double ne = 1.0 * s.N * s.E, nk = 1.0 * s.N * s.K;
+            return {{"balance_loss",
+                     cat("(", s.N, ",", s.E, ")"),
+                     {{{s.N, s.C}, {s.C, s.E}}, {s.K, kAllRows}},
+                     {0, ne + nk},
+                     {0, 2 * ne}}};
+          })
           .covers({"add_choices", "choice_shares", "add_probabilities", "balance_forward",
                    "balance_backward"}),
       OpCase("pooled_balance_loss",
@@ -123,19 +147,30 @@ inline std::vector<OpCase> op_cases_ch04() {
           .within(1e-5, "sums of 300 floats of size 1/300")
           .covers({}),
       OpCase("z_loss",
-             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims&) {
-               const int N = in[0].rows();
-               return z_loss<T>(tape, route<T>(tape, in[0], in[1], 1, false),
-                                kept_flags(tape, most_rows(N)), most_rows_count(N));
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const int N = in[0].rows(), rows = most_rows_count(N, d);
+               const Flag<T>* scored = kept_flags(tape, most_rows(N, d));
+               const Routing<T> routing = route<T>(tape, in[0], in[1], 1, false);
+               return [=, &tape] { return z_loss<T>(tape, routing, scored, rows); };
              })
           .size({{5, 3}, {3, 4}})
           .size({{1, 1}, {1, 1}})
           .large({{300, 16}, {16, 33}})
-          .within(1e-5, "sums of 300 floats of size 1/300"),
+          .within(1e-5, "sums of 300 floats of size 1/300")
+          .at_step([](const StepSizes& s) -> std::vector<OpAtStep> {
+            const double ne = 1.0 * s.N * s.E;
+            return {{"z_loss",
+                     cat("(", s.N, ",", s.E, ")"),
+                     {{{s.N, s.C}, {s.C, s.E}}, {kAllRows}},
+                     {0, ne},
+                     {0, 2 * ne}}};
+          }),
       OpCase("experts",
-             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims&) {
-               return experts<T>(tape, in[0], random_routing<T>(tape, in[1], in[2].shape[0]), in[2],
-                                 in[3], kept_flags(tape, most_rows(in[0].rows())));
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const Flag<T>* is_token = kept_flags(tape, most_rows(in[0].rows(), d));
+               const Routing<T> routing = random_routing<T>(tape, in[1], in[2].shape[0]);
+               return
+                   [=, &tape] { return experts<T>(tape, in[0], routing, in[2], in[3], is_token); };
              })
           .input(2, small)
           .input(3, small)
@@ -146,13 +181,28 @@ inline std::vector<OpCase> op_cases_ch04() {
           // Busy experts: more slots than one sum of a gradient takes.
           .large({{1700, 5}, {1700, 1}, {3, 5, 14}, {3, 7, 5}})
           .within(2e-5, "gradients of weights sum up to 1000 products of size 1")
+          .at_step([](const StepSizes& s) -> std::vector<OpAtStep> {
+            // Dispatched rows and intermediate values are internal to the operation.
+            const double nk = 1.0 * s.N * s.K, nc = 1.0 * s.N * s.C, w = 3.0 * s.E * s.C * s.H;
+            return {{"experts",
+                     cat(s.N * s.K, " rows, E=", s.E, " C=", s.C, " H=", s.H),
+                     {{{s.N, s.C}, {s.N, s.K}, {s.E, s.C, 2 * s.H}, {s.E, s.H, s.C}}, {kAllRows}},
+                     {6 * nk * s.C * s.H, 2 * nc + w + nk},
+                     {12 * nk * s.C * s.H, 3 * nc + 3 * w + 2 * nk},
+                     {2, 3}}};
+          })
           .covers({"plan_dispatch", "experts_forward", "experts_backward", "combine"}),
       OpCase("sigmoid_gate",
              [](auto& tape, const auto& in) { return sigmoid_gate(tape, in[0], in[1]); })
           .size({{4, 1}, {4, 5}})
           .size({{1, 1}, {1, 1}})
           .large({{300, 1}, {300, 33}})
-          .within(5e-6, "ds sums 33 products"),
+          .within(5e-6, "ds sums 33 products")
+          .at_step([](const StepSizes& s) -> std::vector<OpAtStep> {
+            const double nc = 1.0 * s.N * s.C;
+            const Shape x{s.N, s.C};
+            return {{"sigmoid_gate", cat(x), {{{s.N, 1}, x}, {}}, {0, 2 * nc}, {0, 3 * nc}}};
+          }),
       OpCase("adamw_step",
              []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
                return adamw_steps<T>(tape, in, d[0] != 0);
