@@ -1,11 +1,12 @@
-// ramoe demo: the whole paper in small. Pre-train, draw the divergence curve, classify, find
-// experts, fine-tune with SFT and with RA-MoE over several seeds, compare, and put the results in
-// words.
+// ramoe demo: the whole paper in small. Pre-train, draw the divergence curve, ask for headroom,
+// classify, find experts, fine-tune by three methods over several seeds, compare, and put the
+// results in words.
 #include <atomic>
 #include <iostream>
 #include <mutex>
 
 #include "app/demo_forecast.h"
+#include "app/demo_plan.h"
 #include "app/reports.h"
 #include "ch12_experiments/comparison.h"
 #include "ch12_experiments/evaluation.h"
@@ -17,102 +18,6 @@
 namespace ramoe {
 namespace {
 
-struct DemoOptions {
-  RunOptions run{"runs/demo"};
-  std::string tier = "small", data = "data";
-  Family model_type = Family::olmoe;
-  std::vector<std::string> tasks = {"facts", "follow"}, languages;
-  TaskForm form;
-  int seeds = 3;
-  int steps = 0, finetune_steps = 0;
-  double lambda = 1;
-  Precision precision = Precision::fp32;
-
-  void list(FieldList& f) {
-    run.list(f);
-    f.add("tier", &tier, "small: minutes, the real demo; smoke: seconds, only shows that all works",
-          {.choices = {"small", "smoke"}});
-    f.add("data", &data, "folder of the language packs");
-    f.add("model_type", &model_type, "router family of the base model");
-    f.add("tasks", &tasks, "tasks; sums takes far longer to learn (make base-models)");
-    f.add("answers", &form.answers, "language of the answers (ramoe pretrain --help)");
-    f.add("numbers", &form.numbers, "how questions write numbers");
-    f.add("languages", &languages,
-          "English and targets, by code or name of a pack; empty: the seven, of smoke en,es,sw");
-    f.also("languages", language_aliases());
-    f.add("seeds", &seeds, "fine-tuning seeds per language and method", {1, 1000});
-    f.add("steps", &steps, "pre-training steps; 0: the tier's", {0, 1e7});
-    f.add("finetune_steps", &finetune_steps, "fine-tuning steps; 0: the tier's", {0, 1e6});
-    f.add("lambda", &lambda, "weight of the alignment loss", {0, 1e6});
-    f.add("precision", &precision, "of the matrix products while training (ramoe pretrain --help)");
-  }
-};
-
-/// Fine-tuning seeds 1 to this number.
-int seed_count(const DemoOptions& o) {
-  return o.tier == "smoke" ? 1 : o.seeds;
-}
-
-/// The options of every stage, in subfolders of the demo's folder.
-struct DemoPlan {
-  PretrainOptions pretrain;
-  DivergenceOptions divergence;
-  TaxonomyOptions taxonomy;
-  ExpertsOptions experts;
-  std::vector<FinetuneOptions> finetune;
-};
-
-DemoPlan plan(const DemoOptions& o) {
-  const bool smoke = o.tier == "smoke";
-  DemoPlan p;
-  const auto place = [&](RunOptions& run, const std::string& name) {
-    run = o.run;
-    run.overwrite = false;
-    run.run = o.run.run + "/" + name;
-  };
-  place(p.pretrain.run, "base");
-  p.pretrain.model.model_type = o.model_type;
-  p.pretrain.model.set_family_defaults();
-  p.pretrain.corpus.data = o.data;
-  p.pretrain.corpus.tasks = o.tasks;
-  p.pretrain.corpus.form = o.form;
-  p.pretrain.mixture.qa_share = 0.7;
-  p.pretrain.mixture.lexicon_share = 0.25;
-  p.pretrain.mixture.names_share = 0.05;
-  p.pretrain.mixture.sums_share = 1;
-  p.pretrain.train.steps = o.steps > 0 ? o.steps : smoke ? 30 : 2300;
-  p.pretrain.train.batch = smoke ? 16 : 64;
-  p.pretrain.train.precision = o.precision;
-  if (smoke) p.pretrain.corpus.languages = {"en", "es", "sw"};
-  if (!o.languages.empty()) p.pretrain.corpus.languages = o.languages;
-  place(p.divergence.run, "divergence");
-  place(p.taxonomy.run, "taxonomy");
-  place(p.experts.run, "experts");
-  const std::string base = p.pretrain.run.run;
-  p.divergence.base = p.taxonomy.base = p.experts.base = base;
-  for (const std::string& lang : p.pretrain.corpus.languages)
-    for (int seed = 1; lang != english && seed <= seed_count(o); ++seed)
-      for (const char* method : {"sft", "ramoe"}) {
-        FinetuneOptions f;
-        place(f.run, cat("finetune-", lang, "-", method, "-", seed));
-        f.run.threads = 1;
-        f.base = base;
-        f.divergence_run = p.divergence.run.run;
-        f.taxonomy_run = p.taxonomy.run.run;
-        f.experts_run = p.experts.run.run;
-        f.language = lang;
-        f.method = from_name<Method>(method, "method");
-        f.seed = static_cast<std::uint64_t>(seed);
-        f.keep_model = f.method == Method::ramoe && seed == 1;  // for the routing of a pair
-        f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : smoke ? 6 : 100;
-        f.train.log_every = smoke ? 1 : 10;
-        f.train.precision = o.precision;
-        f.alignment.lambda = o.lambda;
-        p.finetune.push_back(f);
-      }
-  return p;
-}
-
 /// All fine-tuning runs, one thread each, side by side.
 void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int threads) {
   std::atomic<std::size_t> next{0};
@@ -123,7 +28,7 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
   const auto work = [&] {
     const StopScope scope(interrupt_flag());
     for (std::size_t i; (i = next++) < plan.finetune.size() && !interrupt_requested();) try {
-        const FinetuneOptions& options = plan.finetune[i];
+        const auto& [method, options] = plan.finetune[i];
         run_or_keep("finetune", options, options.seed, inputs.base.facts(),
                     [&](const FinetuneOptions& o) {
                       Model<float> model(inputs.base.model->config());
@@ -131,7 +36,7 @@ void finetune_all(const DemoPlan& plan, const FinetuneInputs& inputs, int thread
                       finetune_stage(o, inputs, model, true, interrupt_requested);
                     });
         const std::lock_guard lock(mutex);
-        progress.update(++done, options.language + " " + name_of(options.method));
+        progress.update(++done, options.language + " " + method);
       } catch (const Interrupted&) {
         return;
       } catch (...) {
@@ -159,7 +64,7 @@ RunResults collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& i
     r.web_share.emplace_back(pack.code, pack.web_share);
   }
   r.tasks = o.tasks;
-  for (int seed = 1; seed <= seed_count(o); ++seed) r.seeds.push_back(seed);
+  for (int seed = 1; seed <= o.seed_count(); ++seed) r.seeds.push_back(seed);
   r.base_accuracy = on_device(o.run.device, *inputs.base.model, [&](auto& model) {
     return evaluate(model, inputs.base.prompts, corpus,
                     {r.languages, corpus.tasks_by_name(), Split::test, plan.divergence.answers},
@@ -167,12 +72,17 @@ RunResults collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& i
   });
   r.pretrain = loss_curve(plan.pretrain.run.run);
   r.divergence = stage_results<DivergenceResults>(plan.divergence.run.run);
+  for (const HeadroomOptions& h : plan.headroom) {
+    const std::string file = h.run.run + "/results.json";
+    r.headroom.push_back(headroom_from(read_json(file), file));
+  }
   r.taxonomy = stage_results<std::vector<TaxonomyRow>>(plan.taxonomy.run.run);
   r.experts = stage_results<std::vector<ExpertResults>>(plan.experts.run.run);
   std::vector<RunScores> runs;
-  for (const FinetuneOptions& f : plan.finetune) {
+  for (const auto& [method, f] : plan.finetune) {
     runs.push_back(stage_results<RunScores>(f.run.run));
     r.finetune.push_back(finetune_curve(f.run.run, f));
+    runs.back().method = r.finetune.back().method = method;
     if (!f.keep_model) continue;
     const auto tuned = load_model(find_model_folder(f.run.run));
     for (RoutingTrace& trace : routing_traces(inputs, *tuned, f, o.tasks))
@@ -189,16 +99,6 @@ void say(const std::string& title) {
   std::cout << "\n== " << title << "\n" << std::flush;
 }
 
-/// The run folder and command of every stage.
-std::vector<std::pair<std::string, std::string>> stage_folders(const DemoPlan& p) {
-  std::vector<std::pair<std::string, std::string>> all = {{p.pretrain.run.run, "pretrain"},
-                                                          {p.divergence.run.run, "divergence"},
-                                                          {p.taxonomy.run.run, "taxonomy"},
-                                                          {p.experts.run.run, "experts"}};
-  for (const FinetuneOptions& f : p.finetune) all.emplace_back(f.run.run, "finetune");
-  return all;
-}
-
 /// Error, before anything is changed, if the demo or one of its stages cannot have its folder.
 void check_places(const DemoOptions& o, const DemoPlan& p) {
   o.run.check_place("demo");
@@ -209,11 +109,11 @@ void check_places(const DemoOptions& o, const DemoPlan& p) {
 DemoWork work_of(const DemoOptions& o, const DemoPlan& p) {
   // For each language and task, counted in training rows of equal time: the texts of the stages
   // before fine-tuning, and those of a test after it. An untrained model ends its answers early.
-  const double share = o.tier == "smoke" ? 0.3 : 1, tasks = double(o.tasks.size());
+  const double share = o.smoke() ? 0.3 : 1, tasks = double(o.tasks.size());
   const double languages = double(p.pretrain.corpus.languages.size());
   DemoWork work{.model = p.pretrain.model, .train = p.pretrain.train, .folder = o.run.run};
   work.rows = double(work.train.steps) * work.train.batch + 1700 * share * languages * tasks;
-  for (const FinetuneOptions& f : p.finetune) {
+  for (const auto& [method, f] : p.finetune) {
     work.rows_of_run = double(f.train.steps) * f.train.batch + 800 * share * tasks;
     work.runs += 1;
     work.kept_models += f.keep_model ? 1 : 0;
@@ -240,14 +140,17 @@ void run_all(DemoOptions o, const DemoPlan& p) {
   say("routing divergence from English by layer (chapter 7)");
   const Json facts = load_base(p.pretrain.run.run).facts();
   run_or_keep("divergence", p.divergence, p.divergence.seed, facts, divergence_stage);
+  say("headroom: is routing what the languages lack (chapter 7, ours)");
+  for (const HeadroomOptions& h : p.headroom)
+    run_or_keep("headroom", h, p.pretrain.seed, facts, headroom_stage);
   say("stage 1: cc / ci / ic / ii (chapter 8)");
   run_or_keep("taxonomy", p.taxonomy, p.pretrain.seed, facts, taxonomy_stage);
   say("stage 2: task experts of each layer (chapter 9)");
   run_or_keep("experts", p.experts, p.pretrain.seed, facts, experts_stage);
-  say("stage 3: SFT and RA-MoE (chapters 10 to 12)");
+  say("stage 3: SFT, RA-MoE, and an extension: aligned at the last token (chapters 10 to 12)");
   FinetuneInputs inputs = [&] {
     const Workers workers(o.run);
-    return load_finetune_inputs(p.finetune.front());
+    return load_finetune_inputs(p.finetune.front().options);
   }();
   finetune_all(p, inputs, threads);
   const Workers workers(o.run);
@@ -267,8 +170,8 @@ int run_demo(const Arguments& arguments) {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "demo")) return 0;
   if (!o.languages.empty()) o.languages = language_codes(o.data, o.languages);
-  if (o.tier == "smoke") note_unused(fields, {"seeds"}, "tier=smoke");
-  const DemoPlan p = plan(o);
+  if (o.smoke()) note_unused(fields, {"seeds"}, "tier=smoke");
+  const DemoPlan p = demo_plan(o);
   check(!p.finetune.empty(),
         "the demo needs a target language beside English, such as --languages=en,sw.");
   check_places(o, p);

@@ -1,6 +1,4 @@
 // ramoe headroom: whether routing is what holds the target languages back, before any fine-tuning.
-#include "ch07_divergence/headroom.h"
-
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -15,37 +13,27 @@
 #include "support/error.h"
 
 namespace ramoe {
+
+void HeadroomOptions::list(FieldList& f) {
+  run.list(f);
+  f.add("base", &base, "run folder of the base model");
+  f.also("base", model_aliases());
+  f.add("tasks", &tasks, "tasks; empty: all of the base model's");
+  f.also("tasks", {"task"});
+  f.add("languages", &languages, "target languages; empty: all of the base model's");
+  f.also("languages", language_aliases());
+  f.add("split", &split,
+        "which pairs; not test: what to try is chosen by headroom, and whoever chooses on test "
+        "has nothing left to judge the choice by",
+        {.choices = {"adapt_train", "adapt_valid", "test"}});
+  headroom.list(f);
+  zone.list(f);
+  f.add("names", &names, "emoji names per line of the general parallel text", {1, 16});
+  f.add("switched", &switched,
+        "also ask English frames with target names, and the other way (built-in tasks alone)");
+}
+
 namespace {
-
-struct HeadroomOptions {
-  RunOptions run{"runs/headroom"};
-  std::string base = "runs/base";
-  std::vector<std::string> tasks, languages;
-  Split split = Split::adapt_train;
-  HeadroomConfig headroom;
-  ZoneConfig zone;
-  int names = 3;
-  bool switched = true;
-
-  void list(FieldList& f) {
-    run.list(f);
-    f.add("base", &base, "run folder of the base model");
-    f.also("base", model_aliases());
-    f.add("tasks", &tasks, "tasks; empty: all of the base model's");
-    f.also("tasks", {"task"});
-    f.add("languages", &languages, "target languages; empty: all of the base model's");
-    f.also("languages", language_aliases());
-    f.add("split", &split,
-          "which pairs; not test: what to try is chosen by headroom, and whoever chooses on test "
-          "has nothing left to judge the choice by",
-          {.choices = {"adapt_train", "adapt_valid", "test"}});
-    headroom.list(f);
-    zone.list(f);
-    f.add("names", &names, "emoji names per line of the general parallel text", {1, 16});
-    f.add("switched", &switched,
-          "also ask English frames with target names, and the other way (built-in tasks alone)");
-  }
-};
 
 /// One task and language with its pairs.
 struct CellPairs {
@@ -178,12 +166,15 @@ void print_switched(const HeadroomOptions& o, const HeadroomResults& results,
       english_frame.push_back(cell.english_frame);
       target_frame.push_back(cell.target_frame);
     }
-    std::printf("%-8s English %.1f %%, with target names %.1f %%; target language %.1f %%, with "
-                "English names %.1f %%\n",
-                task.c_str(), 100 * mean(in_english), 100 * mean(english_frame), 100 * mean(base),
-                100 * mean(target_frame));
+    std::printf(
+        "%-8s English %.1f %%, with target names %.1f %%; target language %.1f %%, with "
+        "English names %.1f %%\n",
+        task.c_str(), 100 * mean(in_english), 100 * mean(english_frame), 100 * mean(base),
+        100 * mean(target_frame));
   }
 }
+
+}  // namespace
 
 void headroom_stage(HeadroomOptions o) {
   const Workers workers(o.run);
@@ -194,8 +185,8 @@ void headroom_stage(HeadroomOptions o) {
   RunFolder folder(o.run.run, run_facts("headroom", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("headroom", texts_to_read(o, *base.data, cells));
-  const HeadroomResults results = weights.with(
-      [&](auto& model) { return measure(model, o, base, cells, progress.watch()); });
+  const HeadroomResults results =
+      weights.with([&](auto& model) { return measure(model, o, base, cells, progress.watch()); });
   progress.finish();
   folder.write_results(to_json(results));
   std::printf("%s", headroom_table_text(results).c_str());
@@ -206,8 +197,6 @@ void headroom_stage(HeadroomOptions o) {
   std::printf("%s\n", results.words.c_str());
   folder.close();
 }
-
-}  // namespace
 
 int run_headroom(const Arguments& arguments) {
   return run_stage<HeadroomOptions>(

@@ -163,7 +163,7 @@ RunResults results_of_finetune(const RunRecord& record) {
         row.n_english = before.n_english;
         row.base = before.accuracy;
         row.base_given_english = before.given_english;
-        row.methods = {{name_of(o.method), {{after.accuracy}, {after.given_english}}}};
+        row.methods = {{name_of(o.method), {{after.accuracy}, {after.given_english}, {}}}};
         r.accuracy.push_back(row);
       }
   progress.finish();

@@ -13,6 +13,7 @@
 #include "app/model_folder.h"
 #include "ch06_languages/mixture.h"
 #include "ch07_divergence/answers.h"
+#include "ch07_divergence/headroom.h"
 #include "ch08_taxonomy/taxonomy.h"
 #include "ch09_task_experts/task_experts.h"
 #include "ch11_baselines/method.h"
@@ -58,6 +59,20 @@ struct DivergenceOptions {
   void list(FieldList& fields);
 };
 void divergence_stage(const DivergenceOptions& options);
+
+struct HeadroomOptions {
+  RunOptions run{"runs/headroom"};
+  std::string base = "runs/base";
+  std::vector<std::string> tasks, languages;
+  Split split = Split::adapt_train;
+  HeadroomConfig headroom;
+  ZoneConfig zone;
+  int names = 3;
+  bool switched = true;
+
+  void list(FieldList& fields);
+};
+void headroom_stage(HeadroomOptions options);
 
 struct TaxonomyOptions {
   RunOptions run{"runs/taxonomy"};

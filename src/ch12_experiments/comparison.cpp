@@ -29,8 +29,32 @@ const Row& row_of(const std::vector<Row>& rows, const std::string& lang, const s
   fail("the comparison lacks base accuracy or taxonomy of ", lang, " ", task, ".");
 }
 
+/// The methods of the runs in their order, SFT first. Error: it is not among them.
+std::vector<std::string> methods_of(const std::vector<RunScores>& runs) {
+  std::vector<std::string> methods = {"sft"};
+  bool sft = false;
+  for (const RunScores& run : runs) {
+    sft |= run.method == "sft";
+    if (std::find(methods.begin(), methods.end(), run.method) == methods.end())
+      methods.push_back(run.method);
+  }
+  check(sft,
+        "the comparison lacks the fine-tuning runs of sft, which the others are compared with.");
+  return methods;
+}
+
+/// a - b by seed.
+Difference difference_of(const std::vector<double>& a, const std::vector<double>& b) {
+  Difference difference;
+  for (std::size_t s = 0; s < a.size(); ++s) difference.per_seed.push_back(a[s] - b[s]);
+  difference.mean = mean(difference.per_seed);
+  if (std::isfinite(difference.mean)) difference.interval = student_interval(difference.per_seed);
+  return difference;
+}
+
 AccuracyRow compared(const RunResults& results, const std::vector<RunScores>& runs,
-                     const std::string& lang, const std::string& task) {
+                     const std::vector<std::string>& methods, const std::string& lang,
+                     const std::string& task) {
   const Score& base = row_of(results.base_accuracy, lang, task);
   AccuracyRow row;
   row.lang = lang;
@@ -40,41 +64,64 @@ AccuracyRow compared(const RunResults& results, const std::vector<RunScores>& ru
   row.base = base.accuracy;
   row.base_given_english = base.given_english;
   row.ci_share = row_of(results.taxonomy, lang, task).rho_ci;
-  for (const char* method : {"sft", "ramoe"}) {
-    MethodAccuracy& by_seed = row.methods.emplace_back(method, MethodAccuracy{}).second;
+  for (const std::string& method : methods) {
+    MethodAccuracy by_seed;
     for (const int seed : results.seeds) {
       const Score& score = test_score(runs, lang, method, seed, task);
       by_seed.accuracy.push_back(score.accuracy);
       by_seed.given_english.push_back(score.given_english);
     }
+    if (!row.methods.empty())
+      by_seed.difference = difference_of(by_seed.accuracy, row.methods[0].second.accuracy);
+    row.methods.emplace_back(method, std::move(by_seed));
   }
-  const std::vector<double>& sft = row.methods[0].second.accuracy;
-  const std::vector<double>& ramoe = row.methods[1].second.accuracy;
-  for (std::size_t s = 0; s < sft.size(); ++s) row.difference.per_seed.push_back(ramoe[s] - sft[s]);
-  row.difference.mean = mean(row.difference.per_seed);
-  if (std::isfinite(row.difference.mean))
-    row.difference.interval = student_interval(row.difference.per_seed);
   return row;
+}
+
+/// What a number of a cell says of the method's gain, over the cells where both are known.
+template <class Number>
+GainCorrelation gain_correlation(const RunResults& results, const std::string& method,
+                                 const Number& number_of) {
+  std::vector<double> numbers, gains;
+  for (const AccuracyRow& row : results.accuracy) {
+    const Difference* difference = row.difference(method);
+    const double number = number_of(row);
+    if (!difference || !std::isfinite(number)) continue;
+    numbers.push_back(number);
+    gains.push_back(difference->mean);
+  }
+  const CorrelationEstimate r = estimate_correlation(numbers, gains);
+  return {r.r, r.interval, int(r.points)};
+}
+
+OverallResults overall_of(const RunResults& results, const std::string& method) {
+  std::vector<std::vector<double>> cells;
+  for (const AccuracyRow& row : results.accuracy)
+    if (const Difference* difference = row.difference(method))
+      cells.push_back(difference->per_seed);
+  const GrandMean grand = grand_mean(cells);
+  OverallResults overall;
+  overall.difference = {grand.mean, grand.interval};
+  overall.ci_gain =
+      gain_correlation(results, method, [](const AccuracyRow& row) { return row.ci_share; });
+  for (const HeadroomResults& headroom : results.headroom)
+    overall.headroom_gain.emplace_back(
+        headroom.form, gain_correlation(results, method, [&](const AccuracyRow& row) {
+          const HeadroomCell* cell = headroom.cell(row.lang, row.task);
+          return cell ? cell->headroom : not_measured;
+        }));
+  return overall;
 }
 
 }  // namespace
 
 void compare_methods(RunResults& results, const std::vector<RunScores>& runs) {
-  std::vector<std::vector<double>> cells;
-  std::vector<double> shares, gains;
+  const std::vector<std::string> methods = methods_of(runs);
   for (const std::string& lang : results.languages)
-    for (const std::string& task : results.tasks) {
-      if (lang == "en") continue;
-      const AccuracyRow& row = results.accuracy.emplace_back(compared(results, runs, lang, task));
-      if (!std::isfinite(row.difference.mean)) continue;
-      cells.push_back(row.difference.per_seed);
-      if (!std::isfinite(row.ci_share)) continue;
-      shares.push_back(row.ci_share);
-      gains.push_back(row.difference.mean);
-    }
-  const GrandMean grand = grand_mean(cells);
-  const CorrelationEstimate r = estimate_correlation(shares, gains);
-  results.overall = {{grand.mean, grand.interval}, {r.r, r.interval, int(r.points)}};
+    for (const std::string& task : results.tasks)
+      if (lang != "en") results.accuracy.push_back(compared(results, runs, methods, lang, task));
+  for (std::size_t m = 1; m < methods.size(); ++m)
+    results.overall.emplace_back(methods[m], overall_of(results, methods[m]));
   results.words = sentences(results);
 }
 

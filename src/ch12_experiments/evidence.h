@@ -1,4 +1,4 @@
-// Chapter 12.8 - the evidence: what the records of a finished grid say, by cell and over all cells
+// Chapter 12.9 - the evidence: what the records of a finished grid say, by cell and over all cells
 //
 //   cell       one model, task and target language; its values by seed are paired across methods
 //   gain       accuracy of a method minus that of sft, seed by seed
@@ -7,7 +7,7 @@
 //              cells (within each model and task, if the values were centred there). The models
 //              are taken as given, so nothing here generalises to another one. That cells of one
 //              language or task resemble each other is ignored; the intervals may be too narrow
-//   p          two-sided sign flips (12.3): per cell over seeds, over cells on the cells' means
+//   p          two-sided sign flips (12.2): per cell over seeds, over cells on the cells' means
 //   p_adjusted by Holm, over the family that the comment of the field names; accuracy and
 //              given_english are separate families
 //

@@ -1,4 +1,4 @@
-// Chapter 12.9 - what the parts of the evidence share: differences by seed, estimates, families
+// Chapter 12.10 - what the parts of the evidence share: differences by seed, estimates, families
 //
 // Only the sources of evidence.h use it. Tests: tests/ch12_experiments/evidence_test.cpp
 #pragma once

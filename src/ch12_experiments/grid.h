@@ -1,4 +1,4 @@
-// Chapter 12.6 - the grid: which runs a comparison is made of, and what is chosen before them
+// Chapter 12.7 - the grid: which runs a comparison is made of, and what is chosen before them
 //
 //   cell     one model, task and target language
 //   variant  a method with its keys; those of the group "main" are compared, others are ablations

@@ -1,4 +1,4 @@
-// Chapter 12.7 - reading the collected results of a grid
+// Chapter 12.8 - reading the collected results of a grid
 //
 // <plan>.json holds the facts (plan, code, build, data, choices, stages), and <plan>.jsonl holds
 // one record per line (docs/grid.md). Nothing is computed here.

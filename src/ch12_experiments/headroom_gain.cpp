@@ -9,12 +9,6 @@
 namespace ramoe {
 namespace {
 
-double cell_headroom(const std::vector<HeadroomCell>& cells, const EvidenceCell& wanted) {
-  for (const HeadroomCell& cell : cells)
-    if (cell.task == wanted.task && cell.lang == wanted.lang) return cell.headroom;
-  return std::nan("");
-}
-
 CellCorrelation correlation(const Evidence& evidence, const std::vector<double>& headroom,
                             const std::string& scope, bool within,
                             const std::string& method = "ramoe") {
@@ -50,8 +44,9 @@ std::vector<HeadroomGain> gather_headroom(const Evidence& evidence, const GridPl
                              .interval = run.interval(),
                              .count = static_cast<int>(run.cells.size())}});
         for (std::size_t i = 0; i < evidence.cells.size(); ++i)
-          if (evidence.cells[i].model == model)
-            h.by_cell[i] = cell_headroom(run.cells, evidence.cells[i]);
+          if (const EvidenceCell& wanted = evidence.cells[i]; wanted.model == model)
+            if (const HeadroomCell* cell = run.cell(wanted.lang, wanted.task))
+              h.by_cell[i] = cell->headroom;
       }
     if (h.models.empty()) continue;
     for (const std::string& scope : scopes_of(evidence))
@@ -60,8 +55,7 @@ std::vector<HeadroomGain> gather_headroom(const Evidence& evidence, const GridPl
     for (const std::string& method : evidence.methods)
       for (const bool within : {false, true})
         if (is_extension(method))
-          h.extensions.push_back(
-              {method, correlation(evidence, h.by_cell, "all", within, method)});
+          h.extensions.push_back({method, correlation(evidence, h.by_cell, "all", within, method)});
     all.push_back(std::move(h));
   }
   return all;

@@ -6,20 +6,10 @@
 
 namespace ramoe {
 
-template <class Keys>
-static void list(Keys& keys, KeysOf<Keys, HeadroomCell>& c) {
-  keys("lang", c.lang, "task", c.task, "n", c.n, "ci", c.ci, "english", c.english, "base", c.base,
-       "own", c.own, "control", c.control, "headroom", c.headroom, "low", c.low, "high", c.high,
-       "rescued_own", c.rescued_own, "rescued_control", c.rescued_control, "base_divergence",
-       c.base_divergence, "own_divergence", c.own_divergence, "english_frame", c.english_frame,
-       "target_frame", c.target_frame);
-}
-
-template <class Keys>
-static void list(Keys& keys, KeysOf<Keys, HeadroomResults>& r) {
-  keys("model", r.model, "form", r.form, "layers", r.layers, "control", r.control, "split", r.split,
-       "forced", r.forced, "cells", r.cells, "headroom", r.headroom, "low", r.low, "high", r.high,
-       "farthest", r.farthest, "language_names", r.language_names, "words", r.words);
+const HeadroomCell* HeadroomResults::cell(const std::string& lang, const std::string& task) const {
+  for (const HeadroomCell& one : cells)
+    if (one.lang == lang && one.task == task) return &one;
+  return nullptr;
 }
 
 HeadroomResults headroom_from(const Json& json, const std::string& file) {
@@ -104,21 +94,28 @@ std::string control_label(const std::string& control) {
   return control == "other" ? "OTHER" : control;
 }
 
+HeldBack held_back(const HeadroomResults& r) {
+  if (!r.interval().known()) return r.headroom == 0 ? HeldBack::nothing : HeldBack::undecided;
+  return r.low > 0                 ? HeldBack::something
+         : r.high < small_headroom ? HeldBack::nothing
+                                   : HeldBack::undecided;
+}
+
 std::string headroom_sentence(const HeadroomResults& r) {
   const std::string number = cat("own minus ", control_label(r.control), " is ", points_text(r));
-  const std::string forced =
-      cat(" (form ", r.form, ", layers ", r.layers, ", mean over ", r.cells.size(),
-          r.cells.size() == 1 ? " cell)" : " cells)");
+  const std::string forced = cat(" (form ", r.form, ", layers ", r.layers, ", mean over ",
+                                 r.cells.size(), r.cells.size() == 1 ? " cell)" : " cells)");
   if (!r.interval().known() && r.headroom == 0)
     return cat("Routing holds nothing back that these items show: own and ",
                control_label(r.control), " are right on the same items", forced,
                ", so there is no interval.");
   if (!r.interval().known())
     return cat("Undecided: ", number, forced, " on each item alike, so there is no interval.");
-  if (r.low > 0)
+  const HeldBack held = held_back(r);
+  if (held == HeldBack::something)
     return cat("Routing holds something back here: ", number, forced,
                "; aligned routing alone has about that much to win on this model.");
-  if (r.high < small_headroom)
+  if (held == HeldBack::nothing)
     return cat("Routing holds nothing back here: ", number, forced,
                "; aligned routing alone has next to nothing to win on this model.");
   return cat("Undecided: ", number, forced, "; the interval contains 0 and reaches ",

@@ -1,4 +1,4 @@
-// Chapter 12.10 - headroom in numbers: one row for each task and language, with its interval
+// Chapter 12.3 - headroom in numbers: one row for each task and language, with its interval
 //
 // An item is right or wrong under own and under the control, so headroom is a mean of -1, 0 and +1,
 // paired by item. Its interval is the bootstrap over items; over all cells it is hierarchical
@@ -39,7 +39,26 @@ struct HeadroomResults {
   Named<std::string> language_names;
   std::string words;
   Interval interval() const { return {low, high}; }
+  /// The cell of a language and task; nullptr if it was not measured.
+  const HeadroomCell* cell(const std::string& lang, const std::string& task) const;
 };
+
+/// Their keys in a file.
+template <class Keys>
+void list(Keys& keys, KeysOf<Keys, HeadroomCell>& c) {
+  keys("lang", c.lang, "task", c.task, "n", c.n, "ci", c.ci, "english", c.english, "base", c.base,
+       "own", c.own, "control", c.control, "headroom", c.headroom, "low", c.low, "high", c.high,
+       "rescued_own", c.rescued_own, "rescued_control", c.rescued_control, "base_divergence",
+       c.base_divergence, "own_divergence", c.own_divergence, "english_frame", c.english_frame,
+       "target_frame", c.target_frame);
+}
+
+template <class Keys>
+void list(Keys& keys, KeysOf<Keys, HeadroomResults>& r) {
+  keys("model", r.model, "form", r.form, "layers", r.layers, "control", r.control, "split", r.split,
+       "forced", r.forced, "cells", r.cells, "headroom", r.headroom, "low", r.low, "high", r.high,
+       "farthest", r.farthest, "language_names", r.language_names, "words", r.words);
+}
 
 /// A mean headroom whose interval lies below this is called nothing.
 inline constexpr double small_headroom = 0.01;
@@ -50,7 +69,11 @@ HeadroomCell headroom_cell(const std::string& lang, const std::string& task,
 /// Adds the mean over cells with its interval, and the words. items[c]: those of cells[c].
 void weigh_headroom(HeadroomResults& results, const std::vector<std::vector<OracleItem>>& items);
 
-/// Whether routing holds something back, in one sentence, from the interval alone.
+/// Whether routing holds something back, from the interval alone: it lies above 0; it holds 0 and
+/// ends below small_headroom, or own and control are right on the same items; or neither.
+enum class HeldBack { something, nothing, undecided };
+HeldBack held_back(const HeadroomResults& results);
+/// The same in one sentence.
 std::string headroom_sentence(const HeadroomResults& results);
 /// For the terminal: a row for each cell.
 std::string headroom_table_text(const HeadroomResults& results);

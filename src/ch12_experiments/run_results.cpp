@@ -70,7 +70,7 @@ static void list(Keys& keys, KeysOf<Keys, RunScores>& s) {
 
 template <class Keys>
 static void list(Keys& keys, KeysOf<Keys, MethodAccuracy>& m) {
-  keys("accuracy", m.accuracy, "given_english", m.given_english);
+  keys("accuracy", m.accuracy, "given_english", m.given_english, "difference", m.difference);
 }
 
 template <class Keys>
@@ -88,19 +88,20 @@ static void list(Keys& keys, KeysOf<Keys, AccuracyRow>& a) {
   keys("lang", a.lang, "task", a.task);
   keys.maybe("n", a.n);
   keys.maybe("n_english_correct", a.n_english);
-  keys("base", a.base, "base_given_english", a.base_given_english, "methods", a.methods,
-       "difference", a.difference, "ci_share", a.ci_share);
+  keys("base", a.base, "base_given_english", a.base_given_english, "methods", a.methods, "ci_share",
+       a.ci_share);
 }
 
 template <class Keys>
-static void list(Keys& keys, KeysOf<Keys, CiGainCorrelation>& c) {
+static void list(Keys& keys, KeysOf<Keys, GainCorrelation>& c) {
   keys("r", c.r, "low", c.interval.low, "high", c.interval.high);
   keys.maybe("points", c.points);
 }
 
 template <class Keys>
 static void list(Keys& keys, KeysOf<Keys, OverallResults>& o) {
-  keys("difference", o.difference, "ci_gain_correlation", o.ci_gain);
+  keys("difference", o.difference, "ci_gain_correlation", o.ci_gain, "headroom_gain_correlation",
+       o.headroom_gain);
 }
 
 /// `before` holds the texts of the target language; those of `after` are the same.
@@ -145,9 +146,9 @@ static void list(Keys& keys, KeysOf<Keys, RunResults>& r) {
   keys.maybe("title", r.title);
   keys("model", r.model, "language_names", r.language_names, "web_share", r.web_share, "languages",
        r.languages, "tasks", r.tasks, "seeds", r.seeds, "base_accuracy", r.base_accuracy,
-       "pretrain", r.pretrain, "divergence", r.divergence, "taxonomy", r.taxonomy, "experts",
-       r.experts, "finetune", r.finetune, "routing", r.routing, "accuracy", r.accuracy, "overall",
-       r.overall, "words", r.words, "run", r.run);
+       "pretrain", r.pretrain, "divergence", r.divergence, "headroom", r.headroom, "taxonomy",
+       r.taxonomy, "experts", r.experts, "finetune", r.finetune, "routing", r.routing, "accuracy",
+       r.accuracy, "overall", r.overall, "words", r.words, "run", r.run);
 }
 
 // ---- What must fit together ---------------------------------------------------------------------
@@ -186,6 +187,10 @@ void check_parts(const Checker& check, const DivergenceResults& d, const std::st
   curves(d.by_language, path + ".by_language");
   for (const auto& [task, all] : d.by_task) curves(all, cat(path, ".by_task.", task));
   if (d.zone) check.zone(*d.zone, L, path + ".zone");
+}
+
+void check_parts(const Checker& check, const HeadroomResults& h, const std::string& path) {
+  check(!h.cells.empty(), path + ".cells", "a list of tasks and languages");
 }
 
 void check_parts(const Checker& check, const ExpertResults& e, const std::string& path) {
@@ -236,6 +241,7 @@ void check_parts(const Checker& check, const RunResults& r, const std::string&) 
     check(facts->is_null() || facts->is_object(), key, "an object");
   if (r.divergence) check_parts(check, *r.divergence, "divergence");
   check.size(r.pretrain.loss, r.pretrain.steps.size(), "pretrain.loss", "step");
+  check_parts(check, r.headroom, "headroom");
   check_parts(check, r.taxonomy, "taxonomy");
   check_parts(check, r.experts, "experts");
   check_parts(check, r.finetune, "finetune");
@@ -281,6 +287,12 @@ Json to_json(const RunResults& results) {
 
 Json to_json(const GridRouting& routing) {
   return JsonKeyWriter::written(routing);
+}
+
+const Difference* AccuracyRow::difference(const std::string& method) const {
+  const MethodAccuracy* found = find_named(methods, method);
+  const bool measured = found && found->difference && std::isfinite(found->difference->mean);
+  return measured ? &*found->difference : nullptr;
 }
 
 std::string RunResults::name(const std::string& lang) const {

@@ -1,4 +1,4 @@
-// Chapter 12.3 - what a demo or one fine-tuning run found: structs here, JSON only in files
+// Chapter 12.4 - what a demo or one fine-tuning run found: structs here, JSON only in files
 //
 // Shares are 0..1. A number that was not measured is NaN, and null in the file. A part that is not
 // there is empty.
@@ -12,7 +12,7 @@
 
 #include "ch07_divergence/divergence.h"
 #include "ch12_experiments/evaluation.h"
-#include "ch12_experiments/statistics.h"
+#include "ch12_experiments/headroom_results.h"
 #include "support/json_keys.h"
 
 namespace ramoe {
@@ -79,9 +79,6 @@ struct RunScores {
   std::vector<Score> test;
 };
 
-struct MethodAccuracy {
-  std::vector<double> accuracy, given_english;  // by seed
-};
 struct MeanInterval {
   double mean = not_measured;
   Interval interval = unknown_interval();
@@ -89,23 +86,31 @@ struct MeanInterval {
 struct Difference : MeanInterval {
   std::vector<double> per_seed;
 };
+struct MethodAccuracy {
+  std::vector<double> accuracy, given_english;  // by seed
+  std::optional<Difference> difference;         // minus SFT; nothing: it was not compared
+};
 /// One language and task, on test.
 struct AccuracyRow {
   std::string lang, task;
   int n = 0, n_english = 0;  // test items; those known in English
   double base = not_measured, base_given_english = not_measured;
-  Named<MethodAccuracy> methods;
-  Difference difference;  // RA-MoE minus SFT
+  Named<MethodAccuracy> methods;  // SFT first, if there are several
   double ci_share = not_measured;
+
+  /// The method's difference from SFT; nullptr if there is none or it was not measured.
+  const Difference* difference(const std::string& method) const;
 };
-struct CiGainCorrelation {
+struct GainCorrelation {
   double r = not_measured;
   Interval interval = unknown_interval();
   int points = 0;
 };
+/// A method against SFT, over all languages and tasks.
 struct OverallResults {
   MeanInterval difference;
-  CiGainCorrelation ci_gain;
+  GainCorrelation ci_gain;               // the share of ci and the gain
+  Named<GainCorrelation> headroom_gain;  // by form of headroom: headroom and the gain
 };
 
 /// A prompt inside a model: its tokens, the experts that each token visits, and the answer.
@@ -141,12 +146,13 @@ struct RunResults {
   std::vector<Score> base_accuracy;
   LossCurve pretrain;
   std::optional<DivergenceResults> divergence;
+  std::vector<HeadroomResults> headroom;  // one for each form
   std::vector<TaxonomyRow> taxonomy;
   std::vector<ExpertResults> experts;
   std::vector<FinetuneCurve> finetune;
   std::vector<RoutingTrace> routing;
   std::vector<AccuracyRow> accuracy;
-  std::optional<OverallResults> overall;
+  Named<OverallResults> overall;  // by method that was compared with SFT
   std::vector<std::string> words;
 
   std::string name(const std::string& lang) const;

@@ -86,23 +86,38 @@ std::string divergence_sentence(const std::optional<DivergenceResults>& found) {
   return text + ".";
 }
 
-/// The rows whose difference was measured.
-std::vector<const Difference*> measured(const RunResults& results) {
+/// The measured differences of a method from SFT.
+std::vector<const Difference*> measured(const RunResults& results, const std::string& method) {
   std::vector<const Difference*> all;
   for (const AccuracyRow& row : results.accuracy)
-    if (std::isfinite(row.difference.mean)) all.push_back(&row.difference);
+    if (const Difference* difference = row.difference(method)) all.push_back(difference);
   return all;
 }
 
-std::string overall_sentence(const RunResults& results) {
-  if (!results.overall || !std::isfinite(results.overall->difference.mean))
-    return "SFT and RA-MoE could not be compared.";
-  const auto& [value, interval] = results.overall->difference;
-  const std::vector<const Difference*> pairs = measured(results);
+std::size_t differences_of(const std::vector<const Difference*>& pairs) {
   std::size_t differences = 0;
   for (const Difference* pair : pairs) differences += pair->per_seed.size();
+  return differences;
+}
+
+/// What the interval over all pairs says: 1 above 0, -1 below it, 0 that it holds 0; nothing if
+/// there is none or too few differences.
+std::optional<int> judged(const RunResults& results, const std::string& method) {
+  const Interval interval = find_named(results.overall, method)->difference.interval;
+  if (!interval.known() || differences_of(measured(results, method)) < fewest_differences)
+    return std::nullopt;
+  return interval.low > 0 ? 1 : interval.high < 0 ? -1 : 0;
+}
+
+std::string overall_sentence(const RunResults& results, const std::string& method,
+                             const MeanInterval& difference) {
+  const auto& [value, interval] = difference;
+  if (!std::isfinite(value))
+    return cat("SFT and ", method_in_words(method), " could not be compared.");
+  const std::vector<const Difference*> pairs = measured(results, method);
+  const std::size_t differences = differences_of(pairs);
   const std::string over =
-      cat("RA-MoE minus SFT, mean over ",
+      cat(method_in_words(method), " minus SFT, mean over ",
           counted(pairs.size(), "language-task pair", "language-task pairs"), ": ");
   if (!interval.known())
     return cat(over, points({value}, 0), " points; ",
@@ -113,18 +128,44 @@ std::string overall_sentence(const RunResults& results) {
   const std::initializer_list<double> all = {value, interval.low, interval.high};
   const std::string text =
       cat(over, points(all, 0), " points (95 % interval ", points(all, 1), " to ", points(all, 2));
-  if (differences < fewest_differences)
-    return cat(text, "). ", differences, " differences are too few to tell effect from chance.");
-  return cat(text, !excludes_zero(interval)
+  const std::optional<int> sign = judged(results, method);
+  if (!sign)
+    return cat(text, "). ", differences, " differences are too few to tell effect from ",
+               "chance.");
+  return cat(text, *sign == 0
                        ? "). The interval contains 0: at this scale the difference is within noise."
-                   : value > 0 ? "). The interval lies above 0: alignment helped here."
+                   : *sign > 0 ? "). The interval lies above 0: alignment helped here."
                                : "). The interval lies below 0: alignment hurt here.");
 }
 
+/// What was won of the headroom in the form that the method's loss asks for; "" if there is none.
+std::string won_sentence(const RunResults& results, const std::string& method) {
+  const auto asked =
+      std::find_if(results.headroom.begin(), results.headroom.end(),
+                   [&](const HeadroomResults& one) { return one.form == asked_form(method); });
+  const std::optional<int> sign = judged(results, method);
+  if (asked == results.headroom.end() || !sign) return "";
+  const std::string headroom = cat("in the form that its loss asks for, ", asked->form);
+  switch (held_back(*asked)) {
+    case HeldBack::something:
+      return cat(" There was headroom ", headroom,
+                 *sign > 0   ? ", and some of it was won."
+                 : *sign < 0 ? ", and none of it was won."
+                             : ", but no gain was found.");
+    case HeldBack::nothing:
+      return cat(" There was no headroom ", headroom,
+                 *sign > 0 ? ", so something else than routing that was held back was won."
+                           : ", so there was nothing for it to win.");
+    case HeldBack::undecided:
+      return cat(" Whether there was headroom ", headroom, ", is undecided.");
+  }
+  return "";
+}
+
 /// How many pairs have an interval of their own, and how many of these exclude 0.
-std::string pairs_sentence(const RunResults& results) {
+std::string pairs_sentence(const RunResults& results, const std::string& method) {
   std::size_t pairs = 0, known = 0, clear = 0, seeds = 0;
-  for (const Difference* pair : measured(results)) {
+  for (const Difference* pair : measured(results, method)) {
     ++pairs;
     known += pair->interval.known();
     clear += excludes_zero(pair->interval);
@@ -133,10 +174,10 @@ std::string pairs_sentence(const RunResults& results) {
   if (pairs == 0) return "";
   const std::string of = counted(pairs, "language-task pair", "language-task pairs");
   if (known == 0)
-    return cat("Of ", of, " none has an interval over seeds: ",
+    return cat(" Of ", of, " none has an interval over seeds: ",
                seeds < 2 ? "there is one seed." : "in each all seeds give the same difference.");
   std::string text =
-      cat("Of ", of, " ", known == pairs ? cat("each") : cat(known),
+      cat(" Of ", of, " ", known == pairs ? cat("each") : cat(known),
           known == pairs || known == 1 ? " has" : " have", " an interval over seeds");
   if (known < pairs) text += " (in the others all seeds give the same difference)";
   return cat(text, "; ", clear == 0 ? cat("none") : cat(clear), " of these ",
@@ -144,16 +185,17 @@ std::string pairs_sentence(const RunResults& results) {
              " 0, which by chance alone one in twenty does.");
 }
 
-std::string ci_sentence(const RunResults& results) {
-  if (!results.overall) return "";
-  const auto& [r, interval, points] = results.overall->ci_gain;
+/// How what (the ci share, headroom) and the gain of a method go together.
+std::string correlation_sentence(const std::string& what, const std::string& method,
+                                 const GainCorrelation& correlation) {
+  const auto& [r, interval, points] = correlation;
   const auto count = static_cast<std::size_t>(std::max(0, points));
-  const std::string over = counted(count, "language-task pair", "language-task pairs");
+  const std::string both = cat(what, " and the gain of ", method_in_words(method)),
+                    over = counted(count, "language-task pair", "language-task pairs");
   if (!std::isfinite(r))
-    return cat("The ci share and the gain have no correlation over ", over,
+    return cat(both, " have no correlation over ", over,
                count < 3 ? ": too few." : ": one of them is the same in all.");
-  const std::string text =
-      cat("The ci share and the gain correlate over ", over, " with r = ", signed_number(r, 2));
+  const std::string text = cat(both, " correlate over ", over, " with r = ", signed_number(r, 2));
   if (!interval.known())
     return cat(text, ", without an interval: ",
                count < fewest_points ? "too few." : "no resample differs enough to give one.");
@@ -162,12 +204,26 @@ std::string ci_sentence(const RunResults& results) {
              excludes_zero(interval) ? ")." : ", which contains 0).");
 }
 
+/// What is said of one method: its difference from SFT, and what the gain goes together with.
+std::vector<std::string> method_sentences(const RunResults& results, const std::string& method,
+                                          const OverallResults& overall) {
+  std::vector<std::string> all = {
+      cat(overall_sentence(results, method, overall.difference), won_sentence(results, method),
+          pairs_sentence(results, method)),
+      correlation_sentence("The ci share", method, overall.ci_gain)};
+  const std::string form = asked_form(method);
+  if (const GainCorrelation* correlation = find_named(overall.headroom_gain, form))
+    all.push_back(correlation_sentence(cat("Headroom (form ", form, ")"), method, *correlation));
+  return all;
+}
+
 }  // namespace
 
 std::string method_label(const std::string& method) {
   static constexpr std::pair<const char*, const char*> labels[] = {
       {"sft", "SFT"},
       {"ramoe", "RA-MoE"},
+      {"ramoe-last", "last token (ours)"},
       {"rise", "RISE"},
       {"sara", "SARA"},
       {"steer-soft-base", "soft steering, base"},
@@ -181,6 +237,7 @@ std::string method_label(const std::string& method) {
 
 std::string method_in_words(const std::string& method) {
   if (method == "base") return "base model";
+  if (method == "ramoe-last") return "RA-MoE at the last prompt token (our extension)";
   const std::size_t last = method.rfind('-');
   if (!method.starts_with("steer-") || last < 6) return method_label(method);
   const std::string form = method.substr(6, last - 6), model = method.substr(last + 1);
@@ -188,13 +245,22 @@ std::string method_in_words(const std::string& method) {
              " model");
 }
 
+bool method_is_ours(const std::string& method) {
+  return method == "ramoe-last";
+}
+
+std::string asked_form(const std::string& method) {
+  return method == "ramoe-last" ? "last" : "seq";
+}
+
 std::vector<std::string> sentences(const RunResults& results) {
   std::vector<std::string> words;
   for (const std::string& task : results.tasks) words.push_back(base_sentence(results, task));
-  for (const std::string& sentence :
-       {divergence_sentence(results.divergence), overall_sentence(results), pairs_sentence(results),
-        ci_sentence(results)})
-    words.push_back(sentence);
+  words.push_back(divergence_sentence(results.divergence));
+  for (const HeadroomResults& headroom : results.headroom) words.push_back(headroom.words);
+  for (const auto& [method, overall] : results.overall)
+    for (const std::string& sentence : method_sentences(results, method, overall))
+      words.push_back(sentence);
   std::erase(words, "");
   return words;
 }

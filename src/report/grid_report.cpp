@@ -141,7 +141,7 @@ std::string comparison_figure(const Evidence& evidence) {
       cat("right of zero a method is better than SFT; steering is in the tables. n: ",
           cells_text(evidence), "."),
       cat(paper_tag, "RA-MoE is better than SFT, steering and RISE. ", choice_tag,
-          "models, tasks, sizes, and the tests; chapter 12.8."));
+          "models, tasks, sizes, and the tests; chapter 12.9."));
 }
 
 Series with_values(Series series, const std::vector<double>& values) {
@@ -212,7 +212,7 @@ std::string routing_figure(const Evidence& evidence, const Names& names) {
                          "than after SFT. n: ",
                          cells_text(evidence), "."),
                      cat(paper_tag, "alignment makes target routing follow English. ", choice_tag,
-                         "D over all experts and test pairs; chapter 12.8.")) +
+                         "D over all experts and test pairs; chapter 12.9.")) +
          html_table("RA-MoE minus SFT: divergence from English, and mass of the task experts",
                     {"Cells", "Divergence in the zone", "outside", "zone minus outside",
                      "Mass in the zone"},

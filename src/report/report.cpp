@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "ch12_experiments/sentences.h"
+#include "report/headroom_report.h"
 #include "report/page.h"
 #include "report/report_figures.h"
 #include "report/svg.h"
@@ -21,12 +22,20 @@ double mean_percent(const AccuracyRow& cell, const std::string& name, bool given
   return 100 * mean(given_english ? method->given_english : method->accuracy);
 }
 
-/// "[-1.2, 3.4]" in points, or why there is none.
-std::string interval_text(const Difference& difference) {
-  if (difference.interval.known()) return interval_text(difference.interval, 100, 1);
-  if (!std::isfinite(difference.mean)) return "";
-  if (difference.per_seed.size() == 1) return "one seed, no interval";
-  return difference.per_seed.empty() ? "no interval" : "seeds equal, no interval";
+/// "+1.2" and "[-1.2, 3.4]" in points, or why there is no interval. "n/a" without a difference.
+std::pair<std::string, std::string> difference_text(const Difference* difference) {
+  if (!difference) return {"n/a", ""};
+  return {signed_number(100 * difference->mean, 1),
+          difference->interval.known()       ? interval_text(difference->interval, 100, 1)
+          : difference->per_seed.size() == 1 ? "one seed, no interval"
+                                             : "seeds equal, no interval"};
+}
+
+/// "+0.28 points [-0.2, +0.8]"
+std::string overall_text(const MeanInterval& difference) {
+  return cat(signed_number(100 * difference.mean, 2), " points ",
+             difference.interval.known() ? interval_text(difference.interval, 100, 1)
+                                         : std::string("(no interval)"));
 }
 
 /// The methods in order of appearance.
@@ -78,7 +87,8 @@ std::string accuracy_html_table(const RunResults& results, bool given_english) {
   if (one_run)
     head.push_back("Change");
   else if (!given_english)
-    head.push_back("RA-MoE − SFT");
+    for (const auto& [method, overall] : results.overall)
+      head.push_back(escape_markup(method_label(method)) + " − SFT");
   if (!given_english && ci) head.push_back("ci %");
   std::vector<std::vector<std::string>> rows;
   for (const AccuracyRow* cell : table_order(results)) {
@@ -92,8 +102,10 @@ std::string accuracy_html_table(const RunResults& results, bool given_english) {
       rows.back().push_back(
           signed_number(mean_percent(*cell, methods[0], given_english) - base, 1));
     else if (!given_english)
-      rows.back().push_back(cat(signed_number(100 * cell->difference.mean, 1), " <small>",
-                                interval_text(cell->difference), "</small>"));
+      for (const auto& [method, overall] : results.overall) {
+        const auto [mean, interval] = difference_text(cell->difference(method));
+        rows.back().push_back(cat(mean, " <small>", interval, "</small>"));
+      }
     if (!given_english && ci) rows.back().push_back(fixed_number(100 * cell->ci_share, 0));
   }
   return html_table(accuracy_caption(given_english, one_run), head, rows, 2);
@@ -113,15 +125,11 @@ std::string accuracy_section(const RunResults& results) {
   if (seeds_in(results) == 1)
     html += " <b>One seed only: no row has an interval, and chance cannot be told from effect.</b>";
   html += "</p>\n";
-  if (results.overall && std::isfinite(results.overall->difference.mean))
-    html +=
-        cat("<p>Over all languages and tasks, RA-MoE − SFT is <b>",
-            signed_number(100 * results.overall->difference.mean, 2), " points</b>",
-            results.overall->difference.interval.known()
-                ? " (95 % interval " + interval_text(results.overall->difference.interval, 100, 1) +
-                      ", bootstrap over cells, then seeds; chapter 12.2)"
-                : std::string(" (no interval)"),
-            ".</p>\n");
+  for (const auto& [method, overall] : results.overall)
+    if (std::isfinite(overall.difference.mean))
+      html += cat("<p>Over all languages and tasks, ", escape_markup(method_in_words(method)),
+                  " − SFT is <b>", overall_text(overall.difference),
+                  "</b>; the interval is a bootstrap over cells, then seeds; chapter 12.2.</p>\n");
   std::vector<std::vector<std::string>> rows;
   for (const Score& score : results.base_accuracy)
     if (score.lang == "en")
@@ -169,7 +177,7 @@ std::string making_section(const RunResults& results, const Files& files) {
     for (const int seed : results.seeds) html += cat(" ", seed);
     html += methods_in(results).size() < 2
                 ? ".</p>\n"
-                : ". The same seed gives both methods the same examples in the same order.</p>\n";
+                : ". The same seed gives all methods the same examples in the same order.</p>\n";
   }
   std::vector<std::vector<std::string>> rows;
   for (const std::string& lang : results.languages) {
@@ -236,8 +244,8 @@ std::string report_html(const RunResults& results, const Files& files) {
   }
   html += "</section>\n" + accuracy_section(results) + answers_section(results);
   // The page of a run shows fine-tuning before the stages it builds on, that of a demo after them.
-  const std::string stages =
-      divergence_section(results) + taxonomy_section(results) + experts_section(results);
+  const std::string stages = divergence_section(results) + headroom_section(results) +
+                             taxonomy_section(results) + experts_section(results);
   const std::string routing = routing_section(results.routing, results.language_names),
                     curves = curves_section(results);
   html += is_one_run(results) ? routing + curves + stages
@@ -264,36 +272,33 @@ std::string accuracy_table_text(const RunResults& results) {
   const auto methods = methods_in(results);
   const bool one_run = is_one_run(results);
   std::vector<std::vector<std::string>> rows = {{"task", "language", "n", "base"}};
-  for (const std::string& method : methods) rows[0].push_back(method_label(method));
-  if (one_run)
-    rows[0].push_back("change");
-  else
-    rows[0].insert(rows[0].end(), {"difference", "interval", "ci %"});
+  for (const std::string& method : methods) {
+    rows[0].push_back(method_label(method));
+    if (find_named(results.overall, method)) rows[0].insert(rows[0].end(), {"- SFT", "interval"});
+  }
+  rows[0].push_back(one_run ? "change" : "ci %");
   for (const AccuracyRow* cell : table_order(results)) {
     rows.push_back(
         {cell->task, results.name(cell->lang), cat(cell->n), fixed_number(100 * cell->base, 1)});
-    for (const std::string& name : methods)
+    for (const std::string& name : methods) {
       rows.back().push_back(fixed_number(mean_percent(*cell, name, false), 1));
-    if (one_run)
-      rows.back().push_back(
-          signed_number(mean_percent(*cell, methods[0], false) - 100 * cell->base, 1));
-    else
-      rows.back().insert(rows.back().end(),
-                         {signed_number(100 * cell->difference.mean, 1),
-                          interval_text(cell->difference), fixed_number(100 * cell->ci_share, 0)});
+      if (!find_named(results.overall, name)) continue;
+      const auto [mean, interval] = difference_text(cell->difference(name));
+      rows.back().insert(rows.back().end(), {mean, interval});
+    }
+    rows.back().push_back(
+        one_run ? signed_number(mean_percent(*cell, methods[0], false) - 100 * cell->base, 1)
+                : fixed_number(100 * cell->ci_share, 0));
   }
   std::string text =
       one_run ? "Test accuracy in %; change from the base model in points\n\n"
-              : "Test accuracy in %, mean over seeds; difference RA-MoE - SFT in points with "
+              : "Test accuracy in %, mean over seeds; '- SFT': difference from SFT in points with "
                 "its 95 % interval\n\n";
   text += aligned(rows);
-  if (results.overall && std::isfinite(results.overall->difference.mean))
-    text +=
-        cat("\nall cells: ", signed_number(100 * results.overall->difference.mean, 2), " points ",
-            results.overall->difference.interval.known()
-                ? interval_text(results.overall->difference.interval, 100, 1)
-                : std::string("no interval"),
-            "\n");
+  for (const auto& [method, overall] : results.overall)
+    if (std::isfinite(overall.difference.mean))
+      text += cat(&overall == &results.overall.front().second ? "\n" : "", "all cells, ",
+                  method_label(method), " - SFT: ", overall_text(overall.difference), "\n");
   return text;
 }
 

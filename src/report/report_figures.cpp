@@ -3,16 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
+#include "ch12_experiments/sentences.h"
 #include "support/error.h"
 
 namespace ramoe {
 namespace {
-
-std::vector<double> times(std::vector<double> values, double factor) {
-  for (double& value : values) value *= factor;
-  return values;
-}
 
 PanelChart divergence_chart(const RunResults& results, const CurvesByLanguage& curves,
                             const std::string& id, const std::string& title) {
@@ -70,13 +67,20 @@ std::string divergence_words(const DivergenceResults& divergence) {
   return text + "</p>\n";
 }
 
-/// A point for each language (by hue) and task (by shape).
-std::string gain_scatter(const RunResults& results) {
+/// What a gain is held against: a number of each cell.
+struct GainAxis {
+  ChartText text;      // x_label; the rest is completed
+  std::string look;    // for the caption
+  std::string source;  // for the caption
+  std::function<double(const AccuracyRow&)> number_of;
+};
+
+/// A point for each language (by hue) and task (by shape); nothing if there is none.
+std::string gain_scatter(const RunResults& results, const std::string& method, const GainAxis& axis,
+                         const GainCorrelation& correlation) {
   Scatter scatter;
-  scatter.text = {"gain", "Share of ci pairs and gain",
-                  "One point per language and task: ci share against the gain of RA-MoE over SFT.",
-                  "share of ci among training pairs, ρ_ci (%)",
-                  "gain, RA-MoE − SFT (percentage points)"};
+  scatter.text = axis.text;
+  scatter.text.y_label = cat("gain, ", method_label(method), " − SFT (percentage points)");
   int points = 0;
   const std::vector<std::string> tasks = results.tasks_in(results.accuracy);
   for (std::size_t t = 0; t < tasks.size(); ++t) {
@@ -87,8 +91,9 @@ std::string gain_scatter(const RunResults& results) {
       if (t == 0) scatter.legend.push_back(point);
       point.label += ", " + cell.task;
       point.mark = t;
-      point.x = {100 * cell.ci_share};
-      point.y = {100 * cell.difference.mean};
+      const Difference* difference = cell.difference(method);
+      point.x = {100 * axis.number_of(cell)};
+      point.y = {difference ? 100 * difference->mean : not_measured};
       points += std::isfinite(point.x[0]) && std::isfinite(point.y[0]);
       scatter.points.push_back(point);
     }
@@ -96,42 +101,113 @@ std::string gain_scatter(const RunResults& results) {
       scatter.legend.push_back({.label = tasks[t], .sign = Series::Sign::mark, .mark = t});
   }
   if (points == 0) return "";
-  std::string look = "whether points rise to the right: more ci, more gain.";
-  if (results.overall && std::isfinite(results.overall->ci_gain.r)) {
-    const auto& [r, interval, unused] = results.overall->ci_gain;
+  std::string look = axis.look;
+  if (const auto& [r, interval, unused] = correlation; std::isfinite(r))
     look += cat(" Here r = ", fixed_number(r, 2),
                 interval.known() ? cat(" (95 % interval ", fixed_number(interval.low, 2), " to ",
                                        fixed_number(interval.high, 2), ")")
                                  : std::string(" (no interval: too few points or no spread)"),
                 ".");
-  }
   return figure_html(
       scatter_plot(scatter), look,
       cat("each point is one language and task. n: ", points, points == 1 ? " point." : " points."),
-      cat(paper_tag, "the ci share of a task-language pair predicts the gain. ", choice_tag,
-          "Pearson's r with a bootstrap over points, chapter 12.2."));
+      axis.source);
 }
 
-DotPlot difference_plot(const RunResults& results) {
+std::string ci_scatter(const RunResults& results, const std::string& method,
+                       const OverallResults& overall) {
+  return gain_scatter(results, method,
+                      {{"gain-" + method, "Share of ci pairs and gain",
+                        "One point per language and task: ci share against the gain over SFT.",
+                        "share of ci among training pairs, ρ_ci (%)"},
+                       "whether points rise to the right: more ci, more gain.",
+                       cat(paper_tag, "the ci share of a task-language pair predicts the gain. ",
+                           choice_tag, "Pearson's r with a bootstrap over points, chapter 12.2."),
+                       [](const AccuracyRow& cell) { return cell.ci_share; }},
+                      overall.ci_gain);
+}
+
+/// Headroom in the form that the method's loss asks for, against its gain.
+std::string headroom_scatter(const RunResults& results, const std::string& method,
+                             const OverallResults& overall) {
+  const std::string form = asked_form(method);
+  const GainCorrelation* correlation = find_named(overall.headroom_gain, form);
+  for (const HeadroomResults& r : results.headroom)
+    if (r.form == form && correlation)
+      return gain_scatter(
+          results, method,
+          {{"headroom-gain-" + method, "Headroom and gain",
+            "One point per language and task: headroom of the base model against the gain over "
+            "SFT.",
+            cat("headroom, form ", form, ": own − ", control_label(r.control),
+                " (percentage points)")},
+           "whether points rise to the right: where routing holds more back, more is won.",
+           cat(choice_tag, "headroom is of the base model and of ", escape_markup(r.split),
+               ", before any fine-tuning; the gain is of test. Pearson's r with a bootstrap over "
+               "points, chapter 12.2."),
+           [&](const AccuracyRow& row) {
+             const HeadroomCell* cell = r.cell(row.lang, row.task);
+             return cell ? cell->headroom : not_measured;
+           }},
+          *correlation);
+  return "";
+}
+
+DotPlot difference_plot(const RunResults& results, const std::string& method) {
+  const std::string label = method_label(method);
   DotPlot plot;
-  plot.text = {"differences", "RA-MoE minus SFT",
+  plot.text = {"differences-" + method, label + " minus SFT",
                "Difference in test accuracy per task and language, with intervals and seeds.",
-               "RA-MoE − SFT, test accuracy (percentage points)", ""};
+               label + " − SFT, test accuracy (percentage points)", ""};
   for (const std::string& task : results.tasks_in(results.accuracy)) {
     plot.groups.push_back({task, {}});
     for (const AccuracyRow& cell : results.accuracy) {
-      if (cell.task != task || !std::isfinite(cell.difference.mean)) continue;
-      const Interval& interval = cell.difference.interval;
-      plot.groups.back().rows.push_back({results.name(cell.lang),
-                                         100 * cell.difference.mean,
-                                         {100 * interval.low, 100 * interval.high},
-                                         times(cell.difference.per_seed, 100)});
+      const Difference* difference = cell.difference(method);
+      if (cell.task != task || !difference) continue;
+      plot.groups.back().rows.push_back(
+          {results.name(cell.lang),
+           100 * difference->mean,
+           {100 * difference->interval.low, 100 * difference->interval.high},
+           times(difference->per_seed, 100)});
     }
   }
   return plot;
 }
 
+/// A method against SFT, and its gain against headroom and the share of ci; nothing if no
+/// difference was measured.
+std::string method_against_sft(const RunResults& results, const std::string& method,
+                               const OverallResults& overall) {
+  std::vector<double> items, seeds;
+  for (const AccuracyRow& cell : results.accuracy)
+    if (const Difference* difference = cell.difference(method)) {
+      items.push_back(cell.n);
+      seeds.push_back(static_cast<double>(difference->per_seed.size()));
+    }
+  if (items.empty()) return "";
+  const bool ours = method_is_ours(method);
+  return cat(
+      "<h3>", escape_markup(method_in_words(method)), "</h3>\n",
+      figure_html(
+          dot_plot(difference_plot(results, method)),
+          "intervals that do not touch the line at zero; most small effects will touch it.",
+          cat("right of zero the method is better. The full dot is the mean over seeds, each ring "
+              "one seed, the bar the 95 % interval; where there is one seed, or all seeds agree, "
+              "there is no interval, and nothing can be said about chance. n: ",
+              range_text(items, "test item", "test items"), " a row, ",
+              range_text(seeds, "seed", "seeds"), "."),
+          cat(ours ? "" : cat(paper_tag, "alignment is better than SFT on average. "), choice_tag,
+              ours ? "the method is an extension of ours; " : "",
+              "paired by seed, Student-t intervals over seeds; chapter 12.2.")),
+      headroom_scatter(results, method, overall), ci_scatter(results, method, overall));
+}
+
 }  // namespace
+
+std::vector<double> times(std::vector<double> values, double factor) {
+  for (double& value : values) value *= factor;
+  return values;
+}
 
 Series language_series(const std::vector<std::string>& languages, const std::string& lang,
                        const std::string& name) {
@@ -153,28 +229,11 @@ Series mean_series(const std::vector<double>& by_layer) {
 }
 
 std::string difference_section(const RunResults& results) {
-  std::string html = "<section>\n" + section_heading("RA-MoE against SFT");
-  const auto measured = [](const AccuracyRow& cell) { return std::isfinite(cell.difference.mean); };
-  if (std::none_of(results.accuracy.begin(), results.accuracy.end(), measured))
-    return html + missing_section("differences between RA-MoE and SFT", "ramoe demo") +
-           "</section>\n";
-  std::vector<double> items, seeds;
-  for (const AccuracyRow& cell : results.accuracy) {
-    if (!measured(cell)) continue;
-    items.push_back(cell.n);
-    seeds.push_back(static_cast<double>(cell.difference.per_seed.size()));
-  }
-  html += figure_html(
-      dot_plot(difference_plot(results)),
-      "intervals that do not touch the line at zero; most small effects will touch it.",
-      cat("right of zero RA-MoE is better. The full dot is the mean over seeds, each ring one "
-          "seed, the bar the 95 % interval; where there is one seed, or all seeds agree, there is "
-          "no interval, and nothing can be said about chance. n: ",
-          range_text(items, "test item", "test items"), " a row, ",
-          range_text(seeds, "seed", "seeds"), "."),
-      cat(paper_tag, "alignment is better than SFT on average. ", choice_tag,
-          "paired by seed, Student-t intervals over seeds; chapter 12.2."));
-  return html + gain_scatter(results) + "</section>\n";
+  std::string html;
+  for (const auto& [method, overall] : results.overall)
+    html += method_against_sft(results, method, overall);
+  if (html.empty()) html = missing_section("differences from SFT", "ramoe demo");
+  return "<section>\n" + section_heading("Against SFT") + html + "</section>\n";
 }
 
 std::string divergence_section(const RunResults& results) {

@@ -20,6 +20,9 @@ Panel panel_by_layer(const std::string& title, const std::optional<Zone>& zone);
 /// The thick line of the mean by layer.
 Series mean_series(const std::vector<double>& by_layer);
 
+/// Each value times the factor.
+std::vector<double> times(std::vector<double> values, double factor);
+
 /// Sections from <section> to </section>.
 std::string difference_section(const RunResults& results);
 std::string divergence_section(const RunResults& results);

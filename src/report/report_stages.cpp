@@ -147,25 +147,26 @@ PanelChart curve_panels(const RunResults& results, const ChartText& text,
   return chart;
 }
 
-/// RA-MoE minus SFT for the same language, seed and steps.
+/// Each method minus SFT for the same language, seed and steps.
 PanelChart difference_panels(const RunResults& results) {
   PanelChart chart;
-  chart.text = {"loss-difference", "Training loss, RA-MoE minus SFT",
-                "Difference of the cross-entropy by step for each language and seed.",
-                "optimiser step", "RA-MoE minus SFT, cross-entropy (nats per token)"};
-  for (const std::string& lang : languages_of(results.finetune)) {
-    Panel panel{results.name(lang), {}};
-    for (const FinetuneCurve& a : results.finetune)
-      for (const FinetuneCurve& b : results.finetune) {
-        const bool pair = a.lang == lang && b.lang == lang && a.method == "ramoe" &&
-                          b.method == "sft" && a.seed == b.seed && a.steps == b.steps;
-        if (!pair) continue;
-        std::vector<double> difference = a.loss;
-        for (std::size_t i = 0; i < difference.size(); ++i) difference[i] -= b.loss[i];
-        panel.series.push_back(thin_curve(a.steps, difference));
-      }
-    if (!panel.series.empty()) chart.panels.push_back(panel);
-  }
+  chart.text = {"loss-difference", "Training loss minus that of SFT",
+                "Difference of the cross-entropy by step for each language, method and seed.",
+                "optimiser step", "method minus SFT, cross-entropy (nats per token)"};
+  for (const std::string& lang : languages_of(results.finetune))
+    for (const auto& [method, overall] : results.overall) {
+      Panel panel{cat(results.name(lang), ", ", method_label(method)), {}};
+      for (const FinetuneCurve& a : results.finetune)
+        for (const FinetuneCurve& b : results.finetune) {
+          const bool pair = a.lang == lang && b.lang == lang && a.method == method &&
+                            b.method == "sft" && a.seed == b.seed && a.steps == b.steps;
+          if (!pair) continue;
+          std::vector<double> difference = a.loss;
+          for (std::size_t i = 0; i < difference.size(); ++i) difference[i] -= b.loss[i];
+          panel.series.push_back(thin_curve(a.steps, difference));
+        }
+      if (!panel.series.empty()) chart.panels.push_back(panel);
+    }
   return chart;
 }
 
@@ -192,7 +193,7 @@ std::string curves_section(const RunResults& results) {
   if (loss.panels.empty()) {
     html += missing_section("curves of fine-tuning", "ramoe demo");
   } else {
-    // Both methods of a language stand side by side.
+    // The methods of a language stand side by side.
     const std::string curves =
         figure_html(panel_chart(loss), "a fall that slows down.",
                     cat("a thin line per seed. n: ", lines_text(loss), "."), source);
@@ -200,7 +201,7 @@ std::string curves_section(const RunResults& results) {
                 ? curves
                 : figure_html(panel_chart(difference),
                               "lines near zero: alignment should not cost training loss.",
-                              cat("above zero RA-MoE fits the training answers less well. Both "
+                              cat("above zero the method fits the training answers less well. All "
                                   "methods see the same examples in the same order. n: ",
                                   lines_text(difference), "."),
                               source) +
@@ -215,9 +216,9 @@ std::string curves_section(const RunResults& results) {
   if (!alignment.panels.empty())
     html += folded("Alignment loss",
                    figure_html(panel_chart(alignment),
-                               "a fall: routing on ci examples comes to follow English.",
+                               "a fall: routing of the aligned examples comes to follow English.",
                                cat("0: same mass on the task experts and same shares among them. "
-                                   "Batches without a ci example have none. n: ",
+                                   "Batches without an aligned example have none. n: ",
                                    lines_text(alignment), "."),
                                "Mean of D<sub>l</sub> over the zone M; chapter 10.2."));
   if (results.pretrain.steps.empty())

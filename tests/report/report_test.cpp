@@ -25,6 +25,11 @@ Json small_results() {
       "by_task": {"facts": {"zh": [0.3, 0.1, 0.2]}}, "zone": {"first": 1, "last": 1},
       "zone_rule": "curve", "u_shaped": true,
       "correlation": {"zone": -0.5, "outside": null, "points": 3}},
+    "headroom": [{"model": "runs/base", "form": "seq", "layers": "zone", "control": "other",
+      "split": "adapt_train", "forced": [1], "headroom": 0.02, "low": 0.01, "high": 0.03,
+      "language_names": {"zh": "Chinese <中文>"}, "words": "Routing holds <something> back.",
+      "cells": [{"lang": "zh", "task": "facts", "n": 30, "ci": 12, "english": 0.9, "base": 0.2,
+        "own": 0.25, "control": 0.23, "headroom": 0.02, "low": 0.01, "high": 0.03}]}],
     "taxonomy": [{"lang": "zh", "task": "facts", "cc": 5, "ci": 12, "ic": 1, "ii": 2}],
     "experts": [{"task": "facts", "score": [[0.1, 0.2], [0.3, -0.1], [0, 0]],
       "experts": [[1], [0], []]}],
@@ -35,10 +40,16 @@ Json small_results() {
     "accuracy": [{"lang": "zh", "task": "facts", "n": 40, "n_english_correct": 38, "base": 0.125,
       "base_given_english": 0.1, "ci_share": 0.6,
       "methods": {"sft": {"accuracy": [0.2, 0.3], "given_english": [0.2, 0.3]},
-                  "ramoe": {"accuracy": [0.3, 0.36], "given_english": [0.3, 0.4]}},
-      "difference": {"mean": 0.08, "low": -0.17, "high": 0.33, "per_seed": [0.1, 0.06]}}],
-    "overall": {"difference": {"mean": 0.08, "low": 0.06, "high": 0.1},
-      "ci_gain_correlation": {"r": null, "low": null, "high": null, "points": 1}},
+                  "ramoe": {"accuracy": [0.3, 0.36], "given_english": [0.3, 0.4],
+        "difference": {"mean": 0.08, "low": -0.17, "high": 0.33, "per_seed": [0.1, 0.06]}},
+                  "ramoe-last": {"accuracy": [0.25, 0.3], "given_english": [0.3, 0.4],
+        "difference": {"mean": 0.025, "low": -0.1, "high": 0.15, "per_seed": [0.05, 0]}}}}],
+    "overall": {"ramoe": {"difference": {"mean": 0.08, "low": 0.06, "high": 0.1},
+      "ci_gain_correlation": {"r": null, "low": null, "high": null, "points": 1},
+      "headroom_gain_correlation": {"seq": {"r": null, "low": null, "high": null, "points": 1}}},
+                "ramoe-last": {"difference": {"mean": 0.025, "low": 0, "high": 0.05},
+      "ci_gain_correlation": {"r": null, "low": null, "high": null, "points": 1},
+      "headroom_gain_correlation": {"seq": {"r": null, "low": null, "high": null, "points": 1}}}},
     "words": ["RA-MoE < SFT & so on."],
     "run": {"command": "demo", "finished": "now", "build": {"compiler": "g++"}}})");
 }
@@ -72,9 +83,9 @@ TEST(Report, OrderOfSections) {
   const std::string html = page_of(small_results());
   std::size_t before = 0;
   for (const char* heading :
-       {"What was seen", "Accuracy", "RA-MoE against SFT", "Routing divergence by layer",
-        "Stage 1: what English knows", "Stage 2: task experts", "Stage 3: training curves",
-        "How it was made"}) {
+       {"What was seen", "Accuracy", "Against SFT", "Routing divergence by layer",
+        "Headroom: is routing what is missing", "Stage 1: what English knows",
+        "Stage 2: task experts", "Stage 3: training curves", "How it was made"}) {
     const std::size_t at = html.find(section_heading(heading));
     EXPECT_NE(html.find(cat("<li><a href=\"#", anchor_of(heading), "\">", heading, "</a></li>")),
               std::string::npos)
@@ -87,6 +98,7 @@ TEST(Report, OrderOfSections) {
 
 TEST(Report, EachMissingSectionNamesItsCommand) {
   const std::pair<const char*, const char*> commands[] = {{"divergence", "ramoe divergence"},
+                                                          {"headroom", "ramoe headroom"},
                                                           {"taxonomy", "ramoe taxonomy"},
                                                           {"experts", "ramoe experts"},
                                                           {"pretrain", "ramoe pretrain"},
@@ -114,7 +126,7 @@ TEST(Report, NumbersThatWereNotMeasured) {
   results["divergence"]["by_language"]["zh"][0] = nullptr;
   results["experts"][0]["score"][0][0] = nullptr;
   results["finetune"][0]["loss"][1] = nullptr;
-  results["overall"]["difference"]["mean"] = nullptr;
+  results["overall"]["ramoe"]["difference"]["mean"] = nullptr;
   results["run"]["cost"] = std::numeric_limits<double>::quiet_NaN();
   const std::string html = page_of(results);
   expect_page(html);
@@ -126,9 +138,13 @@ TEST(Report, OneSeedHasNoInterval) {
   Json results = small_results();
   results["seeds"] = {1};
   Json& cell = results["accuracy"][0];
-  for (const char* method : {"sft", "ramoe"})
-    for (const char* part : {"accuracy", "given_english"}) cell["methods"][method][part].erase(1);
-  cell["difference"] = {{"mean", 0.1}, {"low", nullptr}, {"high", nullptr}, {"per_seed", {0.1}}};
+  for (const char* method : {"sft", "ramoe", "ramoe-last"}) {
+    Json& by_seed = cell["methods"][method];
+    for (const char* part : {"accuracy", "given_english"}) by_seed[part].erase(1);
+    if (by_seed.contains("difference"))
+      by_seed["difference"] = {
+          {"mean", 0.1}, {"low", nullptr}, {"high", nullptr}, {"per_seed", {0.1}}};
+  }
   const std::string html = page_of(results);
   expect_page(html);
   expect_contains(html, "One seed only: no row has an interval");
@@ -143,7 +159,9 @@ TEST(Report, MalformedSectionsAreNamed) {
     results[Json::json_pointer(pointer)] = value;
     return error_of([&] { page_of(results); });
   };
-  expect_contains(error_after("/accuracy/0/difference/mean", "x"), "accuracy[0].difference.mean");
+  expect_contains(error_after("/accuracy/0/methods/ramoe/difference/mean", "x"),
+                  "accuracy[0].methods.ramoe.difference.mean");
+  expect_contains(error_after("/headroom/0/cells", Json::array()), "headroom[0].cells");
   expect_contains(error_after("/accuracy/0/methods/sft/accuracy", 1), "methods.sft.accuracy");
   expect_contains(error_after("/divergence/by_language/zh", {1, 2}), "divergence.by_language.zh");
   expect_contains(error_after("/divergence/zone/last", 3), "layers 0 to 2");
@@ -159,11 +177,14 @@ TEST(Report, MalformedSectionsAreNamed) {
 TEST(Report, TableForTheTerminal) {
   const std::string table = table_of(small_results());
   EXPECT_EQ(table,
-            "Test accuracy in %, mean over seeds; difference RA-MoE - SFT in points with its 95 % "
-            "interval\n\n"
-            "task   language         n  base   SFT  RA-MoE  difference        interval  ci %\n"
-            "facts  Chinese <中文>  40  12.5  25.0    33.0        +8.0  [-17.0, +33.0]    60\n"
-            "\nall cells: +8.00 points [+6.0, +10.0]\n");
+            "Test accuracy in %, mean over seeds; '- SFT': difference from SFT in points with its "
+            "95 % interval\n\n"
+            "task   language         n  base   SFT  RA-MoE  - SFT        interval  "
+            "last token (ours)  - SFT        interval  ci %\n"
+            "facts  Chinese <中文>  40  12.5  25.0    33.0   +8.0  [-17.0, +33.0]  "
+            "             27.5   +2.5  [-10.0, +15.0]    60\n"
+            "\nall cells, RA-MoE - SFT: +8.00 points [+6.0, +10.0]\n"
+            "all cells, last token (ours) - SFT: +2.50 points [0.0, +5.0]\n");
   expect_contains(table_of(Json::object()), "ramoe demo");
 }
 
@@ -194,10 +215,10 @@ TEST(Report, LinksToItsNumbers) {
 Json one_run() {
   Json results = small_results();
   Json& cell = results["accuracy"][0];
-  cell["methods"].erase("sft");
+  for (const char* other : {"sft", "ramoe-last"}) cell["methods"].erase(other);
   cell["methods"]["ramoe"] = {{"accuracy", {0.25}}, {"given_english", {nullptr}}};
-  for (const char* key : {"difference", "ci_share"}) cell.erase(key);
-  for (const char* key : {"overall", "pretrain", "web_share"}) results.erase(key);
+  cell.erase("ci_share");
+  for (const char* key : {"overall", "headroom", "pretrain", "web_share"}) results.erase(key);
   cell["n_english_correct"] = 0;
   cell["base_given_english"] = nullptr;
   results["finetune"].erase(0);
@@ -242,8 +263,8 @@ TEST(Report, ARunTellsItsResultFirst) {
   expect_contains(html, "<td class=\"number\">0</td><td class=\"number\">n/a</td>");
   expect_contains(html, "<bdi>wrong &lt;one&gt;</bdi> <small>✗ wrong</small>");
   expect_contains(html, "<bdi>one</bdi> <small>✓ right</small>");
-  for (const char* other : {"RA-MoE − SFT", "RA-MoE minus SFT", "class=\"missing\"", "both methods",
-                            "CLDR", "ci %: share"})
+  for (const char* other : {"RA-MoE − SFT", "RA-MoE minus SFT", "Against SFT", "eadroom",
+                            "class=\"missing\"", "all methods", "CLDR", "ci %: share"})
     EXPECT_FALSE(mentions(html, other)) << other;
 }
 
@@ -271,13 +292,30 @@ TEST(Report, HeatMapsHaveTauAndFixedDecimals) {
   expect_page(html);
 }
 
+// Each method against SFT, the extension named as ours; each form of headroom with SFT beside it.
+TEST(Report, AThirdMethodAndHeadroom) {
+  const std::string html = page_of(small_results());
+  for (const char* part :
+       {"id=\"differences-ramoe-title\"", "id=\"differences-ramoe-last-title\"",
+        "id=\"gain-ramoe-last-title\"", "id=\"headroom-gain-ramoe-title\"",
+        "id=\"headroom-seq-title\"", "id=\"headroom-accuracy-seq-title\"",
+        "<h3>RA-MoE at the last prompt token (our extension)</h3>",
+        "the method is an extension of ours", "last token (ours) − SFT",
+        "+2.5 <small>[-10.0,&nbsp;+15.0]</small>", "Routing holds &lt;something&gt; back.",
+        "Chinese &lt;中文&gt;, SFT", "of test, not of adapt_train"})
+    EXPECT_TRUE(mentions(html, part)) << part;
+  // There is no headroom of the form that alignment at the last token asks for.
+  EXPECT_FALSE(mentions(html, "headroom-gain-ramoe-last"));
+  expect_page(html);
+}
+
 // One colour, one meaning: languages have hues, ci is violet, everything else is ink and greys.
 TEST(Report, AColourHasOneMeaning) {
   const std::string html = body_of(page_of(small_results()));
   EXPECT_EQ(html.find("stroke=\"#"), std::string::npos);
   EXPECT_EQ(html.find("fill=\"#"), std::string::npos);
   EXPECT_EQ(count_of(html, "var(--hue1"), 0) << "one language";
-  const std::size_t points = html.find("id=\"gain-title\""),
+  const std::size_t points = html.find("id=\"headroom-gain-ramoe-title\""),
                     stage1 = html.find("id=\"taxonomy-title\"");
   for (std::size_t at = html.find("var(--hue0"); at != std::string::npos;
        at = html.find("var(--hue0", at + 1))
