@@ -185,7 +185,8 @@ void ExperimentFolder::check_others(const Worker& worker, bool overwrite) const 
 }
 
 /// Removes the records of the plan that the folder was made for, what its stages found, and the
-/// report of both. The facts are removed last: if the process is killed, the folder is still an experiment.
+/// report of both. The facts are removed last: if the process is killed, the folder is still an
+/// experiment.
 void ExperimentFolder::remove_old() const {
   const Json old = read_facts(path_);
   const GridPlan plan = grid_plan(old["plan"], path_ + facts_name);

@@ -27,13 +27,17 @@ struct ResultsOptions {
   }
 };
 
-/// Writes both files of a weighed grid. Error: one exists and is not from this program.
+/// Error, before anything is weighed: one of the two files exists and is not from this program.
+void check_places(const fs::path& evidence, const fs::path& report) {
+  check_replaceable(report);
+  check_replaceable(evidence, evidence_mark);
+}
+
+/// Writes both files of a weighed grid, whose places were checked.
 /// `decide`: the grid on base models with headroom, weighed by itself.
 void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
                    const fs::path& evidence, const fs::path& report,
                    const std::optional<GridEvidence>& decide = {}) {
-  check_replaceable(report);
-  check_replaceable(evidence, evidence_mark);
   Json json = to_json(weighed);
   json["decide"] = decide ? to_json(*decide) : Json();
   write_json(evidence.string(), json);
@@ -82,9 +86,10 @@ GridResults results_of_folder(const std::string& folder) {
 
 int report_grid(const std::string& folder, const std::string& file) {
   const std::string place = fs::path(folder + "/").parent_path().string();  // without a last slash
+  const fs::path evidence = fs::path(file).parent_path() / "evidence.json";
+  check_places(evidence, file);
   GridResults grid = results_of_folder(place);
   const auto routing = grid_routing(place, grid);
-  const fs::path evidence = fs::path(file).parent_path() / "evidence.json";
   write_weighed(weigh_grid(std::move(grid)), routing, evidence, file);
   std::cout << "The report is " << file << ".\n";
   return 0;
@@ -98,6 +103,7 @@ int run_results(const Arguments& arguments) {
   check(fs::exists(main + ".json"), main, ".json is missing: ", o.folder,
         " holds no results of the main grid; `make grid` and `make docs-grid` make them.");
   const fs::path out = o.out.empty() ? o.folder : o.out;
+  check_places(out / "evidence.json", out / "report.html");
   std::optional<GridRouting> traced;
   if (fs::exists(routing)) traced = results_from<GridRouting>(read_json(routing), routing);
   std::vector<HeadroomResults> headroom = headroom_runs(o.folder + "/headroom.json");

@@ -197,6 +197,19 @@ TEST_F(SpeedTables, WhatIsThereIsShown) {
   expect_contains(svg, "width=\"82.5\"");
 }
 
+TEST_F(SpeedTables, TheLadderHasEachRungsShareOfThePeak) {
+  ASSERT_EQ(run(), 0) << text();
+  expect_contains(page(), "This record is older than the ladder");
+  Json bench = recorded_bench();
+  bench["ideas"][0]["versions"][2]["fma_share"] = 0.25;
+  write_json(scratch_.file("bench.json"), bench);
+  ASSERT_EQ(run(), 0) << text();
+  expect_contains(page(), "| times the plain version | share of FMA |");
+  expect_contains(page(), "|  | vectors | 1.0 | 2.00 | 8.00 | 25 % |");
+  expect_contains(page(), "|  | tiles | 2.0 | 4.00 | 4.00 |  |");
+  EXPECT_EQ(page().find("older than the ladder"), std::string::npos);
+}
+
 TEST_F(SpeedTables, WholeProgramsAreShownWhereTheyWereTimed) {
   ASSERT_EQ(run(), 0) << text();
   EXPECT_EQ(page().find("before and after"), std::string::npos);

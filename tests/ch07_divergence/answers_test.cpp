@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ch05_training/memory.h"
 #include "ch07_divergence/small_world.h"
 #include "formats/extractors.h"
 #include "support/compare.h"
@@ -86,6 +87,25 @@ TEST(Answers, PromptsThatLeaveNoRoomAreNamed) {
                      {small_example("sums/9", "sw", std::string(60, 'q'), "x")});
   });
   EXPECT_TRUE(mentions(error, "sums/9") && mentions(error, "sw") && mentions(error, "64")) << error;
+}
+
+TEST(Answers, CacheAndPassOverThePromptsMustFitTogether) {
+  Model<float> model(small_model_config(), 1);
+  const std::vector<Example> asked(8, small_example("a", "en", "one two three ?", "four"));
+  AnswerOptions options;
+  options.max_new_tokens = 1;
+  CachedEncoder encoder(small_tokenizer());
+  const Prompts prompts(small_tokenizer());
+  const double longest = double(prompts.prompt(encoder, asked[0].question).size());
+  const double cache = 8 * (longest + 1) * cache_bytes_per_token(model.config());
+  const auto error_within = [&](double bytes) {
+    ::setenv("RAMOE_MEMORY_GB", std::to_string(bytes / (1 << 30)).c_str(), 1);
+    const std::string error = error_of([&] { answer_questions(model, prompts, asked, options); });
+    ::unsetenv("RAMOE_MEMORY_GB");
+    return error;
+  };
+  EXPECT_TRUE(mentions(error_within(2 * cache), "answering 8 questions together needs"));
+  EXPECT_EQ(error_within(1e9), "no error");
 }
 
 TEST(Answers, LengthIsLimitedAndNoneIsNoError) {

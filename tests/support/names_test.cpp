@@ -32,6 +32,12 @@ TEST(Names, TheNearestWordIsASlipAway) {
     EXPECT_EQ(nearest(word), "") << word;
 }
 
+TEST(Names, AreJoinedByCommas) {
+  EXPECT_EQ(joined({}), "");
+  EXPECT_EQ(joined({"a"}), "a");
+  EXPECT_EQ(joined({"a", "b", "c"}), "a, b, c");
+}
+
 TEST(Names, CodesOfTwoLettersHaveNoNeighbours) {
   const std::vector<std::string> codes = {"ar", "en", "es", "hi", "sw", "th", "zh"};
   for (const char* code : {"tr", "sx", "fr", "de", "et", "is", "sv", "eo", "az", "zu", "he"})
