@@ -114,7 +114,7 @@ DemoWork work_of(const DemoOptions& o, const DemoPlan& p) {
   DemoWork work{.model = p.pretrain.model, .train = p.pretrain.train, .folder = o.run.run};
   work.rows = double(work.train.steps) * work.train.batch + 1700 * share * languages * tasks;
   for (const auto& [method, f] : p.finetune) {
-    work.rows_of_run = double(f.train.steps) * f.train.batch + 800 * share * tasks;
+    work.rows_of_run = double(f.train.steps) * f.train.batch + 300 * share * tasks;
     work.runs += 1;
     work.kept_models += f.keep_model ? 1 : 0;
   }
