@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FIGURES = ("divergence", "taxonomy", "headroom-accuracy-last")
+FIGURES = ("taxonomy", "headroom-gain-ramoe-last")
 
 
 def printed(run):

@@ -205,7 +205,10 @@ std::string won(Interval headroom, Interval gain) {
   h.headroom = (headroom.low + headroom.high) / 2;
   h.low = headroom.low;
   h.high = headroom.high;
-  h.cells = {HeadroomCell{.own = 0.25, .base = 0.2}};
+  HeadroomCell cell{.lang = "sw", .task = "facts"};
+  cell.base = 0.2;
+  cell.own = 0.25;
+  h.cells = {cell};
   results.headroom = {h};
   AccuracyRow row;
   MethodAccuracy ramoe;
