@@ -47,7 +47,7 @@ def table(both):
     for method, name in (("base", "base model"), ("sft", "SFT"), ("ramoe", "RA-MoE")):
         yield row(f"{name}, mean of the target cells",
                   [statistics.mean(cells(r, method)) for r in both])
-    differences = [r["overall"]["difference"] for r in both]
+    differences = [r["overall"]["ramoe"]["difference"] for r in both]
     yield row("RA-MoE minus SFT, points", [100 * d["mean"] for d in differences], "{:+.2f}")
     yield "| its 95 % interval | " + " | ".join(
         f"{100 * d['low']:+.1f} to {100 * d['high']:+.1f}" for d in differences) + " |"

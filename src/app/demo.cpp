@@ -63,7 +63,7 @@ RunResults collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& i
     r.language_names.emplace_back(pack.code, pack.english_name);
     r.web_share.emplace_back(pack.code, pack.web_share);
   }
-  r.tasks = o.tasks;
+  r.tasks = o.tasks_or_default();
   for (int seed = 1; seed <= o.seed_count(); ++seed) r.seeds.push_back(seed);
   r.base_accuracy = on_device(o.run.device, *inputs.base.model, [&](auto& model) {
     return evaluate(model, inputs.base.prompts, corpus,
@@ -85,7 +85,7 @@ RunResults collect(const DemoOptions& o, const DemoPlan& plan, FinetuneInputs& i
     runs.back().method = r.finetune.back().method = method;
     if (!f.keep_model) continue;
     const auto tuned = load_model(find_model_folder(f.run.run));
-    for (RoutingTrace& trace : routing_traces(inputs, *tuned, f, o.tasks))
+    for (RoutingTrace& trace : routing_traces(inputs, *tuned, f, r.tasks))
       r.routing.push_back(std::move(trace));
   }
   compare_methods(r, runs);
@@ -109,12 +109,12 @@ void check_places(const DemoOptions& o, const DemoPlan& p) {
 DemoWork work_of(const DemoOptions& o, const DemoPlan& p) {
   // For each language and task, counted in training rows of equal time: the texts of the stages
   // before fine-tuning, and those of a test after it. An untrained model ends its answers early.
-  const double share = o.smoke() ? 0.3 : 1, tasks = double(o.tasks.size());
+  const double share = o.smoke() ? 0.3 : 1, tasks = double(o.tasks_or_default().size());
   const double languages = double(p.pretrain.corpus.languages.size());
   DemoWork work{.model = p.pretrain.model, .train = p.pretrain.train, .folder = o.run.run};
   work.rows = double(work.train.steps) * work.train.batch + 1700 * share * languages * tasks;
   for (const auto& [method, f] : p.finetune) {
-    work.rows_of_run = double(f.train.steps) * f.train.batch + 800 * share * tasks;
+    work.rows_of_run = double(f.train.steps) * f.train.batch + 300 * share * tasks;
     work.runs += 1;
     work.kept_models += f.keep_model ? 1 : 0;
   }

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kTokens = 19;  // of a row of the demo's mixture, on average
+constexpr int kTokens = 15;  // of a row of the demo's mixture, on average
 
 /// Seconds of a training row, by the mean over up to three steps after a first one.
 template <class T>

@@ -12,7 +12,7 @@ void DemoOptions::list(FieldList& f) {
   f.add("num_experts", &num_experts, "E, experts of a layer", {1, 4096});
   f.add("num_experts_per_tok", &num_experts_per_tok, "K, experts that a token visits", {1, 4096});
   f.add("moe_intermediate_size", &moe_intermediate_size, "H, width of an expert", {1, 1 << 20});
-  f.add("tasks", &tasks, "tasks; with more of them, more steps are needed");
+  f.add("tasks", &tasks, "tasks; empty: sums and facts, of smoke facts");
   f.add("answers", &form.answers, "language of the answers (ramoe pretrain --help)");
   f.add("numbers", &form.numbers, "how questions write numbers");
   f.add("languages", &languages,
@@ -27,6 +27,11 @@ void DemoOptions::list(FieldList& f) {
   f.add("precision", &precision, "of the matrix products while training (ramoe pretrain --help)");
 }
 
+std::vector<std::string> DemoOptions::tasks_or_default() const {
+  if (!tasks.empty()) return tasks;
+  return smoke() ? std::vector<std::string>{"facts"} : std::vector<std::string>{"sums", "facts"};
+}
+
 namespace {
 
 void set_pretrain(PretrainOptions& p, const DemoOptions& o) {
@@ -38,15 +43,14 @@ void set_pretrain(PretrainOptions& p, const DemoOptions& o) {
   p.model.num_experts_per_tok = o.num_experts_per_tok;
   p.model.moe_intermediate_size = o.moe_intermediate_size;
   p.corpus.data = o.data;
-  p.corpus.tasks = o.tasks;
+  p.corpus.tasks = o.tasks_or_default();
   p.corpus.form = o.form;
   if (o.smoke()) p.corpus.languages = {"en", "es", "sw"};
   if (!o.languages.empty()) p.corpus.languages = o.languages;
   p.mixture.qa_share = 0.7;
   p.mixture.lexicon_share = 0.25;
   p.mixture.names_share = 0.05;
-  p.mixture.sums_share = 1;
-  p.train.steps = o.steps > 0 ? o.steps : o.smoke() ? 30 : 1800;
+  p.train.steps = o.steps > 0 ? o.steps : o.smoke() ? 30 : 4000;
   p.train.batch = o.smoke() ? 16 : 48;
   p.train.learning_rate = 0.004;
   p.train.balance = 0.001;
@@ -100,7 +104,7 @@ DemoPlan demo_plan(const DemoOptions& o) {
         f.seed = static_cast<std::uint64_t>(seed);
         f.keep_model = std::string(method) == "ramoe" && seed == 1;  // for the routing of a pair
         f.train.steps = o.finetune_steps > 0 ? o.finetune_steps : o.smoke() ? 6 : 60;
-        f.train.learning_rate = 3e-4;  // of SFT on adapt_valid: docs/decisions.md
+        f.train.learning_rate = 1e-3;  // of SFT on adapt_valid: docs/decisions.md
         f.train.log_every = o.smoke() ? 1 : 10;
         f.train.precision = o.precision;
         p.finetune.push_back({method, f});

@@ -1,7 +1,7 @@
 // App - what `ramoe demo` runs: the options of every stage, in subfolders of the demo's folder
 //
-// The base model is one in which routing holds something back (docs/headroom.md, docs/ladder.md):
-// many small experts, and answers that are the same in every language. Three methods are compared:
+// The base model is of a kind in which routing holds something back (docs/ladder.md): many small
+// experts, and answers that are the same in every language. Three methods are compared:
 //
 //   sft         supervised fine-tuning
 //   ramoe       the paper's setting: mean routing of the prompt, ci examples
@@ -29,7 +29,7 @@ struct DemoOptions {
   std::string data = "data";
   Family model_type = Family::olmoe;
   int num_experts = 64, num_experts_per_tok = 8, moe_intermediate_size = 16;
-  std::vector<std::string> tasks = {"facts"}, languages;
+  std::vector<std::string> tasks, languages;
   TaskForm form{AnswerForm::neutral, NumberForm::digits};
   int seeds = 10;
   int steps = 0, finetune_steps = 0;
@@ -38,6 +38,7 @@ struct DemoOptions {
 
   void list(FieldList& fields);
   bool smoke() const { return tier == DemoTier::smoke; }
+  std::vector<std::string> tasks_or_default() const;
   /// Fine-tuning seeds 1 to this number.
   int seed_count() const { return smoke() ? 1 : seeds; }
 };

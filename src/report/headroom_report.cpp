@@ -89,8 +89,12 @@ std::string accuracy_figure(const HeadroomResults& r, const std::vector<Accuracy
       if (const MethodAccuracy* sft = find_named(row.methods, "sft");
           sft && row.lang == c.lang && row.task == c.task) {
         has_sft = true;
-        rows.push_back({name_in(r, c.lang) + ", SFT", 100 * mean(sft->accuracy), unknown_interval(),
-                        times(sft->accuracy, 100)});
+        rows.push_back({name_in(r, c.lang) + ", base, test",
+                        100 * row.base,
+                        times_100(share_interval(row.base, row.n)),
+                        {}});
+        rows.push_back({name_in(r, c.lang) + ", SFT, test", 100 * mean(sft->accuracy),
+                        unknown_interval(), times(sft->accuracy, 100)});
       }
     return rows;
   });
@@ -99,8 +103,9 @@ std::string accuracy_figure(const HeadroomResults& r, const std::vector<Accuracy
       cat("base, own and the control side by side", has_sft ? ", and what training gives." : "."),
       cat("the bars are Wilson's 95 % intervals of each accuracy alone; own and the control are of "
           "the same items, so their difference, above, is better known than either.",
-          has_sft ? cat(" SFT is after fine-tuning, and therefore of other items: of test, not of ",
-                        escape_markup(r.split), ", with a ring for each seed.")
+          has_sft ? cat(" SFT is after fine-tuning on the pairs of ", escape_markup(r.split),
+                        ", and therefore stands beside the base model on test, with a ring for "
+                        "each seed; test has other items, and may be harder.")
                   : std::string()),
       cat(choice_tag, "an item is right if every token of the answer is the largest logit."));
 }
@@ -137,6 +142,13 @@ std::string question(const HeadroomResults& r) {
       ". Only the difference counts.");
 }
 
+std::string form_meaning(const std::string& form) {
+  return form == "seq"      ? ": the mean routing of the prompt"
+         : form == "last"   ? ": the routing of its last token"
+         : form == "tokens" ? ": the routing of each token"
+                            : "";
+}
+
 std::string layers_text(const HeadroomResults& r) {
   std::string text;
   for (const int l : r.forced) text += cat(text.empty() ? "" : ", ", l);
@@ -152,9 +164,9 @@ std::string headroom_section(const RunResults& results) {
     return html + missing_section("headroom", "ramoe headroom") + "</section>\n";
   html += "<p>" + question(results.headroom.front()) + " Ours, not the paper's.</p>\n";
   for (const HeadroomResults& r : results.headroom)
-    html += cat("<h3>Form ", escape_markup(r.form), "</h3>\n<p><b>", escape_markup(r.words),
-                "</b> Layers ", layers_text(r), "; pairs of ", escape_markup(r.split), ".</p>\n",
-                headroom_figure(r),
+    html += cat("<h3>Form ", escape_markup(r.form), form_meaning(r.form), "</h3>\n<p><b>",
+                escape_markup(r.words), "</b> Layers ", layers_text(r), "; pairs of ",
+                escape_markup(r.split), ".</p>\n", headroom_figure(r),
                 folded("Accuracies: base, own, " + control_label(r.control) + ", SFT",
                        accuracy_figure(r, results.accuracy), &r == &results.headroom.front()),
                 numbers_table(r));

@@ -34,7 +34,7 @@ std::pair<std::string, std::string> difference_text(const Difference* difference
 /// "+0.28 points [-0.2, +0.8]"
 std::string overall_text(const MeanInterval& difference) {
   return cat(signed_number(100 * difference.mean, 2), " points ",
-             difference.interval.known() ? interval_text(difference.interval, 100, 1)
+             difference.interval.known() ? interval_text(difference.interval, 100, 2)
                                          : std::string("(no interval)"));
 }
 

@@ -130,7 +130,7 @@ TEST(RunFolders, EveryFileOfARunIsNoted) {
           << file.path();
     }
   }
-  EXPECT_EQ(runs.size(), 1u + 4 + 1 + 4);
+  EXPECT_EQ(runs.size(), 1u + 6 + 1 + 6) << "demo, stages, evaluate, fine-tuning";
   remove_run(demo + "/finetune-es-ramoe-1");
   EXPECT_FALSE(fs::exists(demo + "/finetune-es-ramoe-1")) << "its model is all noted, too";
   // Another process at work in a stage's folder: refused before anything is changed.

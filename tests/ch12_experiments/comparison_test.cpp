@@ -139,7 +139,8 @@ TEST(Comparison, WhatWasNotMeasuredIsNull) {
 /// Headroom of the two targets, in the two forms that a demo measures.
 Json made_headroom(double es, double sw, double low, double high, const std::string& form) {
   const auto cell = [](const std::string& lang, double headroom) {
-    return Json{{"lang", lang}, {"task", "facts"}, {"n", 10}, {"ci", 5}, {"headroom", headroom}};
+    return Json{{"lang", lang},         {"task", "facts"}, {"n", 10},    {"ci", 5},
+                {"headroom", headroom}, {"own", 0.35},     {"base", 0.3}};
   };
   return {{"model", "base"},
           {"form", form},
@@ -163,14 +164,14 @@ TEST(Comparison, AThirdMethodHasItsOwnDifferences) {
   for (const char* lang : {"es", "sw"})
     for (int seed = 1; seed <= 3; ++seed) {
       const double sft = 0.1 * seed;
-      runs.push_back(run_of(lang, "ramoe", seed, sft + 0.01 * (seed - 2)));
+      runs.push_back(run_of(lang, "ramoe", seed, sft + 0.01 * seed));
       runs.push_back(run_of(lang, "sft", seed, sft));
       runs.push_back(run_of(lang, "ramoe-last", seed, sft + 0.02 + 0.001 * seed));
     }
   const Json results = compared(before, runs);
   const Json& es = results["accuracy"][0]["methods"];
   EXPECT_TRUE(es["sft"].value("difference", Json()).is_null());
-  EXPECT_NEAR(es["ramoe"]["difference"]["mean"].get<double>(), 0.0, 1e-12);
+  EXPECT_NEAR(es["ramoe"]["difference"]["mean"].get<double>(), 0.02, 1e-12);
   EXPECT_NEAR(es["ramoe-last"]["difference"]["mean"].get<double>(), 0.022, 1e-12);
   // s = 0.001, t(0.975, 2) = 4.3027: +- 4.3027 * 0.001 / sqrt 3.
   EXPECT_NEAR(es["ramoe-last"]["difference"]["low"].get<double>(), 0.022 - 0.0024842, 1e-6);
@@ -183,12 +184,12 @@ TEST(Comparison, AThirdMethodHasItsOwnDifferences) {
   const std::string last = "RA-MoE at the last prompt token (our extension)";
   for (const std::string& part :
        {std::string("headroom seq."), std::string("headroom last."),
-        std::string("RA-MoE minus SFT, mean over 2 language-task pairs: 0.0 points"),
+        std::string("RA-MoE minus SFT, mean over 2 language-task pairs: +2.0 points"),
         last + " minus SFT, mean over 2 language-task pairs: +2.2 points",
-        std::string("There was no headroom in the form that its loss asks for, seq, so there was "
-                    "nothing for it to win."),
-        std::string("There was headroom in the form that its loss asks for, last, and some of it "
-                    "was won."),
+        std::string("There was no headroom in the form that its loss asks for, seq, so something "
+                    "else than routing that was held back was won."),
+        std::string("There was headroom in the form that its loss asks for, last (own minus base "
+                    "+5.0 points), and some of it was won."),
         "The ci share and the gain of " + last,
         std::string("Headroom (form seq) and the gain of RA-MoE have no correlation over 2 "
                     "language-task pairs: too few.")})
@@ -204,6 +205,10 @@ std::string won(Interval headroom, Interval gain) {
   h.headroom = (headroom.low + headroom.high) / 2;
   h.low = headroom.low;
   h.high = headroom.high;
+  HeadroomCell cell{.lang = "sw", .task = "facts"};
+  cell.base = 0.2;
+  cell.own = 0.25;
+  h.cells = {cell};
   results.headroom = {h};
   AccuracyRow row;
   MethodAccuracy ramoe;
@@ -214,15 +219,16 @@ std::string won(Interval headroom, Interval gain) {
   std::string all;
   for (const std::string& sentence : sentences(results)) all += sentence;
   const std::size_t at = all.find("headroom in the form");
-  return at == std::string::npos ? "" : all.substr(at, all.find('.', at) - at);
+  return at == std::string::npos ? "" : all.substr(at, all.find(". ", at) - at);
 }
 
 TEST(Comparison, WordsOfHeadroomAndGain) {
   const Interval above{0.02, 0.05}, below{-0.05, -0.02}, around{-0.05, 0.05}, small{-0.005, 0.005};
   const std::string asked = "headroom in the form that its loss asks for, seq";
-  EXPECT_EQ(won(above, above), asked + ", and some of it was won");
-  EXPECT_EQ(won(above, around), asked + ", but no gain was found");
-  EXPECT_EQ(won(above, below), asked + ", and none of it was won");
+  const std::string there = asked + " (own minus base +5.0 points)";
+  EXPECT_EQ(won(above, above), there + ", and some of it was won");
+  EXPECT_EQ(won(above, around), there + ", but no gain was found");
+  EXPECT_EQ(won(above, below), there + ", and none of it was won");
   EXPECT_EQ(won(small, around), asked + ", so there was nothing for it to win");
   EXPECT_EQ(won(small, above),
             asked + ", so something else than routing that was held back was won");

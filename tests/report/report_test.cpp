@@ -183,8 +183,8 @@ TEST(Report, TableForTheTerminal) {
             "last token (ours)  - SFT        interval  ci %\n"
             "facts  Chinese <中文>  40  12.5  25.0    33.0   +8.0  [-17.0, +33.0]  "
             "             27.5   +2.5  [-10.0, +15.0]    60\n"
-            "\nall cells, RA-MoE - SFT: +8.00 points [+6.0, +10.0]\n"
-            "all cells, last token (ours) - SFT: +2.50 points [0.0, +5.0]\n");
+            "\nall cells, RA-MoE - SFT: +8.00 points [+6.00, +10.00]\n"
+            "all cells, last token (ours) - SFT: +2.50 points [0.00, +5.00]\n");
   expect_contains(table_of(Json::object()), "ramoe demo");
 }
 
@@ -302,7 +302,8 @@ TEST(Report, AThirdMethodAndHeadroom) {
         "<h3>RA-MoE at the last prompt token (our extension)</h3>",
         "the method is an extension of ours", "last token (ours) − SFT",
         "+2.5 <small>[-10.0,&nbsp;+15.0]</small>", "Routing holds &lt;something&gt; back.",
-        "Chinese &lt;中文&gt;, SFT", "of test, not of adapt_train"})
+        "Chinese &lt;中文&gt;, SFT, test", "Chinese &lt;中文&gt;, base, test",
+        "Form seq: the mean routing of the prompt"})
     EXPECT_TRUE(mentions(html, part)) << part;
   // There is no headroom of the form that alignment at the last token asks for.
   EXPECT_FALSE(mentions(html, "headroom-gain-ramoe-last"));
