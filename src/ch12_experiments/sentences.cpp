@@ -138,7 +138,7 @@ std::string overall_sentence(const RunResults& results, const std::string& metho
                                : "). The interval lies below 0: alignment hurt here.");
 }
 
-/// What was found of a gain, beside the headroom in the form that the method's loss asks for; "" if there is none.
+/// The gain beside the headroom in the form that the loss asks for; "" if one of them is not known.
 std::string won_sentence(const RunResults& results, const std::string& method) {
   const auto asked =
       std::find_if(results.headroom.begin(), results.headroom.end(),
