@@ -138,7 +138,7 @@ std::string overall_sentence(const RunResults& results, const std::string& metho
                                : "). The interval lies below 0: alignment hurt here.");
 }
 
-/// What was won of the headroom in the form that the method's loss asks for; "" if there is none.
+/// The gain beside the headroom in the form that the loss asks for; "" if one of them is not known.
 std::string won_sentence(const RunResults& results, const std::string& method) {
   const auto asked =
       std::find_if(results.headroom.begin(), results.headroom.end(),
@@ -153,13 +153,13 @@ std::string won_sentence(const RunResults& results, const std::string& method) {
   switch (held_back(*asked)) {
     case HeldBack::something:
       return cat(" There was headroom ", headroom, over,
-                 *sign > 0   ? ", and some of it was won."
-                 : *sign < 0 ? ", and none of it was won."
+                 *sign > 0   ? ", and a gain was found."
+                 : *sign < 0 ? ", but alignment hurt."
                              : ", but no gain was found.");
     case HeldBack::nothing:
-      return cat(" There was no headroom ", headroom,
-                 *sign > 0 ? ", so something else than routing that was held back was won."
-                           : ", so there was nothing for it to win.");
+      return cat(
+          " There was no headroom ", headroom,
+          *sign > 0 ? ", and yet a gain was found." : ", so there was nothing for it to win.");
     case HeldBack::undecided:
       return cat(" Whether there was headroom ", headroom, ", is undecided.");
   }

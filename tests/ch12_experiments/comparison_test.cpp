@@ -186,10 +186,10 @@ TEST(Comparison, AThirdMethodHasItsOwnDifferences) {
        {std::string("headroom seq."), std::string("headroom last."),
         std::string("RA-MoE minus SFT, mean over 2 language-task pairs: +2.0 points"),
         last + " minus SFT, mean over 2 language-task pairs: +2.2 points",
-        std::string("There was no headroom in the form that its loss asks for, seq, so something "
-                    "else than routing that was held back was won."),
+        std::string("There was no headroom in the form that its loss asks for, seq, and yet a "
+                    "gain was found."),
         std::string("There was headroom in the form that its loss asks for, last (own minus base "
-                    "+5.0 points), and some of it was won."),
+                    "+5.0 points), and a gain was found."),
         "The ci share and the gain of " + last,
         std::string("Headroom (form seq) and the gain of RA-MoE have no correlation over 2 "
                     "language-task pairs: too few.")})
@@ -226,12 +226,11 @@ TEST(Comparison, WordsOfHeadroomAndGain) {
   const Interval above{0.02, 0.05}, below{-0.05, -0.02}, around{-0.05, 0.05}, small{-0.005, 0.005};
   const std::string asked = "headroom in the form that its loss asks for, seq";
   const std::string there = asked + " (own minus base +5.0 points)";
-  EXPECT_EQ(won(above, above), there + ", and some of it was won");
+  EXPECT_EQ(won(above, above), there + ", and a gain was found");
   EXPECT_EQ(won(above, around), there + ", but no gain was found");
-  EXPECT_EQ(won(above, below), there + ", and none of it was won");
+  EXPECT_EQ(won(above, below), there + ", but alignment hurt");
   EXPECT_EQ(won(small, around), asked + ", so there was nothing for it to win");
-  EXPECT_EQ(won(small, above),
-            asked + ", so something else than routing that was held back was won");
+  EXPECT_EQ(won(small, above), asked + ", and yet a gain was found");
   EXPECT_EQ(won(around, above), asked + ", is undecided");
   EXPECT_EQ(won(above, unknown_interval()), "");
 }
