@@ -10,9 +10,8 @@
 // The rows of a step may be cut into batches (`accumulate`). Every cut gives the same loss,
 // gradient and step, except for rounding: if a step has n targets, rows or examples and a batch has
 // n_i of them, the batch adds n_i / n times its own mean. f belongs to the whole step and has no
-// gradient.
-// So with balance and more than one batch, a forward pass over all batches computes their routing
-// first (one third more time per step); a single batch needs no such pass.
+// gradient. So with balance and more than one batch, a forward pass over all batches computes their
+// routing first (one third more time per step); a single batch needs no such pass.
 //
 // Pre-training and fine-tuning share this code: they differ in the batches and in the extra loss
 // (the alignment term of chapter 10). A step is a pure function of the weights, the optimiser's

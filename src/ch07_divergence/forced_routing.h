@@ -8,8 +8,9 @@
 // Sinkhorn's iteration on exp(z): softmax scales each row to sum 1, b scales each column to its
 // share q[e]; for positive q it always converges. A layer is matched when it is reached, with the
 // layers below it forced already, so one forward pass is enough.
-// Ours alone: the paper's abstract says nothing of it. Tests:
-// tests/ch07_divergence/forced_routing_test.cpp
+//
+// Ours alone: the paper's abstract says nothing of it.
+// Tests: tests/ch07_divergence/forced_routing_test.cpp
 #pragma once
 
 #include <vector>

@@ -12,7 +12,7 @@
 // harm (it does not fit), and only the difference is due to the item's own. Without headroom,
 // aligned routing alone has nothing to win on this model. One fault hides from OTHER: one that is
 // the same for all items, as that of a lesion (chapter 7.7), which any English routing undoes.
-// Against it stands control=target: the routing of another item in the target language itself.
+// control=target guards against it: the routing of another item in the target language itself.
 //
 // What is forced (RoutingForm), on prompt tokens except BOS:
 //   seq      the mean routing of the prompt becomes the English q (chapter 7.5): what the paper's
@@ -24,8 +24,9 @@
 // largest logit, given those before. For greedy decoding and exact match, as of our own tasks, that
 // is the accuracy of chapter 7.3, except where a text can be spelt with other tokens. For answers
 // that are read leniently (numbers, letters) it is stricter: the answer must come at once.
-// Ours alone: the paper's abstract says nothing of it. Tests:
-// tests/ch07_divergence/headroom_test.cpp
+//
+// Ours alone: the paper's abstract says nothing of it.
+// Tests: tests/ch07_divergence/headroom_test.cpp
 #pragma once
 
 #include <map>

@@ -17,6 +17,7 @@
 // mean routing of a prompt shows it. Layers are done from the first to the last, because those
 // above read what the lesion below has done. Form noise is the blunt one, for all languages:
 // W += strength * deviation(W) * normal noise.
+//
 // Ours alone: the paper's abstract says nothing of it. Tests: tests/ch07_divergence/lesion_test.cpp
 #pragma once
 

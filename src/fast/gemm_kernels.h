@@ -77,7 +77,7 @@ struct Kernels {
   void (*tile[kMaxVectors + 1][kMaxRows + 1])(const Tile&);  // [vectors][rows]
   /// to (k, width) = from (k, cols), zeros beyond cols; leading dimensions width and `from_row`.
   void (*copy)(float* to, int width, const float* from, Stride from_row, int k, int cols);
-  /// The panels of from (k, cols), zeros beyond cols. Row by row, as memory likes to be read.
+  /// The panels of from (k, cols), zeros beyond cols, row by row in the order of memory.
   void (*pack)(float* to, const Panel* panels, int count, const float* from, Stride from_row, int k,
                int cols);
   /// Columns of from (k, cols) as strips for tiles of a transposed A: strip t of `count` has the

@@ -1,8 +1,7 @@
 // Support - what Linux and macOS do each in its own way, in one place
 //
 // The macOS half was written from memory of Apple's interfaces and was never compiled
-// (docs/compilers.md).
-// Everything else is C++20 and POSIX; a test looks for what is not.
+// (docs/compilers.md). Everything else is C++20 and POSIX; a test looks for what is not.
 // Tests: tests/support/platform_test.cpp
 #pragma once
 
