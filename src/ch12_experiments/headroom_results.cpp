@@ -101,6 +101,12 @@ HeldBack held_back(const HeadroomResults& r) {
                                    : HeldBack::undecided;
 }
 
+double own_minus_base(const HeadroomResults& r) {
+  double sum = 0;
+  for (const HeadroomCell& cell : r.cells) sum += cell.own - cell.base;
+  return sum / static_cast<double>(r.cells.size());
+}
+
 std::string headroom_sentence(const HeadroomResults& r) {
   const std::string number = cat("own minus ", control_label(r.control), " is ", points_text(r));
   const std::string forced = cat(" (form ", r.form, ", layers ", r.layers, ", mean over ",
@@ -114,7 +120,9 @@ std::string headroom_sentence(const HeadroomResults& r) {
   const HeldBack held = held_back(r);
   if (held == HeldBack::something)
     return cat("Routing holds something back here: ", number, forced,
-               "; aligned routing alone has about that much to win on this model.");
+               ". Own minus base is ", signed_number(100 * own_minus_base(r), 1),
+               " points: what aligned routing alone could win; the rest is harm that ",
+               control_label(r.control), " does.");
   if (held == HeldBack::nothing)
     return cat("Routing holds nothing back here: ", number, forced,
                "; aligned routing alone has next to nothing to win on this model.");

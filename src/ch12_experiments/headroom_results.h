@@ -73,7 +73,10 @@ void weigh_headroom(HeadroomResults& results, const std::vector<std::vector<Orac
 /// ends below small_headroom, or own and control are right on the same items; or neither.
 enum class HeldBack { something, nothing, undecided };
 HeldBack held_back(const HeadroomResults& results);
-/// The same in one sentence.
+/// Mean over the cells of own - base: what the English twin's routing itself wins. The rest of
+/// headroom is harm that the control does.
+double own_minus_base(const HeadroomResults& results);
+/// Whether something is held back, in one sentence.
 std::string headroom_sentence(const HeadroomResults& results);
 /// For the terminal: a row for each cell.
 std::string headroom_table_text(const HeadroomResults& results);

@@ -145,11 +145,9 @@ std::string won_sentence(const RunResults& results, const std::string& method) {
                    [&](const HeadroomResults& one) { return one.form == asked_form(method); });
   const std::optional<int> sign = judged(results, method);
   if (asked == results.headroom.end() || !sign) return "";
-  std::vector<double> over_base;
-  for (const HeadroomCell& cell : asked->cells) over_base.push_back(cell.own - cell.base);
   const std::string headroom = cat("in the form that its loss asks for, ", asked->form);
   const std::string over =
-      cat(" (own minus base ", signed_number(100 * mean(over_base), 1), " points)");
+      cat(" (own minus base ", signed_number(100 * own_minus_base(*asked), 1), " points)");
   switch (held_back(*asked)) {
     case HeldBack::something:
       return cat(" There was headroom ", headroom, over,
