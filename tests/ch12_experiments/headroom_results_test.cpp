@@ -82,7 +82,7 @@ TEST(HeadroomResults, TheSentenceFollowsTheInterval) {
   expect_contains(two.words, "+20.0 points [");
   expect_contains(two.words, "mean over 2 cells");
   // All items are wrong by themselves; own is right on 4 of 10 of the first cell.
-  expect_contains(two.words, "Own minus base is +20.0 points: what aligned routing alone could win");
+  expect_contains(two.words, "Own minus base is +20.0 points: what aligned routing alone");
 }
 
 TEST(HeadroomResults, FilesAreReadAsTheyWereWritten) {
