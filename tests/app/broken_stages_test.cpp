@@ -57,7 +57,8 @@ TEST_F(BrokenStages, AreNamedWithTheirPlace) {
   const std::string taxonomy = folder("taxonomy") + "/results.json";
   const std::string again =
       cat("experts --threads=1 --overwrite=true --base=", base_, " --run=", folder("experts"));
-  expect_named(taxonomy, R"([{"lang": 3, "rho_ci": 0.5}])", "[0].lang: expected text, found 3", again);
+  expect_named(taxonomy, R"([{"lang": 3, "rho_ci": 0.5}])", "[0].lang: expected text, found 3",
+               again);
   const std::string run = base_ + "/run.json";
   expect_named(run, with(run, [](Json& j) { j["data"]["corpus"] = 5; }),
                "data.corpus: expected text, found 5");
