@@ -5,7 +5,6 @@
 // output is there, and ends when the tape is played. Operands are small enough to remain in a
 // cache, while a step would often find them in memory; the same holds for the copies that they are
 // compared with.
-#include <cstring>
 
 #include "bench/bench.h"
 #include "ch01_tensor/philox.h"
@@ -13,7 +12,6 @@
 #include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/transformer_ops.h"
 #include "ch10_alignment/alignment_loss.h"
-#include "support/json.h"
 
 namespace ramoe {
 namespace {
@@ -128,13 +126,20 @@ struct OpWorld {
   std::vector<AlignedSequence> aligned;
 };
 
-/// Bytes of `count` floats.
-double floats(double count) {
-  return sizeof(float) * count;
-}
+/// The operations. Their work is given in FLOPs and in the floats that it moves.
+struct OpList {
+  std::vector<OpCase> cases;
 
-/// Chapters 1 to 3. Backward reads a weight w, and reads and writes its gradient: bytes of 3 w.
-void add_transformer_ops(std::vector<OpCase>& ops, const OpWorld& w) {
+  void add(std::string name, std::string dims, std::vector<OpInput> inputs, Work forward,
+           Work backward, std::function<Tensor<float>(Tape<float>&, OpInputs)> run) {
+    for (Work* work : {&forward, &backward}) work->bytes *= sizeof(float);
+    cases.push_back(
+        {std::move(name), std::move(dims), std::move(inputs), forward, backward, std::move(run)});
+  }
+};
+
+/// Chapters 1 to 3. Backward reads a weight w, and reads and writes its gradient: 3 w floats.
+void add_transformer_ops(OpList& ops, const OpWorld& w) {
   const ModelConfig& c = w.config;
   const TokenBatch& batch = w.batch.tokens;
   const int N = w.N(), C = w.C(), V = c.vocab_size, HS = c.head_size(), R = w.targets();
@@ -144,96 +149,55 @@ void add_transformer_ops(std::vector<OpCase>& ops, const OpWorld& w) {
   const int* length = batch.length.data();
   using In = OpInputs;
   using TapeF = Tape<float>;
-  ops.push_back({"embedding",
-                 cat("(", N, ") of (", V, ",", C, ")"),
-                 {{{V, C}, true}},
-                 {0, floats(2 * nc)},
-                 {0, floats(nc + 2.0 * V * C)},
-                 [=](TapeF& t, In in) { return embedding(t, in[0], token, N); }});
+  ops.add("embedding", cat("(", N, ") of (", V, ",", C, ")"), {{{V, C}, true}}, {0, 2 * nc},
+          {0, nc + 2.0 * V * C}, [=](TapeF& t, In in) { return embedding(t, in[0], token, N); });
   const int* rows = w.batch.logit_rows.data();
-  ops.push_back({"gather_rows",
-                 cat("(", R, ",", C, ")"),
-                 {{{N, C}}},
-                 {0, floats(2.0 * R * C)},
-                 {0, floats(1.0 * R * C + nc)},
-                 [=](TapeF& t, In in) { return gather_rows(t, in[0], rows, R); }});
-  ops.push_back({"rmsnorm",
-                 cat("(", N, ",", C, ")"),
-                 {{{N, C}}, {{C}, true}},
-                 {0, floats(2 * nc)},
-                 {0, floats(3 * nc)},
-                 [=](TapeF& t, In in) { return rmsnorm(t, in[0], in[1], eps); }});
-  ops.push_back({"rmsnorm_heads",
-                 cat("(", N, ",", query, ") by ", HS),
-                 {{{N, query}}, {{HS}, true}},
-                 {0, floats(2 * nq)},
-                 {0, floats(3 * nq)},
-                 [=](TapeF& t, In in) { return rmsnorm_heads(t, in[0], in[1], eps); }});
+  ops.add("gather_rows", cat("(", R, ",", C, ")"), {{{N, C}}}, {0, 2.0 * R * C},
+          {0, 1.0 * R * C + nc}, [=](TapeF& t, In in) { return gather_rows(t, in[0], rows, R); });
+  ops.add("rmsnorm", cat("(", N, ",", C, ")"), {{{N, C}}, {{C}, true}}, {0, 2 * nc}, {0, 3 * nc},
+          [=](TapeF& t, In in) { return rmsnorm(t, in[0], in[1], eps); });
+  ops.add("rmsnorm_heads", cat("(", N, ",", query, ") by ", HS), {{{N, query}}, {{HS}, true}},
+          {0, 2 * nq}, {0, 3 * nq},
+          [=](TapeF& t, In in) { return rmsnorm_heads(t, in[0], in[1], eps); });
   const double theta = c.rope_theta;
   // In place: backward rotates the gradient back and hands it over as that of the input.
-  ops.push_back({"rope",
-                 cat("(", N, ",", query, ")"),
-                 {{{N, query}}},
-                 {0, floats(2 * nq)},
-                 {0, floats(2 * nq)},
-                 [=](TapeF& t, In in) { return rope_over(t, in[0], position, HS, theta); }});
-  ops.push_back({"clip",
-                 cat("(", N, ",", query, ")"),
-                 {{{N, query}}},
-                 {0, floats(2 * nq)},
-                 {0, floats(3 * nq)},
-                 [=](TapeF& t, In in) { return clip(t, in[0], 0.4); }});
+  ops.add("rope", cat("(", N, ",", query, ")"), {{{N, query}}}, {0, 2 * nq}, {0, 2 * nq},
+          [=](TapeF& t, In in) { return rope_over(t, in[0], position, HS, theta); });
+  ops.add("clip", cat("(", N, ",", query, ")"), {{{N, query}}}, {0, 2 * nq}, {0, 3 * nq},
+          [=](TapeF& t, In in) { return clip(t, in[0], 0.4); });
   const AttentionDims dims{batch.B, batch.T, c.num_attention_heads, c.num_key_value_heads, HS};
   const double cells = n * batch.T * c.num_attention_heads, products = 2 * cells * HS;
-  ops.push_back({"attention",
-                 cat("B=", batch.B, " T=", batch.T, " NH=", dims.NH, " HS=", HS),
-                 {{{N, query}}, {{N, key}}, {{N, key}}},
-                 {2 * products, floats(2 * nq + 2 * nk + cells)},
-                 {4 * products, floats(3 * nq + 4 * nk + cells)},
-                 [=](TapeF& t, In in) { return attention(t, in[0], in[1], in[2], length, dims); }});
+  ops.add("attention", cat("B=", batch.B, " T=", batch.T, " NH=", dims.NH, " HS=", HS),
+          {{{N, query}}, {{N, key}}, {{N, key}}}, {2 * products, 2 * nq + 2 * nk + cells},
+          {4 * products, 3 * nq + 4 * nk + cells},
+          [=](TapeF& t, In in) { return attention(t, in[0], in[1], in[2], length, dims); });
   const auto linear_case = [&](const char* name, int M, int I, int O) {
     const double x = 1.0 * M * I, y = 1.0 * M * O, weight = 1.0 * I * O;
-    ops.push_back({name,
-                   cat("(", M, ",", I, ")(", I, ",", O, ")"),
-                   {{{M, I}}, {{I, O}, true}},
-                   {2 * x * O, floats(x + weight + y)},
-                   {4 * x * O, floats(2 * x + 3 * weight + y)},
-                   [](TapeF& t, In in) { return linear(t, in[0], in[1]); }});
+    ops.add(name, cat("(", M, ",", I, ")(", I, ",", O, ")"), {{{M, I}}, {{I, O}, true}},
+            {2 * x * O, x + weight + y}, {4 * x * O, 2 * x + 3 * weight + y},
+            [](TapeF& t, In in) { return linear(t, in[0], in[1]); });
   };
   linear_case("linear q", N, C, query);
   linear_case("linear lm_head", R, C, V);
   const double r = R, rv = r * V;
-  ops.push_back({"linear_transposed",
-                 cat("(", R, ",", C, ")(", V, ",", C, ")'"),
-                 {{{R, C}}, {{V, C}, true}},
-                 {2 * rv * C, floats(r * C + 1.0 * V * C + rv)},
-                 {4 * rv * C, floats(2 * r * C + 3.0 * V * C + rv)},
-                 [](TapeF& t, In in) { return linear_transposed(t, in[0], in[1]); }});
+  ops.add("linear_transposed", cat("(", R, ",", C, ")(", V, ",", C, ")'"),
+          {{{R, C}}, {{V, C}, true}}, {2 * rv * C, r * C + 1.0 * V * C + rv},
+          {4 * rv * C, 2 * r * C + 3.0 * V * C + rv},
+          [](TapeF& t, In in) { return linear_transposed(t, in[0], in[1]); });
   const int slots = N * w.K(), H = c.moe_intermediate_size;
   const double sh = 1.0 * slots * H;
-  ops.push_back({"swiglu",
-                 cat("(", slots, ",", 2 * H, ")"),
-                 {{{slots, 2 * H}}},
-                 {0, floats(3 * sh)},
-                 {0, floats(5 * sh)},
-                 [](TapeF& t, In in) { return swiglu(t, in[0]); }});
-  ops.push_back({"add",
-                 cat("(", N, ",", C, ")"),
-                 {{{N, C}}, {{N, C}}},
-                 {0, floats(3 * nc)},
-                 {0, floats(2 * nc)},  // one gradient is handed over
-                 [](TapeF& t, In in) { return add(t, in[0], in[1]); }});
+  ops.add("swiglu", cat("(", slots, ",", 2 * H, ")"), {{{slots, 2 * H}}}, {0, 3 * sh}, {0, 5 * sh},
+          [](TapeF& t, In in) { return swiglu(t, in[0]); });
+  ops.add("add", cat("(", N, ",", C, ")"), {{{N, C}}, {{N, C}}}, {0, 3 * nc},
+          {0, 2 * nc},  // one gradient is handed over
+          [](TapeF& t, In in) { return add(t, in[0], in[1]); });
   const int* target = w.batch.target.data();
-  ops.push_back({"cross_entropy",
-                 cat("(", R, ",", V, ")"),
-                 {{{R, V}}},
-                 {0, floats(rv)},
-                 {0, floats(2 * rv)},
-                 [=](TapeF& t, In in) { return cross_entropy(t, in[0], target); }});
+  ops.add("cross_entropy", cat("(", R, ",", V, ")"), {{{R, V}}}, {0, rv}, {0, 2 * rv},
+          [=](TapeF& t, In in) { return cross_entropy(t, in[0], target); });
 }
 
 /// Chapters 4 and 10.
-void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
+void add_moe_ops(OpList& ops, const OpWorld& w) {
   const ModelConfig& c = w.config;
   const int N = w.N(), C = w.C(), E = w.E(), K = w.K(), H = c.moe_intermediate_size;
   const double n = N, nc = n * C, ne = n * E, weight = 3.0 * E * C * H, ce = 1.0 * C * E;
@@ -243,57 +207,32 @@ void add_moe_ops(std::vector<OpCase>& ops, const OpWorld& w) {
   const OpWorld* world = &w;
   using In = OpInputs;
   using TapeF = Tape<float>;
-  ops.push_back({"softmax",
-                 cat("(", N, ",", E, ")"),
-                 {{{N, E}}},
-                 {0, floats(2 * ne)},
-                 {0, floats(3 * ne)},
-                 [](TapeF& t, In in) { return softmax(t, in[0]); }});
+  ops.add("softmax", cat("(", N, ",", E, ")"), {{{N, E}}}, {0, 2 * ne}, {0, 3 * ne},
+          [](TapeF& t, In in) { return softmax(t, in[0]); });
   const bool renormalise = c.norm_topk_prob;
-  ops.push_back({"route",
-                 cat("(", N, ",", C, ") to ", K, " of ", E),
-                 {{{N, C}}, {{C, E}, true}},
-                 {2 * nc * E, floats(nc + ce + 2 * ne + 2 * n * K)},
-                 {4 * nc * E, floats(2 * nc + 3 * ce + ne + 3 * n * K)},
-                 [=](TapeF& t, In in) { return route(t, in[0], in[1], K, renormalise).gate; }});
+  ops.add("route", cat("(", N, ",", C, ") to ", K, " of ", E), {{{N, C}}, {{C, E}, true}},
+          {2 * nc * E, nc + ce + 2 * ne + 2 * n * K},
+          {4 * nc * E, 2 * nc + 3 * ce + ne + 3 * n * K},
+          [=](TapeF& t, In in) { return route(t, in[0], in[1], K, renormalise).gate; });
   // Dispatched rows and intermediate values are internal to the operation and do not count.
-  ops.push_back({"experts",
-                 cat(N * K, " rows, E=", E, " C=", C, " H=", H),
-                 {{{N, C}}, {{E, C, 2 * H}, true}, {{E, H, C}, true}, {{N, K}}},
-                 {6 * n * K * C * H, floats(2 * nc + weight + n * K)},
-                 {12 * n * K * C * H, floats(3 * nc + 3 * weight + 2 * n * K)},
-                 [=](TapeF& t, In in) {
-                   const Routing<float> routing = world->with(in[3], {});
-                   return experts(t, in[0], routing, in[1], in[2], is_token);
-                 }});
-  ops.push_back(
-      {"balance_loss",
-       cat("(", N, ",", E, ")"),
-       {{{N, E}}},
-       {0, floats(ne + n * K)},
-       {0, floats(2 * ne)},
-       [=](TapeF& t, In in) { return balance_loss(t, world->with({}, in[0]), scored, rows); }});
-  ops.push_back({"z_loss",
-                 cat("(", N, ",", E, ")"),
-                 {{{N, E}}},
-                 {0, floats(ne)},
-                 {0, floats(2 * ne)},
-                 [=](TapeF& t, In in) { return z_loss(t, world->with({}, in[0]), scored, rows); }});
-  ops.push_back({"sigmoid_gate",
-                 cat("(", N, ",", C, ")"),
-                 {{{N, 1}}, {{N, C}}},
-                 {0, floats(2 * nc)},
-                 {0, floats(3 * nc)},
-                 [](TapeF& t, In in) { return sigmoid_gate(t, in[0], in[1]); }});
-  ops.push_back({"alignment_loss",
-                 cat("(", N, ",", E, "), ", w.batch.tokens.B, " examples"),
-                 {{{N, E}}},
-                 {0, floats(ne)},
-                 {0, floats(2 * ne)},
-                 [=](TapeF& t, In in) {
-                   return alignment_loss(t, {world->with({}, in[0])}, world->batch.tokens,
-                                         world->aligned, {0}, {});
-                 }});
+  ops.add("experts", cat(N * K, " rows, E=", E, " C=", C, " H=", H),
+          {{{N, C}}, {{E, C, 2 * H}, true}, {{E, H, C}, true}, {{N, K}}},
+          {6 * n * K * C * H, 2 * nc + weight + n * K},
+          {12 * n * K * C * H, 3 * nc + 3 * weight + 2 * n * K}, [=](TapeF& t, In in) {
+            const Routing<float> routing = world->with(in[3], {});
+            return experts(t, in[0], routing, in[1], in[2], is_token);
+          });
+  ops.add("balance_loss", cat("(", N, ",", E, ")"), {{{N, E}}}, {0, ne + n * K}, {0, 2 * ne},
+          [=](TapeF& t, In in) { return balance_loss(t, world->with({}, in[0]), scored, rows); });
+  ops.add("z_loss", cat("(", N, ",", E, ")"), {{{N, E}}}, {0, ne}, {0, 2 * ne},
+          [=](TapeF& t, In in) { return z_loss(t, world->with({}, in[0]), scored, rows); });
+  ops.add("sigmoid_gate", cat("(", N, ",", C, ")"), {{{N, 1}}, {{N, C}}}, {0, 2 * nc}, {0, 3 * nc},
+          [](TapeF& t, In in) { return sigmoid_gate(t, in[0], in[1]); });
+  ops.add("alignment_loss", cat("(", N, ",", E, "), ", w.batch.tokens.B, " examples"), {{{N, E}}},
+          {0, ne}, {0, 2 * ne}, [=](TapeF& t, In in) {
+            return alignment_loss(t, {world->with({}, in[0])}, world->batch.tokens, world->aligned,
+                                  {0}, {});
+          });
 }
 
 /// The optimiser on all weights of the configuration: norm of the gradients, then the update.
@@ -302,7 +241,7 @@ Speed measure_adamw(const BenchOptions& o, double& parameters) {
   AdamW<float> optimiser(model.parameters(), {});
   parameters = static_cast<double>(count_parameters(o.model).total);
   // The norm reads g; the update reads g and reads and writes w, m, v.
-  return measure_parts({{0, floats(8 * parameters)}}, o.effort(), [&](double* spent) {
+  return measure_parts({{0, sizeof(float) * 8 * parameters}}, o.effort(), [&](double* spent) {
     for (const auto& p : model.parameters())
       std::fill_n(p->want_gradient(), p->value.size(), 1e-3f);
     const double start = now_seconds();
@@ -324,13 +263,13 @@ std::string direction_text(const char* direction, const Speed& s) {
 Json bench_ops(const Bench& bench) {
   const BenchOptions& o = bench.options;
   const OpWorld world(o);
-  std::vector<OpCase> ops;
+  OpList ops;
   add_transformer_ops(ops, world);
   add_moe_ops(ops, world);
   Json table = Json::array();
   std::string text = "operations\n";
-  for (const OpCase& op : ops) {
-    bench.progress(double(table.size()) / double(ops.size() + 1));
+  for (const OpCase& op : ops.cases) {
+    bench.progress(double(table.size()) / double(ops.cases.size() + 1));
     OpRunner runner(op, o.seed);
     const std::vector<Speed> speeds = measure_parts({op.forward, op.backward}, o.effort(),
                                                     [&](double* spent) { runner.lap(spent); });

@@ -4,7 +4,7 @@
 
 #include "support/config.h"
 #include "support/error.h"
-#include "support/json.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 
@@ -99,31 +99,13 @@ std::vector<ClassifiedPair> read_taxonomy(const std::string& path) {
   std::vector<ClassifiedPair> pairs;
   int number = 0;
   for (std::string line; std::getline(lines, line);) {
-    ++number;
-    check_json_bytes(line, path, number);
-    const Json json = json_or_discarded(line);
-    const auto text = [&](const char* key) {
-      check(json.is_object() && json.contains(key) && json[key].is_string(), path, ", line ",
-            number, ": the key \"", key,
-            "\" is missing or no text; `ramoe taxonomy` writes this file.");
-      return json[key].get<std::string>();
-    };
-    ClassifiedPair pair;
-    pair.id = text("id");
-    pair.lang = text("lang");
-    pair.task = text("task");
-    try {
-      pair.type = from_name<PairType>(text("type"), "type of the taxonomy");
-    } catch (const Error& error) {
-      fail(path, ", line ", number, ": ", error.what());
-    }
-    pair.english_output = text("english_output");
-    pair.target_output = text("target_output");
-    const auto local = json.find("local");
-    check(local == json.end() || local->is_boolean(), path, ", line ", number,
-          ": the key \"local\" must be true or false; `ramoe taxonomy` writes this file.");
-    pair.local = local != json.end() && local->get<bool>();
-    pairs.push_back(std::move(pair));
+    const Json json = parse_json(line, path, ++number);
+    const std::string where = cat(path, ", line ", number);
+    const JsonAt<Json> at{where, "", json, "; `ramoe taxonomy` writes this file."};
+    pairs.push_back({at["id"].text(), at["lang"].text(), at["task"].text(),
+                     from_name<PairType>(at["type"].text(), where + ": type of the taxonomy"),
+                     at["english_output"].text(), at["target_output"].text(),
+                     at.has("local") && at["local"].flag()});
   }
   return pairs;
 }

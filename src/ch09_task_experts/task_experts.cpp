@@ -117,29 +117,4 @@ std::vector<double> mass_of(const PerLayer& q, const std::vector<std::vector<int
   return mass;
 }
 
-Json to_json(const TaskExperts& experts) {
-  return {{"task", experts.task}, {"score", experts.score}, {"experts", experts.experts}};
-}
-
-TaskExperts task_experts_from_json(const Json& json, const std::string& where, int layers,
-                                   int experts) {
-  TaskExperts result;
-  try {
-    result.task = json.at("task").get<std::string>();
-    result.score = json.at("score").get<PerLayer>();
-    result.experts = json.at("experts").get<std::vector<std::vector<int>>>();
-  } catch (const Json::exception& error) {
-    fail(where, ": not the task experts that `ramoe experts` writes (", error.what(), ").");
-  }
-  check(static_cast<int>(result.experts.size()) == layers, where, ": task experts of ",
-        result.experts.size(), " layers; the model has ", layers, ".");
-  for (const std::vector<int>& layer : result.experts) {
-    check(!layer.empty(), where, ": a layer without task experts; every layer needs one.");
-    for (const int e : layer)
-      check(e >= 0 && e < experts, where, ": expert ", e, " is not one of the model's ", experts,
-            ".");
-  }
-  return result;
-}
-
 }  // namespace ramoe

@@ -94,9 +94,8 @@ void check_owner(const std::string& path) {
     read_record(path);
     return;
   }
-  std::string names;
-  for (const std::string& name : strange_names(path)) names += (names.empty() ? "" : ", ") + name;
-  check(names.empty(), path, " is not empty and holds no run of this program (", names,
+  const std::vector<std::string> names = strange_names(path);
+  check(names.empty(), path, " is not empty and holds no run of this program (", joined(names),
         "); use another --run=FOLDER, one that is new or empty.");
 }
 
@@ -146,7 +145,7 @@ std::string differences(const Json& there, const Json& here,
     if (!here.contains(key)) keys.push_back(key);
   std::string text;
   for (const std::string& key : keys) {
-    if (std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end()) continue;
+    if (contains(free_keys, key)) continue;
     const std::string old_value = there.contains(key) ? there[key].dump() : "nothing";
     const std::string value = here.contains(key) ? here[key].dump() : "nothing";
     if (old_value == value) continue;
@@ -258,7 +257,7 @@ RunFolder::~RunFolder() {
 
 std::string RunFolder::file(const std::string& name) {
   Json& files = record_["files"];
-  if (std::find(files.begin(), files.end(), Json(name)) == files.end()) {
+  if (!contains(files, Json(name))) {
     files.push_back(name);
     write_json(path_ + "/" + record_name, record_);
   }
@@ -305,7 +304,7 @@ void note_run_file(const std::string& path, const std::string& name) {
   FileLock lock(path + "/" + lock_name);
   check(lock.try_lock(), path, " is in use by another process; wait for it.");
   Json record = read_record(path), files = files_of(record);
-  if (std::find(files.begin(), files.end(), Json(name)) == files.end()) files.push_back(name);
+  if (!contains(files, Json(name))) files.push_back(name);
   record["files"] = files;
   write_json(path + "/" + record_name, record);
 }

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "support/error.h"
-#include "support/flags.h"
 #include "support/json.h"
 
 namespace ramoe {
@@ -103,10 +102,9 @@ struct Setter {
                                     [&](const auto& choice) { return same_name(choice, text); });
     if (known != choices.end()) value = *known;
     if (!choices.empty() && known == choices.end()) {
-      std::string list;
-      for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
       const std::string nearest = nearest_word(text, choices);
-      wrong("one of " + list + (nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+      wrong("one of " + joined(choices) +
+            (nearest.empty() ? "" : "; did you mean " + nearest + "?"));
     }
   }
   void set(const ChoicePointer& value, const Json& json) const {

@@ -85,38 +85,5 @@ TEST(TaskExperts, RuleErrors) {
       error_of([&] { select_experts("t", rule_of("usage", 0, 0, 1), one, {{0.5}}); }), "experts"));
 }
 
-TEST(TaskExperts, JsonRoundTrip) {
-  const TaskExperts given{"facts", {{0.1, -0.25, 1e-17}, {1.0 / 3, 0, 2}}, {{0, 2}, {1}}};
-  const Json json = parse_json(to_json(given).dump());
-  const TaskExperts read = task_experts_from_json(json, "here", 2, 3);
-  EXPECT_EQ(read.task, given.task);
-  EXPECT_EQ(read.score, given.score);
-  EXPECT_EQ(read.experts, given.experts);
-}
-
-TEST(TaskExperts, JsonErrors) {
-  const Json good = to_json({"facts", {{0.1, 0.2}}, {{1}}});
-  const auto error = [](const Json& json, int layers = 1, int experts = 2) {
-    return error_of([&] { task_experts_from_json(json, "experts.json", layers, experts); });
-  };
-  EXPECT_EQ(error(good), "no error");
-  EXPECT_TRUE(mentions(error(good, 3), "experts.json: task experts of 1 layers; the model has 3"));
-  EXPECT_TRUE(mentions(error(good, 1, 1), "expert 1 is not one of the model's 1"));
-  for (const char* key : {"task", "score", "experts"}) {
-    Json missing = good, wrong = good;
-    missing.erase(key);
-    wrong[key] = true;
-    EXPECT_TRUE(mentions(error(missing), "experts.json") && mentions(error(missing), key));
-    EXPECT_TRUE(mentions(error(wrong), "experts.json")) << key;
-  }
-  Json negative = good;
-  negative["experts"] = {{-1}};
-  EXPECT_TRUE(mentions(error(negative), "expert -1"));
-  EXPECT_TRUE(mentions(error(Json(3)), "experts.json"));
-  Json empty = good;
-  empty["experts"] = parse_json("[[]]");
-  EXPECT_TRUE(mentions(error(empty), "experts.json"));
-}
-
 }  // namespace
 }  // namespace ramoe
