@@ -1,14 +1,13 @@
 // Reads the words after the name of a command.
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include "app/command.h"
+#include "support/config.h"
 #include "support/error.h"
-#include "support/flags.h"
 #include "support/platform.h"
 
 namespace ramoe {
@@ -41,8 +40,7 @@ void check_keys_once(const std::string& path) {
   const auto on_event = [&](int depth, Json::parse_event_t event, Json& parsed) {
     if (event != Json::parse_event_t::key || depth != 1) return true;
     const std::string key = parsed.get<std::string>();
-    check(std::find(seen.begin(), seen.end(), key) == seen.end(), path, ": the key \"", key,
-          "\" is there twice; keep one of them.");
+    check(!contains(seen, key), path, ": the key \"", key, "\" is there twice; keep one of them.");
     seen.push_back(key);
     return true;
   };
@@ -105,10 +103,6 @@ std::string shell_word(const std::string& text) {
   for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return word + "'";
 }
-
-}  // namespace
-
-namespace {
 
 /// Whether a word is a config file, and not the value of the command's own key. A run.json of
 /// another command and the config.json of a model stand for their folders.

@@ -1,7 +1,6 @@
 #include "app/command.h"
 
 #include <algorithm>
-#include <iostream>
 
 #include "ch01_tensor/gemm.h"
 #include "support/error.h"

@@ -3,7 +3,6 @@
 // Tests: tests/app/cli_test.cpp, cli_forms_test.cpp
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 

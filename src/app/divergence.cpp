@@ -1,8 +1,7 @@
 // ramoe divergence: routing divergence by layer and language, and the alignment zone.
 #include <cstdio>
-#include <iostream>
 
-#include "app/stages.h"
+#include "app/reports.h"
 #include "ch07_divergence/language_gaps.h"
 #include "runs/progress.h"
 #include "support/error.h"
@@ -51,23 +50,20 @@ void divergence_stage(const DivergenceOptions& options) {
   progress.finish();
   const Zone zone = find_zone(o.zone, found.mean);
   const ZoneCorrelation correlation = gap_correlation(found.tasks, zone);
-  Json by_task = Json::object(), gaps = Json::array();
+  DivergenceResults results;
+  results.by_language = {found.general.begin(), found.general.end()};
+  results.mean = found.mean;
+  results.texts = {found.texts.begin(), found.texts.end()};
   for (const TaskGap& task : found.tasks) {
-    by_task[task.task][task.lang] = task.divergence;
-    gaps.push_back({{"lang", task.lang}, {"task", task.task}, {"gap", task.gap}});
+    at_named(at_named(results.by_task, task.task), task.lang) = task.divergence;
+    results.gaps.push_back({task.lang, task.task, task.gap});
   }
-  folder.write_results({{"by_language", found.general},
-                        {"mean", found.mean},
-                        {"texts", found.texts},
-                        {"by_task", by_task},
-                        {"gaps", gaps},
-                        {"zone", {{"first", zone.first}, {"last", zone.last}}},
-                        {"zone_rule", name_of(o.zone.rule)},
-                        {"u_shaped", is_u_shaped(found.mean, zone)},
-                        {"correlation",
-                         {{"zone", number_or_null(correlation.zone)},
-                          {"outside", number_or_null(correlation.outside)},
-                          {"points", correlation.points}}}});
+  results.zone = zone;
+  results.zone_rule = name_of(o.zone.rule);
+  results.u_shaped = is_u_shaped(found.mean, zone);
+  results.correlation = {correlation.zone, correlation.outside,
+                         static_cast<int>(correlation.points)};
+  folder.write_results(to_json(results));
   print_curve(found.general, found.mean, zone);
   folder.close();
 }

@@ -7,7 +7,7 @@
 #include "app/model_folder.h"
 #include "app/stages.h"
 #include "ch11_baselines/steering.h"
-#include "ch12_experiments/evaluation.h"
+#include "ch12_experiments/run_results.h"
 #include "runs/progress.h"
 #include "support/error.h"
 

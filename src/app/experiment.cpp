@@ -1,12 +1,9 @@
 // ramoe experiment: the grid of runs that a comparison of methods rests on (docs/grid.md).
 #include <atomic>
-#include <cstdio>
 #include <iostream>
 #include <mutex>
 
 #include "app/experiment_folder.h"
-#include "app/experiment_merge.h"
-#include "app/experiment_routing.h"
 #include "app/experiment_run.h"
 #include "runs/interrupt.h"
 #include "runs/progress.h"

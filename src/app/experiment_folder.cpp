@@ -31,7 +31,7 @@ void add_differences(std::string& text, const std::array<Json, 2>& values,
   for (const auto& [key, value] : values[0].items())
     if (!values[1].contains(key)) keys.push_back(key);
   for (const std::string& key : keys) {
-    if (std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end()) continue;
+    if (contains(free_keys, key)) continue;
     const Json a = values[0].value(key, Json()), b = values[1].value(key, Json());
     if (nlohmann::json(a) != nlohmann::json(b))  // the order of members does not matter
       text += cat(text.empty() ? "" : "; ", what, key, ": ", excerpt(a), " ", names[0], ", ",

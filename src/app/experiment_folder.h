@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "ch12_experiments/grid.h"
-#include "support/file_lock.h"
+#include "support/files.h"
 
 namespace ramoe {
 

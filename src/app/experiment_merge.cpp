@@ -1,10 +1,10 @@
-#include "app/experiment_merge.h"
-
+// ramoe experiment merge: the results of several folders or files, in one folder.
 #include <filesystem>
 #include <iostream>
 #include <set>
 
 #include "app/experiment_folder.h"
+#include "app/experiment_run.h"
 #include "ch12_experiments/grid_results.h"
 #include "support/error.h"
 

@@ -1,9 +1,7 @@
-#include "app/experiment_routing.h"
-
-#include <algorithm>
 #include <iostream>
 
 #include "app/experiment_folder.h"
+#include "app/experiment_run.h"
 #include "app/reports.h"
 #include "ch01_tensor/gemm.h"
 #include "support/error.h"

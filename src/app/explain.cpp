@@ -78,7 +78,7 @@ std::string language_of(const ExplainOptions& o, const ParallelData& data) {
     return lang;
   }
   const std::vector<std::string> targets = data.targets();
-  return std::find(targets.begin(), targets.end(), "es") != targets.end() ? "es" : targets[0];
+  return contains(targets, "es") ? "es" : targets[0];
 }
 
 /// The tasks in which an example is looked for, in this order.
@@ -90,7 +90,7 @@ std::vector<std::string> tasks_of(const ExplainOptions& o, const ParallelData& d
   }
   std::vector<std::string> tasks;
   for (const char* task : {"facts", "follow"})
-    if (std::find(all.begin(), all.end(), task) != all.end()) tasks.push_back(task);
+    if (contains(all, task)) tasks.push_back(task);
   return tasks.empty() || !o.example.empty() ? all : tasks;
 }
 

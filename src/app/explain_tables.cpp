@@ -51,10 +51,6 @@ double sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-bool holds(const std::vector<int>& list, int value) {
-  return std::find(list.begin(), list.end(), value) != list.end();
-}
-
 /// The rows to show of `count`: all, or the `most_rows` of the largest weight, ascending.
 std::vector<int> shown_rows(std::size_t count, const std::vector<double>& weight) {
   std::vector<int> rows = order_by(count, [&](int i) { return -weight[std::size_t(i)]; });
@@ -67,12 +63,6 @@ std::string left_out(std::size_t count, const char* what, const char* weight) {
   if (count <= std::size_t(most_rows)) return "";
   return cat("(", most_rows, " of ", count, " ", what, " are shown, those with the largest ",
              weight, ")\n");
-}
-
-std::string joined(const std::vector<int>& list) {
-  std::string text;
-  for (const int value : list) text += (text.empty() ? "" : ",") + std::to_string(value);
-  return text;
 }
 
 }  // namespace
@@ -171,15 +161,16 @@ std::string alignment_table(const AlignmentNumbers& n, double lambda) {
   std::string text;
   for (std::size_t i = 0; i < std::min(most_layers, n.layers.size()); ++i) {
     const AlignedLayerNumbers& l = n.layers[i];
-    text += cat("layer ", l.layer, ", support {", joined(l.support), "}:  m* = ", digits(l.m_star),
-                "  m = ", digits(l.m), "  D = ", digits(l.D), "\n");
+    text += cat("layer ", l.layer, ", support {", joined(l.support, ","),
+                "}:  m* = ", digits(l.m_star), "  m = ", digits(l.m), "  D = ", digits(l.D), "\n");
     text += "    expert" + heads({"q*", "q", "g", "p", "dz"}) + "\n";
     std::vector<double> weight(l.q.size());
     for (std::size_t e = 0; e < weight.size(); ++e) weight[e] = l.q[e] + l.q_star[e];
     for (const int e : shown_rows(l.q.size(), weight)) {
       const std::size_t at = std::size_t(e);
-      text += cat(padded(cat("  ", holds(l.support, e) ? "S " : "  ", e), 10), number(l.q_star[at]),
-                  number(l.q[at]), number(l.g[at]), number(l.p[at]), number(l.dz[at]), "\n");
+      text +=
+          cat(padded(cat("  ", contains(l.support, e) ? "S " : "  ", e), 10), number(l.q_star[at]),
+              number(l.q[at]), number(l.g[at]), number(l.p[at]), number(l.dz[at]), "\n");
     }
     text += cat("    sum   ", number(sum(l.q_star)), number(sum(l.q)), right(""), number(sum(l.p)),
                 number(std::abs(sum(l.dz)) < 1e-12 ? 0 : sum(l.dz)), "\n");

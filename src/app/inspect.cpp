@@ -1,6 +1,5 @@
 // ramoe inspect: what is in a run folder, a model folder or a language pack.
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 

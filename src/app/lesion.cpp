@@ -11,8 +11,21 @@
 #include "formats/checksum_list.h"
 #include "runs/progress.h"
 #include "support/error.h"
+#include "support/json_keys.h"
 
 namespace ramoe {
+
+template <class Keys>
+static void list(Keys& keys, const LayerLesion::Along& a) {
+  keys("mean", a.mean, "deviation", a.deviation);
+}
+
+template <class Keys>
+static void list(Keys& keys, const LayerLesion& l) {
+  keys("layer", l.layer, "scale", l.scale, "prompts", l.prompts, "answers", l.answers, "english",
+       l.english, "u", l.u);
+}
+
 namespace {
 
 struct LesionOptions {
@@ -75,18 +88,6 @@ struct Accuracies {
     return tasks > 0 ? sum / tasks : std::nan("");
   }
 };
-
-Json to_json(const LayerLesion& l) {
-  const auto along = [](const LayerLesion::Along& a) {
-    return Json{{"mean", a.mean}, {"deviation", a.deviation}};
-  };
-  return {{"layer", l.layer},
-          {"scale", l.scale},
-          {"prompts", along(l.prompts)},
-          {"answers", along(l.answers)},
-          {"english", along(l.english)},
-          {"u", l.u}};
-}
 
 Json to_json(const Accuracies& accuracies) {
   Json rows = Json::array();
@@ -156,10 +157,8 @@ void lesion_stage(LesionOptions o) {
   });
   folder.file(checksum_list_name);
   write_checksum_list(folder.path());
-  Json by_layer = Json::array();
-  for (const LayerLesion& layer : layers) by_layer.push_back(to_json(layer));
   folder.write_results({{"zone", {{"first", zone.first}, {"last", zone.last}}},
-                        {"layers", by_layer},
+                        {"layers", JsonKeyWriter::written(layers)},
                         {"accuracies", to_json(accuracies)}});
   print_lesion(layers, accuracies, asked, o);
   folder.close();

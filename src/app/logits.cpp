@@ -1,7 +1,6 @@
 // ramoe logits: what a model computes for given token ids, for comparison with other programs.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <iostream>
 
 #include "app/base_run.h"

@@ -10,7 +10,7 @@
 #include "runs/interrupt.h"
 #include "support/error.h"
 #include "support/instruction_set.h"
-#include "support/machine.h"
+#include "support/platform.h"
 
 namespace {
 

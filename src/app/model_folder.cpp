@@ -54,7 +54,7 @@ std::vector<int> choose_eos(const std::string& folder, const Tokenizer& tokenize
   std::vector<int> ids;
   const auto add = [&](std::int64_t id) {
     if (id < 0 || id >= tokenizer.vocab_size()) return;  // rows without a token never occur
-    if (std::find(ids.begin(), ids.end(), int(id)) == ids.end()) ids.push_back(int(id));
+    add_once(ids, int(id));
   };
   add(tokenizer.parts().eos);
   add(config.eos_token_id);
@@ -67,11 +67,10 @@ std::vector<int> choose_eos(const std::string& folder, const Tokenizer& tokenize
 /// The file with every id of `eos` in its eos_token_id; unchanged if it has them already.
 Json with_eos(Json json, const std::string& path, const std::vector<int>& eos) {
   std::vector<std::int64_t> ids = eos_of(json, path);
-  const auto has = [&](int id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
+  const auto has = [&](int id) { return contains(ids, id); };
   if (std::all_of(eos.begin(), eos.end(), has)) return json;
   std::vector<std::int64_t> all(eos.begin(), eos.end());
-  for (const std::int64_t id : ids)
-    if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
+  for (const std::int64_t id : ids) add_once(all, id);
   json["eos_token_id"] = all.size() == 1 ? Json(all[0]) : Json(all);
   return json;
 }
@@ -87,7 +86,7 @@ bool goes_along(const std::string& name) {
                                                   "tokenizer.model",
                                                   "tokenizer_config.json",
                                                   "vocab.json"};
-  if (std::find(kNames.begin(), kNames.end(), name) != kNames.end()) return true;
+  if (contains(kNames, name)) return true;
   if (name.ends_with(".jinja") || name.ends_with(".py")) return true;
   std::string upper;
   for (const char c : name) upper += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

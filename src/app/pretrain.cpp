@@ -1,14 +1,14 @@
 // ramoe pretrain: a base model from the language mixture.
+#include <algorithm>
 #include <iostream>
 
-#include "app/pretrain_checks.h"
 #include "app/stages.h"
 #include "app/training_files.h"
+#include "ch05_training/memory.h"
 #include "ch06_languages/batches.h"
 #include "ch06_languages/bpe_train.h"
 #include "formats/checksum_list.h"
 #include "formats/tokenizer_json.h"
-#include "runs/interrupt.h"
 #include "runs/progress.h"
 #include "support/error.h"
 
@@ -33,6 +33,57 @@ void PretrainOptions::list(FieldList& f) {
 }
 
 namespace {
+
+constexpr const char* kLower =
+    "lower hidden_size, num_hidden_layers, num_experts, "
+    "moe_intermediate_size, vocab_size or batch";
+
+/// Error at once if these sizes cannot fit with any texts. It counts a small vocabulary, because
+/// the texts may not fill a large one, and rows of 8 tokens, because few rows are shorter.
+void check_pretrain_sizes(const PretrainOptions& o) {
+  if (o.run.device == Device::cuda) return;  // a GPU says itself what it lacks
+  constexpr int kTokens = 8, kVocabulary = 4096;
+  ModelConfig config = o.model;
+  config.vocab_size = std::min(config.vocab_size, kVocabulary);
+  check_memory(training_bytes(config, o.train.batch, kTokens,
+                              static_cast<double>(count_parameters(config).total)),
+               "training", kLower);
+}
+
+/// The same check once the tokenizer and the first rows exist. `config` has the tokenizer's
+/// vocabulary.
+void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
+                            const Tokenizer& tokenizer, const ModelConfig& config) {
+  MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
+                         o.seed);
+  int longest = 0;
+  for (std::int64_t i = 0; i < std::int64_t{8} * o.train.accumulate; ++i)  // of eight steps
+    longest = std::max(longest, batches.batch(i).tokens.T);
+  if (o.run.device == Device::cuda) return;
+  check_memory(training_bytes(config, o.train.batch, longest,
+                              static_cast<double>(count_parameters(config).total)),
+               cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"),
+               kLower);
+}
+
+/// Names the given keys that have no effect with the other keys.
+void note_unused_pretrain(const PretrainOptions& o, const FieldList& fields) {
+  const auto has = [&](const char* task) { return contains(o.corpus.tasks, task); };
+  if (!has("sums")) note_unused(fields, {"sums_share", "max_sum"}, "no task sums");
+  if (!has("facts")) note_unused(fields, {"facts_share"}, "no task facts");
+  if (!has("follow"))
+    note_unused(fields,
+                {"follow_share", "follow_base", "follow_adapt", "follow_valid", "follow_test",
+                 "longest_list"},
+                "no task follow");
+  if (!o.model.shared_expert())
+    note_unused(fields, {"shared_expert_intermediate_size"},
+                "model_type=" + name_of(o.model.model_type));
+  if (o.model.moe_layer_count() == o.model.num_hidden_layers)
+    note_unused(fields, {"intermediate_size"}, "every layer has experts");
+  note_unused(fields, {"bos_token_id", "eos_token_id", "pad_token_id"},
+              "the tokenizer that is trained has its own");
+}
 
 Json metrics_line(int step, const StepReport& report) {
   return {{"step", step},

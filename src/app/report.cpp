@@ -63,7 +63,7 @@ std::vector<RoutingTrace> routing_traces(const FinetuneInputs& inputs, Model<flo
                                          const std::vector<std::string>& tasks) {
   std::vector<RoutingTrace> traces;
   for (const TaskExperts& task : inputs.experts) {
-    if (std::find(tasks.begin(), tasks.end(), task.task) == tasks.end()) continue;
+    if (!contains(tasks, task.task)) continue;
     const BaseRun& base = inputs.base;
     const ExamplePair pair = pair_to_show(
         *base.model, base.prompts, base.data->pairs(o.language, task.task, Split::test), o.answers);
@@ -96,9 +96,7 @@ namespace {
 /// Removes the rows of a stage's results that are not of these tasks.
 template <class Row>
 void keep_tasks(std::vector<Row>& rows, const std::vector<std::string>& tasks) {
-  std::erase_if(rows, [&](const Row& row) {
-    return std::find(tasks.begin(), tasks.end(), row.task) == tasks.end();
-  });
+  std::erase_if(rows, [&](const Row& row) { return !contains(tasks, row.task); });
 }
 
 /// Both sides of the test pairs are answered for the accuracies, and again to choose the pair to

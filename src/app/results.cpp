@@ -5,10 +5,10 @@
 
 #include "app/command.h"
 #include "app/experiment_folder.h"
-#include "app/experiment_routing.h"
+#include "app/experiment_run.h"
 #include "app/reports.h"
 #include "ch12_experiments/grid_evidence.h"
-#include "report/grid_report.h"
+#include "report/report.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -43,7 +43,7 @@ void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>
   write_json(evidence.string(), json);
   write_file(report.string(), grid_report_html(weighed, routing));
   for (const Claim& claim : weighed.claims)
-    std::cout << "(" << claim.id << ") " << verdict_text(claim.verdict()) << ": " << claim.statement
+    std::cout << "(" << claim.id << ") " << name_of(claim.verdict()) << ": " << claim.statement
               << "\n";
 }
 

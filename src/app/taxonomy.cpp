@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <map>
 
-#include "app/stages.h"
+#include "app/reports.h"
 #include "runs/progress.h"
 #include "support/error.h"
 #include "support/json_place.h"
@@ -21,15 +21,11 @@ void TaxonomyOptions::list(FieldList& f) {
 
 namespace {
 
-void print_types(const Json& table) {
+void print_types(const std::vector<TaxonomyRow>& table) {
   std::printf("%-6s %-8s %6s %6s %6s %6s %8s\n", "lang", "task", "cc", "ci", "ic", "ii", "ci");
-  for (const Json& row : table) {
-    std::printf("%-6s %-8s", row["lang"].get<std::string>().c_str(),
-                row["task"].get<std::string>().c_str());
-    for (const PairType type : every<PairType>())
-      std::printf(" %6d", row[name_of(type)].get<int>());
-    std::printf(" %6.1f %%\n", 100 * row["rho_ci"].get<double>());
-  }
+  for (const TaxonomyRow& r : table)
+    std::printf("%-6s %-8s %6d %6d %6d %6d %6.1f %%\n", r.lang.c_str(), r.task.c_str(), r.cc, r.ci,
+                r.ic, r.ii, 100 * r.rho_ci);
 }
 
 }  // namespace
@@ -47,18 +43,16 @@ void taxonomy_stage(const TaxonomyOptions& options) {
     return classify_training_pairs(model, base.prompts, *base.data, o.answers);
   });
   progress.finish();
-  Json table = Json::array();
+  std::vector<TaxonomyRow> table;
   for (const std::string& lang : base.data->targets())
     for (const std::string& task : base.data->tasks_by_name()) {
       const TypeCounts counts = count_types(all, lang, task);
-      Json row = {{"lang", lang}, {"task", task}};
-      for (const PairType type : every<PairType>()) row[name_of(type)] = counts.of(type);
-      row["rho_ci"] = counts.share(PairType::ci);
-      table.push_back(std::move(row));
+      const auto [cc, ci, ic, ii] = counts.count;
+      table.push_back({lang, task, cc, ci, ic, ii, counts.share(PairType::ci)});
     }
   print_types(table);
   write_taxonomy(folder.file("taxonomy.jsonl"), all);
-  folder.write_results(table);
+  folder.write_results(to_json(table));
   folder.close();
 }
 
@@ -148,7 +142,7 @@ void experts_stage(const ExpertsOptions& options) {
     return found;
   });
   progress.finish();
-  Json results = Json::array();
+  std::vector<ExpertResults> results;
   for (const TaskExperts& found : tasks) {
     std::printf("%-8s", found.task.c_str());
     for (std::size_t l = 0; l < found.experts.size(); ++l) {
@@ -158,13 +152,17 @@ void experts_stage(const ExpertsOptions& options) {
       std::printf("}");
     }
     std::printf("\n");
-    results.push_back(to_json(found));
-    results.back()["rule"] = name_of(o.experts.rule);
-    if (o.experts.rule != ExpertRule::esft) results.back()["tau"] = o.experts.tau;
-    results.back()["prompts"] = base.data->examples(english, found.task, Split::adapt_train).size();
+    ExpertResults& r = results.emplace_back();
+    r.task = found.task;
+    r.score = found.score;
+    r.experts = found.experts;
+    r.rule = name_of(o.experts.rule);
+    if (o.experts.rule != ExpertRule::esft) r.tau = o.experts.tau;
+    r.prompts =
+        static_cast<int>(base.data->examples(english, found.task, Split::adapt_train).size());
   }
-  write_json(folder.file("experts.json"), results);
-  folder.write_results(results);
+  write_json(folder.file("experts.json"), to_json(results));
+  folder.write_results(to_json(results));
   folder.close();
 }
 

@@ -3,8 +3,6 @@
 // A killed run is resumed from them with the same bits. Tests: tests/app/resume_test.cpp
 #pragma once
 
-#include <string>
-
 #include "ch05_training/trainer.h"
 #include "runs/metrics.h"
 #include "runs/run_folder.h"

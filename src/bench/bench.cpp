@@ -11,6 +11,7 @@
 #include "ch01_tensor/gemm.h"
 #include "ch05_training/memory.h"
 #include "runs/progress.h"
+#include "support/error.h"
 #include "support/platform.h"
 
 namespace ramoe {
@@ -50,9 +51,7 @@ struct BenchKeys {
     f.add("out", &out, "JSON file for the numbers; empty: none");
     options.list(f);
   }
-  bool wants(const BenchPart& part) const {
-    return only.empty() || std::find(only.begin(), only.end(), part.name) != only.end();
-  }
+  bool wants(const BenchPart& part) const { return only.empty() || contains(only, part.name); }
 };
 
 Json machine_facts() {

@@ -100,6 +100,29 @@ class Mean {
   int count_ = 0;
 };
 
+/// The same work in fp32 and bf16, in turn: how many times faster bf16 is, and both speeds.
+struct Pair {
+  double ratio;
+  Speed fp32, bf16;
+};
+template <class Run>
+Pair in_turn(const Work& work, Effort effort, const Run& run) {
+  const auto speeds = measure_parts({work, work}, effort, [&](double* spent) {
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      const double start = now_seconds();
+      run(precision);
+      spent[precision == Precision::bf16] += now_seconds() - start;
+    }
+  });
+  return {speeds[0].seconds / speeds[1].seconds, speeds[0], speeds[1]};
+}
+
+Json to_json(const Pair& pair) {
+  return {{"fp32_gflops", pair.fp32.gflops},
+          {"bf16_gflops", pair.bf16.gflops},
+          {"times_as_fast", pair.ratio}};
+}
+
 }  // namespace
 
 Json bench_gemm(const Bench& bench) {
@@ -166,33 +189,6 @@ Json bench_sgemm(const Bench& bench) {
 }
 
 // ---- In bf16 ------------------------------------------------------------------------------------
-
-namespace {
-
-/// The same work in fp32 and bf16, in turn: how many times faster bf16 is, and both speeds.
-struct Pair {
-  double ratio;
-  Speed fp32, bf16;
-};
-template <class Run>
-Pair in_turn(const Work& work, Effort effort, const Run& run) {
-  const auto speeds = measure_parts({work, work}, effort, [&](double* spent) {
-    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
-      const double start = now_seconds();
-      run(precision);
-      spent[precision == Precision::bf16] += now_seconds() - start;
-    }
-  });
-  return {speeds[0].seconds / speeds[1].seconds, speeds[0], speeds[1]};
-}
-
-Json to_json(const Pair& pair) {
-  return {{"fp32_gflops", pair.fp32.gflops},
-          {"bf16_gflops", pair.bf16.gflops},
-          {"times_as_fast", pair.ratio}};
-}
-
-}  // namespace
 
 Json bench_bf16(const Bench& bench) {
   const BenchOptions& o = bench.options;

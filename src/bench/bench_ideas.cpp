@@ -1,5 +1,4 @@
 // What each idea of the fast versions gains: the plain version, then one more idea at a time.
-#include <cmath>
 
 #include "bench/bench.h"
 #include "ch01_tensor/gemm_ladder.h"

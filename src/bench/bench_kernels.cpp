@@ -99,9 +99,6 @@ PeakKernel peak_kernel() {
   return {fma_baseline, 2.0 * 4 * kChains * kTurns};
 }
 
-}  // namespace
-
-namespace {
 /// GFLOP/s: the best within about `seconds`.
 double peak_of(const PeakKernel& kernel, double seconds) {
   const int blocks = 16 * threads_in_force();
@@ -131,17 +128,15 @@ double bf16_peak(double seconds) {
 
 // ---- From core to core --------------------------------------------------------------------------
 
-namespace {
 /// Waits for a value other than `now` and returns it. Yields at times, in case both threads share a
 /// core.
-int wait_until_not(const std::atomic<int>& line, int now) {
+static int wait_until_not(const std::atomic<int>& line, int now) {
   for (int turns = 1;; ++turns) {
     const int seen = line.load(std::memory_order_acquire);
     if (seen != now) return seen;
     if (turns % 10000 == 0) std::this_thread::yield();
   }
 }
-}  // namespace
 
 double line_round_trip_ns(double seconds) {
   constexpr int kTrips = 1000, kStop = 2;
@@ -171,11 +166,9 @@ double line_round_trip_ns(double seconds) {
 
 // ---- Memory -------------------------------------------------------------------------------------
 
-namespace {
-RAMOE_INLINE void triad_block(float* a, const float* b, const float* c, float s, int n) {
+RAMOE_INLINE static void triad_block(float* a, const float* b, const float* c, float s, int n) {
   for (int i = 0; i < n; ++i) a[i] = b[i] + s * c[i];
 }
-}  // namespace
 
 double triad_bandwidth(double seconds) {
   constexpr int kValues = 1 << 24, kBlock = 1 << 16;
@@ -199,9 +192,8 @@ CopySample::CopySample(double bytes) {
   from_.assign(half, 1);
 }
 
-namespace {
 /// Copies without reading the old values of `to` into a cache, if the processor can.
-void stream_copy(char* to, const char* from, std::size_t bytes) {
+static void stream_copy(char* to, const char* from, std::size_t bytes) {
 #if defined(__x86_64__)
   const auto* source = reinterpret_cast<const float*>(from);
   auto* target = reinterpret_cast<float*>(to);
@@ -213,13 +205,10 @@ void stream_copy(char* to, const char* from, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 #endif
 }
-}  // namespace
 
-namespace {
-RAMOE_INLINE void scale_block(float* x, float s, int n) {
+RAMOE_INLINE static void scale_block(float* x, float s, int n) {
   for (int i = 0; i < n; ++i) x[i] *= s;
 }
-}  // namespace
 
 void CopySample::run(Way way) {
   constexpr int kBlock = 1 << 16;  // bytes, as in the blocks of loops over rows

@@ -1,9 +1,7 @@
 // How the cost of a step grows with experts, layers, sequences and tokens.
-#include <cmath>
 #include <memory>
 
 #include "bench/bench.h"
-#include "support/json.h"
 
 namespace ramoe {
 namespace {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <new>
 
-#include "support/machine.h"
 #include "support/platform.h"
 
 namespace ramoe {

@@ -1,7 +1,6 @@
 #include "ch04_moe/model.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "ch01_tensor/philox.h"
 #include "ch02_autograd/basic_ops.h"

@@ -61,8 +61,7 @@ void ModelConfig::resolve_widths() {
 }
 
 bool ModelConfig::is_moe_layer(int l) const {
-  return !all_dense && (l + 1) % decoder_sparse_step == 0 &&
-         std::find(mlp_only_layers.begin(), mlp_only_layers.end(), l) == mlp_only_layers.end();
+  return !all_dense && (l + 1) % decoder_sparse_step == 0 && !contains(mlp_only_layers, l);
 }
 
 std::vector<int> ModelConfig::moe_layers() const {

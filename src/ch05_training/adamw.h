@@ -14,7 +14,6 @@
 // Tests: tests/ch05_training/adamw_test.cpp
 #pragma once
 
-#include <cmath>
 #include <memory>
 #include <vector>
 

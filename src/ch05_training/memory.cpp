@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "support/error.h"
-#include "support/machine.h"
+#include "support/platform.h"
 
 namespace ramoe {
 namespace {

@@ -1,6 +1,5 @@
 #include "ch05_training/trainer.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 

@@ -22,7 +22,6 @@
 
 #include <array>
 #include <functional>
-#include <optional>
 
 #include "ch01_tensor/replay.h"
 #include "ch04_moe/model.h"

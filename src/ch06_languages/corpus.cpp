@@ -77,8 +77,7 @@ Corpus::Corpus(std::vector<LanguagePack> packs, World world, CorpusConfig config
         "no task was given; set --tasks=sums,facts,follow or some of them.");
   for (const std::string& name : config_.tasks) {
     const Task task = from_name<Task>(name, "task");
-    check(std::find(tasks_.begin(), tasks_.end(), task) == tasks_.end(), "the task ", name,
-          " is given twice; once is enough.");
+    check(!contains(tasks_, task), "the task ", name, " is given twice; once is enough.");
     tasks_.push_back(task);
   }
   for (const Task task : tasks_) {

@@ -1,7 +1,5 @@
 #include "ch06_languages/counterparts.h"
 
-#include <algorithm>
-
 namespace ramoe {
 namespace {
 

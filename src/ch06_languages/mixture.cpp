@@ -140,7 +140,7 @@ Document Mixture::draw_names(Draw& draw) const {
   std::vector<std::size_t> chosen;
   while (chosen.size() < length) {
     const std::size_t entry = group[draw.below(group.size())];
-    if (std::find(chosen.begin(), chosen.end(), entry) == chosen.end()) chosen.push_back(entry);
+    add_once(chosen, entry);
   }
   Document document{codes_[lang], DocumentKind::names, "names", "", ""};
   std::vector<std::string> names;

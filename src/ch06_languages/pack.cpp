@@ -93,7 +93,7 @@ const std::string& LanguagePack::number(int value) const {
 }
 
 bool Territory::is_official(const std::string& language_code) const {
-  return std::find(official.begin(), official.end(), language_code) != official.end();
+  return contains(official, language_code);
 }
 
 std::vector<std::string> World::keys(Concept kind) const {
@@ -193,9 +193,7 @@ bool names_language(const std::string& text, const std::string& code,
 std::vector<std::string> language_codes(const std::string& folder,
                                         const std::vector<std::string>& given) {
   const std::vector<std::string> available = available_languages(folder);
-  const auto is_code = [&](const std::string& text) {
-    return std::find(available.begin(), available.end(), text) != available.end();
-  };
+  const auto is_code = [&](const std::string& text) { return contains(available, text); };
   std::vector<std::string> codes = given;
   for (std::string& code : codes) {
     if (is_code(code)) continue;
@@ -220,7 +218,7 @@ std::vector<LanguagePack> load_packs(const std::string& folder,
   std::vector<LanguagePack> packs;
   std::set<std::string> seen;
   for (const std::string& code : codes) {
-    if (std::find(available.begin(), available.end(), code) == available.end()) {
+    if (!contains(available, code)) {
       const std::string nearest = nearest_word(code, available);
       fail("there is no pack for the language \"", code, "\" in ", folder, "/languages",
            nearest.empty() ? "." : "; did you mean \"" + nearest + "\"?", " There are ",

@@ -12,13 +12,11 @@ namespace {
 
 void require(const std::string& what, const std::string& name,
              const std::vector<std::string>& known) {
-  if (std::find(known.begin(), known.end(), name) != known.end()) return;
-  std::string list;
-  for (const std::string& one : known) list += " " + one;
+  if (contains(known, name)) return;
   const std::string nearest = nearest_word(name, known);
   fail("the data have no ", what, " \"", name, "\"",
        nearest.empty() ? std::string(".") : "; did you mean \"" + nearest + "\"?",
-       " There are:", list, ".");
+       " There are: ", joined(known, " "), ".");
 }
 
 }  // namespace
@@ -37,7 +35,7 @@ std::vector<std::string> ParallelData::names_of(const std::string&) const {
 
 std::string ParallelData::language_code(const std::string& given) const {
   const std::vector<std::string> codes = languages();
-  if (std::find(codes.begin(), codes.end(), given) != codes.end()) return given;
+  if (contains(codes, given)) return given;
   for (const std::string& code : codes)
     if (names_language(given, code, names_of(code))) return code;
   require_language(given);

@@ -72,8 +72,7 @@ void set_stop(PromptFormat& format, const Tokenizer& tokenizer, const std::strin
   if (format.stop.empty()) return;
   const int special = special_at(tokenizer, format.stop, 0);
   if (special < 0 || tokenizer.token(special) != format.stop) return;
-  if (std::find(format.eos.begin(), format.eos.end(), special) == format.eos.end())
-    format.eos.push_back(special);
+  add_once(format.eos, special);
 }
 
 Prompts::Prompts(const Tokenizer& tokenizer) : Prompts(tokenizer, plain_format(tokenizer)) {}
@@ -154,16 +153,6 @@ bool Prompts::has_stopped(const std::vector<int>& output) const {
 
 std::string Prompts::answer_text(const std::vector<int>& output) const {
   return encode_utf8(decode_utf8(up_to_stop(*tokenizer_, format_.stop, output)));
-}
-
-std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                               const std::string& question) {
-  return Prompts(tokenizer).prompt(encoder, question);
-}
-
-TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                                const std::string& question, const std::string& answer) {
-  return Prompts(tokenizer).example(encoder, question, answer);
 }
 
 }  // namespace ramoe

@@ -79,11 +79,4 @@ class Prompts {
   std::vector<Part> parts_;
 };
 
-/// Prompts(tokenizer).prompt(...): BOS and the question.
-std::vector<int> encode_prompt(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                               const std::string& question);
-/// Prompts(tokenizer).example(...): BOS, question, answer, EOS.
-TrainingSequence encode_example(CachedEncoder& encoder, const Tokenizer& tokenizer,
-                                const std::string& question, const std::string& answer);
-
 }  // namespace ramoe

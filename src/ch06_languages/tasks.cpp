@@ -212,7 +212,7 @@ std::vector<std::string> follow_ids(const World& world, int count, int longest_l
     std::vector<std::string> chosen;
     while (static_cast<int>(chosen.size()) < length) {
       const std::string hex = hex_of(world.emoji[random.below(static_cast<unsigned>(names))]);
-      if (std::find(chosen.begin(), chosen.end(), hex) == chosen.end()) chosen.push_back(hex);
+      add_once(chosen, hex);
     }
     std::string id = "follow/" + verb;
     for (std::size_t i = 0; i < chosen.size(); ++i) id += (i == 0 ? "/" : ",") + chosen[i];
@@ -252,7 +252,7 @@ Instruction parse_instruction(const std::string& id) {
     instruction.verb = "repeat";
     instruction.times = parse_number(parts[1].substr(6), id);
   }
-  if (std::find(kVerbs.begin(), kVerbs.end(), instruction.verb) == kVerbs.end()) bad_id(id);
+  if (!contains(kVerbs, instruction.verb)) bad_id(id);
   for (const std::string& hex : split(parts[2], ','))
     instruction.emoji.push_back(emoji_of(hex, id));
   if (instruction.verb == "repeat" && (instruction.times < 1 || instruction.emoji.size() != 1))

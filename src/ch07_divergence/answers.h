@@ -13,7 +13,7 @@
 #include "ch06_languages/parallel_data.h"
 #include "ch06_languages/prompts.h"
 #include "support/config.h"
-#include "support/watch.h"
+#include "support/stop.h"
 
 namespace ramoe {
 

@@ -11,7 +11,6 @@
 // Tests: tests/ch07_divergence/divergence_test.cpp
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "ch07_divergence/routing_stats.h"

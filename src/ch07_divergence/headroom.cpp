@@ -1,8 +1,8 @@
 #include "ch07_divergence/headroom.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "support/error.h"
 #include "support/order.h"
 
 namespace ramoe {
@@ -31,9 +31,9 @@ std::vector<bool> forced_layers(ForcedLayers which, Zone zone, int layers) {
   for (int l = 0; l < layers; ++l)
     forced.push_back(which == ForcedLayers::all ||
                      zone.contains(l) == (which == ForcedLayers::zone));
-  check(std::find(forced.begin(), forced.end(), true) != forced.end(), "layers = ",
-        name_of(which), " of ", layers, " layers with experts and a zone from ", zone.first, " to ",
-        zone.last, " are none, so nothing would be forced; expected --layers=all, or another "
+  check(contains(forced, true), "layers = ", name_of(which), " of ", layers,
+        " layers with experts and a zone from ", zone.first, " to ", zone.last,
+        " are none, so nothing would be forced; expected --layers=all, or another "
         "zone.");
   return forced;
 }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
-#include "support/watch.h"
+#include "support/stop.h"
 
 namespace ramoe {
 

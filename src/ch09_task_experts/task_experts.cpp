@@ -117,10 +117,6 @@ std::vector<double> mass_of(const PerLayer& q, const std::vector<std::vector<int
   return mass;
 }
 
-Json to_json(const TaskExperts& experts) {
-  return {{"task", experts.task}, {"score", experts.score}, {"experts", experts.experts}};
-}
-
 TaskExperts task_experts_from_json(const Json& json, const std::string& where, int layers,
                                    int experts) {
   const JsonAt<Json> at{where, "", json, "; run `ramoe experts` again."};

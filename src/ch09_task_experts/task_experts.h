@@ -62,9 +62,8 @@ std::size_t texts_to_select(const ParallelData& data, const ExpertConfig& config
 /// Routing mass of the task experts by layer: sum of q_l[e] over e in S_l. (L)
 std::vector<double> mass_of(const PerLayer& q, const std::vector<std::vector<int>>& experts);
 
-Json to_json(const TaskExperts& experts);
-/// Error, with the source: a key is missing, the number of layers differs, a layer has no experts,
-/// or an expert is out of range.
+/// From experts.json. Error, with the source: a key is missing, the number of layers differs, a
+/// layer has no experts, or an expert is out of range.
 TaskExperts task_experts_from_json(const Json& json, const std::string& where, int layers,
                                    int experts);
 

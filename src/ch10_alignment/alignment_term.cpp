@@ -34,11 +34,6 @@ AlignmentTerm<T>::AlignmentTerm(Model<T>& model, const AlignmentConfig& config,
     followed_[std::size_t(wanted[i])] = std::move(followed[i]);
 }
 
-template <class T>
-int AlignmentTerm<T>::aligned_count() const {
-  return static_cast<int>(std::count(aligned_.begin(), aligned_.end(), true));
-}
-
 /// What these examples follow, as the model is now.
 template <class T>
 std::vector<typename AlignmentTerm<T>::Followed> AlignmentTerm<T>::follow(

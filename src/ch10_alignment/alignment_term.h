@@ -34,7 +34,6 @@ class AlignmentTerm : public ExtraLoss<T> {
                 int step) override;
 
   const std::vector<int>& layers() const { return layers_; }
-  int aligned_count() const;
   /// L_align of the last batch, without the factor lambda; valid until the tape is reset. It has no
   /// data if the batch had no aligned example or lambda was 0.
   const Tensor<T>& last() const { return last_; }

@@ -11,8 +11,6 @@
 // does not depend on the rest of its batch. Tests: tests/ch11_baselines/steering_test.cpp
 #pragma once
 
-#include <string>
-
 #include "ch07_divergence/divergence.h"
 #include "ch09_task_experts/task_experts.h"
 

@@ -44,12 +44,8 @@ double mean_over_cells(const std::vector<std::vector<double>>& cells) {
 }
 
 LearningPoint learning_point(int pairs, const VariantValues& sft, const VariantValues& ramoe) {
-  LearningPoint point;
-  point.pairs = pairs;
-  point.sft = mean_over_cells(sft.test);
-  point.ramoe = mean_over_cells(ramoe.test);
-  point.difference = difference_over_cells(ramoe.test, sft.test);
-  return point;
+  return {pairs, mean_over_cells(sft.test), mean_over_cells(ramoe.test),
+          difference_over_cells(ramoe.test, sft.test)};
 }
 
 /// The two variants for each number of pairs, by that number; a number that only one method has is

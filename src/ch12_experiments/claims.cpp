@@ -16,15 +16,16 @@ std::string layers_text(int first, int last) {
 }
 
 Claim zone_claim(const Evidence& evidence) {
-  Claim claim;
-  claim.id = "a";
-  claim.statement =
-      "The abstract says: the middle layers are a zone that languages share; routing there is "
-      "closer to English than in the layers before and after, in several MoE models and tasks.";
-  claim.how =
-      "Our choice: for each model the zone is read off general text; on task prompts, the mean "
-      "divergence of the layers before the zone, and of those after it, must lie above the zone's "
-      "(mean over tasks, 95 % interval over languages). Layers count from 0.";
+  Claim claim{
+      .id = "a",
+      .statement =
+          "The abstract says: the middle layers are a zone that languages share; routing there is "
+          "closer to English than in the layers before and after, in several MoE models and tasks.",
+      .how =
+          "Our choice: for each model the zone is read off general text; on task prompts, the mean "
+          "divergence of the layers before the zone, and of those after it, must lie above the "
+          "zone's "
+          "(mean over tasks, 95 % interval over languages). Layers count from 0."};
   for (const ModelCurves& c : evidence.curves) {
     const int L = static_cast<int>(c.general.size());
     const std::string zone =
@@ -40,16 +41,19 @@ Claim zone_claim(const Evidence& evidence) {
 }
 
 Claim gap_claim(const Evidence& evidence) {
-  Claim claim;
-  claim.id = "b";
-  claim.statement =
-      "The abstract says: routing divergence in the middle layers strongly predicts by how much "
-      "the performance of a language falls behind.";
-  claim.how =
-      "Our choice: over cells, the correlation of the base model's divergence from English with "
-      "its gap to English accuracy, both on test; centred within model and task, so that only "
-      "differences between languages count. It must be above zero in the zone, and higher there "
-      "than in the other layers. How high \"strongly\" is, we leave to the reader.";
+  Claim claim{
+      .id = "b",
+      .statement =
+          "The abstract says: routing divergence in the middle layers strongly predicts by how "
+          "much "
+          "the performance of a language falls behind.",
+      .how =
+          "Our choice: over cells, the correlation of the base model's divergence from English "
+          "with "
+          "its gap to English accuracy, both on test; centred within model and task, so that only "
+          "differences between languages count. It must be above zero in the zone, and higher "
+          "there "
+          "than in the other layers. How high \"strongly\" is, we leave to the reader."};
   const auto add = [&](const std::string& what, const Estimate& estimate, bool deciding) {
     claim.parts.push_back({what, estimate, +1, deciding, "r"});
   };
@@ -59,8 +63,7 @@ Claim gap_claim(const Evidence& evidence) {
       add("the same minus that of the other layers", g.difference, true);
     }
   for (const GapCorrelation& g : evidence.gap) {
-    const bool is_task =
-        std::find(evidence.tasks.begin(), evidence.tasks.end(), g.scope) != evidence.tasks.end();
+    const bool is_task = contains(evidence.tasks, g.scope);
     if (is_task || (g.scope == all_cells && g.within)) continue;
     const std::string cells = g.scope == all_cells ? "all cells" : g.scope;
     const std::string form = g.within ? ", within task" : ", raw";
@@ -71,15 +74,17 @@ Claim gap_claim(const Evidence& evidence) {
 }
 
 Claim methods_claim(const Evidence& evidence) {
-  Claim claim;
-  claim.id = "c";
-  claim.statement =
-      "The abstract says: over three models, three tasks and six languages, RA-MoE does better "
-      "than SFT, Routing Steering and RISE.";
-  claim.how =
-      "Our choice: the mean over all cells of the accuracy on test, RA-MoE minus the other, seed "
-      "by seed, must be above zero against each of them and each form of steering. SARA is no part "
-      "of the claim; nor is accuracy on the items that the base model knows in English.";
+  Claim claim{
+      .id = "c",
+      .statement =
+          "The abstract says: over three models, three tasks and six languages, RA-MoE does better "
+          "than SFT, Routing Steering and RISE.",
+      .how =
+          "Our choice: the mean over all cells of the accuracy on test, RA-MoE minus the other, "
+          "seed "
+          "by seed, must be above zero against each of them and each form of steering. SARA is no "
+          "part "
+          "of the claim; nor is accuracy on the items that the base model knows in English."};
   const auto add = [&](const std::string& name, bool deciding) {
     const Comparison* c = evidence.comparison("ramoe", name, all_cells);
     claim.parts.push_back({"RA-MoE minus " + method_in_words(name), c ? c->accuracy : Estimate{},
@@ -104,15 +109,17 @@ Claim methods_claim(const Evidence& evidence) {
 }
 
 Claim ci_claim(const Evidence& evidence) {
-  Claim claim;
-  claim.id = "d";
-  claim.statement =
-      "The abstract says: the share of ci examples (known in English, not in the target language) "
-      "of a task-language pair predicts the gain.";
-  claim.how =
-      "Our choice: over cells, the correlation of the share of ci among the training pairs with "
-      "the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside it the same "
-      "within model and task, and for each model.";
+  Claim claim{
+      .id = "d",
+      .statement =
+          "The abstract says: the share of ci examples (known in English, not in the target "
+          "language) "
+          "of a task-language pair predicts the gain.",
+      .how =
+          "Our choice: over cells, the correlation of the share of ci among the training pairs "
+          "with "
+          "the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside it the same "
+          "within model and task, and for each model."};
   const auto add = [&](const CellCorrelation& c, const std::string& what, bool deciding) {
     claim.parts.push_back({what, c.r, +1, deciding, "r"});
   };
@@ -127,16 +134,18 @@ Claim ci_claim(const Evidence& evidence) {
 }
 
 Claim routing_claim(const Evidence& evidence) {
-  Claim claim;
-  claim.id = "e";
-  claim.statement =
-      "The abstract says: the alignment loss makes the target language's routing follow the "
-      "English activation of the task experts in the middle layers.";
-  claim.how =
-      "Our choice: the divergence of target routing on test prompts from the frozen base model's "
-      "English routing, RA-MoE minus SFT, must be below zero in the zone over all cells, and lower "
-      "there than in the other layers. This is over all experts and test pairs, while the loss "
-      "sees the task experts and ci examples of training.";
+  Claim claim{
+      .id = "e",
+      .statement =
+          "The abstract says: the alignment loss makes the target language's routing follow the "
+          "English activation of the task experts in the middle layers.",
+      .how =
+          "Our choice: the divergence of target routing on test prompts from the frozen base "
+          "model's "
+          "English routing, RA-MoE minus SFT, must be below zero in the zone over all cells, and "
+          "lower "
+          "there than in the other layers. This is over all experts and test pairs, while the loss "
+          "sees the task experts and ci examples of training."};
   const auto add = [&](const std::string& what, const Estimate& estimate, bool deciding) {
     claim.parts.push_back({what, estimate, -1, deciding, "D"});
   };
@@ -151,15 +160,16 @@ Claim routing_claim(const Evidence& evidence) {
 }
 
 Claim headroom_claim(const std::vector<HeadroomGain>& headroom) {
-  Claim claim;
-  claim.id = "f";
-  claim.statement =
-      "No claim of the paper, a question of ours: the headroom of a task-language pair, measured "
-      "on the base model before training, predicts the gain.";
-  claim.how =
-      "Over cells, the correlation of headroom in form seq (own minus OTHER, the zone, "
-      "adapt_train) with the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside "
-      "it the other forms, and the same within model and task.";
+  Claim claim{.id = "f",
+              .statement =
+                  "No claim of the paper, a question of ours: the headroom of a task-language "
+                  "pair, measured "
+                  "on the base model before training, predicts the gain.",
+              .how =
+                  "Over cells, the correlation of headroom in form seq (own minus OTHER, the zone, "
+                  "adapt_train) with the mean accuracy of RA-MoE minus SFT on test must be above "
+                  "zero. Beside "
+                  "it the other forms, and the same within model and task."};
   bool first = true;
   for (const HeadroomGain& h : headroom) {
     for (const CellCorrelation& c : h.r)
@@ -173,20 +183,6 @@ Claim headroom_claim(const std::vector<HeadroomGain>& headroom) {
 }
 
 }  // namespace
-
-std::string verdict_text(ClaimVerdict verdict) {
-  switch (verdict) {
-    case ClaimVerdict::shown:
-      return "shown";
-    case ClaimVerdict::not_shown:
-      return "not shown";
-    case ClaimVerdict::contradicted:
-      return "contradicted";
-    case ClaimVerdict::not_measured:
-      return "not measured";
-  }
-  fail("a verdict that has no name.");
-}
 
 ClaimVerdict ClaimPart::verdict() const {
   if (!std::isfinite(estimate.value) || !estimate.interval.known())

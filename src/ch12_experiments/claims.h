@@ -19,7 +19,9 @@
 namespace ramoe {
 
 enum class ClaimVerdict { shown, not_shown, contradicted, not_measured };
-std::string verdict_text(ClaimVerdict verdict);
+constexpr auto names(ClaimVerdict) {
+  return std::array{"shown", "not shown", "contradicted", "not measured"};
+}
 
 struct ClaimPart {
   std::string what;  // "olmoe: layers after the zone minus zone, divergence"
@@ -34,7 +36,7 @@ struct Claim {
   std::string id;         // "a" to "e"; "f" is ours
   std::string statement;  // what the abstract says, in our words
   std::string how;        // how it is measured here: our choice
-  std::vector<ClaimPart> parts;
+  std::vector<ClaimPart> parts = {};
   Decidable decidable = Decidable::yes;  // on these models; yes too where no gain is asked for
   ClaimVerdict verdict() const;
 };

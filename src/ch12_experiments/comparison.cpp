@@ -1,6 +1,5 @@
 #include "ch12_experiments/comparison.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "ch12_experiments/sentences.h"
@@ -56,14 +55,13 @@ AccuracyRow compared(const RunResults& results, const std::vector<RunScores>& ru
                      const std::vector<std::string>& methods, const std::string& lang,
                      const std::string& task) {
   const Score& base = row_of(results.base_accuracy, lang, task);
-  AccuracyRow row;
-  row.lang = lang;
-  row.task = task;
-  row.n = base.n;
-  row.n_english = base.n_english;
-  row.base = base.accuracy;
-  row.base_given_english = base.given_english;
-  row.ci_share = row_of(results.taxonomy, lang, task).rho_ci;
+  AccuracyRow row{.lang = lang,
+                  .task = task,
+                  .n = base.n,
+                  .n_english = base.n_english,
+                  .base = base.accuracy,
+                  .base_given_english = base.given_english,
+                  .ci_share = row_of(results.taxonomy, lang, task).rho_ci};
   for (const std::string& method : methods) {
     MethodAccuracy by_seed;
     for (const int seed : results.seeds) {

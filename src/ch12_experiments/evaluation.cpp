@@ -1,5 +1,4 @@
 #include "ch12_experiments/evaluation.h"
-#include "support/json.h"
 
 #include <cmath>
 
@@ -63,15 +62,5 @@ std::set<std::string> correct_in_english(Model<T>& model, const Prompts& prompts
                                                     const ParallelData&, const EvaluationPlan&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
-
-Json to_json(const Score& s) {
-  return {{"lang", s.lang},
-          {"task", s.task},
-          {"n", s.n},
-          {"n_english_correct", s.n_english},
-          {"accuracy", number_or_null(s.accuracy)},
-          {"given_english", number_or_null(s.given_english)},
-          {"verified", number_or_null(s.verified)}};
-}
 
 }  // namespace ramoe

@@ -6,7 +6,6 @@
 // Tests: tests/ch12_experiments/evaluation_test.cpp
 #pragma once
 
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,8 +45,5 @@ std::vector<Score> evaluate(Model<T>& model, const Prompts& prompts, const Paral
 template <class T>
 std::set<std::string> correct_in_english(Model<T>& model, const Prompts& prompts,
                                          const ParallelData& data, const EvaluationPlan& plan);
-
-/// A share of no items is null.
-Json to_json(const Score& score);
 
 }  // namespace ramoe

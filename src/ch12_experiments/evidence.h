@@ -87,7 +87,7 @@ struct ModelCurves {
 /// "all", or the name of a model or a task.
 struct Comparison {
   std::string method, against, scope;
-  Estimate accuracy, given_english;     // family: the comparisons of one scope
+  Estimate accuracy = {}, given_english = {};  // family: the comparisons of one scope
   int cells = 0, above = 0, below = 0;  // cells whose own interval excludes 0
 };
 
@@ -160,7 +160,6 @@ struct Ablations {
 Ablations gather_ablations(const GridResults& results);
 
 /// Machine-readable; every estimate has value, low, high, p, p_adjusted and count.
-Json to_json(const Estimate& estimate);
 Json to_json(const Evidence& evidence);
 Json to_json(const Ablations& ablations);
 

@@ -1,6 +1,5 @@
 // The evidence cell by cell, and the curves of the base models. Declared in evidence_parts.h.
 #include <algorithm>
-#include <cmath>
 
 #include "ch12_experiments/evidence_parts.h"
 #include "support/error.h"

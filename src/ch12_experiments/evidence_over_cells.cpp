@@ -37,10 +37,7 @@ PairOfMethods pair_of_methods(const Evidence& evidence, const std::string& metho
 
 Comparison compare_in_scope(const Evidence& evidence, const PairOfMethods& pair,
                             const std::string& scope) {
-  Comparison c;
-  c.method = pair.method;
-  c.against = pair.against;
-  c.scope = scope;
+  Comparison c{pair.method, pair.against, scope};
   std::vector<std::vector<double>> accuracy, given_english;
   for (std::size_t i = 0; i < evidence.cells.size(); ++i) {
     if (!in_scope(evidence.cells[i], scope)) continue;

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "ch01_tensor/philox.h"
+#include "ch12_experiments/statistics.h"
 #include "support/error.h"
 #include "support/json_place.h"
 
@@ -15,13 +16,8 @@ template <class Visit>
 void for_each_cell(const GridPlan& plan, const Visit& visit) {
   for (const std::string& model : plan.models)
     for (const std::string& task : plan.tasks)
-      for (const std::string& lang : plan.languages) {
-        GridRun run;
-        run.model = model;
-        run.task = task;
-        run.lang = lang;
-        visit(run);
-      }
+      for (const std::string& lang : plan.languages)
+        visit(GridRun{.model = model, .task = task, .lang = lang});
 }
 
 /// The rate that the plan fixes for a variant in a cell, or null.
@@ -47,23 +43,13 @@ std::vector<double> searched_rates(const GridPlan& plan, const GridVariant& vari
 
 constexpr double equal_values = 1e-9;  // means closer than this differ by rounding alone
 
-/// Sums values by key and gives their means.
-class Means {
- public:
-  void add(double key, double value) {
-    sum_[key] += value;
-    ++count_[key];
-  }
-  std::map<double, double> means() const {
-    std::map<double, double> result;
-    for (const auto& [key, sum] : sum_) result[key] = sum / count_.at(key);
-    return result;
-  }
-
- private:
-  std::map<double, double> sum_;
-  std::map<double, int> count_;
-};
+/// Values by rate or strength, and their means.
+using Valid = std::map<double, std::vector<double>>;
+std::map<double, double> means_of(const Valid& valid) {
+  std::map<double, double> means;
+  for (const auto& [key, values] : valid) means[key] = mean(values);
+  return means;
+}
 
 Json by_text(const std::map<double, double>& values) {
   Json json = Json::object();
@@ -247,18 +233,16 @@ void check_edges(const GridPlan& plan, const Json& chosen, const std::string& wh
 
 GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& records) {
   GridChoices choices;
-  // Sums over languages and seeds in the canonical order, by "model/task/variant".
-  std::map<std::string, Means> valid;
+  // Values over languages and seeds in the canonical order, by "model/task/variant".
+  std::map<std::string, Valid> valid;
   for (const GridRun& run : search_runs(plan))
     if (run.variant != "base")
-      valid[run.model + "/" + run.task + "/" + run.variant].add(
-          run.rate, number_in(records, run.id(), "valid", "accuracy"));
+      valid[run.model + "/" + run.task + "/" + run.variant][run.rate].push_back(
+          number_in(records, run.id(), "valid", "accuracy"));
   for (const std::string& model : plan.models)
     for (const std::string& task : plan.tasks)
       for (const GridVariant& variant : plan.variants) {
-        GridRun cell;
-        cell.model = model;
-        cell.task = task;
+        const GridRun cell{.model = model, .task = task, .lang = {}};
         const std::string key = model + "/" + task + "/" + variant.name;
         Json entry = {{"model", model}, {"task", task}, {"variant", variant.name}};
         const Json fixed = fixed_rate(variant, cell);
@@ -266,7 +250,7 @@ GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& reco
           choices.rates[key] = entry["learning_rate"] = fixed.get<double>();
           entry["fixed"] = true;
         } else if (variant.is_main()) {
-          const std::map<double, double> means = valid[key].means();
+          const std::map<double, double> means = means_of(valid[key]);
           choices.rates[key] = best_of(means);
           entry["learning_rate"] = choices.rates[key];
           entry["valid_by_rate"] = by_text(means);
@@ -283,23 +267,24 @@ GridChoices choose(const GridPlan& plan, const std::map<std::string, Json>& reco
             !choices.rates.contains(cell + variant.name))
           choices.rates[cell + variant.name] = choices.rates.at(cell + variant.like);
   // Strengths: for the base model, and for sft's models of the search at the chosen rate.
-  std::map<std::string, Means> steered;
+  std::map<std::string, Valid> steered;
   for (const GridRun& run : search_runs(plan)) {
     const std::string key = run.model + "/" + run.task + "/" + run.variant;
     if (run.variant != "base" && (!steers(plan, run) || run.rate != choices.rates.at(key)))
       continue;
     for (const double strength : plan.strengths)
-      steered[key].add(strength,
-                       number_in(records, run.id(), "valid_by_strength", number_text(strength)));
+      steered[key][strength].push_back(
+          number_in(records, run.id(), "valid_by_strength", number_text(strength)));
   }
-  for (const auto& [key, means] : steered) {
-    choices.strengths[key] = best_of(means.means());
+  for (const auto& [key, values] : steered) {
+    const std::map<double, double> means = means_of(values);
+    choices.strengths[key] = best_of(means);
     const std::size_t first = key.find('/'), last = key.rfind('/');
     choices.strengths_json.push_back({{"model", key.substr(0, first)},
                                       {"task", key.substr(first + 1, last - first - 1)},
                                       {"variant", "steer-soft-" + key.substr(last + 1)},
                                       {"strength", choices.strengths[key]},
-                                      {"valid_by_strength", by_text(means.means())}});
+                                      {"valid_by_strength", by_text(means)}});
   }
   return choices;
 }

@@ -70,7 +70,7 @@ GridPlan grid_plan(const Json& json, const std::string& where);
 /// One piece of work. Some runs write more than one record: those of the base model and of sft also
 /// have Routing Steering of their models.
 struct GridRun {
-  std::string part;  // search, base, main
+  std::string part = {};  // search, base, main
   std::string model, task, lang;
   std::string variant = "base";
   int seed = 0;     // 0: the run has no seed

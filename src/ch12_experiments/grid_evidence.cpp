@@ -42,31 +42,4 @@ GridEvidence weigh_grid(GridResults grid, const std::optional<GridResults>& abla
   return weighed;
 }
 
-Json to_json(const GridEvidence& weighed) {
-  Json json = {{"code", weighed.grid.facts().value("code", "")}, {"claims", Json::array()}};
-  for (const Claim& claim : weighed.claims) {
-    Json parts = Json::array();
-    for (const ClaimPart& part : claim.parts) {
-      parts.push_back({{"what", part.what},
-                       {"unit", part.unit},
-                       {"deciding", part.deciding},
-                       {"claimed_sign", part.claimed_sign},
-                       {"verdict", verdict_text(part.verdict())}});
-      parts.back().update(to_json(part.estimate));
-    }
-    json["claims"].push_back({{"id", claim.id},
-                              {"statement", claim.statement},
-                              {"how", claim.how},
-                              {"verdict", verdict_text(claim.verdict())},
-                              {"decidable", decidable_text(claim.decidable)},
-                              {"parts", parts}});
-  }
-  json["evidence"] = to_json(weighed.evidence);
-  json["headroom"] = Json::array();
-  for (const HeadroomGain& h : weighed.headroom) json["headroom"].push_back(to_json(h));
-  json["ablations"] = weighed.ablations ? to_json(*weighed.ablations) : Json();
-  json["mixture"] = weighed.mixture ? to_json(*weighed.mixture) : Json();
-  return json;
-}
-
 }  // namespace ramoe

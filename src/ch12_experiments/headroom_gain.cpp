@@ -1,6 +1,5 @@
 #include "ch12_experiments/headroom_gain.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "ch12_experiments/evidence_parts.h"
@@ -78,39 +77,6 @@ Decidable decidable(const Evidence& evidence, const std::vector<HeadroomGain>& h
     all_no &= none;
   }
   return all_yes ? Decidable::yes : all_no ? Decidable::no : Decidable::open;
-}
-
-std::string decidable_text(Decidable decidable) {
-  switch (decidable) {
-    case Decidable::yes:
-      return "yes";
-    case Decidable::no:
-      return "no";
-    case Decidable::open:
-      return "open";
-    case Decidable::not_asked:
-      return "not asked";
-  }
-  fail("an answer that has no name.");
-}
-
-Json to_json(const HeadroomGain& headroom) {
-  Json json = {{"form", headroom.form},
-               {"models", Json::array()},
-               {"by_cell", Json::array()},
-               {"r", Json::array()},
-               {"extensions", Json::array()}};
-  for (const ModelHeadroom& m : headroom.models) {
-    json["models"].push_back(to_json(m.mean));
-    json["models"].back()["model"] = m.model;
-  }
-  for (const double value : headroom.by_cell) json["by_cell"].push_back(number_or_null(value));
-  for (const CellCorrelation& c : headroom.r)
-    json["r"].push_back({{"scope", c.scope}, {"within", c.within}, {"r", to_json(c.r)}});
-  for (const ExtensionCorrelation& e : headroom.extensions)
-    json["extensions"].push_back(
-        {{"method", e.method}, {"within", e.r.within}, {"r", to_json(e.r.r)}});
-  return json;
 }
 
 }  // namespace ramoe

@@ -44,9 +44,9 @@ std::vector<HeadroomGain> gather_headroom(const Evidence& evidence, const GridPl
 ///   open       neither
 ///   not_asked  of some model no headroom was measured
 enum class Decidable { yes, no, open, not_asked };
+constexpr auto names(Decidable) {
+  return std::array{"yes", "no", "open", "not asked"};
+}
 Decidable decidable(const Evidence& evidence, const std::vector<HeadroomGain>& headroom);
-std::string decidable_text(Decidable decidable);
-
-Json to_json(const HeadroomGain& headroom);
 
 }  // namespace ramoe

@@ -7,7 +7,6 @@
 // Tests: tests/ch12_experiments/headroom_results_test.cpp
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 

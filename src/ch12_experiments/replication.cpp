@@ -13,8 +13,8 @@ std::vector<std::string> chosen_names(const std::vector<std::string>& wanted,
                                       const std::vector<std::string>& known, const char* what,
                                       const std::string& where) {
   for (const std::string& name : wanted)
-    check(std::find(known.begin(), known.end(), name) != known.end(), where, " has no ", what,
-          " \"", name, "\"; it has ", joined(known), ".");
+    check(contains(known, name), where, " has no ", what, " \"", name, "\"; it has ", joined(known),
+          ".");
   return wanted.empty() ? known : wanted;
 }
 
@@ -39,8 +39,7 @@ Json replication_plan(const GridResults& results, const Slice& slice) {
   for (const GridVariant& variant : plan.variants)
     if (variant.is_main()) main_variants.push_back(variant.name);
   const auto variants = chosen_names(slice.variants, main_variants, "main variant", where);
-  check(std::find(variants.begin(), variants.end(), "sft") != variants.end(),
-        "variants: sft is missing; gains are over it.");
+  check(contains(variants, "sft"), "variants: sft is missing; gains are over it.");
   const int last = slice.first_seed + slice.seeds - 1;
   check(slice.first_seed > plan.last_seed() || last < plan.first_seed, "the seeds ",
         slice.first_seed, " to ", last, " meet those of ", where, ", ", plan.first_seed, " to ",

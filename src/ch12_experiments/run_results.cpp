@@ -1,7 +1,5 @@
 #include "ch12_experiments/run_results.h"
 
-#include <algorithm>
-
 namespace ramoe {
 
 // ---- The keys of each struct, for reading and for writing ---------------------------------------
@@ -281,13 +279,17 @@ template DivergenceResults results_from(const Json&, const std::string&);
 template std::vector<TaxonomyRow> results_from(const Json&, const std::string&);
 template std::vector<ExpertResults> results_from(const Json&, const std::string&);
 
-Json to_json(const RunResults& results) {
+template <class Results>
+Json to_json(const Results& results) {
   return JsonKeyWriter::written(results);
 }
 
-Json to_json(const GridRouting& routing) {
-  return JsonKeyWriter::written(routing);
-}
+template Json to_json(const RunResults&);
+template Json to_json(const GridRouting&);
+template Json to_json(const DivergenceResults&);
+template Json to_json(const std::vector<TaxonomyRow>&);
+template Json to_json(const std::vector<ExpertResults>&);
+template Json to_json(const Score&);
 
 const Difference* AccuracyRow::difference(const std::string& method) const {
   const MethodAccuracy* found = find_named(methods, method);

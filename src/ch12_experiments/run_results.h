@@ -5,7 +5,6 @@
 // Tests: tests/report/report_test.cpp, tests/report/routing_trace_test.cpp
 #pragma once
 
-#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -95,7 +94,7 @@ struct AccuracyRow {
   std::string lang, task;
   int n = 0, n_english = 0;  // test items; those known in English
   double base = not_measured, base_given_english = not_measured;
-  Named<MethodAccuracy> methods;  // SFT first, if there are several
+  Named<MethodAccuracy> methods = {};  // SFT first, if there are several
   double ci_share = not_measured;
 
   /// The method's difference from SFT; nullptr if there is none or it was not measured.
@@ -160,9 +159,7 @@ struct RunResults {
   template <class Entries>
   std::vector<std::string> tasks_in(const Entries& entries) const {
     std::vector<std::string> found;
-    const auto add = [&](const std::string& task) {
-      if (std::find(found.begin(), found.end(), task) == found.end()) found.push_back(task);
-    };
+    const auto add = [&](const std::string& task) { add_once(found, task); };
     for (const std::string& task : tasks)
       for (const auto& entry : entries)
         if (entry.task == task) add(task);
@@ -179,7 +176,8 @@ std::string name_of(const Named<std::string>& language_names, const std::string&
 template <class Results>
 Results results_from(const Json& json, const std::string& file);
 
-Json to_json(const RunResults& results);
-Json to_json(const GridRouting& routing);
+/// Writes one of these, or a Score. What was not measured is null.
+template <class Results>
+Json to_json(const Results& results);
 
 }  // namespace ramoe

@@ -18,6 +18,10 @@ std::string counted(std::size_t n, const std::string& one, const std::string& ma
   return cat(n, " ", n == 1 ? one : many);
 }
 
+std::string pairs_text(std::size_t n) {
+  return counted(n, "language-task pair", "language-task pairs");
+}
+
 /// Points with one decimal, or with as many as it takes so that no value other than 0 reads as 0.
 std::string points(std::initializer_list<double> shares, std::size_t which) {
   int decimals = 1;
@@ -75,7 +79,7 @@ std::string divergence_sentence(const std::optional<DivergenceResults>& found) {
                 " the U shape that was published for large models");
   const GapCorrelations r = d.correlation.value_or(GapCorrelations{});
   const auto pairs = static_cast<std::size_t>(std::max(0, r.points));
-  const std::string over = counted(pairs, "language-task pair", "language-task pairs");
+  const std::string over = pairs_text(pairs);
   if (std::isfinite(r.zone) || std::isfinite(r.outside))
     text += cat(". Over ", over, " divergence and the gap (accuracy in English minus accuracy in ",
                 "the language) correlate with r = ", signed_number(r.zone, 2), " in the zone and ",
@@ -118,7 +122,7 @@ std::string overall_sentence(const RunResults& results, const std::string& metho
   const std::size_t differences = differences_of(pairs);
   const std::string over =
       cat(method_in_words(method), " minus SFT, mean over ",
-          counted(pairs.size(), "language-task pair", "language-task pairs"), ": ");
+          pairs_text(pairs.size()), ": ");
   if (!interval.known())
     return cat(over, points({value}, 0), " points; ",
                differences == 1
@@ -174,7 +178,7 @@ std::string pairs_sentence(const RunResults& results, const std::string& method)
     seeds = std::max(seeds, pair->per_seed.size());
   }
   if (pairs == 0) return "";
-  const std::string of = counted(pairs, "language-task pair", "language-task pairs");
+  const std::string of = pairs_text(pairs);
   if (known == 0)
     return cat(" Of ", of, " none has an interval over seeds: ",
                seeds < 2 ? "there is one seed." : "in each all seeds give the same difference.");
@@ -193,7 +197,7 @@ std::string correlation_sentence(const std::string& what, const std::string& met
   const auto& [r, interval, points] = correlation;
   const auto count = static_cast<std::size_t>(std::max(0, points));
   const std::string both = cat(what, " and the gain of ", method_in_words(method)),
-                    over = counted(count, "language-task pair", "language-task pairs");
+                    over = pairs_text(count);
   if (!std::isfinite(r))
     return cat(both, " have no correlation over ", over,
                count < 3 ? ": too few." : ": one of them is the same in all.");

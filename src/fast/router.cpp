@@ -2,7 +2,6 @@
 #include "ch04_moe/router.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "fast/simd.h"
 #include "support/parallel.h"

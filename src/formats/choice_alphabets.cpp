@@ -1,7 +1,4 @@
-#include "formats/choice_alphabets.h"
-
-#include <algorithm>
-
+#include "formats/choice_letter.h"
 #include "formats/language_customs.h"
 #include "support/unicode.h"
 

@@ -4,6 +4,7 @@
 
 #include "formats/choice_letter.h"
 #include "formats/last_number.h"
+#include "support/error.h"
 #include "support/unicode.h"
 
 namespace ramoe {
@@ -33,7 +34,7 @@ bool is_same_answer(Extractor extractor, std::string_view lang, std::string_view
   }
   const std::vector<std::string> wanted = readings(extractor, lang, answer);
   for (const std::string& reading : readings(extractor, lang, output))
-    if (std::find(wanted.begin(), wanted.end(), reading) != wanted.end()) return true;
+    if (contains(wanted, reading)) return true;
   return false;
 }
 

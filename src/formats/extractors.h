@@ -42,7 +42,7 @@
 //   right, A es correcta). English I is a pronoun before any word.
 //   So "Between A and C: C" is A: the first letter decides.
 //   If there is no such letter, the letters of choices in other scripts are read
-//   (choice_alphabets.h): ب ข ख খ 乙 ㄴ are B, Γ is C; and the names of English letters, बी, বি.
+//   (choice_letter.h): ب ข ख খ 乙 ㄴ are B, Γ is C; and the names of English letters, बी, বি.
 //   A Cyrillic letter counts as the Latin one that it looks like (В is B), but compared with a
 //   Cyrillic answer it counts as itself.
 //

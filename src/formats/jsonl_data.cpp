@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <set>
 
 #include "ch01_tensor/philox.h"
 #include "ch06_languages/corpus.h"
@@ -48,9 +47,8 @@ namespace {
 bool share_reading(Extractor extractor, const Example& a, const Example& b) {
   const std::vector<std::string> of_a = readings(extractor, a.lang, a.answer),
                                  of_b = readings(extractor, b.lang, b.answer);
-  return std::any_of(of_a.begin(), of_a.end(), [&](const std::string& reading) {
-    return std::find(of_b.begin(), of_b.end(), reading) != of_b.end();
-  });
+  return std::any_of(of_a.begin(), of_a.end(),
+                     [&](const std::string& reading) { return contains(of_b, reading); });
 }
 }  // namespace
 
@@ -75,9 +73,8 @@ void JsonlData::read_items() {
       check(item.has_split == row.split.has_value() && item.split == row.split.value_or(item.split),
             row.where, ": \"split\": the item ", e.id, " has another split, or none, in ",
             item.where, "; an item must be in the same split in all its languages.");
-      if (std::find(tasks_.begin(), tasks_.end(), e.task) == tasks_.end()) tasks_.push_back(e.task);
-      if (std::find(languages_.begin(), languages_.end(), e.lang) == languages_.end())
-        languages_.push_back(e.lang);
+      add_once(tasks_, e.task);
+      add_once(languages_, e.lang);
       item.by_language.emplace(e.lang, std::move(e));
     }
   for (auto& [id, item] : by_id) {
@@ -182,7 +179,7 @@ void JsonlData::read_packs(const std::vector<std::string>& languages) {
           lang, ": neither in --general=FILE.jsonl (rows with id, lang and text, the same ids in ",
           "English) nor a language pack ", folder, "/", lang, ".json (--packs=FOLDER).");
   std::vector<std::string> codes = languages;
-  if (std::find(codes.begin(), codes.end(), english) == codes.end()) codes.push_back(english);
+  add_once(codes, english);
   world_ = load_world(config_.packs + "/world.json");
   for (LanguagePack& pack : load_packs(config_.packs, codes, world_)) {
     const std::string code = pack.code;

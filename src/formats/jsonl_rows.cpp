@@ -1,6 +1,5 @@
 #include "formats/jsonl_rows.h"
 
-#include <algorithm>
 #include <functional>
 #include <set>
 

@@ -1,6 +1,5 @@
 #include "formats/language_customs.h"
 
-#include <array>
 #include <string_view>
 
 namespace ramoe {

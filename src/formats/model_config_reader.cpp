@@ -111,7 +111,7 @@ class Reader {
   void take_field(const std::string& key, const Json& value) {
     check(key != "clip_qkv" || olmoe(), where_, ": clip_qkv = ", shown(value),
           ": only olmoe clips; expected null.");
-    if (std::find(read_.begin(), read_.end(), key) != read_.end()) {
+    if (contains(read_, key)) {
       known_[key] = value;
       return;
     }
@@ -129,9 +129,8 @@ class Reader {
     std::string list;
     for (const Json& one : accepted)
       list += (list.empty() ? "" : " or ") + (one.is_object() ? "null" : one.dump());
-    check(value.is_null() || std::find(accepted.begin(), accepted.end(), value) != accepted.end(),
-          where_, ": ", key, " = ", shown(value), " is not supported; this model computes with ",
-          list.empty() ? "null" : joined(read_), ".");
+    check(value.is_null() || contains(accepted, value), where_, ": ", key, " = ", shown(value),
+          " is not supported; this model computes with ", list.empty() ? "null" : list, ".");
   }
 
   void take_rope(const std::string& key, const Json& value) {
@@ -176,8 +175,7 @@ class Reader {
       check(id.is_number_integer() && id >= Json(0) && id < Json(1 << 24), where_, ": ", key, " = ",
             shown(value), " does not fit; expected a token's id or a list of ids.");
       std::vector<int>& more = config_.more_eos;
-      if (key == "eos_token_id" && id != value[0] &&
-          std::find(more.begin(), more.end(), id.get<int>()) == more.end())
+      if (key == "eos_token_id" && id != value[0] && !contains(more, id.get<int>()))
         more.push_back(id.get<int>());
     }
   }

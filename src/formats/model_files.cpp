@@ -178,6 +178,73 @@ bool is_computed(const std::string& name) {
   return name.ends_with(".rotary_emb.inv_freq");
 }
 
+void check_stored(const WeightFiles& files, const StoredTensor& t, const std::string& name) {
+  const SafetensorsFile& file = files.file_of(name);
+  file.expect(name, t.whole.empty() ? t.shape : t.whole);
+  with_elements(file.info(name).dtype, cat(file.path(), ", tensor ", name), [](auto) {});
+}
+
+constexpr const char* kHead = "lm_head.weight";
+
+/// Error if the files of a tied model hold an output layer that differs from the embedding:
+/// versions of transformers differ in which of the two they use. Reads some rows at a time.
+void check_tied_head(const WeightFiles& files, const std::vector<float>& embedding,
+                     const Shape& shape, const std::string& config_path) {
+  const SafetensorsFile& file = files.file_of(kHead);
+  const std::int64_t V = shape[0], C = shape[1];
+  StoredTensor t{kHead, {V, C}, 0, 0, 0, false};
+  file.expect(kHead, t.shape);
+  const std::int64_t rows = std::min(V, std::int64_t(band_rows(t, sizeof(float))));
+  std::vector<float> band(std::size_t(rows * C));
+  bool same = true;
+  for (std::int64_t v = 0; v < V; v += rows) {
+    t.shape[0] = std::min(rows, V - v);
+    t.file_begin = std::size_t(v * C);
+    read_tensor(band.data(), file, kHead, t);
+    same &= std::equal(band.begin(), band.begin() + t.shape[0] * C,
+                       embedding.begin() + std::int64_t(t.file_begin));
+  }
+  check(same, file.path(), ": ", kHead, " differs from the embedding, but ", config_path,
+        " says tie_word_embeddings = true. Set it to false to compute with this ", kHead,
+        ", as transformers 5 does; or leave the tensor out of the file to compute with the "
+        "embedding, as transformers 4 does.");
+}
+
+/// All tensors of the model, checked: each is there with its shape, and no other. Those of a
+/// parameter stand side by side.
+std::vector<StoredTensor> checked_tensors(const WeightFiles& files, const ModelConfig& config,
+                                          const std::string& config_path) {
+  check(config.tie_word_embeddings || files.has(kHead), files.path(), ": there is no tensor ",
+        kHead, ", the output layer. If it is the embedding, set tie_word_embeddings = true in ",
+        config_path, "; otherwise fetch the missing file.");
+  std::vector<StoredTensor> tensors = stored_tensors_in(files, config);
+  std::set<std::string> wanted = {kHead};
+  for (const StoredTensor& t : tensors) {
+    check_stored(files, t, t.name);
+    wanted.insert(t.name);
+  }
+  for (const std::string& name : files.names())
+    check(wanted.contains(name) || is_computed(name), files.file_of(name).path(), ": the tensor ",
+          name, " belongs to no part of the model in ", config_path,
+          "; is it the config of another model?");
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const auto& a, const auto& b) { return a.parameter < b.parameter; });
+  return tensors;
+}
+
+/// Bytes of the host that a model takes while it is read.
+template <class T>
+double bytes_to_load(const ModelConfig& config) {
+  double all = 0, largest = 0;
+  list_parameters<int>(config, [&](const std::string&, const Shape& shape, double) {
+    all += static_cast<double>(shape.count());
+    largest = std::max(largest, static_cast<double>(shape.count()));
+    return 0;
+  });
+  const double here = Lives<T>::on_gpu ? 0 : double(sizeof(T)) * all;
+  return here + (std::is_same_v<T, float> ? 0 : double(sizeof(float)) * largest);
+}
+
 }  // namespace
 
 std::vector<StoredTensor> stored_tensors(const ModelConfig& config) {
@@ -216,42 +283,6 @@ std::vector<TensorToWrite> tensors_to_write(const Model<float>& model, const Sav
   for (const auto& p : model.parameters()) values.push_back(&p->value);
   return tensors_to_write(model.config(), "", values, form);
 }
-
-namespace {
-
-void check_stored(const WeightFiles& files, const StoredTensor& t, const std::string& name) {
-  const SafetensorsFile& file = files.file_of(name);
-  file.expect(name, t.whole.empty() ? t.shape : t.whole);
-  with_elements(file.info(name).dtype, cat(file.path(), ", tensor ", name), [](auto) {});
-}
-
-constexpr const char* kHead = "lm_head.weight";
-
-/// Error if the files of a tied model hold an output layer that differs from the embedding:
-/// versions of transformers differ in which of the two they use. Reads some rows at a time.
-void check_tied_head(const WeightFiles& files, const std::vector<float>& embedding,
-                     const Shape& shape, const std::string& config_path) {
-  const SafetensorsFile& file = files.file_of(kHead);
-  const std::int64_t V = shape[0], C = shape[1];
-  StoredTensor t{kHead, {V, C}, 0, 0, 0, false};
-  file.expect(kHead, t.shape);
-  const std::int64_t rows = std::min(V, std::int64_t(band_rows(t, sizeof(float))));
-  std::vector<float> band(std::size_t(rows * C));
-  bool same = true;
-  for (std::int64_t v = 0; v < V; v += rows) {
-    t.shape[0] = std::min(rows, V - v);
-    t.file_begin = std::size_t(v * C);
-    read_tensor(band.data(), file, kHead, t);
-    same &= std::equal(band.begin(), band.begin() + t.shape[0] * C,
-                       embedding.begin() + std::int64_t(t.file_begin));
-  }
-  check(same, file.path(), ": ", kHead, " differs from the embedding, but ", config_path,
-        " says tie_word_embeddings = true. Set it to false to compute with this ", kHead,
-        ", as transformers 5 does; or leave the tensor out of the file to compute with the "
-        "embedding, as transformers 4 does.");
-}
-
-}  // namespace
 
 void check_tensors(const WeightFiles& files, const ModelConfig& config, const std::string& prefix,
                    const std::vector<std::vector<float>*>& arrays) {
@@ -306,45 +337,6 @@ void save_model(const Model<float>& model, const std::string& folder, const Save
   write_safetensors(folder + "/model.safetensors", tensors_to_write(model, form),
                     with_checksum({{"format", "pt"}}));
 }
-
-namespace {
-
-/// All tensors of the model, checked: each is there with its shape, and no other. Those of a
-/// parameter stand side by side.
-std::vector<StoredTensor> checked_tensors(const WeightFiles& files, const ModelConfig& config,
-                                          const std::string& config_path) {
-  check(config.tie_word_embeddings || files.has(kHead), files.path(), ": there is no tensor ",
-        kHead, ", the output layer. If it is the embedding, set tie_word_embeddings = true in ",
-        config_path, "; otherwise fetch the missing file.");
-  std::vector<StoredTensor> tensors = stored_tensors_in(files, config);
-  std::set<std::string> wanted = {kHead};
-  for (const StoredTensor& t : tensors) {
-    check_stored(files, t, t.name);
-    wanted.insert(t.name);
-  }
-  for (const std::string& name : files.names())
-    check(wanted.contains(name) || is_computed(name), files.file_of(name).path(), ": the tensor ",
-          name, " belongs to no part of the model in ", config_path,
-          "; is it the config of another model?");
-  std::stable_sort(tensors.begin(), tensors.end(),
-                   [](const auto& a, const auto& b) { return a.parameter < b.parameter; });
-  return tensors;
-}
-
-/// Bytes of the host that a model takes while it is read.
-template <class T>
-double bytes_to_load(const ModelConfig& config) {
-  double all = 0, largest = 0;
-  list_parameters<int>(config, [&](const std::string&, const Shape& shape, double) {
-    all += static_cast<double>(shape.count());
-    largest = std::max(largest, static_cast<double>(shape.count()));
-    return 0;
-  });
-  const double here = Lives<T>::on_gpu ? 0 : double(sizeof(T)) * all;
-  return here + (std::is_same_v<T, float> ? 0 : double(sizeof(float)) * largest);
-}
-
-}  // namespace
 
 template <class T>
 std::unique_ptr<Model<T>> load_model(const std::string& folder) {

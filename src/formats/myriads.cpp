@@ -1,7 +1,6 @@
-#include "formats/myriads.h"
-
 #include <algorithm>
 
+#include "formats/last_number.h"
 #include "support/unicode.h"
 
 namespace ramoe {

@@ -9,6 +9,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -141,22 +142,6 @@ std::string header_text(const std::string& path, const std::vector<TensorToWrite
   }
 }
 
-}  // namespace
-
-std::string shape_text(const TensorShape& shape) {
-  std::string text = "(";
-  for (const std::int64_t size : shape) text += (text.size() > 1 ? "," : "") + std::to_string(size);
-  return text + ")";
-}
-
-void no_such_tensor(const std::string& path, const std::string& name,
-                    const std::vector<std::string>& names) {
-  const std::string nearest = nearest_word(name, names);
-  fail(path, ": there is no tensor ", name, " among its ", names.size(),
-       nearest.empty() ? "." : "; the nearest name is " + nearest + ".");
-}
-
-namespace {
 /// Passes the bytes of a tensor to `write`. Error: their number does not match the shape.
 void write_tensor(const TensorToWrite& tensor, const std::string& where, const WriteBytes& write) {
   const std::uint64_t wanted = tensor_bytes(tensor.dtype, tensor.shape, where);
@@ -173,7 +158,21 @@ void write_tensor(const TensorToWrite& tensor, const std::string& where, const W
   check(given == wanted, where, ": ", given, " bytes were given, but ", tensor.dtype, " ",
         shape_text(tensor.shape), " takes ", wanted, ".");
 }
+
 }  // namespace
+
+std::string shape_text(const TensorShape& shape) {
+  std::string text = "(";
+  for (const std::int64_t size : shape) text += (text.size() > 1 ? "," : "") + std::to_string(size);
+  return text + ")";
+}
+
+void no_such_tensor(const std::string& path, const std::string& name,
+                    const std::vector<std::string>& names) {
+  const std::string nearest = nearest_word(name, names);
+  fail(path, ": there is no tensor ", name, " among its ", names.size(),
+       nearest.empty() ? "." : "; the nearest name is " + nearest + ".");
+}
 
 void write_safetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
                        const SafetensorsMetadata& metadata) {
@@ -291,24 +290,6 @@ const TensorInfo& SafetensorsFile::expect(const std::string& name,
   return found;
 }
 
-void SafetensorsFile::read_raw(const std::string& name, const std::string& dtype,
-                               const TensorShape& expected, void* out) const {
-  const TensorInfo& tensor = expect(name, expected);
-  check(tensor.dtype == dtype, path_, ", tensor ", name, ": its dtype is ", tensor.dtype, ", but ",
-        dtype, " was expected.");
-  if (tensor.bytes > 0) std::memcpy(out, bytes(name), tensor.bytes);  // no bytes: may be null
-}
-
-void SafetensorsFile::read_f32(const std::string& name, const TensorShape& expected,
-                               float* out) const {
-  const TensorInfo& tensor = expect(name, expected);
-  const unsigned char* from = bytes(name);
-  with_elements(tensor.dtype, cat(path_, ", tensor ", name), [&](auto element) {
-    for (std::uint64_t i = 0; i < tensor.bytes / element.kBytes; ++i)
-      out[i] = element.read(from + i * element.kBytes);
-  });
-}
-
 const unsigned char* SafetensorsFile::bytes(const std::string& name) const {
   const TensorInfo& tensor = info(name);
   struct stat status {};
@@ -336,6 +317,27 @@ float f32_from_f16(std::uint16_t half) {
   if (exponent != 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
   const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // subnormal: exact in fp32
   return sign != 0 ? -magnitude : magnitude;
+}
+
+std::uint16_t f16_from_f32(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value), sign = bits >> 16 & 0x8000u;
+  const float size = std::bit_cast<float>(bits & 0x7fffffffu);
+  if (size != size) return static_cast<std::uint16_t>(sign | 0x7e00u);
+  if (size >= 65520.0f) return static_cast<std::uint16_t>(sign | 0x7c00u);
+  if (size < 0x1p-26f) return static_cast<std::uint16_t>(sign);
+  // A half in [2^(e-1), 2^e) is a multiple of 2^(e-11), a subnormal one of 2^-24. If rounding gives
+  // 2048 steps, the sum of the bits of exponent and steps carries into the exponent.
+  int e = 0;
+  std::frexp(size, &e);
+  const int step = std::max(e - 11, -24);
+  const auto steps = static_cast<std::uint32_t>(std::nearbyint(std::ldexp(size, -step)));
+  return static_cast<std::uint16_t>(sign | ((static_cast<std::uint32_t>(step + 24) << 10) + steps));
+}
+
+std::uint16_t bf16_from_f32(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  if (value != value) return static_cast<std::uint16_t>(bits >> 16 | 0x0040u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
 }  // namespace ramoe

@@ -104,12 +104,6 @@ class SafetensorsFile {
   /// pages back, and a later access reads them from the disk again.
   void release(const std::string& name, std::uint64_t begin, std::uint64_t count) const;
 
-  /// Reads F32, F16 or BF16 as fp32. Error: missing, another dtype, another shape than expected.
-  void read_f32(const std::string& name, const TensorShape& expected, float* out) const;
-  /// Reads any dtype without conversion. Errors: see read_f32.
-  void read_raw(const std::string& name, const std::string& dtype, const TensorShape& expected,
-                void* out) const;
-
  private:
   void close();
   void read_header();

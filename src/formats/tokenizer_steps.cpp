@@ -1,4 +1,4 @@
-#include "formats/tokenizer_steps.h"
+#include "formats/tokenizer_json.h"
 
 namespace ramoe {
 namespace {

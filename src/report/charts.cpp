@@ -12,10 +12,8 @@ namespace {
 
 constexpr double label_size = 10.5;
 
-void see_all(const std::vector<Series>& series, const std::string& chart, Range& x, Range& y) {
+void see_all(const std::vector<Series>& series, Range& x, Range& y) {
   for (const Series& one : series) {
-    check(one.x.size() == one.y.size(), chart, ": series ", one.label, " has ", one.x.size(),
-          " values of x and ", one.y.size(), " of y; wanted the same number.");
     for (std::size_t i = 0; i < one.x.size(); ++i)
       if (std::isfinite(one.x[i]) && std::isfinite(one.y[i])) {
         x.see(one.x[i]);
@@ -46,7 +44,7 @@ void draw_band(Svg& svg, const Frame& frame, double low, double high) {
 std::string panel_chart(const PanelChart& chart) {
   constexpr double gap = 14;
   Range x, y;
-  for (const Panel& panel : chart.panels) see_all(panel.series, chart.text.id, x, y);
+  for (const Panel& panel : chart.panels) see_all(panel.series, x, y);
   if (chart.from_zero) y.see(0);
   const std::size_t columns = std::clamp<std::size_t>(chart.panels.size(), 1, chart.columns);
   const std::size_t rows = (chart.panels.size() + columns - 1) / columns;
@@ -82,7 +80,7 @@ std::string panel_chart(const PanelChart& chart) {
 
 std::string scatter_plot(const Scatter& chart) {
   Range x, y;
-  see_all(chart.points, chart.text.id, x, y);
+  see_all(chart.points, x, y);
   y.see(0);
   const double top = 15.0 * legend_rows(chart.legend, 4, chart_width) + 24;
   Svg svg(chart_width, top + 210, chart.text);

@@ -19,64 +19,6 @@ TokenBatch one_sequence(const ModelConfig& config, const std::vector<int>& token
   return make_batch({tokens}, config.pad_token_id, config.bos_token_id);
 }
 
-void check_among(const char* what, int given, int count, const char* of) {
-  check(given >= 0 && given < count, what, " ", given, " was asked for; ", of, " 0 to ", count - 1,
-        ".");
-}
-
-}  // namespace
-
-RouterNumbers router_numbers(Model<double>& model, const std::vector<int>& tokens, int i, int t) {
-  check_among("MoE layer", i, model.config().moe_layer_count(), "the model has");
-  check_among("token", t, static_cast<int>(tokens.size()), "the sequence has");
-  Arena arena;
-  Tape<double> tape(arena);
-  const Tape<double>::NoGrad no_grad(tape);
-  const TokenBatch batch = one_sequence(model.config(), tokens);
-  const ForwardResult<double> forward = model.forward(tape, batch, {.routing_only = true});
-  const Routing<double>& r = forward.routing[std::size_t(i)];
-  const int* chosen = row(r.chosen.expert, t, r.K);
-  return {row_of(r.logits.z.data, t, r.E),
-          row_of(r.probabilities.p, t, r.E),
-          {chosen, chosen + r.K},
-          row_of(r.gate.data, t, r.K)};
-}
-
-AttentionNumbers attention_numbers(Model<double>& model, const std::vector<int>& tokens, int layer,
-                                   int head, int t) {
-  const ModelConfig& config = model.config();
-  const int T = static_cast<int>(tokens.size()), HS = config.head_size();
-  const AttentionDims d{1, T, config.num_attention_heads, config.num_key_value_heads, HS};
-  check_among("layer", layer, config.num_hidden_layers, "the model has");
-  check_among("head", head, d.NH, "a layer has");
-  check_among("token", t, T, "the sequence has");
-  Arena arena;
-  Tape<double> tape(arena);
-  const Tape<double>::NoGrad no_grad(tape);
-  const TokenBatch batch = one_sequence(config, tokens);
-  const AttentionInput<double> in = model.attention_input(tape, batch, layer);
-  std::vector<double> out(std::size_t(T * d.NH * HS)), p(std::size_t(d.NH * T * T));
-  attention_forward(out.data(), p.data(), in.q.data, in.k.data, in.v.data, &T, d);
-
-  // Row t of x (T, heads*HS) is rows t*heads to (t+1)*heads of the same values as (T*heads, HS).
-  AttentionNumbers result;
-  result.kv = head / (d.NH / d.NKV);
-  result.q = row_of(in.q.data, t * d.NH + head, HS);
-  result.out = row_of(out.data(), t * d.NH + head, HS);
-  for (int j = 0; j <= t; ++j) {
-    result.k.push_back(row_of(in.k.data, j * d.NKV + result.kv, HS));
-    result.v.push_back(row_of(in.v.data, j * d.NKV + result.kv, HS));
-    double score = 0;
-    for (int i = 0; i < HS; ++i)
-      score += result.q[std::size_t(i)] * result.k.back()[std::size_t(i)];
-    result.s.push_back(score / std::sqrt(double(HS)));
-    result.p.push_back(row(p.data(), head * T + t, T)[j]);
-  }
-  return result;
-}
-
-namespace {
-
 /// L_align of one sequence as a function of the router logits of all layers.
 class LossOfLogits {
  public:
@@ -150,6 +92,50 @@ double sum_over(const std::vector<double>& q, const std::vector<int>& experts) {
 }
 
 }  // namespace
+
+RouterNumbers router_numbers(Model<double>& model, const std::vector<int>& tokens, int i, int t) {
+  Arena arena;
+  Tape<double> tape(arena);
+  const Tape<double>::NoGrad no_grad(tape);
+  const TokenBatch batch = one_sequence(model.config(), tokens);
+  const ForwardResult<double> forward = model.forward(tape, batch, {.routing_only = true});
+  const Routing<double>& r = forward.routing[std::size_t(i)];
+  const int* chosen = row(r.chosen.expert, t, r.K);
+  return {row_of(r.logits.z.data, t, r.E),
+          row_of(r.probabilities.p, t, r.E),
+          {chosen, chosen + r.K},
+          row_of(r.gate.data, t, r.K)};
+}
+
+AttentionNumbers attention_numbers(Model<double>& model, const std::vector<int>& tokens, int layer,
+                                   int head, int t) {
+  const ModelConfig& config = model.config();
+  const int T = static_cast<int>(tokens.size()), HS = config.head_size();
+  const AttentionDims d{1, T, config.num_attention_heads, config.num_key_value_heads, HS};
+  Arena arena;
+  Tape<double> tape(arena);
+  const Tape<double>::NoGrad no_grad(tape);
+  const TokenBatch batch = one_sequence(config, tokens);
+  const AttentionInput<double> in = model.attention_input(tape, batch, layer);
+  std::vector<double> out(std::size_t(T * d.NH * HS)), p(std::size_t(d.NH * T * T));
+  attention_forward(out.data(), p.data(), in.q.data, in.k.data, in.v.data, &T, d);
+
+  // Row t of x (T, heads*HS) is rows t*heads to (t+1)*heads of the same values as (T*heads, HS).
+  AttentionNumbers result;
+  result.kv = head / (d.NH / d.NKV);
+  result.q = row_of(in.q.data, t * d.NH + head, HS);
+  result.out = row_of(out.data(), t * d.NH + head, HS);
+  for (int j = 0; j <= t; ++j) {
+    result.k.push_back(row_of(in.k.data, j * d.NKV + result.kv, HS));
+    result.v.push_back(row_of(in.v.data, j * d.NKV + result.kv, HS));
+    double score = 0;
+    for (int i = 0; i < HS; ++i)
+      score += result.q[std::size_t(i)] * result.k.back()[std::size_t(i)];
+    result.s.push_back(score / std::sqrt(double(HS)));
+    result.p.push_back(row(p.data(), head * T + t, T)[j]);
+  }
+  return result;
+}
 
 AlignmentNumbers alignment_numbers(Model<double>& model, const FinetuneExample& example,
                                    const AlignmentConfig& config, const StageResults& stages,

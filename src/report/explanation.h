@@ -2,6 +2,7 @@
 //
 // The numbers come from the functions that train and answer, in double: the model's own forward
 // pass, attention_forward (chapter 3.3), route (4.1) and alignment_loss (10.2).
+// Layers, heads and tokens are those of the model and the sequence: `ramoe explain` checks them.
 // Tests: tests/report/explanation_test.cpp
 #pragma once
 
@@ -17,7 +18,7 @@ struct RouterNumbers {
   std::vector<int> chosen;   // (K) largest p first
   std::vector<double> gate;  // (K) what the outputs of the chosen experts are multiplied by
 };
-/// Of MoE layer `i`, counted from 0, at token t of the sequence. Error: no such layer or token.
+/// Of MoE layer `i`, counted from 0, at token t of the sequence.
 RouterNumbers router_numbers(Model<double>& model, const std::vector<int>& tokens, int i, int t);
 
 /// One head of one layer at one token, which attends to tokens 0 to t.
@@ -27,7 +28,6 @@ struct AttentionNumbers {
   std::vector<std::vector<double>> k, v;  // (t+1,HS)
   std::vector<double> s, p;               // (t+1) scores, and their softmax
 };
-/// Error: no such layer, head or token.
 AttentionNumbers attention_numbers(Model<double>& model, const std::vector<int>& tokens, int layer,
                                    int head, int t);
 

@@ -1,10 +1,9 @@
-#include "report/grid_report.h"
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "ch12_experiments/sentences.h"
+#include "report/report.h"
 #include "report/report_figures.h"
 #include "support/error.h"
 
@@ -49,7 +48,7 @@ std::string counts_of(const Claim& claim) {
   std::string text = cat(shown, " of ", verdicts.size(), shown == 1 ? " holds" : " hold");
   for (const ClaimVerdict verdict :
        {ClaimVerdict::not_shown, ClaimVerdict::contradicted, ClaimVerdict::not_measured})
-    if (count(verdict) > 0) text += cat(", ", count(verdict), " ", verdict_text(verdict));
+    if (count(verdict) > 0) text += cat(", ", count(verdict), " ", name_of(verdict));
   return text;
 }
 
@@ -57,7 +56,7 @@ std::string numbers_of(const Claim& claim) {
   Rows rows;
   for (const ClaimPart& part : claim.parts) {
     const double factor = part.unit == "points" ? 100 : 1;
-    rows.push_back({escape_markup(part.what), part.deciding ? verdict_text(part.verdict()) : "",
+    rows.push_back({escape_markup(part.what), part.deciding ? name_of(part.verdict()) : "",
                     estimate_text(part.estimate, factor, part.unit == "D" ? 3 : 2),
                     p_text(part.estimate.p), p_text(part.estimate.p_adjusted),
                     cat(part.estimate.count), part.claimed_sign > 0 ? "above 0" : "below 0",
@@ -90,10 +89,9 @@ std::string claims_section(const GridEvidence& weighed) {
   std::string inner;
   for (const Claim& claim : weighed.claims) {
     const std::string name = "(" + claim.id + ")";
-    rows.push_back(
-        {name, verdict_text(claim.verdict()), decidable_text(claim.decidable),
-         escape_markup(claim.statement), counts_of(claim)});
-    inner += folded(cat(name, " ", verdict_text(claim.verdict()), ": how it is measured"),
+    rows.push_back({name, name_of(claim.verdict()), name_of(claim.decidable),
+                    escape_markup(claim.statement), counts_of(claim)});
+    inner += folded(cat(name, " ", name_of(claim.verdict()), ": how it is measured"),
                     "<p>" + escape_markup(claim.how) + "</p>\n" + numbers_of(claim));
   }
   return cat(

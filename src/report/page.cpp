@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "report/svg.h"
-#include "report/words.h"
 #include "support/error.h"
 
 namespace ramoe {

@@ -45,4 +45,18 @@ std::string folded(const std::string& summary, const std::string& inside, bool o
 /// What replaces a section that is missing.
 std::string missing_section(const std::string& what, const std::string& command);
 
+// ---- Words that a reader may not know: a list at the end of every page (words.cpp) --------------
+//
+// A page must work offline and wherever it is copied to, so it holds the sentences themselves in
+// place of links. The sentences are those of tutorial/glossary.md, letter by letter.
+
+struct Word {
+  const char *name, *meaning;
+};
+/// In alphabetical order.
+const std::vector<Word>& words();
+
+/// A folded list of the words that the page's text uses; nothing if it uses none.
+std::string words_html(const std::string& body);
+
 }  // namespace ramoe

@@ -42,8 +42,7 @@ std::string overall_text(const MeanInterval& difference) {
 std::vector<std::string> methods_in(const RunResults& results) {
   std::vector<std::string> names;
   for (const AccuracyRow& cell : results.accuracy)
-    for (const auto& [name, method] : cell.methods)
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    for (const auto& [name, method] : cell.methods) add_once(names, name);
   return names;
 }
 

@@ -1,6 +1,5 @@
 // The three stages: types of pairs, task experts, training curves. Declared in report_figures.h.
 #include <algorithm>
-#include <cmath>
 
 #include "ch12_experiments/sentences.h"
 #include "report/report_figures.h"
@@ -8,7 +7,9 @@
 
 namespace ramoe {
 
-static StackedBars taxonomy_chart(const RunResults& results) {
+namespace {
+
+StackedBars taxonomy_chart(const RunResults& results) {
   StackedBars chart;
   chart.text = {"taxonomy", "The four types of training pairs",
                 "Shares of cc, ci, ic and ii per task and language.",
@@ -24,38 +25,6 @@ static StackedBars taxonomy_chart(const RunResults& results) {
   }
   return chart;
 }
-
-std::string taxonomy_section(const RunResults& results) {
-  const std::string head = "<section>\n" + section_heading("Stage 1: what English knows");
-  if (results.taxonomy.empty())
-    return head + missing_section("types of training pairs", "ramoe taxonomy") + "</section>\n";
-  std::vector<std::vector<std::string>> rows;
-  for (const std::string& task : results.tasks_in(results.taxonomy))
-    for (const TaxonomyRow& cell : results.taxonomy) {
-      if (cell.task != task) continue;
-      rows.push_back({escape_markup(results.name(cell.lang)), escape_markup(task)});
-      const int total = cell.cc + cell.ci + cell.ic + cell.ii;
-      for (const int count : {cell.cc, cell.ci, cell.ic, cell.ii})
-        rows.back().push_back(cat(count));
-      rows.back().push_back(total > 0 ? fixed_number(100.0 * cell.ci / total, 1) : "n/a");
-    }
-  return head +
-         figure_html(
-             stacked_bars(taxonomy_chart(results)),
-             "the violet part, ci: English knows it, the language does not. That is what "
-             "alignment can carry over.",
-             "each bar is all training pairs of one language; the numbers are per cent, n is "
-             "how many pairs.",
-             cat(paper_tag, "the four types. ", choice_tag,
-                 "greedy answers of the frozen base model and exact match after normalisation; "
-                 "chapter 8.")) +
-         folded("The numbers",
-                html_table("Pairs by type", {"Language", "Task", "cc", "ci", "ic", "ii", "ci %"},
-                           rows, 2)) +
-         "</section>\n";
-}
-
-namespace {
 
 /// What the scores of the rule are, as far as the rule is known.
 std::string rule_words(const ExpertResults& experts) {
@@ -93,30 +62,6 @@ HeatMap experts_map(const RunResults& results, const ExpertResults& experts, std
   return map;
 }
 
-}  // namespace
-
-std::string experts_section(const RunResults& results) {
-  std::string html = "<section>\n" + section_heading("Stage 2: task experts");
-  if (results.experts.empty())
-    return html + missing_section("task experts", "ramoe experts") + "</section>\n";
-  html += cat(
-      "<p><b>Look for</b> the few experts that the task uses far more than other text "
-      "does. <b>How to read it</b> the stronger the tint, the higher the expert's "
-      "score; a thick edge marks the set S<sub>l</sub>, a bar at the side the alignment zone.</p>\n"
-      "<p class=\"source\">",
-      paper_tag, "task-relevant experts are identified in the middle layers. ", choice_tag,
-      "which rule and threshold does it; chapter 9.</p>\n");
-  for (std::size_t i = 0; i < results.experts.size(); ++i) {
-    const ExpertResults& experts = results.experts[i];
-    html += cat("<h3>", escape_markup(experts.task), "</h3>\n<figure>\n",
-                heat_map(experts_map(results, experts, i)), "<figcaption>\n<p>",
-                rule_words(experts), "</p>\n</figcaption>\n</figure>\n");
-  }
-  return html + "</section>\n";
-}
-
-namespace {
-
 Series thin_curve(const std::vector<int>& steps, const std::vector<double>& y) {
   return {.label = "", .x = {steps.begin(), steps.end()}, .y = y, .width = 1};
 }
@@ -124,9 +69,7 @@ Series thin_curve(const std::vector<int>& steps, const std::vector<double>& y) {
 /// The languages of the curves, in their order.
 std::vector<std::string> languages_of(const std::vector<FinetuneCurve>& curves) {
   std::vector<std::string> languages;
-  for (const FinetuneCurve& curve : curves)
-    if (std::find(languages.begin(), languages.end(), curve.lang) == languages.end())
-      languages.push_back(curve.lang);
+  for (const FinetuneCurve& curve : curves) add_once(languages, curve.lang);
   return languages;
 }
 
@@ -178,6 +121,56 @@ std::string lines_text(const PanelChart& chart) {
 }
 
 }  // namespace
+
+std::string taxonomy_section(const RunResults& results) {
+  const std::string head = "<section>\n" + section_heading("Stage 1: what English knows");
+  if (results.taxonomy.empty())
+    return head + missing_section("types of training pairs", "ramoe taxonomy") + "</section>\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const std::string& task : results.tasks_in(results.taxonomy))
+    for (const TaxonomyRow& cell : results.taxonomy) {
+      if (cell.task != task) continue;
+      rows.push_back({escape_markup(results.name(cell.lang)), escape_markup(task)});
+      const int total = cell.cc + cell.ci + cell.ic + cell.ii;
+      for (const int count : {cell.cc, cell.ci, cell.ic, cell.ii})
+        rows.back().push_back(cat(count));
+      rows.back().push_back(total > 0 ? fixed_number(100.0 * cell.ci / total, 1) : "n/a");
+    }
+  return head +
+         figure_html(
+             stacked_bars(taxonomy_chart(results)),
+             "the violet part, ci: English knows it, the language does not. That is what "
+             "alignment can carry over.",
+             "each bar is all training pairs of one language; the numbers are per cent, n is "
+             "how many pairs.",
+             cat(paper_tag, "the four types. ", choice_tag,
+                 "greedy answers of the frozen base model and exact match after normalisation; "
+                 "chapter 8.")) +
+         folded("The numbers",
+                html_table("Pairs by type", {"Language", "Task", "cc", "ci", "ic", "ii", "ci %"},
+                           rows, 2)) +
+         "</section>\n";
+}
+
+std::string experts_section(const RunResults& results) {
+  std::string html = "<section>\n" + section_heading("Stage 2: task experts");
+  if (results.experts.empty())
+    return html + missing_section("task experts", "ramoe experts") + "</section>\n";
+  html += cat(
+      "<p><b>Look for</b> the few experts that the task uses far more than other text "
+      "does. <b>How to read it</b> the stronger the tint, the higher the expert's "
+      "score; a thick edge marks the set S<sub>l</sub>, a bar at the side the alignment zone.</p>\n"
+      "<p class=\"source\">",
+      paper_tag, "task-relevant experts are identified in the middle layers. ", choice_tag,
+      "which rule and threshold does it; chapter 9.</p>\n");
+  for (std::size_t i = 0; i < results.experts.size(); ++i) {
+    const ExpertResults& experts = results.experts[i];
+    html += cat("<h3>", escape_markup(experts.task), "</h3>\n<figure>\n",
+                heat_map(experts_map(results, experts, i)), "<figcaption>\n<p>",
+                rule_words(experts), "</p>\n</figcaption>\n</figure>\n");
+  }
+  return html + "</section>\n";
+}
 
 std::string curves_section(const RunResults& results) {
   std::string html = "<section>\n" + section_heading("Stage 3: training curves");

@@ -1,7 +1,6 @@
 // The routing view of the report: tables of tokens and the experts that they visit. Tables and
 // styles alone, so it works without a script, with a keyboard and read aloud.
 #include <algorithm>
-#include <cmath>
 
 #include "ch12_experiments/sentences.h"
 #include "report/report_figures.h"
@@ -13,8 +12,7 @@ namespace {
 
 /// The number of an expert; it is filled if the expert is a task expert of the layer.
 std::string chip(int expert, const std::vector<int>& task_experts) {
-  const bool task =
-      std::find(task_experts.begin(), task_experts.end(), expert) != task_experts.end();
+  const bool task = contains(task_experts, expert);
   return cat("<span class=\"", task ? "e s" : "e", "\">", expert, "</span>");
 }
 

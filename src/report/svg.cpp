@@ -2,41 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 
 #include "support/error.h"
+#include "support/unicode.h"
 
 namespace ramoe {
 namespace {
 
-constexpr std::uint32_t replacement = 0xfffd;
-
-/// Length of a well-formed UTF-8 sequence at text[i], else 0 (RFC 3629: no overlong forms, no
-/// surrogates, nothing above U+10FFFF). `point` receives the code point.
-std::size_t decode(const std::string& text, std::size_t i, std::uint32_t& point) {
-  const auto byte = [&](std::size_t k) {
-    return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
-  };
-  const std::uint32_t first = byte(0);
-  point = first;
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  point = first & (0x7fu >> length);
-  for (std::size_t k = 1; k < length; ++k) {
-    if ((byte(k) & 0xc0) != 0x80) return 0;
-    point = (point << 6) | (byte(k) & 0x3f);
-  }
-  const bool overlong = (length == 3 && point < 0x800) || (length == 4 && point < 0x10000);
-  const bool surrogate = point >= 0xd800 && point <= 0xdfff;
-  return overlong || surrogate || point > 0x10ffff ? 0 : length;
-}
-
 /// Rough widths of a sans-serif font in em, good enough to leave room for a label.
-double em(std::uint32_t point) {
-  const auto in = [point](std::uint32_t low, std::uint32_t high) {
-    return low <= point && point <= high;
-  };
+double em(char32_t point) {
+  const auto in = [point](char32_t low, char32_t high) { return low <= point && point <= high; };
   const bool combining = in(0x300, 0x36f) || in(0x610, 0x61a) || in(0x64b, 0x65f) ||
                          point == 0x93c || in(0x941, 0x948) || point == 0x94d || in(0xe31, 0xe31) ||
                          in(0xe34, 0xe3a) || in(0xe47, 0xe4e) || in(0x200b, 0x200f) ||
@@ -77,14 +52,7 @@ std::string closing(const char* tag, const std::string& tip) {
 
 std::string escape_markup(const std::string& text) {
   std::string out;
-  for (std::size_t i = 0; i < text.size();) {
-    std::uint32_t point = 0;
-    const std::size_t length = decode(text, i, point);
-    if (length == 0) {
-      out += "\xef\xbf\xbd";
-      ++i;
-      continue;
-    }
+  for (const char32_t point : decode_utf8(text)) {
     const bool control = (point < 0x20 && point != '\t' && point != '\n') || point == 0x7f ||
                          (point >= 0x80 && point < 0xa0) || point == 0xfffe || point == 0xffff;
     if (point == '&')
@@ -98,44 +66,31 @@ std::string escape_markup(const std::string& text) {
     else if (point == '\'')
       out += "&#39;";
     else if (!control)
-      out += text.substr(i, length);
-    i += length;
+      append_utf8(out, point);  // U+FFFD for bytes that are no UTF-8
   }
   return out;
 }
 
 double text_width(const std::string& text, double size) {
   double width = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    std::uint32_t point = 0;
-    const std::size_t length = decode(text, i, point);
-    width += em(length == 0 ? replacement : point);
-    i += length == 0 ? 1 : length;
-  }
+  for (const char32_t c : decode_utf8(text)) width += em(c);
   return width * size;
 }
 
 std::size_t terminal_columns(const std::string& text) {
   std::size_t columns = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    std::uint32_t point = 0;
-    const std::size_t length = decode(text, i, point);
-    const double width = em(length == 0 ? replacement : point);
-    columns += width >= 1 ? 2 : width > 0 ? 1 : 0;
-    i += length == 0 ? 1 : length;
-  }
+  for (const char32_t c : decode_utf8(text)) columns += em(c) >= 1 ? 2 : em(c) > 0 ? 1 : 0;
   return columns;
 }
 
 std::string fitted(const std::string& text, double size, double width) {
   if (text_width(text, size) <= width) return text;
   std::string out;
-  for (std::size_t i = 0; i < text.size();) {
-    std::uint32_t point = 0;
-    const std::size_t length = std::max<std::size_t>(1, decode(text, i, point));
-    if (text_width(out + text.substr(i, length), size) + size > width) break;
-    out += text.substr(i, length);
-    i += length;
+  for (const char32_t c : decode_utf8(text)) {
+    std::string more = out;
+    append_utf8(more, c);
+    if (text_width(more, size) + size > width) break;
+    out = more;
   }
   return out + "\xe2\x80\xa6";
 }

@@ -1,4 +1,4 @@
-#include "report/words.h"
+// Words that a reader may not know. Declared in page.h.
 
 #include <algorithm>
 #include <cctype>

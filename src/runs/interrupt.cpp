@@ -74,10 +74,6 @@ Interrupt::~Interrupt() {
   alive.store(false);
 }
 
-bool Interrupt::requested() const {
-  return signalled.load();
-}
-
 const std::atomic<bool>* interrupt_flag() {
   return &signalled;
 }

@@ -25,9 +25,6 @@ class Interrupt {
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
 
-  /// Whether a signal has arrived; may be called from any thread.
-  bool requested() const;
-
  private:
   static constexpr int kSignals = 4;
   struct sigaction old_[kSignals];

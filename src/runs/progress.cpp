@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <iostream>
 
 #include "support/error.h"
@@ -105,19 +104,26 @@ void Progress::show(bool last) {
   any_shown_ = true;
 }
 
-Watch LateProgress::watch() {
+TextProgress::TextProgress(std::string title, std::size_t texts, double late,
+                           const ProgressOutput& output)
+    : title_(std::move(title)),
+      texts_(static_cast<std::int64_t>(texts)),
+      late_(late),
+      output_(output),
+      began_(output.clock()) {
+  if (late_ == 0) progress_.emplace(title_, texts_, 0, 0, output_);
+}
+
+Watch TextProgress::watch() {
   return [this](double texts) {
-    constexpr double kSeconds = 5;
-    const auto step = static_cast<std::int64_t>(done_ += texts);
-    if (!progress_ && output_.clock() - began_ < kSeconds) return;
-    if (!progress_)
-      progress_ =
-          std::make_unique<Progress>(title_, static_cast<std::int64_t>(texts_), step, 0, output_);
-    progress_->update(step);
+    const auto done = static_cast<std::int64_t>(done_ += texts);
+    if (!progress_ && output_.clock() - began_ < late_) return;
+    if (!progress_) progress_.emplace(title_, texts_, done, 0, output_);
+    progress_->update(done);
   };
 }
 
-void LateProgress::finish() {
+void TextProgress::finish() {
   if (progress_) progress_->finish();
 }
 

@@ -8,11 +8,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 
-#include "support/watch.h"
+#include "support/stop.h"
 
 namespace ramoe {
 
@@ -56,40 +56,24 @@ class Progress {
 };
 
 /// The progress of a stage over all its languages and tasks, in texts. An unfinished answer counts
-/// as a fraction, so that the estimate does not wait for a batch of long answers.
+/// as a fraction, so that the estimate does not wait for a batch of long answers. Work that is
+/// usually short is shown only after `late` seconds.
 class TextProgress {
  public:
-  TextProgress(const std::string& title, std::size_t texts,
-               ProgressOutput output = progress_on_stderr())
-      : progress_(title, static_cast<std::int64_t>(texts), 0, 0, std::move(output)) {}
+  TextProgress(std::string title, std::size_t texts, double late = 0,
+               const ProgressOutput& output = progress_on_stderr());
   /// For the code that works on the texts; must not outlive this object. One thread at a time may
   /// call it.
-  Watch watch() {
-    return [this](double texts) { progress_.update(static_cast<std::int64_t>(done_ += texts)); };
-  }
-  void finish() { progress_.finish(); }
-
- private:
-  Progress progress_;
-  double done_ = 1e-6;  // so that a sum of fractions is not rounded down
-};
-
-/// The same for work that is usually short: shown only after 5 seconds.
-class LateProgress {
- public:
-  LateProgress(const std::string& title, std::size_t texts,
-               const ProgressOutput& output = progress_on_stderr())
-      : title_(title), texts_(texts), output_(output), began_(output.clock()) {}
-  /// See TextProgress::watch().
   Watch watch();
   void finish();
 
  private:
   std::string title_;
-  std::size_t texts_;
+  std::int64_t texts_;
+  double late_;
   ProgressOutput output_;
-  double began_, done_ = 1e-6;
-  std::unique_ptr<Progress> progress_;
+  double began_, done_ = 1e-6;  // so that a sum of fractions is not rounded down
+  std::optional<Progress> progress_;
 };
 
 /// "45s", "1m20s", "2h05m", "3d04h".

@@ -147,7 +147,7 @@ std::string differences(const Json& there, const Json& here,
     if (!here.contains(key)) keys.push_back(key);
   std::string text;
   for (const std::string& key : keys) {
-    if (std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end()) continue;
+    if (contains(free_keys, key)) continue;
     const std::string old_value = there.contains(key) ? there[key].dump() : "nothing";
     const std::string value = here.contains(key) ? here[key].dump() : "nothing";
     if (old_value == value) continue;
@@ -270,7 +270,7 @@ RunFolder::~RunFolder() {
 
 std::string RunFolder::file(const std::string& name) {
   Json& files = record_["files"];
-  if (std::find(files.begin(), files.end(), Json(name)) == files.end()) {
+  if (!contains(files, Json(name))) {
     files.push_back(name);
     write_json(path_ + "/" + record_name, record_);
   }
@@ -317,7 +317,7 @@ void note_run_file(const std::string& path, const std::string& name) {
   FileLock lock(path + "/" + lock_name);
   check(lock.try_lock(), path, " is in use by another process; wait for it.");
   Json record = read_record(path), files = files_of(record);
-  if (std::find(files.begin(), files.end(), Json(name)) == files.end()) files.push_back(name);
+  if (!contains(files, Json(name))) files.push_back(name);
   record["files"] = files;
   write_json(path + "/" + record_name, record);
 }

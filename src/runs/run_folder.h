@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "support/file_lock.h"
+#include "support/files.h"
 #include "support/json.h"
 
 namespace ramoe {

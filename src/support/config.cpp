@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "support/error.h"
-#include "support/flags.h"
 #include "support/json.h"
 
 namespace ramoe {

@@ -1,6 +1,8 @@
-// Support - errors that say what was given, what was expected and what to do
+// Support - errors that say what was given, what was expected and what to do; and a few words that
+// all rooms use
 #pragma once
 
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -19,6 +21,27 @@ std::string cat(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
+}
+
+/// The elements, with `between` between them.
+template <class List>
+std::string joined(const List& all, const char* between = ", ") {
+  std::string text;
+  const char* gap = "";
+  for (const auto& one : all) text += cat(gap, one), gap = between;
+  return text;
+}
+
+/// Whether a list has this element.
+template <class List, class Element>
+bool contains(const List& all, const Element& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+/// Appends what the list does not have yet.
+template <class List, class Element>
+void add_once(List& all, const Element& one) {
+  if (!contains(all, one)) all.push_back(one);
 }
 
 /// Throws an Error whose text is the joined parts.

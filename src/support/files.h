@@ -1,4 +1,6 @@
-// Support - files that are complete or absent: written under another name, flushed, renamed.
+// Support - files that are complete or absent: written under another name, flushed, renamed; and
+// locks on files, which the system releases when a process ends.
+// Tests: tests/support/files_test.cpp, file_lock_test.cpp
 #pragma once
 
 #include <cstddef>
@@ -65,5 +67,30 @@ void make_folder(const std::string& path);
 
 /// FNV-1a of the bytes as 16 hexadecimal digits. It finds mix-ups, not attacks.
 std::string checksum(std::string_view bytes);
+
+/// A lock on a file. It belongs to the file itself, whatever path is used to open it.
+class FileLock {
+ public:
+  /// Opens the file and creates it if it is missing. Error: this is not possible.
+  explicit FileLock(const std::string& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+  /// Takes the exclusive lock; false if another process holds it. Tries several times, since
+  /// is_locked() of another process holds it for a moment.
+  bool try_lock();
+  /// Waits for the lock. Throws Interrupted, see stop_point().
+  void lock();
+  /// Turns the lock into a shared one: several processes may hold it, and all of them only read.
+  void share();
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// Whether another process, or another FileLock of this one, holds the lock; false if there is no
+/// such file.
+bool is_locked(const std::string& path);
 
 }  // namespace ramoe

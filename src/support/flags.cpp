@@ -1,11 +1,10 @@
-#include "support/flags.h"
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 
+#include "support/config.h"
 #include "support/error.h"
 #include "support/json.h"
 

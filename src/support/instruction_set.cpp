@@ -42,7 +42,7 @@ InstructionSet instruction_set_from(const char* text) {
     here += (here.empty() ? "" : ", ") + name_of(set);
   }
   const std::vector<std::string> all = names_of<InstructionSet>();
-  const bool known = std::find(all.begin(), all.end(), text) != all.end();
+  const bool known = contains(all, text);
   fail("RAMOE_ISA = \"", text, "\" in the environment: ",
        known ? "this processor does not have it" : "there is no such instruction set",
        "; here it may be: ", here, ".");

@@ -5,7 +5,6 @@
 // Tests: tests/support/json_test.cpp
 #pragma once
 
-#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>

@@ -34,6 +34,14 @@ const T* find_named(const Named<T>& named, const std::string& key) {
   return nullptr;
 }
 
+/// The same to be changed; a missing key is added at the end.
+template <class T>
+T& at_named(Named<T>& named, const std::string& key) {
+  for (auto& [name, value] : named)
+    if (name == key) return value;
+  return named.emplace_back(key, T{}).second;
+}
+
 template <class Keys, class T>
 using KeysOf = std::conditional_t<Keys::writes, const T, T>;
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 #include <initializer_list>
 #include <limits>
 #include <string>
@@ -119,7 +118,7 @@ struct JsonAt {
   /// Error: the object has a key that is not one of these.
   void only(const std::vector<std::string>& keys) const {
     for (const auto& [key, unused] : object().items()) {
-      if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+      if (contains(keys, key)) continue;
       const std::string nearest = nearest_word(key, keys);
       fail(file, ": ", join(key), " is an unknown key",
            nearest.empty() ? "" : " (did you mean \"" + nearest + "\"?)", "; expected ",
@@ -130,10 +129,8 @@ struct JsonAt {
   void expect(const std::string& key, std::initializer_list<Value> allowed) const {
     if (!has(key)) return;
     const JsonAt at = (*this)[key];
-    if (std::find(allowed.begin(), allowed.end(), at.value) != allowed.end()) return;
-    std::string list;
-    for (const Value& a : allowed) list += (list.empty() ? "" : " or ") + a.dump();
-    at.wrong("only ", list, " is supported");
+    if (contains(allowed, at.value)) return;
+    at.wrong("only ", joined(allowed, " or "), " is supported");
   }
   /// The same for a key that must be present.
   void require(const std::string& key, std::initializer_list<Value> allowed) const {

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "support/choices.h"
+#include "support/error.h"
+
 namespace ramoe {
 namespace {
 
@@ -53,12 +56,6 @@ bool same_name(const std::string& a, const std::string& b) {
   return squeezed(a) == squeezed(b);
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string all;
-  for (const std::string& word : words) all += (all.empty() ? "" : ", ") + word;
-  return all;
-}
-
 std::string nearest_word(const std::string& word, const std::vector<std::string>& candidates) {
   const std::string given = squeezed(word);
   std::vector<std::string> begins;
@@ -79,6 +76,18 @@ std::string nearest_word(const std::string& word, const std::vector<std::string>
     best = candidate;
   }
   return begins.size() == 1 ? begins[0] : best;
+}
+
+std::size_t place_of(const std::string& name, const std::vector<std::string>& names,
+                     const std::string& what) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+  std::string list;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    list += (i == 0 ? "" : i + 1 < names.size() ? ", " : " and ") + names[i];
+  const std::string nearest = nearest_word(name, names);
+  fail(what, " \"", name, "\" is unknown; there are ", list,
+       nearest.empty() ? "." : "; did you mean " + nearest + "?");
 }
 
 }  // namespace ramoe

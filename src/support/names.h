@@ -13,9 +13,6 @@ std::string plain_dashes(const std::string& text);
 /// Whether two names are equal if case (ASCII only), dashes, underscores and blanks are ignored.
 bool same_name(const std::string& a, const std::string& b);
 
-/// "a, b, c"
-std::string joined(const std::vector<std::string>& words);
-
 /// The candidate that a mistyped `word` most likely stands for: the only one that begins or ends
 /// with it, or else the one with the smallest edit distance (a swap of two neighbours is one edit).
 /// Empty if none is near. Up to a third of the letters of the shorter one may be edited. In a code

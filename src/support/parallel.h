@@ -8,7 +8,6 @@
 // Tests: tests/support/parallel_test.cpp
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>

@@ -1,10 +1,14 @@
-// Support - stopping long work from outside: loops check a flag that a signal handler sets.
+// Support - long work seen and stopped from outside: what it tells, and the flag that it checks.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <stdexcept>
 
 namespace ramoe {
+
+/// Called with the number of texts answered or routed since the last call.
+using Watch = std::function<void(double texts)>;
 
 /// Thrown when work is stopped. It is not an Error, so code that catches Errors does not catch it.
 /// The text says what was saved and how to resume; if it is empty, the command fills it in.

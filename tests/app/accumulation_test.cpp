@@ -8,6 +8,7 @@
 #include "runs/metrics.h"
 #include "support/files.h"
 #include "support/json.h"
+#include "support/read_tensor.h"
 #include "support/scratch.h"
 
 namespace ramoe {
@@ -80,8 +81,8 @@ TEST(Accumulation, EveryCutOfTheRowsIsTheSameStep) {
     for (const std::string& tensor : whole.names()) {
       const TensorInfo& info = whole.info(tensor);
       std::vector<float> a(info.bytes / 4), b(a);
-      whole.read_f32(tensor, info.shape, a.data());
-      other.read_f32(tensor, info.shape, b.data());
+      read_f32(whole, tensor, info.shape, a.data());
+      read_f32(other, tensor, info.shape, b.data());
       for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 2e-5) << name << tensor;
     }
   }

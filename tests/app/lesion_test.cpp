@@ -10,6 +10,7 @@
 #include "formats/safetensors.h"
 #include "support/files.h"
 #include "support/json.h"
+#include "support/read_tensor.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 #include "support/tools.h"
@@ -31,8 +32,8 @@ std::set<std::string> changed(const std::string& before, const std::string& afte
     std::size_t size = 1;
     for (const auto length : shape) size *= static_cast<std::size_t>(length);
     std::vector<float> x(size), y(size);
-    a.read_f32(name, shape, x.data());
-    b.read_f32(name, shape, y.data());
+    read_f32(a, name, shape, x.data());
+    read_f32(b, name, shape, y.data());
     if (x != y) names.insert(name);
   }
   return names;

@@ -7,6 +7,7 @@
 #include "formats/model_files.h"
 #include "support/compare.h"
 #include "support/json.h"
+#include "support/read_tensor.h"
 #include "support/scratch.h"
 
 namespace ramoe {
@@ -17,7 +18,7 @@ const std::string kGolden = RAMOE_SOURCE_DIR "/tests/formats/golden/";
 std::vector<float> values_of(const SafetensorsFile& file, const std::string& name) {
   const TensorInfo& info = file.info(name);
   std::vector<float> values(info.bytes / 4);
-  file.read_f32(name, info.shape, values.data());
+  read_f32(file, name, info.shape, values.data());
   return values;
 }
 

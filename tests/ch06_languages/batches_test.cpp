@@ -46,12 +46,12 @@ TEST(Batches, PromptAndAnswerMeetAtAPiecesEdge) {
     for (const Task task : every<Task>())
       for (const Split split : {Split::adapt_valid, Split::test})
         for (const Example& e : corpus().examples(pack.code, task, split)) {
-          const TrainingSequence s = encode_example(encoder, tokenizer(), e.question, e.answer);
+          const TrainingSequence s = Prompts(tokenizer()).example(encoder, e.question, e.answer);
           std::vector<int> whole = tokenizer().encode(e.question + " " + e.answer);
           whole.insert(whole.begin(), tokenizer().bos());
           whole.push_back(tokenizer().eos());
           ASSERT_EQ(s.tokens, whole) << pack.code << " " << e.question << " " << e.answer;
-          const std::vector<int> prompt = encode_prompt(encoder, tokenizer(), e.question);
+          const std::vector<int> prompt = Prompts(tokenizer()).prompt(encoder, e.question);
           ASSERT_EQ(s.prompt, static_cast<int>(prompt.size()));
           ASSERT_TRUE(std::equal(prompt.begin(), prompt.end(), s.tokens.begin()));
           ++examples;
@@ -61,12 +61,12 @@ TEST(Batches, PromptAndAnswerMeetAtAPiecesEdge) {
 
 TEST(Batches, ATextWithoutQuestionIsAllAnswer) {
   CachedEncoder encoder(tokenizer());
-  const TrainingSequence s = encode_example(encoder, tokenizer(), "", "lemon, mango");
+  const TrainingSequence s = Prompts(tokenizer()).example(encoder, "", "lemon, mango");
   EXPECT_EQ(s.prompt, 1);
   EXPECT_EQ(s.tokens.front(), tokenizer().bos());
   EXPECT_EQ(s.tokens.back(), tokenizer().eos());
   EXPECT_EQ(tokenizer().decode_text(s.tokens), "lemon, mango");
-  EXPECT_EQ(encode_prompt(encoder, tokenizer(), ""), std::vector<int>{tokenizer().bos()});
+  EXPECT_EQ(Prompts(tokenizer()).prompt(encoder, ""), std::vector<int>{tokenizer().bos()});
 }
 
 TEST(Batches, BucketsHoldSimilarLengthsAndEverySequence) {
@@ -160,7 +160,7 @@ TEST(Batches, EveryDocumentOfAGroupComesOnce) {
     }
     for (int i = 0; i < 8 * kBatch; ++i) {
       const Document d = mixture().document(static_cast<std::uint64_t>(group * 8 * kBatch + i));
-      ++wanted[encode_example(encoder, tokenizer(), d.question, d.answer).tokens];
+      ++wanted[Prompts(tokenizer()).example(encoder, d.question, d.answer).tokens];
     }
     EXPECT_EQ(got, wanted) << group;
   }
@@ -179,7 +179,7 @@ TEST(Batches, LittlePaddingIsComputed) {
     for (int b = 0; b < kBatch; ++b) {
       const Document d = mixture().document(static_cast<std::uint64_t>(i * kBatch + b));
       longest = std::max(longest,
-                         encode_example(encoder, tokenizer(), d.question, d.answer).tokens.size());
+                         Prompts(tokenizer()).example(encoder, d.question, d.answer).tokens.size());
     }
     unsorted_rows += longest * kBatch;
   }

@@ -40,8 +40,8 @@ TEST(Prompts, PlainFormIsTheQuestionAlone) {
   EXPECT_EQ(sequence.prompt, static_cast<int>(question.size()));
   EXPECT_EQ(prompts.example(encoder, "", "two").tokens,
             joined(joined({kBos}, word_tokenizer().encode("two")), {kEos}));
-  EXPECT_EQ(encode_prompt(encoder, word_tokenizer(), "one two?"), question);
-  EXPECT_EQ(encode_example(encoder, word_tokenizer(), "one two?", "two").tokens, sequence.tokens);
+  EXPECT_EQ(Prompts(word_tokenizer()).prompt(encoder, "one two?"), question);
+  EXPECT_EQ(Prompts(word_tokenizer()).example(encoder, "one two?", "two").tokens, sequence.tokens);
 }
 
 TEST(Prompts, SpecialTokensCountInTheTemplateAlone) {

@@ -59,7 +59,7 @@ inline void teach(Model<float>& model, const std::vector<Example>& examples, int
   CachedEncoder encoder(small_tokenizer());
   std::vector<TrainingSequence> sequences;
   for (const Example& e : examples)
-    sequences.push_back(encode_example(encoder, small_tokenizer(), e.question, e.answer));
+    sequences.push_back(Prompts(small_tokenizer()).example(encoder, e.question, e.answer));
   TrainConfig config;
   config.steps = steps;
   config.learning_rate = 0.01;

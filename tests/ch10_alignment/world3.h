@@ -21,10 +21,10 @@ struct World3Of {
     for (const ExamplePair& pair : small_pairs()) {
       FinetuneExample e{pair.target.id, "sums", every<PairType>()[std::size_t(i)], {}, {}};
       e.target =
-          encode_example(encoder, small_tokenizer(), pair.target.question, pair.target.answer);
+          Prompts(small_tokenizer()).example(encoder, pair.target.question, pair.target.answer);
       e.target.example = i++;
       e.english =
-          encode_example(encoder, small_tokenizer(), pair.english.question, pair.english.answer);
+          Prompts(small_tokenizer()).example(encoder, pair.english.question, pair.english.answer);
       e.target_prompt = prompt_tokens(small_tokenizer(), e.target, small_tokenizer().bos());
       e.english_prompt = prompt_tokens(small_tokenizer(), e.english, small_tokenizer().bos());
       examples.push_back(e);

@@ -24,10 +24,11 @@ struct Stage3 {
     CachedEncoder encoder(small_tokenizer());
     const ExamplePair pair = small_pairs()[0];
     FinetuneExample e{pair.target.id, "sums", PairType::ci, {}, {}};
-    e.target = encode_example(encoder, small_tokenizer(), pair.target.question, pair.target.answer);
+    e.target =
+        Prompts(small_tokenizer()).example(encoder, pair.target.question, pair.target.answer);
     e.target.example = 0;
     e.english =
-        encode_example(encoder, small_tokenizer(), pair.english.question, pair.english.answer);
+        Prompts(small_tokenizer()).example(encoder, pair.english.question, pair.english.answer);
     examples.push_back(e);
   }
   MethodInputs inputs() const {

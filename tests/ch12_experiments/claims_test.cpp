@@ -48,10 +48,10 @@ TEST(Verdicts, OfPartsTogether) {
 }
 
 TEST(Verdicts, HaveNames) {
-  EXPECT_EQ(verdict_text(ClaimVerdict::shown), "shown");
-  EXPECT_EQ(verdict_text(ClaimVerdict::not_shown), "not shown");
-  EXPECT_EQ(verdict_text(ClaimVerdict::contradicted), "contradicted");
-  EXPECT_EQ(verdict_text(ClaimVerdict::not_measured), "not measured");
+  EXPECT_EQ(name_of(ClaimVerdict::shown), "shown");
+  EXPECT_EQ(name_of(ClaimVerdict::not_shown), "not shown");
+  EXPECT_EQ(name_of(ClaimVerdict::contradicted), "contradicted");
+  EXPECT_EQ(name_of(ClaimVerdict::not_measured), "not measured");
 }
 
 /// Evidence in which every claim is shown.

@@ -1,8 +1,7 @@
-#include "ch12_experiments/evaluation.h"
-
 #include <gtest/gtest.h>
 
 #include "ch07_divergence/small_world.h"
+#include "ch12_experiments/run_results.h"
 #include "support/compare.h"
 #include "support/json.h"
 

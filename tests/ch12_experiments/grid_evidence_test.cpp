@@ -44,7 +44,7 @@ TEST(GridEvidence, MachineReadable) {
   const Claim& claim = weighed.claims[2];
   EXPECT_EQ(json["claims"][2]["id"], "c");
   EXPECT_EQ(json["claims"][2]["how"], claim.how);
-  EXPECT_EQ(json["claims"][2]["verdict"], verdict_text(claim.verdict()));
+  EXPECT_EQ(json["claims"][2]["verdict"], name_of(claim.verdict()));
   EXPECT_EQ(json["claims"][2]["parts"][0]["value"], claim.parts[0].estimate.value);
   EXPECT_EQ(json["claims"][2]["parts"][0]["count"], claim.parts[0].estimate.count);
   EXPECT_EQ(json["evidence"], to_json(weighed.evidence));

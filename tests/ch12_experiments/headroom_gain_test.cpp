@@ -115,7 +115,7 @@ TEST(HeadroomGain, WhenAClaimCouldBeDecided) {
   HeadroomResults tokens = run("runs/a", .01, .02);
   tokens.form = "tokens";
   EXPECT_EQ(decided({run("runs/a", -.01, .005), tokens, run("runs/b", .02, .04)}), Decidable::yes);
-  EXPECT_EQ(decidable_text(Decidable::not_asked), "not asked");
+  EXPECT_EQ(name_of(Decidable::not_asked), "not asked");
 }
 
 TEST(HeadroomGain, StandsBesideTheClaimsAboutAGain) {

@@ -28,7 +28,7 @@ std::vector<FinetuneExample> small_examples() {
   std::vector<FinetuneExample> examples;
   CachedEncoder encoder(small_tokenizer());
   const auto encoded = [&](const Example& e) {
-    return encode_example(encoder, small_tokenizer(), e.question, e.answer);
+    return Prompts(small_tokenizer()).example(encoder, e.question, e.answer);
   };
   for (const ExamplePair& pair : small_pairs()) {
     examples.push_back({pair.target.id, "sums", PairType::ci, encoded(pair.target),

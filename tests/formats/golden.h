@@ -12,6 +12,7 @@
 #include "ch04_moe/tiny_model.h"
 #include "ch05_training/trainer.h"
 #include "formats/model_files.h"
+#include "support/read_tensor.h"
 
 namespace ramoe {
 
@@ -81,7 +82,7 @@ class GoldenModel {
     std::size_t count = 1;
     for (const std::int64_t extent : shape) count *= std::size_t(extent);
     std::vector<float> values(count);
-    file_.read_f32(name, shape, values.data());
+    read_f32(file_, name, shape, values.data());
     return values;
   }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "support/compare.h"
+#include "support/read_tensor.h"
 #include "support/scratch.h"
 
 namespace ramoe {
@@ -136,8 +137,8 @@ TEST_P(Golden, SavedAgainItIsTheSameModel) {
     if (mentions(name, "experts.gate_up_proj") || mentions(name, "experts.down_proj")) continue;
     const TensorInfo& info = before.info(name);
     std::vector<float> x(info.bytes / (info.dtype == "F32" ? 4 : 2)), y(x);
-    before.file_of(name).read_f32(name, info.shape, x.data());
-    after.file_of(name).read_f32(name, info.shape, y.data());
+    read_f32(before.file_of(name), name, info.shape, x.data());
+    read_f32(after.file_of(name), name, info.shape, y.data());
     EXPECT_EQ(x, y) << name;
   }
   ModelConfig back = load_model(scratch.path())->config(), config = model_->config();

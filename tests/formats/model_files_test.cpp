@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ch04_moe/tiny_model.h"
+#include "support/read_tensor.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 
@@ -82,7 +83,7 @@ std::vector<float> read_back(const SafetensorsFile& file, const std::string& nam
   std::size_t count = 1;
   for (const std::int64_t extent : shape) count *= std::size_t(extent);
   std::vector<float> values(count);
-  file.read_f32(name, shape, values.data());
+  read_f32(file, name, shape, values.data());
   return values;
 }
 

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "ch01_tensor/philox.h"
+#include "support/read_tensor.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 
@@ -34,7 +35,7 @@ class Safetensors : public testing::Test {
       for (const std::string& name : file.names()) {
         const TensorInfo& info = file.info(name);
         std::string raw(info.bytes, '\0');
-        file.read_raw(name, info.dtype, info.shape, raw.data());
+        read_raw(file, name, info.dtype, info.shape, raw.data());
       }
     } catch (const Error& error) {
       expect_contains(error.what(), path);
@@ -70,10 +71,10 @@ TEST_F(Safetensors, ReadsWhatItWrote) {
   EXPECT_FALSE(file.has("c"));
   EXPECT_EQ(file.info("a").bytes, 24u);
   std::vector<float> a(6);
-  file.read_f32("a", {2, 3}, a.data());
+  read_f32(file, "a", {2, 3}, a.data());
   EXPECT_EQ(a, (std::vector<float>{1, -2, 3, 4, 5, 6}));
   std::vector<std::int64_t> b(2);
-  file.read_raw("b", "I64", {2}, b.data());
+  read_raw(file, "b", "I64", {2}, b.data());
   EXPECT_EQ(b, (std::vector<std::int64_t>{7, -8}));
 }
 
@@ -108,11 +109,11 @@ TEST_F(Safetensors, ProducedScalarEmptyAndNanTensors) {
                             {"also empty", "F32", {0}}});
   const SafetensorsFile file(path_);
   float scalar = 0;
-  file.read_f32("scalar", {}, &scalar);
+  read_f32(file, "scalar", {}, &scalar);
   EXPECT_EQ(scalar, 7);
-  file.read_f32("empty", {0, 3}, nullptr);
+  read_f32(file, "empty", {0, 3}, nullptr);
   std::vector<float> made(5, 0);
-  file.read_f32("made", {5, 1}, made.data());
+  read_f32(file, "made", {5, 1}, made.data());
   for (const float value : made) EXPECT_TRUE(std::isnan(value));
 }
 
@@ -128,8 +129,8 @@ TEST_F(Safetensors, EveryHalfAndBrainValue) {
                     {{"h", "F16", {256, 256}, all.data()}, {"b", "BF16", {65536}, all.data()}});
   const SafetensorsFile file(path_);
   std::vector<float> half(65536), brain(65536);
-  file.read_f32("h", {256, 256}, half.data());
-  file.read_f32("b", {65536}, brain.data());
+  read_f32(file, "h", {256, 256}, half.data());
+  read_f32(file, "b", {65536}, brain.data());
   for (int i = 0; i < 65536; ++i) {
     // The definition: sign, exponent, fraction; subnormal below, infinity and NaN above.
     const auto value = [&](int exponent_bits, int fraction_bits) {
@@ -155,11 +156,11 @@ TEST_F(Safetensors, ReadingNamesWhatDoesNotFit) {
   good();
   const SafetensorsFile file(path_);
   std::vector<float> out(6);
-  std::string error = error_of([&] { file.read_f32("a", {3, 2}, out.data()); });
+  std::string error = error_of([&] { read_f32(file, "a", {3, 2}, out.data()); });
   for (const char* part : {"tensor a", "(2,3)", "(3,2)"}) expect_contains(error, part);
-  error = error_of([&] { file.read_f32("b", {2}, out.data()); });
+  error = error_of([&] { read_f32(file, "b", {2}, out.data()); });
   expect_contains(error, "I64");
-  error = error_of([&] { file.read_raw("a", "I64", {2, 3}, out.data()); });
+  error = error_of([&] { read_raw(file, "a", "I64", {2, 3}, out.data()); });
   expect_contains(error, "its dtype is F32");
   const float one = 1;
   write_safetensors(path_, {{"router.weight", "F32", {1}, &one}, {"x", "F32", {1}, &one}});
@@ -173,7 +174,7 @@ TEST_F(Safetensors, ShrunkAfterOpening) {
   const SafetensorsFile file(path_);
   std::filesystem::resize_file(path_, std::filesystem::file_size(path_) - 1);
   std::vector<float> out(6);
-  expect_contains(error_of([&] { file.read_f32("a", {2, 3}, out.data()); }), "ends too early");
+  expect_contains(error_of([&] { read_f32(file, "a", {2, 3}, out.data()); }), "ends too early");
 }
 
 TEST_F(Safetensors, NoSuchFileOrAFolder) {

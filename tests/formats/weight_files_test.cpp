@@ -8,6 +8,7 @@
 #include "ch04_moe/tiny_model.h"
 #include "formats/model_files.h"
 #include "support/platform.h"
+#include "support/read_tensor.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 
@@ -190,7 +191,7 @@ TEST(WeightFiles, TurnedElementByElement) {
   const WeightFiles files(folder.path());
   for (const StoredTensor& t : stored_tensors(model.config())) {
     std::vector<float> stored(t.out() * t.in());
-    files.file_of(t.name).read_f32(t.name, t.shape, stored.data());
+    read_f32(files.file_of(t.name), t.name, t.shape, stored.data());
     const std::vector<float>& value = model.parameters()[t.parameter]->value;
     for (std::size_t o = 0; o < t.out(); ++o)
       for (std::size_t i = 0; i < t.in(); ++i)

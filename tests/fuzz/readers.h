@@ -14,6 +14,7 @@
 #include "support/error.h"
 #include "support/files.h"
 #include "support/json.h"
+#include "support/read_tensor.h"
 
 namespace ramoe {
 
@@ -39,10 +40,10 @@ inline void try_safetensors(const std::string& folder, std::string_view bytes) {
     for (const std::string& name : file.names()) {
       const TensorInfo& info = file.info(name);
       std::vector<char> raw(info.bytes);
-      file.read_raw(name, info.dtype, info.shape, raw.data());
+      read_raw(file, name, info.dtype, info.shape, raw.data());
       if (info.dtype == "F32" || info.dtype == "F16" || info.dtype == "BF16") {
         std::vector<float> values(info.bytes / (info.dtype == "F32" ? 4 : 2));
-        file.read_f32(name, info.shape, values.data());
+        read_f32(file, name, info.shape, values.data());
       }
     }
     file.check_whole();
@@ -61,7 +62,7 @@ inline void try_shards(const std::string& folder, std::string_view bytes) {
     for (const std::string& name : files.names()) {
       const TensorInfo& info = files.info(name);
       std::vector<char> raw(info.bytes);
-      files.file_of(name).read_raw(name, info.dtype, info.shape, raw.data());
+      read_raw(files.file_of(name), name, info.dtype, info.shape, raw.data());
     }
     files.file_of("no such tensor");
   } catch (const Error&) {

@@ -31,10 +31,10 @@ class Explanations : public testing::TestWithParam<const char*> {
     const ExamplePair pair = small_pairs()[1];
     example = {pair.target.id, "sums", PairType::ci, {}, {}};
     example.target =
-        encode_example(encoder, small_tokenizer(), pair.target.question, pair.target.answer);
+        Prompts(small_tokenizer()).example(encoder, pair.target.question, pair.target.answer);
     example.target.example = 0;
     example.english =
-        encode_example(encoder, small_tokenizer(), pair.english.question, pair.english.answer);
+        Prompts(small_tokenizer()).example(encoder, pair.english.question, pair.english.answer);
   }
   int last() const { return example.target.prompt - 1; }
   /// L_align of the example as fine-tuning computes it.
@@ -140,11 +140,6 @@ TEST_P(Explanations, DzFollowsFromThePrintedNumbersByTheFormula) {
 }
 
 TEST_P(Explanations, WhatIsNotThereIsNamed) {
-  const std::vector<int>& tokens = example.target.tokens;
-  expect_contains(error_of([&] { router_numbers(model, tokens, 3, 0); }), "has 0 to 2");
-  expect_contains(error_of([&] { router_numbers(model, tokens, 0, 99); }), "token 99");
-  expect_contains(error_of([&] { attention_numbers(model, tokens, 0, 2, 0); }), "has 0 to 1");
-  expect_contains(error_of([&] { attention_numbers(model, tokens, -1, 0, 0); }), "layer -1");
   expect_contains(error_of([&] { alignment_numbers(model, example, {}, stages, 1, 0); }),
                   "without BOS");
   example.type = PairType::cc;

@@ -1,8 +1,7 @@
-#include "report/grid_report.h"
-
 #include "report/made_grid_results.h"
 #include "report/markup.h"
 #include "report/page.h"
+#include "report/report.h"
 #include "support/scratch.h"
 #include "support/text.h"
 #include "support/texts.h"
@@ -62,7 +61,7 @@ TEST(GridReport, NumbersAreThoseOfTheEvidence) {
   expect_contains(text, value(rise->accuracy, 100, 2));
   expect_contains(text, value(whole().ablations->rows[1].against_default, 100, 2));
   for (const Claim& claim : whole().claims) {
-    expect_contains(text, cat("(", claim.id, ") ", verdict_text(claim.verdict()), ": how"));
+    expect_contains(text, cat("(", claim.id, ") ", name_of(claim.verdict()), ": how"));
     for (const ClaimPart& part : claim.parts)
       if (part.estimate.interval.known())
         expect_contains(

@@ -34,7 +34,7 @@ TEST(Svg, EscapesText) {
   EXPECT_EQ(escape_markup(std::string("a\x01\x1f\nb\0c", 7)), "a\nbc");
   EXPECT_EQ(escape_markup("\xff\xc3("), "\xef\xbf\xbd\xef\xbf\xbd(");
   EXPECT_EQ(escape_markup("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // surrogate
-  EXPECT_EQ(escape_markup("\xe4\xb8"), "\xef\xbf\xbd\xef\xbf\xbd");                  // cut off
+  EXPECT_EQ(escape_markup("\xe4\xb8"), "\xef\xbf\xbd");                              // cut off
 }
 
 TEST(Svg, WidthsOfScripts) {
@@ -78,17 +78,10 @@ TEST(Charts, EmptyOddAndBrokenData) {
   PanelChart lines{text, {{"a", {{"a & b", {0, 1, 2}, {0.1, nan, inf}, "#000"}}}}};
   lines.legend = lines.panels[0].series;
   expect_drawing(panel_chart(lines));
-  lines.panels[0].series[0].y.pop_back();
-  expect_contains(error_of([&] { panel_chart(lines); }), "a & b has 3 values of x and 2 of y");
   expect_drawing(panel_chart({text, {}, {}}));
   expect_drawing(panel_chart({text, {{"<p>", {{"", {1}, {5}, "#000"}}}}, {}}));
   expect_drawing(stacked_bars({text, {"a", "b"}, {"#111", "#222"}, {{"g", {{"<", {0, 0}}}}}}));
-  expect_contains(error_of([] {
-                    stacked_bars({text, {"a"}, {"#111"}, {{"g", {{"row", {1, 2}}}}}});
-                  }),
-                  "row has 2 parts");
   expect_drawing(heat_map({text, {{nan, 0}}, {{1}}}));
-  expect_contains(error_of([] { heat_map({text, {{1, 2}, {1}}, {{}, {}}}); }), "rows of 1");
   expect_drawing(dot_plot({text, {{"g", {{"&", nan, {nan, nan}, {nan, 1}}}}}}));
   expect_drawing(dot_plot({text, {}}));
   expect_drawing(scatter_plot({text, {}}));
@@ -102,8 +95,6 @@ TEST(Charts, PointsHaveTheirLooks) {
   EXPECT_EQ(count_of(svg, "<circle"), 1);
   EXPECT_EQ(count_of(svg, "fill=\"#456\""), 1) << "a square, and none where a side is missing";
   expect_contains(svg, "<title>p &lt;1&gt;: 1, 1</title>");
-  scatter.points[0].y = {};
-  expect_contains(error_of([&] { scatter_plot(scatter); }), "p <1> has 1 values of x and 0 of y");
 }
 
 TEST(Charts, PanelsShadeTheirOwnBands) {

@@ -1,4 +1,3 @@
-#include "report/words.h"
 
 #include <gtest/gtest.h>
 

@@ -31,9 +31,9 @@ TEST(Interrupt, FirstSignalIsNotedSecondEnds) {
     for (const int second : {SIGINT, SIGTERM}) {
       const int status = status_of_child([&] {
         const Interrupt interrupt;
-        if (interrupt.requested()) return 1;
+        if (interrupt_requested()) return 1;
         ::raise(first);
-        if (!interrupt.requested() || interrupt_exit_code() != 128 + first) return 2;
+        if (!interrupt_requested() || interrupt_exit_code() != 128 + first) return 2;
         ::raise(second);
         return 3;
       });
@@ -46,9 +46,9 @@ TEST(Interrupt, HandlersAreRestoredAndTheNextStartsAfresh) {
   const int status = status_of_child([] {
     for (int time = 0; time < 2; ++time) {
       const Interrupt interrupt;
-      if (interrupt.requested()) return 1;
+      if (interrupt_requested()) return 1;
       ::raise(SIGINT);
-      if (!interrupt.requested()) return 2;
+      if (!interrupt_requested()) return 2;
     }
     ::raise(SIGTERM);
     return 3;
@@ -64,7 +64,7 @@ TEST(Interrupt, IgnoredStaysIgnored) {
       const Interrupt interrupt;
       ::raise(signal);
       ::raise(signal);
-      return interrupt.requested() ? 1 : 0;
+      return interrupt_requested() ? 1 : 0;
     });
     EXPECT_EQ(status, 0);
   }
@@ -77,7 +77,7 @@ TEST(Interrupt, ALostTerminalMaySaySoTwice) {
       const Interrupt interrupt;
       ::raise(first);
       ::raise(SIGHUP);
-      return interrupt.requested() ? 0 : 1;
+      return interrupt_requested() ? 0 : 1;
     });
     EXPECT_EQ(status, 0);
   }
@@ -94,7 +94,7 @@ TEST(Interrupt, TwoAtOnceFromOneSenderAreOne) {
       ::_exit(0);
     }
     ::waitpid(sender, nullptr, 0);
-    return interrupt.requested() ? 0 : 1;
+    return interrupt_requested() ? 0 : 1;
   });
   EXPECT_EQ(status, 0);
 }
@@ -105,7 +105,7 @@ TEST(Interrupt, ABrokenPipeIsPassedOver) {
     int pipe[2];
     if (::pipe(pipe) != 0) return 1;
     ::close(pipe[0]);
-    return ::write(pipe[1], "x", 1) == -1 && !interrupt.requested() ? 0 : 2;
+    return ::write(pipe[1], "x", 1) == -1 && !interrupt_requested() ? 0 : 2;
   });
   EXPECT_EQ(status, 0);
 }

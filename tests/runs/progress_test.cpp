@@ -130,8 +130,8 @@ TEST(ProgressText, Groups) {
   EXPECT_EQ(grouped(-1000), "-1,000");
 }
 
-TEST_F(ProgressTest, LateProgressAppearsOnlyAfterSeconds) {
-  LateProgress quick("test", 4, plain()), slow("test", 4, plain());
+TEST_F(ProgressTest, AppearsOnlyAfterSecondsIfToldSo) {
+  TextProgress quick("test", 4, 5, plain()), slow("test", 4, 5, plain());
   const Watch watch_quick = quick.watch(), watch = slow.watch();
   now_ += 4;
   watch_quick(4);

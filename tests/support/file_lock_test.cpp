@@ -1,4 +1,3 @@
-#include "support/file_lock.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

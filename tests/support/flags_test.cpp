@@ -1,8 +1,7 @@
 // Command lines as people type them: what is meant is done, or the right form is said.
-#include "support/flags.h"
-
 #include <gtest/gtest.h>
 
+#include "support/config.h"
 #include "support/json.h"
 #include "support/texts.h"
 

@@ -1,11 +1,10 @@
-#include "support/machine.h"
-
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
 
 #include "support/files.h"
+#include "support/platform.h"
 #include "support/scratch.h"
 #include "support/texts.h"
 

@@ -33,9 +33,12 @@ TEST(Names, TheNearestWordIsASlipAway) {
 }
 
 TEST(Names, AreJoinedByCommas) {
-  EXPECT_EQ(joined({}), "");
-  EXPECT_EQ(joined({"a"}), "a");
-  EXPECT_EQ(joined({"a", "b", "c"}), "a, b, c");
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(joined(Names{}), "");
+  EXPECT_EQ(joined(Names{"a"}), "a");
+  EXPECT_EQ(joined(Names{"a", "b", "c"}), "a, b, c");
+  EXPECT_EQ(joined(Names{"", "b"}, " or "), " or b");
+  EXPECT_EQ(joined(std::vector<int>{1, 2}, ","), "1,2");
 }
 
 TEST(Names, CodesOfTwoLettersHaveNoNeighbours) {

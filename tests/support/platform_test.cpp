@@ -51,9 +51,8 @@ TEST(Platform, OnlyItsOwnFilesNameWhatOneSystemHas) {
       // Those whose business it is, and programs for one kind of machine.
       if ((end != ".h" && end != ".cpp") || path.starts_with("src/support/platform.") ||
           path == "tests/support/platform_test.cpp" || path.starts_with("tests/bench/") ||
-          path == "src/support/machine.cpp" || path == "tests/support/machine_test.cpp" ||
-          path.starts_with("tests/cuda/") || path.starts_with("tests/labs/guard") ||
-          path.starts_with("tests/labs/trusted"))
+          path == "tests/support/machine_test.cpp" || path.starts_with("tests/cuda/") ||
+          path.starts_with("tests/labs/guard") || path.starts_with("tests/labs/trusted"))
         continue;
       const std::string names = names_of_one_platform(read_file(entry.path().string()));
       if (!names.empty()) found += path + "\n" + names;
