@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/error.h"
+
 namespace ramoe {
 namespace {
 
