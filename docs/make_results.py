@@ -313,6 +313,11 @@ def headroom_picture(page, data):
                  f"{estimate(compared(evidence, 'ramoe-last', 'sft', 'all')['accuracy'], 100, 2)} points over SFT, and "
                  f"{estimate(compared(evidence, 'ramoe-last', 'ramoe-last-shuffled', 'all')['accuracy'], 100, 2)} over the same with "
                  f"another item's English side; headroom and this gain go together with r = {estimate(last, 1, 2)}.")
+    pools = [row for row in results_tables.label_counts(data.folder)[1] if row[4]]
+    if pools:
+        task, count, _, _, pool = max(pools, key=lambda row: row[4].value)
+        page.add(f"**With few labels** and a pool of prompts without answers it gains most ({task}, {count} pairs with answers: {pool.text()} points; "
+                 "exploration on one model; the table of labels below has its controls).")
     if data.lesions:
         page.add("**Where routing is the fault by construction**, RA-MoE gains for each point of headroom "
                  + "; ".join(f"{make_lesion.slope_text(lesion['slope'])} points ({lesion['name']}, {make_lesion.DRAWN[lesion['variant']]})"

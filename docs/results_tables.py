@@ -165,35 +165,67 @@ def ablations(page, data):
                      p_text(p["difference"]["p_adjusted"])] for p in found["learning"]]))
 
 
-def labels(page, data):
-    """The grid `labels`: a base model with headroom, from few labelled pairs to all of them."""
-    path = data.folder / "labels.json"
-    if not path.exists():
-        return
-    plan, by_cell = read(path)["plan"], {}
+def cell_means(path):
+    """Accuracy on test by task and variant, by language: means over seeds. From a collected grid."""
+    found = {}
     with open(path.with_suffix(".jsonl"), encoding="utf-8") as lines:
         for record in map(json.loads, lines):
             if record["part"] == "main":
-                by_cell.setdefault((record["task"], record["variant"]), {}).setdefault(
+                found.setdefault((record["task"], record["variant"]), {}).setdefault(
                     record["lang"], []).append(record["test"]["accuracy"])
+    return {key: {lang: mean(values) for lang, values in by_lang.items()} for key, by_lang in found.items()}
 
-    def cells(task, variant):
-        return {lang: mean(values) for lang, values in by_cell[task, variant].items()}
+
+def minus(ours, other):
+    return Estimate([value - other[lang] for lang, value in ours.items()])
+
+
+def label_controls(folder):
+    """The grid `labels_controls`: its facts and a row for each variant beside SFT. None without it."""
+    path = folder / "labels_controls.json"
+    if not path.exists():
+        return None, []
+    facts, cells = read(path), cell_means(path)
+    (task,), (sft, pool, *others) = facts["plan"]["tasks"], [v["name"] for v in facts["plan"]["variants"]]
+    return facts, [[name, minus(cells[task, name], cells[task, sft]).text(),
+                    minus(cells[task, pool], cells[task, name]).text() if name != pool else ""] for name in (pool, *others)]
+
+
+def label_counts(folder):
+    """The grid `labels`: its facts, and by task and number of labelled pairs SFT's accuracy and what alignment at the last
+    token gains over it, of the labelled pairs and with a pool: Student's intervals over languages. None without it."""
+    path = folder / "labels.json"
+    if not path.exists():
+        return None, []
+    facts, cells = read(path), cell_means(path)
 
     def minus_sft(task, name, count):
-        if (task, f"{name}-{count}") not in by_cell:
-            return "n/a"
-        ours, sft = cells(task, f"{name}-{count}"), cells(task, f"sft-{count}")
-        return Estimate([ours[lang] - sft[lang] for lang in sft]).text()
-    counts = [v["name"].removeprefix("sft-") for v in plan["variants"] if v["method"] == "sft"]
+        ours = cells.get((task, f"{name}-{count}"))
+        return minus(ours, cells[task, f"sft-{count}"]) if ours else None
+    counts = [v["name"].removeprefix("sft-") for v in facts["plan"]["variants"] if v["method"] == "sft"]
+    return facts, [(task, count, mean(cells[task, f"sft-{count}"].values()), minus_sft(task, "last", count),
+                    minus_sft(task, "pool-last", count)) for task in facts["plan"]["tasks"] for count in counts]
+
+
+def labels(page, data):
+    facts, rows = label_counts(data.folder)
+    if not rows:
+        return
+    plan = facts["plan"]
     page.add("## How many labels, where there is headroom")
     page.add(f"{', '.join(plan['models'])} of [the ladder](ladder.md) with 64 small experts, {counted(len(plan['languages']), 'language')}, "
-             f"{counted(plan['seeds'], 'seed')}; exploration, no part of the plan. SFT has a search of its rate for each count; alignment at the last "
+             f"{counted(plan['seeds'], 'seed')}; exploration, no part of the plan, and no substitute for [its second part](decide.md), which is not run yet. "
+             "SFT has a search of its rate for each count; alignment at the last "
              "token (an extension, lambda 5) takes SFT's, which favours SFT. *Labelled pairs* aligns the pairs that have answers, *with a pool* "
              "the prompts of the others too. Points on test, mean over languages with Student's 95 % interval over them.")
     page.add(table("", ["Task", "Pairs with answers", "SFT", "labelled pairs, minus SFT", "with a pool, minus SFT"],
-                   [[task, count, percent(mean(cells(task, f"sft-{count}").values())), minus_sft(task, "last", count),
-                     minus_sft(task, "pool-last", count)] for task in plan["tasks"] for count in counts], 2))
+                   [[task, count, percent(sft), last.text(), pool.text() if pool else "n/a"]
+                    for task, count, sft, last, pool in rows], 2))
+    page.add(edge_warning(facts))
+    controls, rows = label_controls(data.folder)
+    if rows:
+        page.add(table(f"The pool's controls, {counted(controls['plan']['seeds'], 'seed')}, all at SFT's rate: points on test",
+                       ["Method", "minus SFT", "pool, last token, minus it"], rows))
 
 
 def mean_over_tasks(evidence, model, lang, key):

@@ -5,6 +5,7 @@
 #include "ch07_divergence/language_gaps.h"
 #include "runs/progress.h"
 #include "support/error.h"
+#include "support/json_place.h"
 
 namespace ramoe {
 
@@ -66,6 +67,13 @@ void divergence_stage(const DivergenceOptions& options) {
   folder.write_results(to_json(results));
   print_curve(found.general, found.mean, zone);
   folder.close();
+}
+
+Zone read_zone(const std::string& divergence_run) {
+  const std::string path = require_file(divergence_run, "results.json", "divergence");
+  const Json divergence = read_json(path);
+  const auto zone = JsonAt<Json>{path, "", divergence, "; run `ramoe divergence` again."}["zone"];
+  return {zone["first"].whole(0), zone["last"].whole(0)};
 }
 
 int run_divergence(const Arguments& arguments) {

@@ -15,7 +15,6 @@
 #include "runs/interrupt.h"
 #include "runs/progress.h"
 #include "support/error.h"
-#include "support/json_place.h"
 
 namespace ramoe {
 
@@ -112,24 +111,6 @@ void check_same_base(const BaseRun& base, const RunRecord& record) {
   check(record.record.value("data", Json::object()) == facts, record.path,
         " was made from another base model or other data than ", base.record.path, "; run `ramoe ",
         record.command, "` again with --base=", base.record.path, ".");
-}
-
-Zone read_zone(const std::string& divergence_run) {
-  const std::string path = require_file(divergence_run, "results.json", "divergence");
-  const Json divergence = read_json(path);
-  const auto zone = JsonAt<Json>{path, "", divergence, "; run `ramoe divergence` again."}["zone"];
-  return {zone["first"].whole(0), zone["last"].whole(0)};
-}
-
-std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
-                                           const ModelConfig& config) {
-  const std::string path = require_file(experts_run, "experts.json", "experts");
-  const Json tasks = read_json(path);
-  std::vector<TaskExperts> experts;
-  for (const Json& task : JsonAt<Json>{path, "", tasks, "; run `ramoe experts` again."}.list())
-    experts.push_back(
-        task_experts_from_json(task, path, config.moe_layer_count(), config.num_experts));
-  return experts;
 }
 
 StageResults FinetuneInputs::stages() const {

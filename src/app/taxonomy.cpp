@@ -166,6 +166,17 @@ void experts_stage(const ExpertsOptions& options) {
   folder.close();
 }
 
+std::vector<TaskExperts> read_task_experts(const std::string& experts_run,
+                                           const ModelConfig& config) {
+  const std::string path = require_file(experts_run, "experts.json", "experts");
+  const Json tasks = read_json(path);
+  std::vector<TaskExperts> experts;
+  for (const Json& task : JsonAt<Json>{path, "", tasks, "; run `ramoe experts` again."}.list())
+    experts.push_back(
+        task_experts_from_json(task, path, config.moe_layer_count(), config.num_experts));
+  return experts;
+}
+
 int run_experts(const Arguments& arguments) {
   return run_stage<ExpertsOptions>(
       arguments, "experts", [](const ExpertsOptions& o, const FieldList& fields) {
