@@ -34,6 +34,7 @@ std::string joined(const List& all, const char* between = ", ") {
 
 /// Whether a list has this element.
 template <class List, class Element>
+  requires requires(const List& all, const Element& one) { *all.begin() == one; }
 bool contains(const List& all, const Element& one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }

@@ -26,7 +26,7 @@ void expect_planned(double bytes, const GpuArena& arena, const ModelConfig& conf
   // The memory that a layer lends is not used in a dense one, whose gradients may take its place.
   const double within = config.mlp_only_layers.empty() ? 0.05 : 0.1;
   EXPECT_NEAR((bytes - beside) / double(arena.most_bytes()), 1, within)
-      << config.model_type << " V=" << config.vocab_size << " E=" << config.num_experts
+      << name_of(config.model_type) << " V=" << config.vocab_size << " E=" << config.num_experts
       << " H=" << config.moe_intermediate_size;
   // Small products are cut into parts whose sums are kept; those of real models are not.
   EXPECT_GE(scratch, beside);
