@@ -316,8 +316,11 @@ def headroom_picture(page, data):
     pools = [row for row in results_tables.label_counts(data.folder)[1] if row[4]]
     if pools:
         task, count, _, _, pool = max(pools, key=lambda row: row[4].value)
-        page.add(f"**With few labels** and a pool of prompts without answers it gains most ({task}, {count} pairs with answers: {pool.text()} points; "
-                 "exploration on one model; the table of labels below has its controls).")
+        controls = [f"{name.removesuffix('-' + count)} {difference}" for name, difference, _ in
+                    results_tables.label_controls(data.folder)[1][1:]]
+        page.add(f"**With few labels** and a pool of prompts without answers it gains most ({task}, {count} pairs with answers: {pool.text()} points"
+                 + (f"; its controls on the same pool, minus SFT: {', '.join(controls)}" if controls else "")
+                 + "; exploration on one model).")
     if data.lesions:
         page.add("**Where routing is the fault by construction**, RA-MoE gains for each point of headroom "
                  + "; ".join(f"{make_lesion.slope_text(lesion['slope'])} points ({lesion['name']}, {make_lesion.DRAWN[lesion['variant']]})"
