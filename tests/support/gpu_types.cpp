@@ -14,6 +14,8 @@
 #include "ch05_training/adamw.cpp"
 #include "ch05_training/trainer.cpp"
 #include "ch07_divergence/answers.cpp"
+#include "ch07_divergence/forced_routing.cpp"
+#include "ch07_divergence/headroom.cpp"
 #include "ch07_divergence/routing_stats.cpp"
 #include "ch10_alignment/alignment_loss.cpp"
 #include "ch10_alignment/alignment_term.cpp"
