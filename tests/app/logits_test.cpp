@@ -92,7 +92,7 @@ TEST(Logits, WhatDoesNotFitIsNamed) {
   expect_error("[[1, \"a\"]]", "[0][1]");
   expect_error("[[1], []]", "[1]");
   expect_error("[]", "list of lists");
-  expect_error("{\"ids\": [[1]]}", "unknown key \"ids\"");
+  expect_error("{\"ids\": [[1]]}", "ids is an unknown key");
   expect_error("{\"attention_mask\": [[1]]}", "input_ids is missing");
   expect_error("{\"input_ids\": [[1, 2]], \"attention_mask\": [[1]]}", "1 values");
   expect_error("{\"input_ids\": [[1, 2]], \"attention_mask\": [[1, 1], [1, 1]]}", "2 rows");
