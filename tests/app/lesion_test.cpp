@@ -167,8 +167,9 @@ TEST(LesionPage, IsWhatTheScriptMakes) {
         "docs/results_tables.py", "docs/results_text.py"})
     fs::copy_file(root / script, there / script);
   for (const auto& entry : fs::directory_iterator(root / "docs/results"))
-    if (entry.path().filename().string().starts_with("lesion"))
-      fs::copy_file(entry.path(), there / "docs/results" / entry.path().filename());
+    for (const char* name : {"lesion", "sharper"})
+      if (entry.path().filename().string().starts_with(name))
+        fs::copy_file(entry.path(), there / "docs/results" / entry.path().filename());
   ASSERT_EQ(std::system(("python3 '" + scratch.file("docs/make_lesion.py") + "'").c_str()), 0);
   for (const char* made : {"docs/lesion.md", "docs/figures/lesion.svg"})
     EXPECT_EQ(read_file((root / made).string()), read_file(scratch.file(made))) << made;
