@@ -11,9 +11,10 @@ import math
 import sys
 from pathlib import Path
 
+import results_text
 from ladder_page import Estimate
 from make_headroom import DOCS, estimate, mean, number, signed, table, write
-from results_tables import edge_of
+from results_tables import cell_means, edge_of
 
 RESULTS = DOCS / "results"
 
@@ -55,6 +56,11 @@ def gather(runs):
     return sorted(lesions, key=lambda l: (l["lang"], l["strength"]))
 
 
+def sft_beside(variant):
+    """The SFT that has as many pairs."""
+    return "sft-24" if variant.endswith("-24") else "sft"
+
+
 class Grid:
     """A collected grid of one language: accuracies on test by strength, variant and seed."""
 
@@ -74,17 +80,15 @@ class Grid:
 
     def gain(self, strength, variant):
         """RA-MoE minus SFT on as many pairs, by paired seeds; None if there are none."""
-        against = "sft-24" if variant.endswith("-24") else "sft"
-        ours, sft = self.accuracy.get((strength, variant), {}), self.accuracy.get((strength, against), {})
+        ours, sft = (self.accuracy.get((strength, name), {}) for name in (variant, sft_beside(variant)))
         seeds = sorted(set(ours) & set(sft))
         return {**student([ours[s] - sft[s] for s in seeds]), "seeds": len(seeds)} if seeds else None
 
     def dose_response(self, lesions, variant):
         """What RA-MoE gains over SFT for each point of headroom: the least-squares slope over the strengths, by seed."""
         x = {l["strength"]: l["oracle"][SEEN]["headroom"] for l in lesions if l["lang"] == self.lang}
-        against = "sft-24" if variant.endswith("-24") else "sft"
         at = [s for s in sorted(self.base) if s in x]
-        sides = [[self.accuracy.get((s, name), {}) for s in at] for name in (variant, against)]
+        sides = [[self.accuracy.get((s, name), {}) for s in at] for name in (variant, sft_beside(variant))]
         seeds = set.intersection(*(set(a) for side in sides for a in side)) if at else set()
         middle = mean([x[s] for s in at])
         spread = sum((x[s] - middle) ** 2 for s in at) if at else 0
@@ -155,9 +159,7 @@ def verdict(slope):
 
 def slope_text(slope):
     """Points of gain for each point of headroom."""
-    def plain(value):
-        return f"{value:+.2f}"
-    return plain(slope.value) + ("" if slope.low is None else f" [{plain(slope.low)}, {plain(slope.high)}]")
+    return results_text.estimate({"value": slope.value, "low": slope.low, "high": slope.high}, 1, 2)
 
 
 def slope_table(lesions, grids):
@@ -194,15 +196,11 @@ def carried_back(path):
     """The form that got most back, on the undamaged model: a row for each task, and all of them. Empty without its grid."""
     if not path.exists():
         return ""
-    plan, accuracy = json.loads(path.read_text())["plan"], {}
-    for record in map(json.loads, path.with_suffix(".jsonl").read_text().splitlines()):
-        if record["part"] == "main":
-            accuracy.setdefault((record["task"], record["lang"], record["variant"]), []).append(record["test"]["accuracy"])
+    plan, cells = json.loads(path.read_text())["plan"], cell_means(path)
     (sharper,) = (v["name"] for v in plan["variants"] if v["method"] != "sft")
-    gain = {cell: mean(accuracy[cell + (sharper,)]) - mean(accuracy[cell + ("sft",)]) for cell in {key[:2] for key in accuracy}}
     rows = []
     for tasks in [[task] for task in plan["tasks"]] + [plan["tasks"]]:
-        values = [value for (task, _), value in sorted(gain.items()) if task in tasks]
+        values = [ours - cells[task, "sft"][lang] for task in tasks for lang, ours in cells[task, sharper].items()]
         rows.append([", ".join(tasks), str(len(values)), Estimate(values).text()])
     return (f"\n## Carried back to the natural model\n\n{sharper} on the undamaged base model, all of its languages, {plan['seeds']} seeds, minus SFT: points on test, "
             "Student's 95 % interval over\ncells (a task and a language; a cell's value is its mean over seeds), each with its own search of the rate.\n\n"

@@ -155,8 +155,7 @@ void print_switched(const HeadroomOptions& o, const HeadroomResults& results,
     return;
   }
   std::vector<std::string> tasks;
-  for (const HeadroomCell& cell : results.cells)
-    if (std::find(tasks.begin(), tasks.end(), cell.task) == tasks.end()) tasks.push_back(cell.task);
+  for (const HeadroomCell& cell : results.cells) add_once(tasks, cell.task);
   for (const std::string& task : tasks) {
     std::vector<double> in_english, base, english_frame, target_frame;
     for (const HeadroomCell& cell : results.cells) {

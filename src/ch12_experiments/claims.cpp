@@ -24,8 +24,7 @@ Claim zone_claim(const Evidence& evidence) {
       .how =
           "Our choice: for each model the zone is read off general text; on task prompts, the mean "
           "divergence of the layers before the zone, and of those after it, must lie above the "
-          "zone's "
-          "(mean over tasks, 95 % interval over languages). Layers count from 0."};
+          "zone's (mean over tasks, 95 % interval over languages). Layers count from 0."};
   for (const ModelCurves& c : evidence.curves) {
     const int L = static_cast<int>(c.general.size());
     const std::string zone =
@@ -45,15 +44,12 @@ Claim gap_claim(const Evidence& evidence) {
       .id = "b",
       .statement =
           "The abstract says: routing divergence in the middle layers strongly predicts by how "
-          "much "
-          "the performance of a language falls behind.",
+          "much the performance of a language falls behind.",
       .how =
           "Our choice: over cells, the correlation of the base model's divergence from English "
-          "with "
-          "its gap to English accuracy, both on test; centred within model and task, so that only "
-          "differences between languages count. It must be above zero in the zone, and higher "
-          "there "
-          "than in the other layers. How high \"strongly\" is, we leave to the reader."};
+          "with its gap to English accuracy, both on test; centred within model and task, so that "
+          "only differences between languages count. It must be above zero in the zone, and higher "
+          "there than in the other layers. How high \"strongly\" is, we leave to the reader."};
   const auto add = [&](const std::string& what, const Estimate& estimate, bool deciding) {
     claim.parts.push_back({what, estimate, +1, deciding, "r"});
   };
@@ -81,10 +77,9 @@ Claim methods_claim(const Evidence& evidence) {
           "than SFT, Routing Steering and RISE.",
       .how =
           "Our choice: the mean over all cells of the accuracy on test, RA-MoE minus the other, "
-          "seed "
-          "by seed, must be above zero against each of them and each form of steering. SARA is no "
-          "part "
-          "of the claim; nor is accuracy on the items that the base model knows in English."};
+          "seed by seed, must be above zero against each of them and each form of steering. SARA "
+          "is no part of the claim; nor is accuracy on the items that the base model knows in "
+          "English."};
   const auto add = [&](const std::string& name, bool deciding) {
     const Comparison* c = evidence.comparison("ramoe", name, all_cells);
     claim.parts.push_back({"RA-MoE minus " + method_in_words(name), c ? c->accuracy : Estimate{},
@@ -113,13 +108,11 @@ Claim ci_claim(const Evidence& evidence) {
       .id = "d",
       .statement =
           "The abstract says: the share of ci examples (known in English, not in the target "
-          "language) "
-          "of a task-language pair predicts the gain.",
+          "language) of a task-language pair predicts the gain.",
       .how =
           "Our choice: over cells, the correlation of the share of ci among the training pairs "
-          "with "
-          "the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside it the same "
-          "within model and task, and for each model."};
+          "with the mean accuracy of RA-MoE minus SFT on test must be above zero. Beside it the "
+          "same within model and task, and for each model."};
   const auto add = [&](const CellCorrelation& c, const std::string& what, bool deciding) {
     claim.parts.push_back({what, c.r, +1, deciding, "r"});
   };
@@ -141,11 +134,9 @@ Claim routing_claim(const Evidence& evidence) {
           "English activation of the task experts in the middle layers.",
       .how =
           "Our choice: the divergence of target routing on test prompts from the frozen base "
-          "model's "
-          "English routing, RA-MoE minus SFT, must be below zero in the zone over all cells, and "
-          "lower "
-          "there than in the other layers. This is over all experts and test pairs, while the loss "
-          "sees the task experts and ci examples of training."};
+          "model's English routing, RA-MoE minus SFT, must be below zero in the zone over all "
+          "cells, and lower there than in the other layers. This is over all experts and test "
+          "pairs, while the loss sees the task experts and ci examples of training."};
   const auto add = [&](const std::string& what, const Estimate& estimate, bool deciding) {
     claim.parts.push_back({what, estimate, -1, deciding, "D"});
   };
@@ -163,13 +154,11 @@ Claim headroom_claim(const std::vector<HeadroomGain>& headroom) {
   Claim claim{.id = "f",
               .statement =
                   "No claim of the paper, a question of ours: the headroom of a task-language "
-                  "pair, measured "
-                  "on the base model before training, predicts the gain.",
+                  "pair, measured on the base model before training, predicts the gain.",
               .how =
                   "Over cells, the correlation of headroom in form seq (own minus OTHER, the zone, "
                   "adapt_train) with the mean accuracy of RA-MoE minus SFT on test must be above "
-                  "zero. Beside "
-                  "it the other forms, and the same within model and task."};
+                  "zero. Beside it the other forms, and the same within model and task."};
   bool first = true;
   for (const HeadroomGain& h : headroom) {
     for (const CellCorrelation& c : h.r)

@@ -34,8 +34,7 @@ std::vector<std::string> methods_of(const std::vector<RunScores>& runs) {
   bool sft = false;
   for (const RunScores& run : runs) {
     sft |= run.method == "sft";
-    if (std::find(methods.begin(), methods.end(), run.method) == methods.end())
-      methods.push_back(run.method);
+    add_once(methods, run.method);
   }
   check(sft,
         "the comparison lacks the fine-tuning runs of sft, which the others are compared with.");
