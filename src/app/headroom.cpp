@@ -1,5 +1,4 @@
 // ramoe headroom: whether routing is what holds the target languages back, before any fine-tuning.
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <set>

@@ -81,8 +81,8 @@ TEST(HeadroomResults, TheSentenceFollowsTheInterval) {
   EXPECT_DOUBLE_EQ(two.headroom, 0.2);  // cells weigh the same
   expect_contains(two.words, "+20.0 points [");
   expect_contains(two.words, "mean over 2 cells");
-  // All items are wrong by themselves, and own is right on half of them.
-  expect_contains(weighed({items_with(200, 100, 0)}).words,
+  // All items are wrong by themselves; own is right on a half of them, OTHER on a quarter.
+  expect_contains(weighed({items_with(200, 100, 50)}).words,
                   "Own minus base is +50.0 points: what aligned routing alone could win");
 }
 
