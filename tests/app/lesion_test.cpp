@@ -139,8 +139,8 @@ import make_lesion
 grid = object.__new__(make_lesion.Grid)
 grid.lang, grid.base, grid.variants, grid.accuracy = "es", {0: 0, 1: 0, 2: 0}, ["ramoe"], {}
 for s in grid.base:
-    grid.accuracy[s, "sft"] = {1: 0.3, 2: 0.4, 3: 0.5}
-    grid.accuracy[s, "ramoe"] = {1: 0.3 + 0.1 * s, 2: 0.4 + 0.3 * s} | ({3: 0.9} if s else {})
+    sft = grid.accuracy[s, "sft"] = {1: 0.3 - 0.05 * s, 2: 0.4 - 0.1 * s, 3: 0.5}
+    grid.accuracy[s, "ramoe"] = {1: sft[1] + 0.1 * s, 2: sft[2] + 0.3 * s} | ({3: 0.9} if s else {})
 rooms = [{"lang": "es", "strength": s, "oracle": {make_lesion.SEEN: {"headroom": 0.1 * s}}}
          for s in grid.base]
 (_, variant, slope), = make_lesion.slopes(rooms, [grid])
