@@ -142,7 +142,7 @@ bench-fine: build     ## the products of small experts, in docs/results/bench_fi
 	  --num_hidden_layers=5 --num_experts=64 --num_experts_per_tok=8 --moe_intermediate_size=16 \
 	  --sequences=48 --tokens=24 --out=docs/results/bench_fine.json $(FLAGS)
 
-fresh-models: build   ## the base models of PLAN=decide and decide_pool, and their headroom: a quarter of an hour
+fresh-models: build   ## the base models of the plans decide*, and their headroom: half an hour
 	python3 docs/make_ladder.py --fresh --program=$(RAMOE) --jobs=$(JOBS) $(FLAGS)
 
 docs-memory: build    ## docs/real_models_memory.md again, from data/configs/real/*.json
