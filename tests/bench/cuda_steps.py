@@ -12,10 +12,11 @@ import argparse
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+
+from peers import Failure, Process
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Of a loss near 7 to 9: before any update, and after two. AdamW's first steps go by the sign of a
@@ -25,20 +26,6 @@ PEERS = {"Hugging Face loop": "hf_loop", "sorted, grouped_mm": "sorted_grouped_m
          "sorted, slices": "sorted_slices", "dense, eager": "dense",
          "dense, compiled": "dense_compiled",
          "compiled, sorted, grouped_mm": "sorted_grouped_mm_compiled"}
-
-
-class Process:
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True)
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"{line}: the process ended with {self.process.wait()}")
-        return json.loads(answer)
 
 
 def timed(process, name, rounds, seconds):
@@ -52,15 +39,16 @@ def timed(process, name, rounds, seconds):
 def measure(size, options):
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
-        ours = Process([options.peer, folder, "cuda", size])
+        ours = Process([options.peer, folder, "cuda", size], None, pathlib.Path(folder, "ours.log"))
         ours.ask("ready")
         losses = {name: ours.ask(f"step {name} 3")["losses"] for name in ("moe", "dense")}
-        torch = Process([options.python, str(HERE / "torch_peers.py"), folder, "cuda"])
+        torch = Process([options.python, HERE / "torch_peers.py", folder, "cuda"], None,
+                        pathlib.Path(folder, "torch.log"))
         versions = torch.ask("versions")
         for name in ("moe", "dense"):
             rows[f"ours, {name}"] = timed(ours, name, options.rounds, options.seconds)
         rows["ours, moe"]["arena_bytes"] = ours.ask("step moe 1")["arena_bytes"]
-        bf16 = Process([options.peer, folder, "cuda-bf16", size])
+        bf16 = Process([options.peer, folder, "cuda-bf16", size], None, pathlib.Path(folder, "bf16.log"))
         bf16.ask("step moe 3")
         rows["ours, moe, bf16 products"] = timed(bf16, "moe", options.rounds, options.seconds)
         for title, name in PEERS.items():
@@ -78,7 +66,7 @@ def measure(size, options):
                 continue
             rows[title] = {**timed(torch, name, options.rounds, options.seconds), "off": off}
         for process in (ours, bf16, torch):
-            process.process.kill()
+            process.end()
     return {"size": size, "losses": losses, "versions": versions, "rows": rows}
 
 
@@ -113,4 +101,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(str(failure))

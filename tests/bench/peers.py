@@ -61,9 +61,11 @@ class Process:
     """One that answers each line with a line of JSON; what else it says goes to a file."""
 
     def __init__(self, command, environment, log):
-        self.name, self.log = pathlib.Path(str(command[-3])).name, log
+        words = [str(word) for word in command]
+        self.name = pathlib.Path(next((word for word in words if word.endswith(".py")), words[0])).name
+        self.log = log
         with open(log, "w", encoding="utf-8") as errors:
-            self.process = subprocess.Popen([str(word) for word in command], text=True,
+            self.process = subprocess.Popen(words, text=True,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=errors, env=environment)
 
