@@ -1,4 +1,5 @@
 """The goals of docs/speed.md, and how its numbers are written; part of make_speed_tables.py."""
+import re
 
 
 def get(tree, *keys):
@@ -127,7 +128,18 @@ def goals_section(bench, peers):
     lines = ["| " + " | ".join(head) + " |", "|---|---|---|---|"]
     return ("## Goals\n\nSeveral numbers are those of the thread counts measured, in their order; "
             "the goal is reached if all do.\n\n" +
-            "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n")
+            "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n" +
+            openblas_note(get(peers, "versions") or {}))
+
+
+def openblas_note(versions):
+    """Said of a peer that did not use the vectors that the processor has."""
+    used = re.search(r"OpenBLAS ([\d.]+).*kernels (Haswell|Zen)\b", str(versions.get("openblas")))
+    if not used or "AVX512" not in str(versions.get("torch_uses")):
+        return ""
+    return (f"\nThe OpenBLAS of this record is {used[1]} with its {used[2]} kernels, which are for AVX2, on a processor with "
+            "AVX-512: the ratio to it says little of what a newer one reaches. `make bench-peers` now takes the newest from PyPI, "
+            "with the kernels that it chooses by itself.\n")
 
 
 # ---- Kinds of machine ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "support/error.h"
 #include "support/files.h"
 #include "support/json.h"
 #include "support/scratch.h"
@@ -167,6 +168,17 @@ TEST_F(SpeedTables, GoalsAreReachedByTheNumbersAlone) {
   expect_goal("activations and gradients", "25.5 | **not reached**");
   expect_goal("tape and arena", "0.0040 % | reached");
   expect_goal("times that the arena", "0 | reached");
+}
+
+TEST_F(SpeedTables, APeerWithOlderVectorsIsNamed) {
+  for (const auto& [kernels, named] : {std::pair{"Haswell", true}, {"SkylakeX", false}}) {
+    Json peers = recorded_peers();
+    peers["versions"]["openblas"] = cat("OpenBLAS 0.3.21 DYNAMIC_ARCH, kernels ", kernels);
+    peers["versions"]["torch_uses"] = "CPU capability usage: AVX512";
+    write_json(scratch_.file("peers.json"), peers);
+    ASSERT_EQ(run(), 0) << text();
+    EXPECT_EQ(page().find("0.3.21 with its Haswell kernels") != std::string::npos, named);
+  }
 }
 
 TEST_F(SpeedTables, WhatIsThereIsShown) {
