@@ -19,16 +19,14 @@ import sys
 
 import make_lesion
 import results_tables
-from results_text import (Failure, Input, compared, counted, estimate, fold, interval, label,
+from results_decided import HYPOTHESES, by_scope, decided_more, decided_pool, hypothesis
+from results_text import (UNITS, Failure, Input, compared, counted, estimate, fold, interval, label,
                           p_text, plain, scope_text, signed, span, table, times)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAPER = "2605.28306"  # what every page names: a file that lacks it is not ours to replace
 
 # ---- The claims ---------------------------------------------------------------------------------
-
-UNITS = {"points": (100, 2), "r": (1, 2), "D": (1, 3)}
-
 
 def how_they_came_out(claim):
     """"4 of 6 hold, 2 not shown"."""
@@ -313,6 +311,13 @@ def headroom_picture(page, data):
                  f"{estimate(compared(evidence, 'ramoe-last', 'sft', 'all')['accuracy'], 100, 2)} points over SFT, and "
                  f"{estimate(compared(evidence, 'ramoe-last', 'ramoe-last-shuffled', 'all')['accuracy'], 100, 2)} over the same with "
                  f"another item's English side; headroom and this gain go together with r = {estimate(last, 1, 2)}.")
+    if data.decide_pool:
+        def pool_minus(name):
+            return estimate(compared(data.decide_pool, "pool-last", name, "all")["accuracy"], 100, 2)
+        pairs = data.facts["decide_pool"]["plan"]["keys"]["train_pairs"]
+        page.add(f"**With {pairs} labelled pairs and a pool of prompts** without answers, aligned at the last token, those models gained "
+                 f"{pool_minus('sft')} points over SFT, {pool_minus('self_training')} over self-training on the pool and "
+                 f"{pool_minus('pool-last-hidden')} over the same with hidden states in place of routing.")
     pools = [row for row in results_tables.label_counts(data.folder)[1] if row[4]]
     if pools:
         task, count, _, _, pool = max(pools, key=lambda row: row[4].value)
@@ -330,13 +335,6 @@ def headroom_picture(page, data):
                                        for lesion in data.lesions]) + ".")
 
 
-def verdict(e):
-    """Of a number that should lie above 0."""
-    if e["low"] is None:
-        return "not measured"
-    return "shown" if e["low"] > 0 else "contradicted" if e["high"] < 0 else "not shown"
-
-
 def decided(page, data):
     """The grid of docs/decide.md: its hypotheses, as they were written before it was run."""
     if not data.decide:
@@ -348,25 +346,18 @@ def decided(page, data):
              f"{counted(len(evidence['cells']), 'cell')}, {counted(evidence['seeds'], 'seed')} of the {facts['plan']['seeds']} planned"
              ", each whole in every cell and method. Chosen on adapt; test was opened once.")
 
-    def row(name, what, e, unit):
-        return [name, what, verdict(e), estimate(e, *UNITS[unit]), p_text(e["p"]), e["count"]]
-
     def against(a, b):
         return compared(evidence, a, b, "all")["accuracy"]
-    rows = [row("H1", "RA-MoE minus SFT", against("ramoe", "sft"), "points")]
-    rows += [row("H2", part["what"], part, part["unit"]) for part in claims_of["c"]["parts"]
+    rows = [hypothesis("H1", "RA-MoE minus SFT", against("ramoe", "sft"))]
+    rows += [hypothesis("H2", part["what"], part, part["unit"]) for part in claims_of["c"]["parts"]
              if part["deciding"] and part["what"] != "RA-MoE minus SFT"]
-    rows += [row("H3", part["what"], part, "r") for part in claims_of["f"]["parts"] if part["deciding"]]
-    rows.append(row("H4", "aligned at the last prompt token, on all pairs, minus SFT", against("ramoe-last", "sft"), "points"))
-    rows.append(row("H5", "the same minus the control with another item's English side",
-                    against("ramoe-last", "ramoe-last-shuffled"), "points"))
-    page.add(table("", ["Hypothesis", "Number", "Verdict", "Value", "p", "n"], rows, 3))
-    page.add("By model and task, all of it exploration:")
-    page.add(table("", ["Cells", "RA-MoE minus SFT", "at the last token minus SFT", "minus its control", "RISE minus SFT"],
-                   [[scope_text(scope)] + [estimate(compared(evidence, a, b, scope)["accuracy"], 100, 2)
-                                           for a, b in (("ramoe", "sft"), ("ramoe-last", "sft"),
-                                                        ("ramoe-last", "ramoe-last-shuffled"), ("rise", "sft"))]
-                    for scope in ["all"] + evidence["models"] + evidence["tasks"]]))
+    rows += [hypothesis("H3", part["what"], part, "r") for part in claims_of["f"]["parts"] if part["deciding"]]
+    rows.append(hypothesis("H4", "aligned at the last prompt token, on all pairs, minus SFT", against("ramoe-last", "sft")))
+    rows.append(hypothesis("H5", "the same minus the control with another item's English side",
+                           against("ramoe-last", "ramoe-last-shuffled")))
+    page.add(table("", HYPOTHESES, rows, 3))
+    by_scope(page, evidence, [("RA-MoE minus SFT", "ramoe", "sft"), ("at the last token minus SFT", "ramoe-last", "sft"),
+                              ("minus its control", "ramoe-last", "ramoe-last-shuffled"), ("RISE minus SFT", "rise", "sft")])
     page.add(table("Headroom against the gain over SFT, all cells: exploration but for the number of H3",
                    ["Form of headroom", "Method", "Centred", "r"],
                    [[h["form"], method, centred(r), estimate(r["r"], 1, 2)] for h in data.decide["headroom"]
@@ -399,8 +390,8 @@ def make_page(data, place):
              f"{counted(evidence['seeds'], 'seed')} in each cell. All numbers, machine-readable: "
              f"[evidence.json]({place}/evidence.json).")
     headroom_picture(page, data)
-    decided(page, data)
-    claims(page, data)
+    for part in (decided, decided_more, decided_pool, claims):
+        part(page, data)
     for part in (results_tables.routing_of_a_pair, results_tables.cells,
                  results_tables.comparisons, results_tables.ablations, results_tables.labels,
                  results_tables.mixture,

@@ -214,7 +214,8 @@ def labels(page, data):
     plan = facts["plan"]
     page.add("## How many labels, where there is headroom")
     page.add(f"{', '.join(plan['models'])} of [the ladder](ladder.md) with 64 small experts, {counted(len(plan['languages']), 'language')}, "
-             f"{counted(plan['seeds'], 'seed')}; exploration, no part of the plan, and no substitute for [its second part](decide.md), which is not run yet. "
+             f"{counted(plan['seeds'], 'seed')}; exploration, no part of the [plan](decide.md), whose own part with few labels "
+             + ("stands above. " if data.decide_pool else "is not run yet. ") +
              "SFT has a search of its rate for each count; alignment at the last "
              "token (an extension, lambda 5) takes SFT's, which favours SFT. *Labelled pairs* aligns the pairs that have answers, *with a pool* "
              "the prompts of the others too. Points on test, mean over languages with Student's 95 % interval over them.")

@@ -12,6 +12,9 @@ class Failure(Exception):
     """What is wrong with the files given; the text says what to do."""
 
 
+UNITS = {"points": (100, 2), "r": (1, 2), "D": (1, 3)}  # factor and decimals
+
+
 # ---- Numbers ------------------------------------------------------------------------------------
 # null in the files is a number that was not measured: "n/a" here.
 
@@ -119,7 +122,9 @@ class Input:
         self.evidence, self.ablations = weighed["evidence"], weighed["ablations"]
         self.mixture, self.headroom = weighed["mixture"], weighed["headroom"]
         self.decide = weighed["decide"]  # the grid on base models with headroom: all of the above again
-        grids = ["main"] + [name for name in ("ablations", "mixture", "decide")
+        # Comparisons and headroom alone, of its second plan and of its part with few labels.
+        self.decide_more, self.decide_pool = weighed["decide_more"], weighed["decide_pool"]
+        grids = ["main"] + [name for name in ("ablations", "mixture", "decide", "decide_more", "decide_pool")
                             if (folder / f"{name}.json").exists()]
         self.facts = {name: read(folder / f"{name}.json") for name in grids}
         self.lesions = []  # where routing is made the fault: make_lesion.responses()

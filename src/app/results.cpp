@@ -21,8 +21,9 @@ struct ResultsOptions {
 
   void list(FieldList& f) {
     f.add("folder", &folder,
-          "collected grids: main.json with .jsonl, and if there ablations, mixture, "
-          "decide, main_routing.json, headroom.json and headroom_fresh.json; may be given first");
+          "collected grids: main.json with .jsonl, and if there ablations, mixture, decide, "
+          "decide_more, decide_pool, main_routing.json, headroom.json and headroom_fresh.json; "
+          "may be given first");
     f.add("out", &out, "folder of evidence.json and report.html; empty: the same");
   }
 };
@@ -33,13 +34,17 @@ void check_places(const fs::path& evidence, const fs::path& report) {
   check_replaceable(evidence, evidence_mark);
 }
 
-/// Writes both files of a weighed grid, whose places were checked.
-/// `decide`: the grid on base models with headroom, weighed by itself.
+Json no_further_grids() {
+  return {{"decide", nullptr}, {"decide_more", nullptr}, {"decide_pool", nullptr}};
+}
+
+/// Writes both files of a weighed grid, whose places were checked. `further`: what evidence.json
+/// has of other grids.
 void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
                    const fs::path& evidence, const fs::path& report,
-                   const std::optional<GridEvidence>& decide = {}) {
+                   const Json& further = no_further_grids()) {
   Json json = to_json(weighed);
-  json["decide"] = decide ? to_json(*decide) : Json();
+  json.update(further);
   write_json(evidence.string(), json);
   write_file(report.string(), grid_report_html(weighed, routing));
   for (const Claim& claim : weighed.claims)
@@ -61,6 +66,25 @@ std::vector<HeadroomResults> headroom_runs(const std::string& file) {
 std::optional<GridResults> collected(const std::string& name) {
   if (!fs::exists(name + ".json")) return std::nullopt;
   return read_grid_results(name);
+}
+
+/// What evidence.json has of the grids on base models with headroom, each weighed by itself
+/// (docs/decide.md); null where a grid was not collected.
+Json further_grids(const std::string& folder, const std::vector<HeadroomResults>& headroom) {
+  Json json = no_further_grids();
+  const auto weighed = [&](const char* name) -> std::optional<GridEvidence> {
+    const std::optional<GridResults> grid = collected(folder + "/" + name);
+    if (!grid) return std::nullopt;
+    return weigh_grid(whole_seeds(*grid), {}, {}, headroom);
+  };
+  const std::optional<GridEvidence> decide = weighed("decide"), more = weighed("decide_more");
+  if (decide) json["decide"] = to_json(*decide);
+  if (more) json["decide_more"] = comparisons_to_json(*more);
+  if (decide && more)
+    json["decide_more"]["with_decide"] =
+        to_json(compare_over_grids({&decide->evidence, &more->evidence}, "ramoe", "sft"));
+  if (const auto pool = weighed("decide_pool")) json["decide_pool"] = comparisons_to_json(*pool);
+  return json;
 }
 
 /// The records of a grid's folder. Error: it is not finished.
@@ -109,13 +133,11 @@ int run_results(const Arguments& arguments) {
   std::vector<HeadroomResults> headroom = headroom_runs(o.folder + "/headroom.json");
   for (HeadroomResults& run : headroom_runs(o.folder + "/headroom_fresh.json"))
     headroom.push_back(std::move(run));
-  std::optional<GridEvidence> decide;
-  if (const std::optional<GridResults> grid = collected(o.folder + "/decide"))
-    decide = weigh_grid(whole_seeds(*grid), {}, {}, headroom);
   make_folder(out.string());
   write_weighed(weigh_grid(read_grid_results(main), collected(o.folder + "/ablations"),
                            collected(o.folder + "/mixture"), headroom),
-                traced, out / "evidence.json", out / "report.html", decide);
+                traced, out / "evidence.json", out / "report.html",
+                further_grids(o.folder, headroom));
   std::cout << "The numbers are " << (out / "evidence.json").string() << ", the report is "
             << (out / "report.html").string() << "; docs/make_results.py makes a page of them.\n";
   return 0;

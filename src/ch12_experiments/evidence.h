@@ -131,6 +131,11 @@ struct Evidence {
 /// All evidence of one finished grid. Error: sft, ramoe, a record or a stage is missing.
 Evidence gather_evidence(const GridResults& results);
 
+/// One method against another over the cells of several grids together, each cell with the seeds
+/// that its grid has; p is not adjusted. Error: a grid lacks one of the two.
+Comparison compare_over_grids(const std::vector<const Evidence*>& grids, const std::string& method,
+                              const std::string& against);
+
 /// An ablation against the default choice and against sft, over the cells and seeds of its grid.
 /// For the default itself, "ramoe", estimates against the default are unknown. Family of
 /// p_adjusted: all rows, for each of the estimates.
@@ -162,5 +167,6 @@ Ablations gather_ablations(const GridResults& results);
 /// Machine-readable; every estimate has value, low, high, p, p_adjusted and count.
 Json to_json(const Evidence& evidence);
 Json to_json(const Ablations& ablations);
+Json to_json(const Comparison& comparison);
 
 }  // namespace ramoe

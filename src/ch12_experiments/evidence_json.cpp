@@ -121,6 +121,20 @@ Json to_json(const Ablations& ablations) {
   return JsonKeyWriter::written(ablations);
 }
 
+Json to_json(const Comparison& comparison) {
+  return JsonKeyWriter::written(comparison);
+}
+
+Json comparisons_to_json(const GridEvidence& weighed) {
+  const Evidence& e = weighed.evidence;
+  Json json;
+  JsonKeyWriter keys(json);
+  keys("code", weighed.grid.facts().value("code", ""), "models", e.models, "tasks", e.tasks,
+       "languages", e.languages, "methods", e.methods, "seeds", e.seeds, "comparisons",
+       e.comparisons, "headroom", weighed.headroom);
+  return json;
+}
+
 Json to_json(const GridEvidence& weighed) {
   Json json;
   JsonKeyWriter keys(json);

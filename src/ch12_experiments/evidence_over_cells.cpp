@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ch12_experiments/evidence_parts.h"
+#include "support/error.h"
 
 namespace ramoe {
 namespace {
@@ -134,6 +135,19 @@ int group_of(const EvidenceCell& cell, std::map<std::string, int>& numbers) {
 bool is_extension(const std::string& name) {
   return name != "sft" && name != "ramoe" && name != "rise" && name != "sara" &&
          !name.starts_with("steer-");
+}
+
+Comparison compare_over_grids(const std::vector<const Evidence*>& grids, const std::string& method,
+                              const std::string& against) {
+  Evidence all;  // the cells alone
+  for (const Evidence* grid : grids)
+    for (const EvidenceCell& cell : grid->cells) {
+      for (const std::string& name : {method, against})
+        check(cell.method(name), "a grid lacks \"", name, "\" in ", cell.model, "/", cell.task, "/",
+              cell.lang, "; expected both methods in all grids that are taken together.");
+      all.cells.push_back(cell);
+    }
+  return compare_in_scope(all, pair_of_methods(all, method, against), "all");
 }
 
 std::vector<Comparison> gather_comparisons(const Evidence& evidence) {

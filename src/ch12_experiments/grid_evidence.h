@@ -28,5 +28,7 @@ GridEvidence weigh_grid(GridResults grid, const std::optional<GridResults>& abla
 
 /// evidence.json: all numbers, and the claims with their verdicts.
 Json to_json(const GridEvidence& weighed);
+/// The comparisons of a grid and its headroom alone, for a grid that asks nothing else.
+Json comparisons_to_json(const GridEvidence& weighed);
 
 }  // namespace ramoe

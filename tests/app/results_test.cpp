@@ -48,6 +48,18 @@ TEST(Results, ReportOfAFolderAndOfWhatWasCollected) {
   EXPECT_TRUE(mentions(made.text, "(c) ")) << made.text;
   EXPECT_EQ(read_file(folder + "/report.html"), html) << "the report of the folder";
   EXPECT_EQ(read_json(folder + "/evidence.json"), read_json(run + "/evidence.json"));
+  // The grids that ask one thing more are weighed by themselves.
+  for (const char* grid : {"decide", "decide_more", "decide_pool"}) {
+    EXPECT_TRUE(read_json(folder + "/evidence.json")[grid].is_null()) << grid;
+    for (const char* kind : {".json", ".jsonl"})
+      fs::copy_file(folder + "/main" + kind, folder + "/" + grid + kind);
+  }
+  ASSERT_EQ(run_cli("results " + folder).code, 0);
+  const Json further = read_json(folder + "/evidence.json");
+  EXPECT_EQ(further["decide"]["evidence"], further["evidence"]);
+  EXPECT_EQ(further["decide_pool"]["comparisons"], further["evidence"]["comparisons"]);
+  EXPECT_EQ(further["decide_more"]["with_decide"]["cells"],
+            2 * further["evidence"]["cells"].size());
   ASSERT_EQ(run_cli("results " + folder + " --out=" + out).code, 0);
   for (const char* name : {"/evidence.json", "/report.html"}) {
     EXPECT_EQ(read_file(out + name), read_file(folder + name)) << "made twice";

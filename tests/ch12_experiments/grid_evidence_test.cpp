@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ch12_experiments/made_grid.h"
-#include "support/scratch.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
@@ -73,6 +73,25 @@ TEST(GridEvidence, ExtensionsAreComparedWithTheirControls) {
   EXPECT_TRUE(pair("ramoe-last", "sft"));
   EXPECT_FALSE(pair("rise", "ramoe-last"));
   EXPECT_FALSE(pair("ramoe-last-shuffled", "ramoe-last"));
+}
+
+TEST(GridEvidence, GridsAreTakenTogetherCellByCell) {
+  // All 8 cells of the one gain .1 with three seeds, those of the other .4 with two.
+  MadeGrid three(MadeGrid::three_methods(), 3, true), two(MadeGrid::three_methods(), 2, true);
+  for (const std::string& cell : MadeGrid::cells()) {
+    three.set_test(cell, "ramoe", {.6, .6, .6});
+    two.set_test(cell, "ramoe", {.8, 1.});
+  }
+  const Evidence a = gather_evidence(three.results()), b = gather_evidence(two.results());
+  const Comparison both = compare_over_grids({&a, &b}, "ramoe", "sft");
+  EXPECT_EQ(both.cells, 16);
+  EXPECT_EQ(both.accuracy.count, 16);
+  EXPECT_NEAR(both.accuracy.value, .25, 1e-12) << "cells weigh the same, whatever their seeds";
+  EXPECT_TRUE(both.accuracy.above_zero());
+  const Comparison* one = a.comparison("ramoe", "sft", "all");
+  EXPECT_EQ(compare_over_grids({&a}, "ramoe", "sft").accuracy.value, one->accuracy.value);
+  expect_contains(error_of([&] { compare_over_grids({&a, &b}, "ramoe-last", "sft"); }),
+                  "a grid lacks \"ramoe-last\" in a/facts/es");
 }
 
 TEST(GridEvidence, AMixtureIsNamedAfterItsExponents) {
