@@ -66,6 +66,13 @@ struct PlusScaled {
   __device__ float operator()(float a, float b) const { return a + scale * b; }
 };
 
+/// A thread widens one number. The two bytes of 32 lanes are two sectors, and what is written is
+/// four: the least that there is.
+__global__ void widen_kernel(float* y, const std::uint16_t* x, std::size_t n) {
+  const std::size_t i = my_number();
+  if (i < n) y[i] = __uint_as_float(unsigned(x[i]) << 16);
+}
+
 template <int W>
 __global__ void add_bias_kernel(float* y, const float* bias, int N, int C) {
   const std::size_t n = block_row();
@@ -117,6 +124,11 @@ void add_forward(GpuFloat* out, const GpuFloat* a, const GpuFloat* b, std::size_
 template <>
 void copy_values(GpuFloat* y, const GpuFloat* x, std::size_t n) {
   elementwise(y, x, x, First{}, n);
+}
+
+template <>
+void widen(GpuFloat* y, const Gpu<std::uint16_t>* x, std::size_t n) {
+  launch<widen_kernel>({blocks_for(n, kThreads), kThreads}, y, x, n);
 }
 
 template <>

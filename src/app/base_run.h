@@ -30,8 +30,9 @@ struct BaseRun {
 BaseRun load_base(const std::string& path, const std::string& stop = "");
 /// The same without the weights, and the weights where a device computes.
 BaseRun open_base(const std::string& path, const std::string& stop = "");
-inline DeviceModel load_weights(const BaseRun& base, Device device) {
-  return {device, base.model_folder, base.config};
+inline DeviceModel load_weights(const BaseRun& base, Device device,
+                                Precision experts = Precision::fp32) {
+  return {device, base.model_folder, base.config, experts};
 }
 
 /// The run folder of a base model: the path itself, or the run that has this model folder or file.
@@ -61,6 +62,7 @@ struct LoadedModel {
   Tokenizer tokenizer;
   PromptFormat format;  // its template is the question alone
 };
-LoadedModel load_any_model(const std::string& path, Device device);
+LoadedModel load_any_model(const std::string& path, Device device,
+                           Precision experts = Precision::fp32);
 
 }  // namespace ramoe

@@ -51,6 +51,11 @@ void RunOptions::list(FieldList& f) {
   f.add("overwrite", &overwrite, "begin anew: remove what the command's run in the folder wrote");
 }
 
+void ReadingOptions::list(FieldList& f) {
+  RunOptions::list(f);
+  f.add("expert_weights", &expert_weights, expert_weights_help);
+}
+
 OnExisting RunOptions::existing() const {
   check(!run.empty(), "--run is empty; expected the folder of this run, such as --run=runs/base.");
   check(!(resume && overwrite), "--resume=true and --overwrite=true exclude one another.");

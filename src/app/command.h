@@ -63,6 +63,12 @@ struct RunOptions {
   static std::string how_to_go_on(bool overwrite);
 };
 
+/// The same for commands that only compute with a model.
+struct ReadingOptions : RunOptions {
+  Precision expert_weights = Precision::fp32;
+  void list(FieldList& fields);
+};
+
 /// Rethrows the interrupt, with its own text or, if it has none, with this one.
 [[noreturn]] void throw_on(const Interrupted& interrupted, const std::string& text);
 

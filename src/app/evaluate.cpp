@@ -15,7 +15,7 @@ namespace ramoe {
 namespace {
 
 struct EvaluateOptions {
-  RunOptions run{"runs/evaluate"};
+  ReadingOptions run{{"runs/evaluate"}};
   std::string model, base;
   Split split = Split::test;
   std::string divergence_run = "runs/divergence", experts_run = "runs/experts";
@@ -111,7 +111,7 @@ int run_evaluate(const Arguments& arguments) {
   o.run.check_place("evaluate");
   const Workers workers(o.run);
   BaseRun base = open_base(o.base, o.answers.stop);
-  std::optional<DeviceModel> model = load_weights(base, o.run.device);
+  std::optional<DeviceModel> model = load_weights(base, o.run.device, o.run.expert_weights);
   for (std::string& lang : o.on) lang = base.data->language_code(lang);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),
                       o.split, o.answers};
@@ -124,7 +124,7 @@ int run_evaluate(const Arguments& arguments) {
   });
   if (!o.model.empty()) {
     model.reset();  // memory holds one model at a time
-    LoadedModel loaded = load_any_model(o.model, o.run.device);
+    LoadedModel loaded = load_any_model(o.model, o.run.device, o.run.expert_weights);
     check(loaded.tokenizer.parts().tokens == base.tokenizer->parts().tokens, o.model,
           " has another tokenizer than ", o.base,
           "; evaluate it with the base model it came from.");
@@ -159,6 +159,7 @@ struct GenerateKeys {
   bool special = false;
   int threads = 0;
   Device device = Device::cpu;
+  Precision expert_weights = Precision::fp32;
   GenerateOptions options;
 
   void list(FieldList& f) {
@@ -177,6 +178,7 @@ struct GenerateKeys {
     f.add("seed", &options.seed, "seed of sampling");
     f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
     f.add("device", &device, device_help);
+    f.add("expert_weights", &expert_weights, expert_weights_help);
   }
 };
 
@@ -189,7 +191,7 @@ int run_generate(const Arguments& arguments) {
   if (keys.options.temperature == 0)
     note_unused(fields, {"top_k", "top_p", "seed"}, "temperature=0 is greedy");
   const Workers workers(keys.threads);
-  LoadedModel loaded = load_any_model(keys.model, keys.device);
+  LoadedModel loaded = load_any_model(keys.model, keys.device, keys.expert_weights);
   CachedEncoder encoder(loaded.tokenizer);
   if (!keys.stop.empty()) {
     set_stop(loaded.format, loaded.tokenizer, keys.stop);

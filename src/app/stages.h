@@ -49,7 +49,7 @@ PromptFormat import_format(const ImportOptions& options, const Tokenizer& tokeni
                            const ModelConfig& config);
 
 struct DivergenceOptions {
-  RunOptions run{"runs/divergence"};
+  ReadingOptions run{{"runs/divergence"}};
   std::string base = "runs/base";
   ZoneConfig zone;
   int names = 3;
@@ -61,7 +61,7 @@ struct DivergenceOptions {
 void divergence_stage(const DivergenceOptions& options);
 
 struct HeadroomOptions {
-  RunOptions run{"runs/headroom"};
+  ReadingOptions run{{"runs/headroom"}};
   std::string base = "runs/base";
   std::vector<std::string> tasks, languages;
   Split split = Split::adapt_train;
@@ -75,7 +75,7 @@ struct HeadroomOptions {
 void headroom_stage(HeadroomOptions options);
 
 struct TaxonomyOptions {
-  RunOptions run{"runs/taxonomy"};
+  ReadingOptions run{{"runs/taxonomy"}};
   std::string base = "runs/base";
   AnswerOptions answers;
 
@@ -84,7 +84,7 @@ struct TaxonomyOptions {
 void taxonomy_stage(const TaxonomyOptions& options);
 
 struct ExpertsOptions {
-  RunOptions run{"runs/experts"};
+  ReadingOptions run{{"runs/experts"}};
   std::string base = "runs/base";
   ExpertConfig experts;
   int names = 3;

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -107,9 +108,16 @@ using Flag = typename Lives<T>::Flag;
 /// Memory that parameters, the optimiser's moments and the key/value cache own.
 template <class T>
 using Storage = typename Lives<T>::template Vector<T>;
+/// The same for other values in the same memory.
+template <class T, class Value>
+using StorageOf = typename Lives<T>::template Vector<Value>;
 /// A value of another type, in the same memory as the values of T.
 template <class T, class Value>
 using Beside = std::conditional_t<Lives<T>::on_gpu, Gpu<Value>, Value>;
+
+/// A number in BF16, beside the values of T: the upper half of an fp32, so 8 bits of mantissa.
+template <class T>
+using Bf16Of = Beside<T, std::uint16_t>;
 
 /// Copies `n` values from the host to where they live, or back.
 template <class Value>

@@ -69,6 +69,14 @@ template <class T>
 struct Parameter {
   Parameter(std::string name_, Shape shape_)
       : name(std::move(name_)), shape(shape_), value(shape_.count()) {}
+  /// One that is kept as BF16: half the memory, and never trained.
+  static Parameter kept_as_bf16(std::string name_, Shape shape_) {
+    Parameter parameter(std::move(name_), Shape{0});
+    parameter.shape = shape_;
+    parameter.bf16.resize(shape_.count());
+    parameter.trainable = false;
+    return parameter;
+  }
   /// The gradient, to be added to: zero at first, and zero again once the optimiser has used it.
   T* want_gradient() {
     if (gradient_spent) clear(gradient.data(), gradient.size());
@@ -79,6 +87,8 @@ struct Parameter {
   std::string name;
   Shape shape;
   Storage<T> value, gradient;
+  /// The values instead of `value`, if the parameter is kept as BF16. Tape::leaf() widens them.
+  StorageOf<T, Bf16Of<T>> bf16;
   bool trainable = true;
   /// The optimiser has used the gradient: its old values count as zero. The tape lets the first
   /// writer overwrite them, so that nothing has to be cleared (chapter 2.2).

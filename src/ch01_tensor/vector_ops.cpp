@@ -2,6 +2,7 @@
 #include "ch01_tensor/vector_ops.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "ch01_tensor/tensor.h"
@@ -16,6 +17,11 @@ void add_forward(double* out, const double* a, const double* b, std::size_t n) {
 template <>
 void copy_values(double* y, const double* x, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) y[i] = x[i];
+}
+
+template <>
+void widen(double* y, const std::uint16_t* x, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = std::bit_cast<float>(std::uint32_t(x[i]) << 16);
 }
 
 template <>

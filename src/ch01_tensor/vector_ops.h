@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include "ch01_tensor/storage.h"
+
 namespace ramoe {
 
 /// out[i] = a[i] + b[i]
@@ -18,6 +20,10 @@ void add_forward(T* out, const T* a, const T* b, std::size_t n);
 /// y[i] = x[i]
 template <class T>
 void copy_values(T* y, const T* x, std::size_t n);
+
+/// y[i] = the number that the BF16 x[i] is, exactly. For weights that are kept in half the memory.
+template <class T>
+void widen(T* y, const Bf16Of<T>* x, std::size_t n);
 
 /// y[i] += a
 template <class T>

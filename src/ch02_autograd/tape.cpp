@@ -14,6 +14,14 @@ int Tape<T>::add_node(std::size_t count) {
 
 template <class T>
 Tensor<T> Tape<T>::leaf(Parameter<T>& parameter) {
+  if (!parameter.bf16.empty()) {
+    check(!recording_, parameter.name,
+          " is kept as BF16, from which a model only answers; expected fp32 weights, or a tape "
+          "that records nothing.");
+    T* wide = widened_.template take<T>(parameter.bf16.size());
+    widen(wide, parameter.bf16.data(), parameter.bf16.size());
+    return constant(wide, parameter.shape);
+  }
   if (!parameter.trainable || !recording_) return constant(parameter.value.data(), parameter.shape);
   parameter.gradient.resize(parameter.value.size());
   const Tensor<T> x = leaf(parameter.value.data(), parameter.gradient.data(), parameter.shape);
@@ -114,6 +122,7 @@ void Tape<T>::reset() {
   steps_.clear();
   free_.clear();
   arena_.reset();
+  widened_.reset();
   host_.reset();
 }
 

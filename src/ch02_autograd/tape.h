@@ -53,7 +53,13 @@ class Tape {
   Precision precision() const { return precision_; }
 
   /// A tensor for a parameter. Its gradient is Parameter::gradient if the parameter is trainable.
+  /// A parameter that is kept as BF16 is widened into memory that lasts until forget_widened() or
+  /// reset(). Error: that while operations are recorded, since backward would read it too late.
   Tensor<T> leaf(Parameter<T>& parameter);
+  /// Widened parameters are no longer read: the next ones take their memory. So a model holds the
+  /// wide weights of one layer at a time.
+  void forget_widened() { widened_.reset(); }
+  const ArenaOf<T>& widened() const { return widened_; }
   /// An input that wants a gradient (for gradient checks): `gradient` holds count() values.
   Tensor<T> leaf(T* data, T* gradient, const Shape& shape);
   /// An input without gradient.
@@ -169,7 +175,8 @@ class Tape {
   T* take_gradient(std::size_t count);
 
   ArenaOf<T>& arena_;
-  Arena host_;  // closures, and the memory of keep_host
+  ArenaOf<T> widened_;  // parameters that are kept as BF16
+  Arena host_;          // closures, and the memory of keep_host
   Precision precision_;
   bool recording_ = true;
   std::vector<Node> nodes_;

@@ -54,8 +54,12 @@ PlacedBatch<Value> place(Tape<Value>& tape, const TokenBatch& batch, int V) {
 }
 
 template <class T>
-Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviation, Seed seed) {
-  parameters_.push_back(std::make_unique<Parameter<T>>(std::move(name), shape));
+Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviation, Seed seed,
+                            Precision experts) {
+  const bool half = experts == Precision::bf16 && is_of_experts(shape);
+  parameters_.push_back(std::make_unique<Parameter<T>>(
+      half ? Parameter<T>::kept_as_bf16(std::move(name), shape)
+           : Parameter<T>(std::move(name), shape)));
   Parameter<T>* parameter = parameters_.back().get();
   if (!seed || deviation == kZeros) return parameter;
   // Each parameter has its own stream: adding one does not change the values of the others.
@@ -77,18 +81,19 @@ Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviati
 }
 
 template <class T>
-Model<T>::Model(const ModelConfig& config, std::uint64_t seed) : Model(config, Seed(seed)) {}
+Model<T>::Model(const ModelConfig& config, std::uint64_t seed)
+    : Model(config, Seed(seed), Precision::fp32) {}
 
 template <class T>
-Model<T>::Model(const ModelConfig& config) : Model(config, Seed()) {}
+Model<T>::Model(const ModelConfig& config, Precision experts) : Model(config, Seed(), experts) {}
 
 template <class T>
-Model<T>::Model(const ModelConfig& config, Seed seed) : config_(config) {
+Model<T>::Model(const ModelConfig& config, Seed seed, Precision experts) : config_(config) {
   config_.validate();
   config_.resolve_widths();
   all_ = list_parameters<Parameter<T>*>(
       config_, [&](std::string name, const Shape& shape, double deviation) {
-        return add(std::move(name), shape, deviation, seed);
+        return add(std::move(name), shape, deviation, seed, experts);
       });
 }
 
@@ -160,6 +165,7 @@ Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
   routing.push_back(route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok,
                           config_.norm_topk_prob, hook, static_cast<int>(routing.size())));
   routing.back().layer = l;
+  tape.forget_widened();  // of the layer before
   Tensor<T> y =
       experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down), batch.is_token);
   if (p.shared_gate) {

@@ -98,8 +98,9 @@ class Model {
   /// Random weights from `seed`: normal with deviation initializer_range; norms 1, biases 0. The
   /// projections back into the residual stream (o, down) are scaled by 1/sqrt(2L).
   Model(const ModelConfig& config, std::uint64_t seed);
-  /// All weights are zero, norms too: to be filled from a file or another model.
-  explicit Model(const ModelConfig& config);
+  /// All weights are zero, norms too: to be filled from a file or another model. With experts in
+  /// bf16, the experts' weights are kept in half the memory; such a model only answers.
+  explicit Model(const ModelConfig& config, Precision experts = Precision::fp32);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
@@ -130,8 +131,9 @@ class Model {
 
  private:
   using Seed = std::optional<std::uint64_t>;
-  Model(const ModelConfig& config, Seed seed);
-  Parameter<T>* add(std::string name, const Shape& shape, double deviation, Seed seed);
+  Model(const ModelConfig& config, Seed seed, Precision experts);
+  Parameter<T>* add(std::string name, const Shape& shape, double deviation, Seed seed,
+                    Precision experts);
   /// A cache, with the length of each sequence in it before and after this batch.
   struct Decoding {
     KvCache<T>* cache = nullptr;
@@ -163,6 +165,8 @@ void Model<T>::copy_values(const Model<From>& other) {
     const Parameter<From>& from = *other.parameters()[i];
     check(to.shape == from.shape, "copy_values: ", to.name, " has shapes ", to.shape, " and ",
           from.shape, ".");
+    check(to.bf16.empty() && from.bf16.empty(), "copy_values: ", to.name,
+          " is kept as BF16; expected fp32 weights on both sides.");
     if constexpr (std::is_same_v<T, From>) {
       copy_within(to.value.data(), from.value.data(), from.value.size());
     } else if constexpr (!Lives<T>::on_gpu && !Lives<From>::on_gpu) {

@@ -31,6 +31,11 @@ struct ModelOf {
   P final_norm{}, lm_head{};
 };
 
+/// Whether a parameter of this shape has a block for each expert.
+inline bool is_of_experts(const Shape& shape) {
+  return shape.rank() == 3;
+}
+
 /// Instead of a deviation: all initial values are 1, or 0.
 inline constexpr double kOnes = -1, kZeros = 0;
 

@@ -9,6 +9,7 @@
 namespace ramoe {
 namespace {
 constexpr double kMoments = 12;  // bytes of a trained parameter's gradient and its two moments
+constexpr double kGpuWide = 1.5;  // a GPU's arena grows by half more than is wanted
 }
 
 ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of) {
@@ -123,6 +124,11 @@ struct Terms {
   double cache = 0, prompts = 0, prompts_by_layer = 0;  // bytes of answering
   double step = 0, step_again = 0, english = 0;
   std::string rise;
+  /// Weights of a model that answers, with those of the experts in bf16: `wide` layers of them are
+  /// held as fp32 at once.
+  double experts_in_bf16(double moe_layers, double wide) const {
+    return 4 * P - 2 * experts + (moe_layers > 0 ? wide * 4 * experts / moe_layers : 0);
+  }
   /// Weights of `bytes` each but for the `trained` ones, which are fp32 with gradients and moments.
   double partly_trained(double bytes, double trained) const {
     return bytes * (P - trained) + (4 + kMoments) * trained;
@@ -136,7 +142,9 @@ std::vector<MemoryNeed> memory_needs(const ModelConfig& c, const MemoryQuestion&
   const double answers = t.cache + t.prompts;
   return {
       {"answering, Routing Steering", true, 4 * t.P + answers},
-      {"answering, weights kept as bf16", false, 2 * t.P + answers},
+      {"answering, the experts' weights in bf16", true,
+       t.experts_in_bf16(c.moe_layer_count(), 1) + answers},
+      {"answering, all weights in bf16", false, 2 * t.P + answers},
       {"answering, weights in 8 bits", false, t.P + answers},
       {"SFT", true, training_bytes(c, q.batch, q.tokens, t.P)},
       {"RA-MoE, SARA", true, training_bytes(c, q.batch, q.tokens, t.P) + t.english},
@@ -159,7 +167,9 @@ std::vector<MemoryNeed> gpu_memory_needs(const ModelConfig& c, const MemoryQuest
   // two moments, and a master where the weight that computes is rounded.
   return {
       {"answering, Routing Steering", true, 4 * t.P + t.cache + t.prompts},
-      {"answering, weights in bf16", false, 2 * t.P + t.cache + t.prompts},
+      {"answering, the experts' weights in bf16", true,
+       t.experts_in_bf16(c.moe_layer_count(), kGpuWide) + t.cache + t.prompts},
+      {"answering, all weights in bf16", false, 2 * t.P + t.cache + t.prompts},
       {"... and the memory of each layer given back after it", false,
        2 * t.P + t.cache + t.prompts_by_layer},
       {"... and keys and values in bf16", false, 2 * t.P + t.cache / 2 + t.prompts_by_layer},

@@ -2,6 +2,7 @@
 #include "ch01_tensor/vector_ops.h"
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "ch01_tensor/tensor.h"
@@ -25,6 +26,10 @@ void for_elements(std::size_t n, const Body& body) {
 
 RAMOE_INLINE void add_block(float* out, const float* a, const float* b, int n) {
   for (int i = 0; i < n; ++i) out[i] = a[i] + b[i];
+}
+
+RAMOE_INLINE void widen_block(float* y, const std::uint16_t* x, int n) {
+  for (int i = 0; i < n; ++i) y[i] = std::bit_cast<float>(std::uint32_t(x[i]) << 16);
 }
 
 RAMOE_INLINE void axpy_block(float* y, float a, const float* x, int n) {
@@ -65,6 +70,11 @@ void add_forward(float* out, const float* a, const float* b, std::size_t n) {
 template <>
 void copy_values(float* y, const float* x, std::size_t n) {
   for_elements(n, [&](std::size_t i, int m) { std::copy_n(x + i, m, y + i); });
+}
+
+template <>
+void widen(float* y, const std::uint16_t* x, std::size_t n) {
+  for_elements(n, [&](std::size_t i, int m) { simd<widen_block>(y + i, x + i, m); });
 }
 
 template <>

@@ -13,78 +13,6 @@
 namespace ramoe {
 namespace {
 
-/// A parameter of the list; number -1 means none.
-struct Listed {
-  int number = -1;
-  Shape shape;
-};
-
-/// Collects the stored tensors of one model, parameter by parameter.
-class Lister {
- public:
-  void vector(const Listed& p, const std::string& name) {
-    if (p.number >= 0) list_.push_back({name, {p.shape[0]}, std::size_t(p.number), 0, 0, false});
-  }
-  void rows(const Listed& p, const std::string& name) {
-    list_.push_back({name, {p.shape[0], p.shape[1]}, std::size_t(p.number), 0, 0, false});
-  }
-  /// Columns [column, column+out) of block e of a parameter (..,in,width), as (out,in).
-  void matrix(const Listed& p, const std::string& name, int e, int column, int out) {
-    const int rank = p.shape.rank();
-    const std::size_t in = std::size_t(p.shape[rank - 2]), width = std::size_t(p.shape[rank - 1]);
-    list_.push_back({name,
-                     {out, static_cast<std::int64_t>(in)},
-                     std::size_t(p.number),
-                     std::size_t(e) * in * width + std::size_t(column),
-                     width,
-                     true});
-  }
-  void matrix(const Listed& p, const std::string& name) {
-    if (p.number >= 0) matrix(p, name, 0, 0, p.shape[p.shape.rank() - 1]);
-  }
-  std::vector<StoredTensor> take() { return std::move(list_); }
-
- private:
-  std::vector<StoredTensor> list_;
-};
-
-void store_layer(Lister& list, const ModelConfig& c, const LayerOf<Listed>& p, int l) {
-  const std::string at = "model.layers." + std::to_string(l) + ".";
-  const std::string attn = at + "self_attn.", mlp = at + "mlp.";
-  const int H = c.moe_intermediate_size;
-  list.vector(p.norm1, at + "input_layernorm.weight");
-  list.matrix(p.q, attn + "q_proj.weight");
-  list.matrix(p.k, attn + "k_proj.weight");
-  list.matrix(p.v, attn + "v_proj.weight");
-  list.matrix(p.o, attn + "o_proj.weight");
-  list.vector(p.q_bias, attn + "q_proj.bias");
-  list.vector(p.k_bias, attn + "k_proj.bias");
-  list.vector(p.v_bias, attn + "v_proj.bias");
-  list.vector(p.q_norm, attn + "q_norm.weight");
-  list.vector(p.k_norm, attn + "k_norm.weight");
-  list.vector(p.norm2, at + "post_attention_layernorm.weight");
-  if (p.dense_gate_up.number >= 0) {
-    const int I = c.intermediate_size;
-    list.matrix(p.dense_gate_up, mlp + "gate_proj.weight", 0, 0, I);
-    list.matrix(p.dense_gate_up, mlp + "up_proj.weight", 0, I, I);
-    list.matrix(p.dense_down, mlp + "down_proj.weight");
-    return;
-  }
-  list.matrix(p.router, mlp + "gate.weight");
-  for (int e = 0; e < c.num_experts; ++e) {
-    const std::string expert = mlp + "experts." + std::to_string(e) + ".";
-    list.matrix(p.gate_up, expert + "gate_proj.weight", e, 0, H);
-    list.matrix(p.gate_up, expert + "up_proj.weight", e, H, H);
-    list.matrix(p.down, expert + "down_proj.weight", e, 0, c.hidden_size);
-  }
-  if (p.shared_gate_up.number < 0) return;
-  const int shared = c.shared_expert_intermediate_size;
-  list.matrix(p.shared_gate_up, mlp + "shared_expert.gate_proj.weight", 0, 0, shared);
-  list.matrix(p.shared_gate_up, mlp + "shared_expert.up_proj.weight", 0, shared, shared);
-  list.matrix(p.shared_down, mlp + "shared_expert.down_proj.weight");
-  list.matrix(p.shared_gate, mlp + "shared_expert_gate.weight");
-}
-
 constexpr std::size_t kSquare = 32;                // side of a block that is transposed at once
 constexpr std::size_t kBandBytes = 4 * (1 << 20);  // of the file between two releases of its pages
 
@@ -103,27 +31,41 @@ void each_stretch(const StoredTensor& t, std::size_t o_begin, std::size_t o_end,
     for (std::size_t o = o_begin; o < o_end; ++o) act(o, i, std::min(kSquare, t.in() - i));
 }
 
+/// A value of the file as it is kept: a float, or a BF16 (rounded, if the file has more digits).
+inline void keep(float& to, float value) {
+  to = value;
+}
+inline void keep(std::uint16_t& to, float value) {
+  to = bf16_from_f32(value);
+}
+inline std::uint32_t bits_of(float kept) {
+  return std::bit_cast<std::uint32_t>(kept);
+}
+inline std::uint32_t bits_of(std::uint16_t kept) {
+  return std::uint32_t(kept) << 16;
+}
+
 /// Reads rows [o_begin, o_end) of the file into the array; returns whether all values are finite.
-template <class Element>
-bool read_rows(float* array, const unsigned char* from, const StoredTensor& t, std::size_t o_begin,
+template <class Element, class Kept>
+bool read_rows(Kept* array, const unsigned char* from, const StoredTensor& t, std::size_t o_begin,
                std::size_t o_end) {
   constexpr std::uint32_t kExponent = 0x7f800000;
   bool finite = true;
   each_stretch(t, o_begin, o_end, [&](std::size_t o, std::size_t i, std::size_t count) {
     const unsigned char* stretch = from + (o * t.in() + i) * Element::kBytes;
-    float* to = array + t.place(o, i);
+    Kept* to = array + t.place(o, i);
     const std::size_t step = t.transposed ? t.stride : 1;
     for (std::size_t n = 0; n < count; ++n) {
-      const float value = Element::read(stretch + n * Element::kBytes);
-      finite &= (std::bit_cast<std::uint32_t>(value) & kExponent) != kExponent;
-      to[n * step] = value;
+      keep(to[n * step], Element::read(stretch + n * Element::kBytes));
+      finite &= (bits_of(to[n * step]) & kExponent) != kExponent;
     }
   });
   return finite;
 }
 
 /// Reads one tensor band by band; the pool's threads share the rows of a band.
-void read_tensor(float* array, const SafetensorsFile& file, const std::string& name,
+template <class Kept>
+void read_tensor(Kept* array, const SafetensorsFile& file, const std::string& name,
                  const StoredTensor& t) {
   const std::string where = cat(file.path(), ", tensor ", name);
   with_elements(file.info(name).dtype, where, [&](auto element) {
@@ -141,8 +83,8 @@ void read_tensor(float* array, const SafetensorsFile& file, const std::string& n
       file.release(name, begin + o * row_bytes, (end - o) * row_bytes);
     }
     check(finite, where,
-          ": it holds a value that is not finite; the file is damaged, or training "
-          "had diverged when it was saved.");
+          ": it holds a value that is not finite", sizeof(Kept) == 2 ? " as BF16" : "",
+          "; the file is damaged, or training had diverged when it was saved.");
   });
 }
 
@@ -234,35 +176,30 @@ std::vector<StoredTensor> checked_tensors(const WeightFiles& files, const ModelC
 
 /// Bytes of the host that a model takes while it is read.
 template <class T>
-double bytes_to_load(const ModelConfig& config) {
-  double all = 0, largest = 0;
+double bytes_to_load(const ModelConfig& config, Precision experts) {
+  double here = 0, buffer = 0;  // of all parameters, and of the one that is on its way elsewhere
   list_parameters<int>(config, [&](const std::string&, const Shape& shape, double) {
-    all += static_cast<double>(shape.count());
-    largest = std::max(largest, static_cast<double>(shape.count()));
+    const bool half = experts == Precision::bf16 && is_of_experts(shape);
+    const double count = static_cast<double>(shape.count());
+    if (!Lives<T>::on_gpu) here += count * (half ? 2 : sizeof(T));
+    if (Lives<T>::on_gpu || (!half && !std::is_same_v<T, float>))
+      buffer = std::max(buffer, count * (half ? 2 : sizeof(float)));
     return 0;
   });
-  const double here = Lives<T>::on_gpu ? 0 : double(sizeof(T)) * all;
-  return here + (std::is_same_v<T, float> ? 0 : double(sizeof(float)) * largest);
+  return here + buffer;
+}
+
+/// Reads the tensors [t, ...) of one parameter; returns the first of the next one.
+template <class Kept>
+std::vector<StoredTensor>::const_iterator read_parameter(
+    std::vector<Kept>& values, const WeightFiles& files, const std::vector<StoredTensor>& tensors,
+    std::vector<StoredTensor>::const_iterator t) {
+  for (const std::size_t p = t->parameter; t != tensors.end() && t->parameter == p; ++t)
+    read_tensor(values.data(), files.file_of(t->name), t->name, *t);
+  return t;
 }
 
 }  // namespace
-
-std::vector<StoredTensor> stored_tensors(const ModelConfig& config) {
-  ModelConfig c = config;
-  c.resolve_widths();
-  int number = 0;
-  const auto model =
-      list_parameters<Listed>(c, [&](const std::string&, const Shape& shape, double) {
-        return Listed{number++, shape};
-      });
-  Lister list;
-  list.rows(model.embedding, "model.embed_tokens.weight");
-  for (int l = 0; l < c.num_hidden_layers; ++l)
-    store_layer(list, c, model.layers[std::size_t(l)], l);
-  list.vector(model.final_norm, "model.norm.weight");
-  list.matrix(model.lm_head, "lm_head.weight");
-  return list.take();
-}
 
 std::vector<TensorToWrite> tensors_to_write(const ModelConfig& config, const std::string& prefix,
                                             const std::vector<const std::vector<float>*>& arrays,
@@ -345,24 +282,33 @@ std::unique_ptr<Model<T>> load_model(const std::string& folder) {
 }
 
 template <class T>
-std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfig& given) {
+std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfig& given,
+                                     Precision experts) {
   const std::string config_path = folder + "/config.json";
   const WeightFiles files(folder);
   ModelConfig config = given;
   config.resolve_widths();
-  check_memory(bytes_to_load<T>(config), "the model in " + folder,
+  check_memory(bytes_to_load<T>(config, experts), "the model in " + folder,
                "take a smaller one or a larger machine");
   for (const auto& file : files.files()) file->check_whole();
-  auto model = std::make_unique<Model<T>>(given);
+  auto model = std::make_unique<Model<T>>(given, experts);
   const std::vector<StoredTensor> tensors = checked_tensors(files, config, config_path);
   std::vector<float> buffer;  // one parameter, on its way to values that are no floats
+  std::vector<std::uint16_t> halves;  // the same of one that is kept as BF16
   for (auto t = tensors.begin(); t != tensors.end();) {
     Parameter<T>& parameter = *model->parameters()[t->parameter];
+    if (!parameter.bf16.empty()) {
+      std::vector<std::uint16_t>* kept = &halves;
+      if constexpr (!Lives<T>::on_gpu) kept = &parameter.bf16;
+      kept->resize(parameter.bf16.size());
+      t = read_parameter(*kept, files, tensors, t);
+      if constexpr (Lives<T>::on_gpu) copy_in(parameter.bf16.data(), halves.data(), halves.size());
+      continue;
+    }
     std::vector<float>* values = &buffer;
     if constexpr (std::is_same_v<T, float>) values = &parameter.value;
     values->resize(parameter.value.size());
-    for (const std::size_t p = t->parameter; t != tensors.end() && t->parameter == p; ++t)
-      read_tensor(values->data(), files.file_of(t->name), t->name, *t);
+    t = read_parameter(*values, files, tensors, t);
     if (&parameter == model->embedding() && config.tie_word_embeddings && files.has(kHead))
       check_tied_head(files, *values, parameter.shape, config_path);
     if constexpr (std::is_same_v<T, double>)
@@ -375,7 +321,8 @@ std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfi
 
 #define RAMOE_INSTANTIATE(T)                                            \
   template std::unique_ptr<Model<T>> load_model<T>(const std::string&); \
-  template std::unique_ptr<Model<T>> load_model<T>(const std::string&, const ModelConfig&);
+  template std::unique_ptr<Model<T>> load_model<T>(const std::string&, const ModelConfig&, \
+                                                   Precision);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 

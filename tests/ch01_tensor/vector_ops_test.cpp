@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -27,6 +28,36 @@ TEST(VectorOps, AddAndAxpyForEveryLength) {
     std::copy(a.begin(), a.end(), y.data());
     axpy(y.data(), -0.5f, b.data(), n);
     EXPECT_EQ(difference(y, moved, 0, 0), "") << n;  // a half of b is exact: fused or not
+  }
+}
+
+TEST(VectorOps, WidenIsExactForEveryBf16) {
+  ThreadPool pool(3);
+  const PoolScope scope(pool);
+  std::vector<std::uint16_t> all(1 << 16);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
+  Fenced<float> wide(all.size());
+  std::vector<double> defined(all.size());
+  widen(wide.data(), all.data(), all.size());
+  widen(defined.data(), all.data(), all.size());
+  // Sign, 8 bits of exponent, 7 of mantissa: 1.5 is 0 01111111 1000000.
+  EXPECT_EQ(wide.data()[0x3fc0], 1.5f);
+  EXPECT_EQ(wide.data()[0xbf80], -1.0f);
+  EXPECT_EQ(wide.data()[0x0001], std::ldexp(1.0f, -133));  // subnormal
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(wide.data()[i]);
+    ASSERT_EQ(bits, i << 16);
+    if (std::isnan(wide.data()[i]))
+      ASSERT_TRUE(std::isnan(defined[i]));
+    else
+      ASSERT_EQ(defined[i], wide.data()[i]);
+  }
+  for (const std::size_t n : kCounts) {
+    Fenced<float> out(n);
+    widen(out.data(), all.data(), n);
+    if (n > 0) {
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(out.data()[n - 1]), (n - 1) << 16);
+    }
   }
 }
 

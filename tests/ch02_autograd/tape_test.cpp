@@ -128,6 +128,21 @@ TEST_F(TapeTest, ASpentGradientIsOverwrittenByItsFirstWriter) {
   EXPECT_FALSE(unused.gradient_spent);
 }
 
+TEST_F(TapeTest, AParameterKeptAsBf16IsWidenedWhereNothingIsRecorded) {
+  auto kept = Parameter<double>::kept_as_bf16("kept", Shape{1, 2, 1});
+  EXPECT_TRUE(kept.value.empty());
+  kept.bf16 = {0x3f80, 0xc000};  // 1, -2
+  expect_contains(error_of([&] { tape.leaf(kept); }), "kept is kept as BF16");
+  const Tape<double>::NoGrad no_grad(tape);
+  const Tensor<double> a = tape.leaf(kept), b = tape.leaf(kept);
+  EXPECT_EQ(a.shape, (Shape{1, 2, 1}));
+  EXPECT_EQ(a.data[0], 1);
+  EXPECT_EQ(a.data[1], -2);
+  EXPECT_NE(a.data, b.data) << "both are there";
+  tape.forget_widened();
+  EXPECT_EQ(tape.leaf(kept).data, a.data) << "the next ones take the memory";
+}
+
 TEST_F(TapeTest, ReshapeSharesValuesAndGradient) {
   Parameter<double> p("p", Shape{2, 3});
   const Tensor<double> x = tape.leaf(p), y = tape.reshape(x, Shape{6});

@@ -81,6 +81,28 @@ TEST(Memory, StateIsWhatAModelAndItsOptimiserHold) {
             values + state + step + 10 * 3 * 8 * 8);
 }
 
+TEST(Memory, ExpertsInBf16TakeWhatModelAndTapeHold) {
+  const ModelConfig config = memory_shapes("qwen2_moe")[3];
+  Model<float> model(config, Precision::bf16);
+  double weights = 0;
+  for (const auto& p : model.parameters())
+    weights += 4.0 * double(p->value.size()) + 2.0 * double(p->bf16.size());
+  Arena arena;
+  Tape<float> tape(arena);
+  read_prompts(model, tape, measured_sequences(2, 8));
+  const double wide = 4 * expert_parameters(config) / config.moe_layer_count();
+  EXPECT_NEAR(double(tape.widened().most_bytes()) / wide, 1, 0.05) << "one layer at a time";
+  MemoryQuestion question;
+  question.batch = question.tokens = 1;
+  const double answers =
+      cache_bytes_per_token(config) + count_activations(config, 1).forward_bytes(1, 1);
+  EXPECT_EQ(need_of(memory_needs(config, question), "answering, the experts' weights in bf16"),
+            weights + wide + answers);
+  EXPECT_EQ(need_of(gpu_memory_needs(config, question), "answering, the experts' weights in bf16") -
+                count_activations(config, 1, MemoryOf::gpu).forward_bytes(1, 1),
+            weights + 1.5 * wide + cache_bytes_per_token(config));
+}
+
 TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
   const ModelConfig config = memory_shapes("olmoe")[0];
   MemoryQuestion question;
@@ -103,7 +125,7 @@ TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
   EXPECT_EQ(need_of(needs, "RISE, 25 % of the experts, gradients and moments for those alone"),
             4 * P + 12 * experts / 4 + gpu.bytes(16, 8));
   const double prompts = count_activations(config, 4, MemoryOf::gpu).forward_bytes(8, 2);
-  EXPECT_EQ(need_of(needs, "answering, weights in bf16"),
+  EXPECT_EQ(need_of(needs, "answering, all weights in bf16"),
             2 * P + 16 * cache_bytes_per_token(config) + prompts);
   // 3 of 4 layers of the 8 tokens of the prompts are given back.
   EXPECT_EQ(need_of(needs, "... and the memory of each layer given back after it"),

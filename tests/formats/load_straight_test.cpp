@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/texts.h"
+
 namespace ramoe {
 namespace {
 
@@ -28,6 +30,62 @@ TEST(LoadStraight, FloatsNeedNoBuffer) {
   std::unique_ptr<Model<float>> read;
   const long long heap = heap_of([&] { read = load_model(stored.folder.path()); });
   EXPECT_LE(heap, static_cast<long long>(stored.all) + StoredInHalf::kBesides);
+}
+
+/// The logits and routing of one batch.
+template <class T>
+std::vector<T> logits_of(Model<T>& model) {
+  ArenaOf<T> arena;
+  Tape<T> tape(arena);
+  const typename Tape<T>::NoGrad no_grad(tape);
+  const TokenBatch batch = make_batch({{1, 2, 3, 4, 5}, {6, 7}}, 0, -1);
+  const Tensor<T> logits = model.forward(tape, batch).logits;
+  return std::vector<T>(logits.data, logits.data + logits.count());
+}
+
+template <class T>
+void expect_same_answers() {
+  const StoredInHalf stored;
+  const auto whole = load_model<T>(stored.folder.path());
+  const auto kept =
+      load_model<T>(stored.folder.path(), stored.model.config(), Precision::bf16);
+  for (const auto& p : kept->parameters()) {
+    EXPECT_EQ(p->bf16.empty(), p->shape.rank() != 3) << p->name;
+    EXPECT_NE(p->bf16.empty(), p->value.empty()) << p->name;
+  }
+  EXPECT_EQ(logits_of(*kept), logits_of(*whole));
+}
+
+TEST(LoadStraight, ExpertsKeptAsBf16AnswerAsTheFileDoes) {
+  expect_same_answers<float>();
+  expect_same_answers<double>();
+}
+
+TEST(LoadStraight, ExpertsKeptAsBf16TakeHalf) {
+  const StoredInHalf stored;
+  std::unique_ptr<Model<float>> read;
+  const long long heap = heap_of([&] {
+    read = load_model<float>(stored.folder.path(), stored.model.config(), Precision::bf16);
+  });
+  long long wanted = 0;
+  for (const auto& p : stored.model.parameters())
+    wanted += static_cast<long long>(p->value.size() * (p->shape.rank() == 3 ? 2 : 4));
+  EXPECT_LE(heap, wanted + StoredInHalf::kBesides);
+  EXPECT_LT(wanted + StoredInHalf::kBesides, static_cast<long long>(stored.all)) << "else no test";
+}
+
+TEST(LoadStraight, ValuesWithMoreDigitsAreRounded) {
+  const ScratchFolder folder;
+  const Model<float> model(tiny_config("olmoe", false), 1);
+  save_model(model, folder.path());
+  const auto kept = load_model<float>(folder.path(), model.config(), Precision::bf16);
+  for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+    const Parameter<float>&p = *model.parameters()[i], &k = *kept->parameters()[i];
+    for (std::size_t n = 0; n < k.bf16.size(); ++n)
+      ASSERT_EQ(k.bf16[n], bf16_from_f32(p.value[n])) << p.name << " " << n;
+  }
+  Model<float> other(model.config());
+  expect_contains(error_of([&] { other.copy_values(*kept); }), "is kept as BF16");
 }
 
 }  // namespace
