@@ -34,19 +34,30 @@ void check_places(const fs::path& evidence, const fs::path& report) {
   check_replaceable(evidence, evidence_mark);
 }
 
-Json no_further_grids() {
-  return {{"decide", nullptr}, {"decide_more", nullptr}, {"decide_pool", nullptr}};
-}
+/// The grids on base models with headroom (docs/decide.md), each weighed by itself.
+struct FurtherGrids {
+  std::optional<GridEvidence> decide, more, pool;
 
-/// Writes both files of a weighed grid, whose places were checked. `further`: what evidence.json
-/// has of other grids.
+  /// Their part of evidence.json; null where a grid was not collected.
+  Json json() const {
+    Json all = {{"decide", decide ? to_json(*decide) : Json()},
+                {"decide_more", more ? comparisons_to_json(*more) : Json()},
+                {"decide_pool", pool ? comparisons_to_json(*pool) : Json()}};
+    if (decide && more)
+      all["decide_more"]["with_decide"] =
+          to_json(compare_over_grids({&decide->evidence, &more->evidence}, "ramoe", "sft"));
+    return all;
+  }
+};
+
+/// Writes both files of a weighed grid, whose places were checked.
 void write_weighed(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
                    const fs::path& evidence, const fs::path& report,
-                   const Json& further = no_further_grids()) {
+                   const FurtherGrids& further = {}) {
   Json json = to_json(weighed);
-  json.update(further);
+  json.update(further.json());
   write_json(evidence.string(), json);
-  write_file(report.string(), grid_report_html(weighed, routing));
+  write_file(report.string(), grid_report_html(weighed, routing, further.decide));
   for (const Claim& claim : weighed.claims)
     std::cout << "(" << claim.id << ") " << name_of(claim.verdict()) << ": " << claim.statement
               << "\n";
@@ -68,23 +79,14 @@ std::optional<GridResults> collected(const std::string& name) {
   return read_grid_results(name);
 }
 
-/// What evidence.json has of the grids on base models with headroom, each weighed by itself
-/// (docs/decide.md); null where a grid was not collected.
-Json further_grids(const std::string& folder, const std::vector<HeadroomResults>& headroom) {
-  Json json = no_further_grids();
+FurtherGrids further_grids(const std::string& folder,
+                           const std::vector<HeadroomResults>& headroom) {
   const auto weighed = [&](const char* name) -> std::optional<GridEvidence> {
     const std::optional<GridResults> grid = collected(folder + "/" + name);
     if (!grid) return std::nullopt;
     return weigh_grid(whole_seeds(*grid), {}, {}, headroom);
   };
-  const std::optional<GridEvidence> decide = weighed("decide"), more = weighed("decide_more");
-  if (decide) json["decide"] = to_json(*decide);
-  if (more) json["decide_more"] = comparisons_to_json(*more);
-  if (decide && more)
-    json["decide_more"]["with_decide"] =
-        to_json(compare_over_grids({&decide->evidence, &more->evidence}, "ramoe", "sft"));
-  if (const auto pool = weighed("decide_pool")) json["decide_pool"] = comparisons_to_json(*pool);
-  return json;
+  return {weighed("decide"), weighed("decide_more"), weighed("decide_pool")};
 }
 
 /// The records of a grid's folder. Error: it is not finished.

@@ -84,22 +84,29 @@ std::string edge_warning_of(const GridResults& grid) {
   return text.empty() ? "" : "<p><b>Search edges:</b> " + text + "</p>\n";
 }
 
-std::string claims_section(const GridEvidence& weighed) {
+std::string claims_table(const GridEvidence& weighed) {
   Rows rows;
-  std::string inner;
-  for (const Claim& claim : weighed.claims) {
-    const std::string name = "(" + claim.id + ")";
-    rows.push_back({name, name_of(claim.verdict()), name_of(claim.decidable),
+  for (const Claim& claim : weighed.claims)
+    rows.push_back({"(" + claim.id + ")", name_of(claim.verdict()), name_of(claim.decidable),
                     escape_markup(claim.statement), counts_of(claim)});
-    inner += folded(cat(name, " ", name_of(claim.verdict()), ": how it is measured"),
+  return html_table("",
+                    {"Claim", "Verdict", "Could it be decided here", "The sentence, in our words",
+                     "Numbers that decide"},
+                    rows, 5);
+}
+
+/// Each claim's numbers, and how it is measured.
+std::string claims_in_full(const GridEvidence& weighed) {
+  std::string inner;
+  for (const Claim& claim : weighed.claims)
+    inner += folded(cat("(", claim.id, ") ", name_of(claim.verdict()), ": how it is measured"),
                     "<p>" + escape_markup(claim.how) + "</p>\n" + numbers_of(claim));
-  }
+  return inner;
+}
+
+std::string claims_section(const GridEvidence& weighed) {
   return cat(
-      "<section>\n", section_heading("The claims, weighed"),
-      html_table("",
-                 {"Claim", "Verdict", "Could it be decided here", "The sentence, in our words",
-                  "Numbers that decide"},
-                 rows, 5),
+      "<section>\n", section_heading("The claims, weighed"), claims_table(weighed),
       "<p>A number is shown if its 95 % interval lies on the claimed side of zero, contradicted if "
       "it lies on the other side, and not shown if it contains zero. A claim is shown if all of "
       "its "
@@ -107,15 +114,16 @@ std::string claims_section(const GridEvidence& weighed) {
       "Holm's adjustment; the verdicts rest on the intervals alone. Which numbers stand for a "
       "sentence is our choice. A claim about a gain can be decided only on base models whose "
       "routing holds something back: `ramoe headroom` asks that before training.</p>\n",
-      warning_of(weighed.grid.plan()), edge_warning_of(weighed.grid), inner, "</section>\n");
+      warning_of(weighed.grid.plan()), edge_warning_of(weighed.grid), claims_in_full(weighed),
+      "</section>\n");
 }
 
 // ---- Charts -------------------------------------------------------------------------------------
 
 /// Methods that train, compared with SFT: over all cells, by model and by task.
-std::string comparison_figure(const Evidence& evidence) {
+std::string comparison_figure(const Evidence& evidence, const std::string& id) {
   DotPlot plot;
-  plot.text = {"comparison", "Methods against SFT",
+  plot.text = {id, "Methods against SFT",
                "Mean difference in test accuracy from SFT with its 95 % interval, over all cells, "
                "by model and by task.",
                "minus SFT, test accuracy (percentage points)"};
@@ -265,6 +273,22 @@ std::string comparison_table(const Evidence& evidence) {
       rows, 2);
 }
 
+/// The grid on base models with headroom, whose plan was written before it was run.
+std::string decide_section(const GridEvidence& decide) {
+  std::string headroom;
+  if (!decide.headroom.empty())
+    for (const ModelHeadroom& model : decide.headroom[0].models)
+      headroom += cat(headroom.empty() ? " Headroom in points: " : ", ",
+                      escape_markup(model.model), " ", estimate_text(model.mean, 100, 1));
+  return cat("<section>\n", section_heading("Where it can be decided"),
+             "<p>Other base models, of a kind that was found by its headroom; the plan was written "
+             "before it was run (docs/decide.md). ",
+             cells_text(decide.evidence), ".", headroom, headroom.empty() ? "" : ".", "</p>\n",
+             claims_table(decide), edge_warning_of(decide.grid),
+             comparison_figure(decide.evidence, "decide"), claims_in_full(decide),
+             folded("Methods over all cells", comparison_table(decide.evidence)), "</section>\n");
+}
+
 std::string cells_section(const Evidence& evidence, const Names& names) {
   std::string html = cat(
       "<section>\n", section_heading("Every cell"),
@@ -339,8 +363,8 @@ std::string making_section(const GridResults& grid) {
 
 }  // namespace
 
-std::string grid_report_html(const GridEvidence& weighed,
-                             const std::optional<GridRouting>& routing) {
+std::string grid_report_html(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
+                             const std::optional<GridEvidence>& decide) {
   const Evidence& evidence = weighed.evidence;
   const Names names = routing ? routing->language_names : Names{};
   std::string html = cat(
@@ -350,9 +374,10 @@ std::string grid_report_html(const GridEvidence& weighed,
       evidence.models.size(), ", tasks: ", evidence.tasks.size(),
       ", target languages: ", evidence.languages.size(), ", so ", cells_text(evidence),
       ". All numbers, machine-readable: ", file_link("evidence.json", "evidence.json"), ".</p>\n",
-      claims_section(weighed), "<section>\n", section_heading("What was seen"),
-      comparison_figure(evidence), divergence_figure(evidence, names),
-      routing_figure(evidence, names), "</section>\n", cells_section(evidence, names));
+      decide ? decide_section(*decide) : "", claims_section(weighed), "<section>\n",
+      section_heading("What was seen"), comparison_figure(evidence, "comparison"),
+      divergence_figure(evidence, names), routing_figure(evidence, names), "</section>\n",
+      cells_section(evidence, names));
   if (weighed.ablations) html += ablations_section(*weighed.ablations);
   html += routing ? routing_section(routing->traces, names)
                   : "<section>\n" + section_heading("Routing of one pair") +

@@ -34,7 +34,8 @@ std::string accuracy_table_text(const RunResults& results);
 // long form is made by docs/make_results.py.
 
 /// The page; it links to evidence.json beside it. Without routing it says how to trace a pair.
-std::string grid_report_html(const GridEvidence& weighed,
-                             const std::optional<GridRouting>& routing);
+/// `decide`: the grid on base models with headroom, which then comes first.
+std::string grid_report_html(const GridEvidence& weighed, const std::optional<GridRouting>& routing,
+                             const std::optional<GridEvidence>& decide = {});
 
 }  // namespace ramoe

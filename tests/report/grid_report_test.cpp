@@ -38,6 +38,13 @@ TEST(GridReport, WholePage) {
     expect_contains(html, cat("id=\"", chart, "-title\""));
   expect_contains(html, "Spanish &lt;&amp;&gt; |x|, facts");  // the pair
   EXPECT_EQ(grid_report_html(whole(), made_routing()), html) << "made twice";
+  // With the grid that decides, that comes first.
+  EXPECT_EQ(count_of(html, "Where it can be decided"), 0);
+  const std::string both = grid_report_html(whole(), made_routing(), whole());
+  expect_page(both);
+  EXPECT_LT(both.find(section_heading("Where it can be decided")),
+            both.find(section_heading("The claims, weighed")));
+  expect_contains(both, "id=\"decide-title\"");
 }
 
 TEST(GridReport, NumbersAreThoseOfTheEvidence) {
