@@ -26,7 +26,7 @@ __host__ __device__ constexpr int packed_place(int r, int c) {
 /// is only written, as most are, takes one instruction for each pair.
 template <class All>
 __device__ void put_pairs(const TileStore& store, int M, int N, bool inside, const All& all) {
-  if (inside && store.vectors && !store.accumulate)
+  if (inside && store.vectors && !store.plus)
     all([&](int m, int n, float2 pair) {
       *reinterpret_cast<float2*>(store.to + std::size_t(m) * std::size_t(store.ld) + n) = pair;
     });

@@ -194,32 +194,35 @@ __device__ void tile_product(typename Tile::Sums& sums, TileStages<Tile>& stages
 /// Where a tile's values go: its top left element in memory.
 struct TileStore {
   float* to;
+  const float* plus;  // what they are added to, in rows as far apart; null: nothing
   int ld;
-  bool accumulate;
   bool vectors;  // all rows are aligned to 16 bytes
 
+  __device__ void move(int i, int j) {
+    const std::size_t by = std::size_t(i) * std::size_t(ld) + std::size_t(j);
+    to += by;
+    if (plus) plus += by;
+  }
   template <int n>
   __device__ void operator()(int i, int j, const float (&values)[n], int count) const {
-    float* out = to + std::size_t(i) * std::size_t(ld) + j;
+    const std::size_t at = std::size_t(i) * std::size_t(ld) + std::size_t(j);
     if (n == 2 && vectors && count == n) {
-      float2& two = *reinterpret_cast<float2*>(out);
-      const float2 old = accumulate ? two : make_float2(0, 0);
-      two = make_float2(old.x + values[0], old.y + values[1]);
+      const float2 old = plus ? *reinterpret_cast<const float2*>(plus + at) : make_float2(0, 0);
+      *reinterpret_cast<float2*>(to + at) = make_float2(old.x + values[0], old.y + values[1]);
       return;
     }
     if (n == 4 && vectors && count == n) {
-      float4& four = *reinterpret_cast<float4*>(out);
       float4 sum = make_float4(values[0], values[1], values[n - 2], values[n - 1]);
-      if (accumulate) {
-        const float4 old = four;
+      if (plus) {
+        const float4 old = *reinterpret_cast<const float4*>(plus + at);
         sum = make_float4(old.x + sum.x, old.y + sum.y, old.z + sum.z, old.w + sum.w);
       }
-      four = sum;
+      *reinterpret_cast<float4*>(to + at) = sum;
       return;
     }
 #pragma unroll
     for (int c = 0; c < n; ++c)
-      if (c < count) out[c] = accumulate ? out[c] + values[c] : values[c];
+      if (c < count) to[at + unsigned(c)] = plus ? plus[at + unsigned(c)] + values[c] : values[c];
   }
 };
 

@@ -101,13 +101,13 @@ void gpu_copy_out(void* to, const void* from, std::size_t bytes) {
 
 void gpu_copy(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
-  ++cuda::launches;
+  cuda::note_launch("copy");
   must(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copying on the GPU");
 }
 
 void gpu_clear(void* memory, std::size_t bytes) {
   if (bytes == 0) return;
-  ++cuda::launches;
+  cuda::note_launch("clear");
   must(cudaMemsetAsync(memory, 0, bytes, stream()), "clearing memory");
 }
 
@@ -137,12 +137,12 @@ void gpu_copy_out(void* to, const void* from, std::size_t bytes) {
 }
 void gpu_copy(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
-  ++cuda::launches;
+  cuda::note_launch("copy");
   cuda::do_or_record([=] { emulation::copy_within(to, from, bytes); });
 }
 void gpu_clear(void* memory, std::size_t bytes) {
   if (bytes == 0) return;
-  ++cuda::launches;
+  cuda::note_launch("clear");
   cuda::do_or_record([=] { emulation::set_bytes(memory, 0, bytes); });
 }
 

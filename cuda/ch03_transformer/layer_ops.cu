@@ -5,11 +5,10 @@
 //   rmsnorm.cuh     a row kept in the registers of a team of threads
 //   add_rows.cuh    sums of rows without atomics
 //   rope below      angles computed once for all heads of a row
-#include "ch03_transformer/layer_ops.h"
-
 #include <algorithm>
 #include <cmath>
 
+#include "ch03_transformer/layer_ops.h"
 #include "cuda/ch03_transformer/add_rows.cuh"
 #include "cuda/ch03_transformer/rmsnorm.cuh"
 #include "cuda/support/rows.cuh"
@@ -24,6 +23,7 @@ using cuda::launch;
 using cuda::load;
 using cuda::my_number;
 using cuda::Piece;
+using cuda::raw;
 using cuda::store;
 using cuda::threads_per_row;
 using cuda::with_width;
@@ -83,16 +83,88 @@ unsigned walkers(int C) {
 
 }  // namespace
 
+namespace {
+
+/// The same arguments as a kernel has them.
+NormForward<float> raw_norm(const NormForward<GpuFloat>& n) {
+  return {raw(n.out), raw(n.rstd), raw(n.x), raw(n.w), n.N, n.C};
+}
+NormBackward<float> raw_norm(const NormBackward<GpuFloat>& n) {
+  return {raw(n.dx),   raw(n.dw), raw(n.x), raw(n.w),     raw(n.rstd),
+          raw(n.dout), n.N,       n.C,      n.accumulate, n.accumulate_dw};
+}
+bool norm_in_pieces(const NormForward<GpuFloat>& n) {
+  return in_pieces(n.C, n.out, n.x, n.w);
+}
+bool norm_in_pieces(const NormBackward<GpuFloat>& n) {
+  return in_pieces(n.C, n.dx, n.dw, n.x, n.w, n.dout);
+}
+
+/// One launch for one norm or two whose rows fit into registers; false: they do not.
+template <class Norm, class Use>
+bool with_norms(const Norm* all, int count, const Use& use) {
+  return count <= 2 && norm_in_pieces(all[0]) && norm_in_pieces(all[count - 1]) &&
+         cuda::with_team(std::max(all[0].C, all[count - 1].C), use);
+}
+
+/// Sums of dw that one block adds up; more are left to a kernel of their own.
+constexpr std::size_t kFewSums = 1 << 16;
+
+}  // namespace
+
+template <>
+void rmsnorms_forward(const NormForward<GpuFloat>* all, int count, double eps) {
+  const auto of_teams = [&]<int kTeam, int kEach>() {
+    cuda::Two<NormForward<float>> two{raw_norm(all[0]), raw_norm(all[count - 1]), 0, 0};
+    two.blocks_of_first = blocks_for(std::size_t(all[0].N), cuda::kNormThreads / kTeam);
+    two.blocks = two.blocks_of_first;
+    if (count > 1) two.blocks += blocks_for(std::size_t(all[1].N), cuda::kNormThreads / kTeam);
+    launch<cuda::rmsnorm_kernel<kTeam, kEach>>({two.blocks, cuda::kNormThreads}, two, float(eps));
+  };
+  if (count == 0 || with_norms(all, count, of_teams)) return;
+  for (const auto* n = all; n != all + count; ++n)
+    launch<cuda::rmsnorm_any_kernel>({unsigned(n->N), walkers(n->C)}, n->out, n->rstd, n->x, n->w,
+                                     n->C, float(eps));
+}
+
 template <>
 void rmsnorm_forward(GpuFloat* out, GpuFloat* rstd, const GpuFloat* x, const GpuFloat* w, int N,
                      int C, double eps) {
+  const NormForward<GpuFloat> norm{out, rstd, x, w, N, C};
+  rmsnorms_forward(&norm, 1, eps);
+}
+
+template <>
+void rmsnorms_backward(const NormBackward<GpuFloat>* all, int count) {
   const auto of_teams = [&]<int kTeam, int kEach>() {
-    launch<cuda::rmsnorm_kernel<kTeam, kEach>>(
-        {blocks_for(std::size_t(N), cuda::kNormThreads / kTeam), cuda::kNormThreads}, out, rstd, x,
-        w, N, C, float(eps));
+    cuda::Scratch scratch;
+    unsigned blocks[2];
+    const auto sums = [&](int i) {
+      const NormBackward<GpuFloat>& n = all[i];
+      // More blocks hide more of the memory's latency, and leave more sums of dw to add up.
+      blocks[i] = std::clamp(blocks_for(std::size_t(n.N), cuda::kNormThreads / kTeam), 1u,
+                             n.dw ? 512u : ~0u);
+      const std::size_t values = blocks[i] * std::size_t(n.C);
+      return cuda::NormSums{raw_norm(n), n.dw ? scratch.take<float>(values) : nullptr,
+                            values <= kFewSums ? cuda::arrivals() + i : nullptr};
+    };
+    const cuda::NormSums first = sums(0), second = count > 1 ? sums(1) : first;
+    const unsigned of_all = blocks[0] + (count > 1 ? blocks[1] : 0);
+    launch<cuda::rmsnorm_backward_kernel<kTeam, kEach>>(
+        {of_all, cuda::kNormThreads}, cuda::Two<cuda::NormSums>{first, second, blocks[0], of_all});
+    for (int i = 0; i < count; ++i)
+      if (const auto& of = i == 0 ? first : second; of.partial && !of.arrived)
+        cuda::add_partial(all[i].dw, of.partial, int(blocks[i]), all[i].C, all[i].accumulate_dw);
   };
-  if (in_pieces(C, out, x, w) && cuda::with_team(C, of_teams)) return;
-  launch<cuda::rmsnorm_any_kernel>({unsigned(N), walkers(C)}, out, rstd, x, w, C, float(eps));
+  if (count == 0 || with_norms(all, count, of_teams)) return;
+  for (const auto* n = all; n != all + count; ++n) {
+    if (n->dx)
+      launch<cuda::rmsnorm_backward_any_kernel>({unsigned(n->N), walkers(n->C)}, n->dx, n->x, n->w,
+                                                n->rstd, n->dout, n->C, n->accumulate);
+    if (n->dw)
+      cuda::add_columns(n->dw, cuda::NormWeightTerm{raw(n->x), raw(n->rstd), raw(n->dout), n->C},
+                        n->N, n->C, n->accumulate_dw);
+  }
 }
 
 template <>
@@ -100,24 +172,8 @@ void rmsnorm_backward(GpuFloat* dx, GpuFloat* dw, const GpuFloat* x, const GpuFl
                       const GpuFloat* rstd, const GpuFloat* dout, int N, int C, bool accumulate,
                       bool accumulate_dw) {
   if (!dx && !dw) return;
-  const auto of_teams = [&]<int kTeam, int kEach>() {
-    // More blocks hide more of the memory's latency, and leave more sums of dw to add up.
-    const unsigned blocks =
-        std::min(blocks_for(std::size_t(N), cuda::kNormThreads / kTeam), dw ? 512u : ~0u);
-    cuda::Scratch scratch;
-    float* const partial = dw ? scratch.take<float>(blocks * std::size_t(C)) : nullptr;
-    launch<cuda::rmsnorm_backward_kernel<kTeam, kEach>>({blocks, cuda::kNormThreads}, dx, partial,
-                                                        x, w, rstd, dout, N, C, accumulate);
-    if (dw) cuda::add_partial(dw, partial, int(blocks), C, accumulate_dw);
-  };
-  if (in_pieces(C, dx, dw, x, w, dout) && cuda::with_team(C, of_teams)) return;
-  if (dx)
-    launch<cuda::rmsnorm_backward_any_kernel>({unsigned(N), walkers(C)}, dx, x, w, rstd, dout, C,
-                                              accumulate);
-  if (dw)
-    cuda::add_columns(
-        dw, cuda::NormWeightTerm{cuda::raw(x), cuda::raw(rstd), cuda::raw(dout), C}, N, C,
-        accumulate_dw);
+  const NormBackward<GpuFloat> norm{dx, dw, x, w, rstd, dout, N, C, accumulate, accumulate_dw};
+  rmsnorms_backward(&norm, 1);
 }
 
 // ---- Rotary positions ---------------------------------------------------------------------------
@@ -126,11 +182,17 @@ namespace {
 
 constexpr double kTurn = 6.283185307179586477;  // 2 pi
 
-/// A block turns `rows` rows. Its threads first compute each angle once, for all heads: in double,
-/// as position 100,000 times 1 has 17 bits before the point and float would keep 7 behind it. Whole
-/// turns are taken off before float's sine and cosine see the angle.
+/// Heads whose rows are turned: (N, heads, 2 half) of queries or keys.
+struct Heads {
+  float* x;
+  int heads;
+};
+
+/// A block turns `rows` rows of queries and keys. Its threads first compute each angle once, for
+/// all heads: in double, as position 100,000 times 1 has 17 bits before the point and float would
+/// keep 7 behind it. Whole turns are taken off before float's sine and cosine see the angle.
 template <int W>
-__global__ void rope_kernel(float* x, const int* position, int N, int heads, int half, int rows,
+__global__ void rope_kernel(Heads q, Heads k, const int* position, int N, int half, int rows,
                             double log2_step, float sign) {
   DYNAMIC_SHARED(float, cosine);
   float* const sine = cosine + rows * half;
@@ -143,12 +205,14 @@ __global__ void rope_kernel(float* x, const int* position, int N, int heads, int
     sine[a] = sinf(angle) * sign;
   }
   __syncthreads();
-  const int pieces = half / W;
-  for (int i = int(threadIdx.x); i < count * heads * pieces; i += int(blockDim.x)) {
-    const int head = i / pieces, at = i % pieces * W;  // head: of all rows of the block
-    const int angle = head / heads * half + at;
-    const std::size_t heads_before = std::size_t(first) * unsigned(heads) + unsigned(head);
-    float* const low = x + heads_before * 2 * unsigned(half) + at;
+  const int pieces = half / W, of_q = count * q.heads;
+  for (int i = int(threadIdx.x); i < (of_q + count * k.heads) * pieces; i += int(blockDim.x)) {
+    // The head is counted over all rows of the block, queries before keys.
+    const int all = i / pieces, at = i % pieces * W;
+    const Heads& mine = all < of_q ? q : k;
+    const int head = all < of_q ? all : all - of_q, angle = head / mine.heads * half + at;
+    const std::size_t heads_before = std::size_t(first) * unsigned(mine.heads) + unsigned(head);
+    float* const low = mine.x + heads_before * 2 * unsigned(half) + at;
     Piece<W> a = load<W>(low), b = load<W>(low + half);
     const Piece<W> c = load<W>(cosine + angle), s = load<W>(sine + angle);
 #pragma unroll
@@ -162,13 +226,13 @@ __global__ void rope_kernel(float* x, const int* position, int N, int heads, int
   }
 }
 
-void rotate(GpuFloat* x, const GpuInt* position, int N, int heads, int HS, double theta,
+void rotate(const Heads& q, const Heads& k, const GpuInt* position, int N, int HS, double theta,
             float sign) {
   const int half = HS / 2, rows = std::max(1, int(kThreads) / half);
-  with_width(in_pieces(half, x), [&]<int W>() {
+  with_width(in_pieces(half, q.x, k.x), [&]<int W>() {
     launch<rope_kernel<W>>({blocks_for(std::size_t(N), std::size_t(rows)), kThreads,
                             std::size_t(rows * half) * 2 * sizeof(float)},
-                           x, position, N, heads, half, rows, std::log2(theta) / half, sign);
+                           q, k, position, N, half, rows, std::log2(theta) / half, sign);
   });
 }
 
@@ -176,12 +240,24 @@ void rotate(GpuFloat* x, const GpuInt* position, int N, int heads, int HS, doubl
 
 template <>
 void rope_forward(GpuFloat* x, const GpuInt* position, int N, int heads, int HS, double theta) {
-  rotate(x, position, N, heads, HS, theta, 1);
+  rotate({raw(x), heads}, {nullptr, 0}, position, N, HS, theta, 1);
 }
 
 template <>
 void rope_backward(GpuFloat* dout, const GpuInt* position, int N, int heads, int HS, double theta) {
-  rotate(dout, position, N, heads, HS, theta, -1);
+  rotate({raw(dout), heads}, {nullptr, 0}, position, N, HS, theta, -1);
+}
+
+template <>
+void rope_both_forward(GpuFloat* q, GpuFloat* k, const GpuInt* position, int N, int NH, int NKV,
+                       int HS, double theta) {
+  rotate({raw(q), NH}, {raw(k), NKV}, position, N, HS, theta, 1);
+}
+
+template <>
+void rope_both_backward(GpuFloat* dq, GpuFloat* dk, const GpuInt* position, int N, int NH, int NKV,
+                        int HS, double theta) {
+  rotate({raw(dq), NH}, {raw(dk), NKV}, position, N, HS, theta, -1);
 }
 
 // ---- Clipping -----------------------------------------------------------------------------------

@@ -4,10 +4,13 @@
 // once, 16 bytes at a time, and keeps it: the kernel reads and writes as much as a copy does. How
 // many threads make a team depends on C alone: some lanes of a warp for a head, a block for a wide
 // model. Backward adds up dw on the way. A thread has the same columns in every row that its team
-// visits, so dw of these columns is a register; the blocks' sums are added in order by a second
-// kernel.
+// visits, so dw of these columns is a register; the blocks' sums are added in order by the block
+// that comes last, or by a second kernel if they are many.
+//
+// A launch has one norm or two, those of queries and keys: the first blocks are the first's.
 #pragma once
 
+#include "ch03_transformer/layer_ops.h"
 #include "cuda/support/columns.cuh"
 #include "cuda/support/pieces.cuh"
 
@@ -21,18 +24,34 @@ __device__ int column_of(int i) {
   return 4 * (i * kTeam + int(threadIdx.x) % kTeam);
 }
 
+/// The arguments of a launch: of one operation, or of two.
+template <class Norm>
+struct Two {
+  Norm first, second;
+  unsigned blocks_of_first, blocks;
+  /// The norm of this block, and the block's number and how many there are of it.
+  __device__ Norm mine(unsigned& block, unsigned& count) const {
+    const bool is_first = blockIdx.x < blocks_of_first;
+    block = is_first ? blockIdx.x : blockIdx.x - blocks_of_first;
+    count = is_first ? blocks_of_first : blocks - blocks_of_first;
+    return is_first ? first : second;
+  }
+};
+
 template <int kTeam, int kEach>
 __global__ void __launch_bounds__(kNormThreads)
-    rmsnorm_kernel(float* out, float* rstd, const float* x, const float* w, int N, int C,
-                   float eps) {
-  const int n = int(blockIdx.x) * (kNormThreads / kTeam) + int(threadIdx.x) / kTeam;
+    rmsnorm_kernel(Two<NormForward<float>> two, float eps) {
+  unsigned block, count;
+  const NormForward<float> in = two.mine(block, count);
+  const int N = in.N, C = in.C;
+  const int n = int(block) * (kNormThreads / kTeam) + int(threadIdx.x) / kTeam;
   const std::size_t row = std::size_t(n) * std::size_t(C);
   Piece<4> x_n[kEach];
   float squares = 0;
 #pragma unroll
   for (int i = 0; i < kEach; ++i)
     if (const int c = column_of<kTeam>(i); n < N && c < C) {
-      x_n[i] = load<4>(x + row + c);
+      x_n[i] = load<4>(in.x + row + c);
       for (int j = 0; j < 4; ++j) squares += x_n[i][j] * x_n[i][j];
     }
   const float r = 1 / sqrtf(team_sum<kTeam>(squares) / float(C) + eps);
@@ -40,25 +59,59 @@ __global__ void __launch_bounds__(kNormThreads)
 #pragma unroll
   for (int i = 0; i < kEach; ++i)
     if (const int c = column_of<kTeam>(i); c < C) {
-      const Piece<4> w_c = load<4>(w + c);
+      const Piece<4> w_c = load<4>(in.w + c);
       for (int j = 0; j < 4; ++j) x_n[i][j] *= r * w_c[j];
-      store(out + row + c, x_n[i]);
+      store(in.out + row + c, x_n[i]);
     }
-  if (threadIdx.x % kTeam == 0) rstd[n] = r;
+  if (threadIdx.x % kTeam == 0) in.rstd[n] = r;
 }
 
-/// partial (blocks,C): the sums of dw over the rows of a block; null: dw is not wanted.
+/// A backward, and where the sums of dw over the rows of its blocks meet: partial (blocks,C).
+struct NormSums {
+  NormBackward<float> norm;
+  float* partial;     // null: dw is not wanted
+  unsigned* arrived;  // null: another kernel adds them up
+};
+
+/// dw = or += the sums of all blocks: as many groups of threads as columns leave room for, each
+/// adds every so manieth sum in order, then the groups' sums are added.
+__device__ inline void add_blocks(const NormSums& in, unsigned blocks) {
+  __shared__ Piece<4> sums[kNormThreads];
+  const int C = in.norm.C, pieces = C / 4, width = min(pieces, kNormThreads);
+  const int groups = kNormThreads / width, t = int(threadIdx.x), group = t / width;
+  for (int first = 0; first < pieces; first += width) {
+    const int piece = first + t % width;
+    const bool mine = group < groups && piece < pieces;
+    Piece<4> sum = {};
+#pragma unroll 8
+    for (unsigned b = unsigned(group); mine && b < blocks; b += unsigned(groups)) {
+      const Piece<4> part = load<4>(in.partial + std::size_t(b) * std::size_t(C) + 4 * piece);
+      for (int j = 0; j < 4; ++j) sum[j] += part[j];
+    }
+    __syncthreads();  // the sums of the pieces before have been read
+    sums[t] = sum;
+    __syncthreads();
+    if (!mine || group > 0) continue;
+    for (int g = 1; g < groups; ++g)
+      for (int j = 0; j < 4; ++j) sum[j] += sums[g * width + t][j];
+    add_to(in.norm.dw + 4 * piece, sum, in.norm.accumulate_dw);
+  }
+}
+
 template <int kTeam, int kEach>
-__global__ void __launch_bounds__(kNormThreads)
-    rmsnorm_backward_kernel(float* dx, float* partial, const float* x, const float* w,
-                            const float* rstd, const float* dout, int N, int C, bool accumulate) {
+__global__ void __launch_bounds__(kNormThreads) rmsnorm_backward_kernel(Two<NormSums> two) {
   constexpr int kTeams = kNormThreads / kTeam;
+  unsigned block, blocks;
+  const NormSums in = two.mine(block, blocks);
+  float* const dx = in.norm.dx;
+  const float *const x = in.norm.x, *const w = in.norm.w, *const dout = in.norm.dout;
+  const int N = in.norm.N, C = in.norm.C;
   const int team = int(threadIdx.x) / kTeam;
   Piece<4> dw[kEach] = {};
-  for (int first = int(blockIdx.x) * kTeams; first < N; first += int(gridDim.x) * kTeams) {
+  for (int first = int(block) * kTeams; first < N; first += int(blocks) * kTeams) {
     const int n = first + team;
     const std::size_t row = std::size_t(n) * std::size_t(C);
-    const float r = n < N ? rstd[n] : 0;
+    const float r = n < N ? in.norm.rstd[n] : 0;
     Piece<4> x_n[kEach], g[kEach];  // g = dout w
     float product = 0;
 #pragma unroll
@@ -78,11 +131,11 @@ __global__ void __launch_bounds__(kNormThreads)
     for (int i = 0; i < kEach; ++i)
       if (const int c = column_of<kTeam>(i); dx && n < N && c < C) {
         for (int j = 0; j < 4; ++j) g[i][j] = r * g[i][j] - mean * x_n[i][j];
-        add_to(dx + row + c, g[i], accumulate);
+        add_to(dx + row + c, g[i], in.norm.accumulate);
       }
   }
-  if (!partial) return;
-  partial += std::size_t(blockIdx.x) * std::size_t(C);
+  if (!in.partial) return;
+  float* const partial = in.partial + std::size_t(block) * std::size_t(C);
   if constexpr (kTeams == 1) {
 #pragma unroll
     for (int i = 0; i < kEach; ++i)
@@ -98,6 +151,7 @@ __global__ void __launch_bounds__(kNormThreads)
       partial[c] = sum;
     }
   }
+  if (in.arrived && comes_last(in.arrived, blocks)) add_blocks(in, blocks);
 }
 
 // Rows that are no whole pieces, or too long for registers: a block walks along the row twice, the

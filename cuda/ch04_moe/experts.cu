@@ -3,8 +3,7 @@
 // How many rows an expert gets is known on the GPU alone. The host never asks: it starts as many
 // blocks as any routing can need, and those that find nothing to do return at once.
 //
-//   plan       count   every block counts the experts in its part of the choices
-//              place   what all blocks counted tells each block where its slots begin
+//   plan       dispatch_plan.cuh                                                 1 launch, or 2
 //   forward    gu = x[token] gate_up     act = swiglu(gu)       y = act down         3 launches
 //   backward   dact = dout[token] down^T;  from gu again act, and dgu, dgate;
 //              ddown = act^T dout;  dgate_up = x^T dgu;  dxs = dgu gate_up^T         5 launches
@@ -12,8 +11,8 @@
 // Rows are gathered while a product loads its operand, so x and dout are not copied. A slot's gate
 // scales act, not dout, because act is narrower.
 #include "ch04_moe/experts.h"
-
 #include "cuda/ch01_tensor/gemm_grouped.h"
+#include "cuda/ch04_moe/dispatch_plan.cuh"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/rows.cuh"
 #include "cuda/support/scratch.h"
@@ -32,129 +31,6 @@ using cuda::threads_per_row;
 using cuda::warp_sum;
 
 namespace {
-
-// ---- The plan -----------------------------------------------------------------------------------
-
-constexpr int kPlanWarps = 8, kPlanThreads = 32 * kPlanWarps;
-
-/// Choices in, and how they are shared out: each block has `part` of them, each warp of it an
-/// eighth, in order.
-struct Choices {
-  const int* chosen;
-  const unsigned char* is_token;
-  int count, E, K, part;
-
-  __device__ int begin() const {
-    return int(blockIdx.x) * part + int(threadIdx.x / 32) * (part / kPlanWarps);
-  }
-  __device__ int end() const { return min(begin() + part / kPlanWarps, count); }
-  /// The expert of a choice, or -1: padding, or beyond the end.
-  __device__ int expert(int choice) const {
-    return choice < end() && is_token[choice / K] ? chosen[choice] : -1;
-  }
-};
-
-/// counts[block, e] = number of choices of e in the block's part.
-__global__ void count_kernel(int* counts, Choices in) {
-  DYNAMIC_SHARED(int, mine);
-  for (int e = int(threadIdx.x); e < in.E; e += kPlanThreads) mine[e] = 0;
-  __syncthreads();
-  for (int i = in.begin() + int(threadIdx.x % 32); i < in.end(); i += 32)
-    if (const int e = in.expert(i); e >= 0) atomicAdd(&mine[e], 1);
-  __syncthreads();
-  for (int e = int(threadIdx.x); e < in.E; e += kPlanThreads)
-    row_at(counts, int(blockIdx.x), in.E)[e] = mine[e];
-}
-
-/// The lanes whose expert is this lane's, found by comparing the bits of its number in turn.
-__device__ unsigned lanes_with(int e, int E) {
-  unsigned lanes = __ballot_sync(kAllLanes, e >= 0);
-  for (int bit = 1; bit < E; bit *= 2) {
-    const bool set = (e & bit) != 0;
-    const unsigned votes = __ballot_sync(kAllLanes, set);
-    lanes &= set ? votes : ~votes;
-  }
-  return lanes;
-}
-
-/// sums[e] becomes the sum of those before it, in place; returns the sum of all. One warp.
-__device__ int sum_before(int* sums, int E) {
-  const int lane = int(threadIdx.x % 32);
-  int before = 0;
-  for (int first = 0; first < E; first += 32) {
-    const int e = first + lane, own = e < E ? sums[e] : 0;
-    int upto = own;
-#pragma unroll
-    for (int step = 1; step < 32; step *= 2) {
-      const int lower = __shfl_up_sync(kAllLanes, upto, unsigned(step));
-      if (lane >= step) upto += lower;
-    }
-    if (e < E) sums[e] = before + upto - own;
-    before += __shfl_sync(kAllLanes, upto, 31);
-  }
-  return before;
-}
-
-/// next[w, e] = the first slot of expert e that warp w of this block fills; the offsets of the plan
-/// are written by the way.
-__device__ void find_first_slots(int* next, int* offset, const int* counts, const Choices& in) {
-  const int E = in.E, lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
-  int* start = next + kPlanWarps * E;  // (E) first the number of choices of e, then its first slot
-  int* before = start + E;             // (E) choices of e in blocks before this one
-  for (int i = int(threadIdx.x); i < (kPlanWarps + 2) * E; i += kPlanThreads) next[i] = 0;
-  __syncthreads();
-  for (int e = lane; e < E; e += 32) {
-    int all = 0, lower = 0;
-    for (int b = warp; b < int(gridDim.x); b += kPlanWarps) {
-      const int count = row_at(counts, b, E)[e];
-      all += count;
-      if (b < int(blockIdx.x)) lower += count;
-    }
-    atomicAdd(&start[e], all);
-    atomicAdd(&before[e], lower);
-  }
-  for (int i = in.begin() + lane; i < in.end(); i += 32)
-    if (const int e = in.expert(i); e >= 0) atomicAdd(&next[warp * E + e], 1);
-  __syncthreads();
-  if (warp == 0) {
-    const int slots = sum_before(start, E);
-    if (blockIdx.x == 0 && lane == 0) offset[E] = slots;
-  }
-  __syncthreads();
-  for (int e = int(threadIdx.x); e < E; e += kPlanThreads) {
-    if (blockIdx.x == 0) offset[e] = start[e];
-    int slot = start[e] + before[e];
-    for (int w = 0; w < kPlanWarps; ++w) {
-      const int count = next[w * E + e];
-      next[w * E + e] = slot;
-      slot += count;
-    }
-  }
-  __syncthreads();
-}
-
-/// A warp goes through its choices in order, 32 at a time; the lower lanes with the same expert are
-/// a choice's place among them. So the order is that of the choices, as in the definition.
-__global__ void place_kernel(DispatchPlan<float> plan, const int* counts, Choices in) {
-  DYNAMIC_SHARED(int, shared);
-  find_first_slots(shared, plan.offset, counts, in);
-  const int lane = int(threadIdx.x % 32);
-  int* next = shared + int(threadIdx.x / 32) * in.E;
-  for (int first = in.begin(); first < in.end(); first += 32) {
-    const int choice = first + lane, e = in.expert(choice);
-    const unsigned same = lanes_with(e, in.E);
-    int slot = -1;
-    if (e >= 0) {
-      slot = next[e] + __popc(same & ((1u << lane) - 1));
-      plan.token_from_slot[slot] = choice / in.K;
-      plan.choice_from_slot[slot] = choice;
-    }
-    if (choice < in.end()) plan.slot_from_choice[choice] = slot;
-    __syncwarp();  // all have read next
-    if (e >= 0 && same >> lane == 1) next[e] = slot + 1;  // the last of them
-    __syncwarp();
-  }
-}
 
 // ---- Rows ---------------------------------------------------------------------------------------
 
@@ -181,25 +57,25 @@ __device__ float sigmoid(float x) {
   return 1 / (1 + expf(-x));
 }
 
-/// out[n] = or += sum_k gate[n,k] y[slot of (n,k)], `n` columns at once. Four k at a time: first
-/// all that is read, so that the reads overlap, then the sums in order.
+/// out[n] = plus[n] + sum_k gate[n,k] y[slot of (n,k)], plus null: 0; `n` columns at once. Four k
+/// at a time: first all that is read, so that the reads overlap, then the sums in order.
 template <int n>
-__global__ void combine_kernel(float* out, const float* y, const float* gate, const int* slots,
-                               int N, int K, int C, bool accumulate) {
+__global__ void combine_kernel(float* out, const float* plus, const float* y, const float* gate,
+                               const int* slots, int N, int K, int C) {
   constexpr int kAtOnce = 4;
   const std::size_t row = cuda::block_row(), first = row * std::size_t(K);
   if (row >= std::size_t(N)) return;
   out += row * std::size_t(C);
+  if (plus) plus += row * std::size_t(C);
   for (int c = int(threadIdx.x) * n; c < C; c += int(blockDim.x) * n) {
     Pack<n> sum = {};
-    if (accumulate) sum = load<n>(out + c);
+    if (plus) sum = load<n>(plus + c);
     for (int k0 = 0; k0 < K; k0 += kAtOnce) {
       int slot[kAtOnce];
       float weight[kAtOnce] = {};
       Pack<n> y_k[kAtOnce] = {};
 #pragma unroll
-      for (int k = 0; k < kAtOnce; ++k)
-        slot[k] = k0 + k < K ? slots[first + unsigned(k0 + k)] : -1;
+      for (int k = 0; k < kAtOnce; ++k) slot[k] = k0 + k < K ? slots[first + unsigned(k0 + k)] : -1;
 #pragma unroll
       for (int k = 0; k < kAtOnce; ++k) {
         if (slot[k] < 0) continue;
@@ -209,8 +85,7 @@ __global__ void combine_kernel(float* out, const float* y, const float* gate, co
 #pragma unroll
       for (int k = 0; k < kAtOnce; ++k)
 #pragma unroll
-        for (int j = 0; j < n; ++j)
-          sum.at[j] += weight[k] * y_k[k].at[j];  // no slot: 0
+        for (int j = 0; j < n; ++j) sum.at[j] += weight[k] * y_k[k].at[j];  // no slot: 0
     }
     store(out + c, sum);
   }
@@ -231,13 +106,16 @@ __global__ void swiglu_kernel(float* act, const float* gu, const int* used, int 
   }
 }
 
-/// A warp per slot, of which y = act down and out gets w y. From da = dout down^T:
+/// A warp per slot, of which y = act down and out gets w y. dgate = or += dw; a fresh one is 0 for
+/// padding, whose choices have no slot. From da = dout down^T:
 ///   dw = act . da;   with da scaled by w:  dgu;   act scaled by w takes the place of da
 template <int n>
 __global__ void swiglu_chain_kernel(float* dgu, float* act_da, float* dgate, const float* gu,
                                     const float* gate, DispatchPlan<float> plan, const int* used,
-                                    int H) {
+                                    int H, int choices, bool fresh) {
   const int slot = my_row();
+  if (fresh && slot < choices && my_lane() == 0 && plan.slot_from_choice[slot] < 0)
+    dgate[slot] = 0;          // choice number `slot` is padding's
   if (slot >= *used) return;  // the whole warp
   const int choice = plan.choice_from_slot[slot];
   const float w = gate[choice], *gu_s = row_at(gu, slot, 2 * H);
@@ -258,7 +136,7 @@ __global__ void swiglu_chain_kernel(float* dgu, float* act_da, float* dgate, con
     store(da_s + h, act);
   }
   dw = warp_sum(dw);
-  if (dgate && my_lane() == 0) dgate[choice] += dw;
+  if (dgate && my_lane() == 0) dgate[choice] = fresh ? dw : dgate[choice] + dw;
 }
 
 __global__ void sigmoid_gate_kernel(float* out, const float* s, const float* y, int N, int C) {
@@ -285,8 +163,7 @@ __global__ void sigmoid_gate_backward_kernel(float* ds, float* dy, const float* 
 }
 
 DispatchPlan<float> raw_plan(const DispatchPlan<GpuFloat>& p) {
-  return {raw(p.offset), raw(p.token_from_slot), raw(p.choice_from_slot),
-          raw(p.slot_from_choice)};
+  return {raw(p.offset), raw(p.token_from_slot), raw(p.choice_from_slot), raw(p.slot_from_choice)};
 }
 std::size_t slots_of(const ExpertDims& d) {
   return std::size_t(d.N) * std::size_t(d.K);
@@ -297,28 +174,24 @@ std::size_t slots_of(const ExpertDims& d) {
 template <>
 void plan_dispatch(const DispatchPlan<GpuFloat>& plan, const GpuInt* chosen,
                    const GpuByte* is_token, int N, int E, int K) {
-  // A warp has at least 64 choices; and there are at most 256 blocks, as each reads all counts.
-  const int count = N * K, most = ceil_div(count, 256);
-  const int part = std::max(64 * kPlanWarps, ceil_div(most, kPlanThreads) * kPlanThreads);
-  const unsigned blocks = unsigned(std::max(1, ceil_div(count, part)));
-  const Choices in = {raw(chosen), raw(is_token), count, E, K, part};
-  cuda::Scratch scratch;
-  int* counts = scratch.take<int>(blocks * std::size_t(E));
-  const std::size_t row = std::size_t(E) * sizeof(int);
-  launch<count_kernel>({blocks, kPlanThreads, row}, counts, in);
-  launch<place_kernel>({blocks, kPlanThreads, (kPlanWarps + 2) * row}, raw_plan(plan), counts, in);
+  cuda::plan_slots(raw_plan(plan), raw(chosen), raw(is_token), N, E, K);
 }
 
 template <>
 void combine(GpuFloat* out, const GpuFloat* y, const GpuFloat* gate, const GpuInt* slot_from_choice,
              int N, int K, int C, bool accumulate) {
+  combine_plus(out, accumulate ? out : nullptr, y, gate, slot_from_choice, N, K, C);
+}
+
+template <>
+void combine_plus(GpuFloat* out, const GpuFloat* x, const GpuFloat* y, const GpuFloat* gate,
+                  const GpuInt* slot_from_choice, int N, int K, int C) {
   const std::size_t rows = std::size_t(N);
-  if (by_fours(C, out, y))
-    launch<combine_kernel<4>>(threads_per_row(rows, C / 4), out, y, gate, slot_from_choice, N, K, C,
-                              accumulate);
+  if (by_fours(C, out, x, y))
+    launch<combine_kernel<4>>(threads_per_row(rows, C / 4), out, x, y, gate, slot_from_choice, N, K,
+                              C);
   else
-    launch<combine_kernel<1>>(threads_per_row(rows, C), out, y, gate, slot_from_choice, N, K, C,
-                              accumulate);
+    launch<combine_kernel<1>>(threads_per_row(rows, C), out, x, y, gate, slot_from_choice, N, K, C);
 }
 
 template <>
@@ -358,11 +231,15 @@ void experts_backward(GpuFloat* dxs, GpuFloat* dgate, const ExpertsGradient<GpuF
   // out = combine(y, gate), y = act down:  dact = dout down^T, not yet times gate
   grouped_backward(act, tokens, dout, in.down, H, C);
   // act = swiglu(gu), computed again;  dgate = dact . act
-  const auto rows = cuda::warp_per_row(d.N * d.K);
+  const int choices = d.N * d.K;
+  const auto rows = cuda::warp_per_row(choices);
+  const bool fresh = dgate && dw.dgate_fresh;
   if (by_fours(H, gu, scratch))
-    launch<swiglu_chain_kernel<4>>(rows, dgu, act, dgate, gu, in.gate, raw_plan(plan), used, H);
+    launch<swiglu_chain_kernel<4>>(rows, dgu, act, dgate, gu, in.gate, raw_plan(plan), used, H,
+                                   choices, fresh);
   else
-    launch<swiglu_chain_kernel<1>>(rows, dgu, act, dgate, gu, in.gate, raw_plan(plan), used, H);
+    launch<swiglu_chain_kernel<1>>(rows, dgu, act, dgate, gu, in.gate, raw_plan(plan), used, H,
+                                   choices, fresh);
   // ddown += (gate act)^T dout
   if (dw.down) grouped_weights(dw.down, slots, act, nullptr, dout, token, H, C, !dw.down_fresh);
   // gu = x gate_up:  dgate_up += x^T dgu,  dxs = dgu gate_up^T

@@ -6,10 +6,13 @@
 // by one instruction (redux), of 32 floats by five exchanges.
 //
 // All sums over rows have a fixed order: each thread adds its rows, then the threads' sums meet.
-#include "ch04_moe/router.h"
+#include <algorithm>
 
+#include "ch04_moe/router.h"
+#include "cuda/support/comes_last.cuh"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/rows.cuh"
+#include "cuda/support/scratch.h"
 
 namespace ramoe {
 
@@ -34,15 +37,32 @@ __device__ unsigned key_of(float p) {
   return unsigned(bits) ^ (bits < 0 ? 0xffffffffu : 0x80000000u);
 }
 
+/// p = softmax(z) for one row, by a warp.
+__device__ void softmax_row(float* p, const float* z, int E) {
+  const int lane = my_lane();
+  float most = -INFINITY, sum = 0;
+  for (int e = lane; e < E; e += 32) most = max(most, z[e]);
+  most = warp_max(most);
+  for (int e = lane; e < E; e += 32) sum += expf(z[e] - most);
+  sum = warp_sum(sum);
+  for (int e = lane; e < E; e += 32) p[e] = expf(z[e] - most) / sum;
+}
+
 /// The definition takes the first expert that is left and goes on to larger ones. No number is
 /// larger than NaN: NaN is chosen where it is the first that is left, and else after all numbers.
-/// Lane l has experts l, l + 32, ...: `Each` of them.
+/// Lane l has experts l, l + 32, ...: `Each` of them. Where p is wanted, `from` are logits and p is
+/// computed first; else `from` is p.
 template <int Each>
-__global__ void route_kernel(int* chosen, float* gate, const float* p, bool renormalise, int N,
-                             int E, int K) {
+__global__ void route_kernel(int* chosen, float* gate, float* p, const float* from,
+                             bool renormalise, int N, int E, int K) {
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;  // the whole warp
-  const float* p_n = row_at(p, n, E);
+  const float* p_n = row_at(from, n, E);
+  if (p) {
+    softmax_row(row_at(p, n, E), p_n, E);
+    __syncwarp();  // all of the row is there
+    p_n = row_at(p, n, E);
+  }
   unsigned key[Each];
   bool odd = false;
 #pragma unroll
@@ -123,26 +143,53 @@ __global__ void choice_shares_kernel(float* f, const int* choices, double rows, 
 
 constexpr int kColumns = 8, kRowGroups = 64;
 
+/// What a layer adds to its sums; choices and f may be null.
+struct RoutingSums {
+  float* f;
+  double* total;
+  int* choices;
+  const float* p;
+  const int* chosen;
+  const unsigned char* scored;
+  double rows;
+  bool accumulate;
+  int N, E, K;
+};
+
 /// A block has 8 columns, 32 bytes of every row, which is the least that is fetched at once; of its
-/// 64 groups of threads each adds up every 64th row.
-__global__ void add_probabilities_kernel(double* total, const float* p, const unsigned char* scored,
-                                         int N, int E) {
+/// 64 groups of threads each adds up every 64th row. Choices of these 8 experts are counted by the
+/// way: integers, in any order the same sum.
+__global__ void add_routing_kernel(RoutingSums in) {
   __shared__ double sums[kRowGroups][kColumns];
-  const int e = int(blockIdx.x) * kColumns + int(threadIdx.x), group = int(threadIdx.y);
+  __shared__ int counts[kColumns];
+  const int first = int(blockIdx.x) * kColumns, column = int(threadIdx.x), e = first + column;
+  const int group = int(threadIdx.y), E = in.E;
+  if (group == 0) counts[column] = 0;
   double sum = 0;
   if (e < E) {
 #pragma unroll 8
-    for (int n = group; n < N; n += kRowGroups) {
-      const float p_ne = row_at(p, n, E)[e];  // read in any case: nobody waits for the flag
-      if (scored[n]) sum += double(p_ne);
+    for (int n = group; n < in.N; n += kRowGroups) {
+      const float p_ne = row_at(in.p, n, E)[e];  // read in any case: nobody waits for the flag
+      if (in.scored[n]) sum += double(p_ne);
     }
   }
-  sums[group][threadIdx.x] = sum;
+  sums[group][column] = sum;
   for (int half = kRowGroups / 2; half > 0; half /= 2) {
     __syncthreads();
-    if (group < half) sums[group][threadIdx.x] += sums[group + half][threadIdx.x];
+    if (group < half) sums[group][column] += sums[group + half][column];
   }
-  if (group == 0 && e < E) total[e] += sums[0][threadIdx.x];
+  if (group == 0 && e < E)
+    in.total[e] = in.accumulate ? in.total[e] + sums[0][column] : sums[0][column];
+  if (!in.choices) return;
+  for (int i = group * kColumns + column; i < in.N * in.K; i += kColumns * kRowGroups) {
+    const int mine = in.chosen[i] - first;
+    if (mine >= 0 && mine < kColumns && in.scored[i / in.K]) atomicAdd(&counts[mine], 1);
+  }
+  __syncthreads();
+  if (group > 0 || e >= E) return;
+  const int count = in.accumulate ? in.choices[e] + counts[column] : counts[column];
+  in.choices[e] = count;
+  in.f[e] = in.rows > 0 ? float(count / in.rows) : 0.0f;
 }
 
 /// One warp: loss = E sum_e f[e] total[e] / rows / layers
@@ -154,38 +201,58 @@ __global__ void balance_kernel(float* loss, const float* f, const double* total,
   if (my_lane() == 0) loss[0] = rows > 0 ? float(sum / rows / layers) : 0.0f;
 }
 
+/// at += value, or = value
+__device__ void put(float& at, float value, bool accumulate) {
+  at = accumulate ? at + value : value;
+}
+/// A row to which nothing is added: 0, or what it was.
+__device__ void fill_row(float* row, int E, bool accumulate) {
+  for (int e = my_lane(); e < E && !accumulate; e += 32) row[e] = 0;
+}
+
 /// P[e] = mean of p[n,e]:  dz[n,e] += dloss E / rows / layers p[n,e] (f[e] - sum_k p[n,k] f[k])
 __global__ void balance_backward_kernel(float* dz, const float* p, const float* f,
                                         const unsigned char* scored, const float* dloss,
-                                        double per_loss, int N, int E) {
+                                        double per_loss, int N, int E, bool accumulate) {
   const int n = my_row(), lane = my_lane();
-  if (n >= N || !scored[n]) return;
+  if (n >= N) return;
+  if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
   const float* p_n = row_at(p, n, E);
   const float factor = float(double(*dloss) * per_loss);
   float mean = 0;
   for (int e = lane; e < E; e += 32) mean += p_n[e] * f[e];
   mean = warp_sum(mean);
-  for (int e = lane; e < E; e += 32) row_at(dz, n, E)[e] += factor * p_n[e] * (f[e] - mean);
+  for (int e = lane; e < E; e += 32)
+    put(row_at(dz, n, E)[e], factor * p_n[e] * (f[e] - mean), accumulate);
 }
 
-__global__ void log_sum_exp_kernel(float* lse, const float* z, int N, int E) {
-  const int n = my_row(), lane = my_lane();
-  if (n >= N) return;
-  const float* z_n = row_at(z, n, E);
-  float most = -INFINITY, total = 0;
-  for (int e = lane; e < E; e += 32) most = max(most, z_n[e]);
-  most = warp_max(most);
-  for (int e = lane; e < E; e += 32) total += expf(z_n[e] - most);
-  total = warp_sum(total);
-  if (lane == 0) lse[n] = most + logf(total);
-}
+constexpr int kZWarps = 8, kZThreads = 32 * kZWarps;
 
-/// One block: the mean of lse^2 over the scored rows.
-__global__ void z_loss_kernel(float* loss, const float* lse, const unsigned char* scored,
-                              int scored_rows, int N) {
+/// lse of a row by each warp, and the mean of lse^2 over the scored rows: the sums of the blocks
+/// are added in order by the last one.
+__global__ void z_loss_kernel(float* loss, float* lse, double* partial, unsigned* arrived,
+                              const float* z, const unsigned char* scored, int scored_rows, int N,
+                              int E) {
+  const int lane = int(threadIdx.x % 32), n = int(blockIdx.x) * kZWarps + int(threadIdx.x / 32);
+  double square = 0;
+  if (n < N) {
+    const float* z_n = row_at(z, n, E);
+    float most = -INFINITY, total = 0;
+    for (int e = lane; e < E; e += 32) most = max(most, z_n[e]);
+    most = warp_max(most);
+    for (int e = lane; e < E; e += 32) total += expf(z_n[e] - most);
+    total = warp_sum(total);
+    const float lse_n = most + logf(total);
+    if (lane == 0) {
+      lse[n] = lse_n;
+      if (scored[n]) square = double(lse_n) * double(lse_n);
+    }
+  }
+  const double of_block = cuda::block_sum(square);
+  if (threadIdx.x == 0) partial[blockIdx.x] = of_block;
+  if (!cuda::comes_last(arrived, gridDim.x)) return;
   double sum = 0;
-  for (int n = int(threadIdx.x); n < N; n += int(blockDim.x))
-    if (scored[n]) sum += double(lse[n]) * double(lse[n]);
+  for (unsigned b = threadIdx.x; b < gridDim.x; b += kZThreads) sum += partial[b];
   sum = cuda::block_sum(sum);
   if (threadIdx.x == 0) loss[0] = scored_rows > 0 ? float(sum / scored_rows) : 0.0f;
 }
@@ -193,24 +260,39 @@ __global__ void z_loss_kernel(float* loss, const float* lse, const unsigned char
 /// d lse / dz = p:  dz[n,e] += dloss 2 lse[n] / rows p[n,e]
 __global__ void z_loss_backward_kernel(float* dz, const float* lse, const float* p,
                                        const unsigned char* scored, const float* dloss,
-                                       int scored_rows, int N, int E) {
+                                       int scored_rows, int N, int E, bool accumulate) {
   const int n = my_row();
-  if (n >= N || !scored[n]) return;
+  if (n >= N) return;
+  if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
   const float factor = *dloss * 2 * lse[n] / float(scored_rows);
-  for (int e = my_lane(); e < E; e += 32) row_at(dz, n, E)[e] += factor * row_at(p, n, E)[e];
+  for (int e = my_lane(); e < E; e += 32)
+    put(row_at(dz, n, E)[e], factor * row_at(p, n, E)[e], accumulate);
 }
 
+}  // namespace
+
+namespace {
+void run_route(GpuInt* chosen, GpuFloat* gate, GpuFloat* p, const GpuFloat* from, bool renormalise,
+               int N, int E, int K) {
+  const auto grid = warp_per_row(N);
+  if (E <= 32) return launch<route_kernel<1>>(grid, chosen, gate, p, from, renormalise, N, E, K);
+  if (E <= 64) return launch<route_kernel<2>>(grid, chosen, gate, p, from, renormalise, N, E, K);
+  if (E <= 128) return launch<route_kernel<4>>(grid, chosen, gate, p, from, renormalise, N, E, K);
+  check(E <= 512, "the router on a GPU has room for 512 experts, not for ", E, ".");
+  launch<route_kernel<16>>(grid, chosen, gate, p, from, renormalise, N, E, K);
+}
 }  // namespace
 
 template <>
 void route_forward(GpuInt* chosen, GpuFloat* gate, const GpuFloat* p, bool renormalise, int N,
                    int E, int K) {
-  const auto grid = warp_per_row(N);
-  if (E <= 32) return launch<route_kernel<1>>(grid, chosen, gate, p, renormalise, N, E, K);
-  if (E <= 64) return launch<route_kernel<2>>(grid, chosen, gate, p, renormalise, N, E, K);
-  if (E <= 128) return launch<route_kernel<4>>(grid, chosen, gate, p, renormalise, N, E, K);
-  check(E <= 512, "the router on a GPU has room for 512 experts, not for ", E, ".");
-  launch<route_kernel<16>>(grid, chosen, gate, p, renormalise, N, E, K);
+  run_route(chosen, gate, nullptr, p, renormalise, N, E, K);
+}
+
+template <>
+void softmax_route_forward(GpuFloat* p, GpuInt* chosen, GpuFloat* gate, const GpuFloat* z,
+                           bool renormalise, int N, int E, int K) {
+  run_route(chosen, gate, p, z, renormalise, N, E, K);
 }
 
 template <>
@@ -226,9 +308,9 @@ template <>
 void add_choices<GpuFloat>(GpuInt* choices, const GpuInt* chosen, const GpuByte* scored, int N,
                            int K) {
   const std::size_t count = std::size_t(N) * std::size_t(K);
-  launch<add_choices_kernel>({std::min(blocks_for(count, 1024), 256u), 256,
-                              kMostExperts * sizeof(int)},
-                             choices, chosen, scored, count, kMostExperts, K);
+  launch<add_choices_kernel>(
+      {std::min(blocks_for(count, 1024), 256u), 256, kMostExperts * sizeof(int)}, choices, chosen,
+      scored, count, kMostExperts, K);
 }
 
 template <>
@@ -237,9 +319,27 @@ void choice_shares(GpuFloat* f, const GpuInt* choices, double rows, int E) {
 }
 
 template <>
+void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
+                 const GpuInt* chosen, const GpuByte* scored, double rows, bool accumulate, int N,
+                 int E, int K) {
+  using cuda::raw;
+  const RoutingSums in = {raw(f),
+                          raw(total),
+                          f ? raw(choices) : nullptr,
+                          raw(p),
+                          raw(chosen),
+                          raw(scored),
+                          rows,
+                          accumulate,
+                          N,
+                          E,
+                          K};
+  launch<add_routing_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}}, in);
+}
+
+template <>
 void add_probabilities(Gpu<double>* total, const GpuFloat* p, const GpuByte* scored, int N, int E) {
-  launch<add_probabilities_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}},
-                                   total, p, scored, N, E);
+  add_routing<GpuFloat>(nullptr, total, nullptr, p, nullptr, scored, 0, true, N, E, 0);
 }
 
 template <>
@@ -250,22 +350,27 @@ void balance_forward(GpuFloat* loss, const GpuFloat* f, const Gpu<double>* total
 
 template <>
 void balance_backward(GpuFloat* dz, const GpuFloat* p, const GpuFloat* f, const GpuByte* scored,
-                      const GpuFloat* dloss, int scored_rows, int layers, int N, int E) {
+                      const GpuFloat* dloss, int scored_rows, int layers, int N, int E,
+                      bool accumulate) {
   launch<balance_backward_kernel>(warp_per_row(N), dz, p, f, scored, dloss,
-                                  double(E) / scored_rows / layers, N, E);
+                                  double(E) / scored_rows / layers, N, E, accumulate);
 }
 
 template <>
 void z_loss_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, const GpuByte* scored,
                     int scored_rows, int N, int E) {
-  launch<log_sum_exp_kernel>(warp_per_row(N), lse, z, N, E);
-  launch<z_loss_kernel>({1, 1024}, loss, lse, scored, scored_rows, N);
+  const unsigned blocks = std::max(1u, blocks_for(std::size_t(N), kZWarps));
+  cuda::Scratch scratch;
+  double* const partial = scratch.take<double>(blocks);
+  launch<z_loss_kernel>({blocks, kZThreads}, loss, lse, partial, cuda::arrivals(), z, scored,
+                        scored_rows, N, E);
 }
 
 template <>
 void z_loss_backward(GpuFloat* dz, const GpuFloat* lse, const GpuFloat* p, const GpuByte* scored,
-                     const GpuFloat* dloss, int scored_rows, int N, int E) {
-  launch<z_loss_backward_kernel>(warp_per_row(N), dz, lse, p, scored, dloss, scored_rows, N, E);
+                     const GpuFloat* dloss, int scored_rows, int N, int E, bool accumulate) {
+  launch<z_loss_backward_kernel>(warp_per_row(N), dz, lse, p, scored, dloss, scored_rows, N, E,
+                                 accumulate);
 }
 
 }  // namespace ramoe

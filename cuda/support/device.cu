@@ -1,7 +1,7 @@
-#include "cuda/support/device.h"
-
 #include <algorithm>
 
+#include "cuda/support/comes_last.cuh"
+#include "cuda/support/device.h"
 #include "cuda/support/launch.h"
 #include "cuda/support/scratch.h"
 #ifdef __CUDACC__
@@ -10,9 +10,7 @@
 #include "cuda/emulation/device_memory.h"
 #endif
 
-namespace ramoe::cuda {
-
-}  // namespace ramoe::cuda
+namespace ramoe::cuda {}  // namespace ramoe::cuda
 
 void ramoe::check_gpu() {
   cuda::device_facts();
@@ -23,6 +21,11 @@ namespace ramoe::cuda {
 GpuArena& scratch_arena() {
   thread_local GpuArena arena;
   return arena;
+}
+
+unsigned* arrivals() {
+  thread_local GpuVector<GpuInt> all(kArrivals);
+  return reinterpret_cast<unsigned*>(all.data());
 }
 
 void check_grid(const Grid& grid, const void* kernel, std::string_view name) {

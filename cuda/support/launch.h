@@ -21,6 +21,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "ch01_tensor/storage.h"
 #ifndef __CUDACC__
@@ -87,6 +88,12 @@ void set_stream(cudaStream_t other);
 
 /// Kernels, copies and clearings that this thread has started or recorded, for tests and benches.
 inline thread_local long launches = 0;
+/// If not null, their names in order.
+inline thread_local std::vector<std::string_view>* launch_names = nullptr;
+inline void note_launch(std::string_view name) {
+  ++launches;
+  if (launch_names) launch_names->push_back(name);
+}
 
 namespace launching {
 #ifndef __CUDACC__
@@ -99,7 +106,7 @@ template <auto kernel, class... Parameters>
 void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Parameters>... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
   check_grid(grid, reinterpret_cast<const void*>(kernel), kernel_name<kernel>());
-  ++launches;
+  note_launch(kernel_name<kernel>());
 #ifdef __CUDACC__
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream()>>>(arguments...);
   must(cudaPeekAtLastError(), kernel_name<kernel>());

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 
+#include "ch01_tensor/storage.h"
 #include "support/error.h"
 
 namespace ramoe {
@@ -108,6 +109,15 @@ void gemm_plain(const Gemm<T>& g, Triangle triangle = Triangle::none);
 /// number of threads gives the same bits. Error: invalid sizes or leading dimensions.
 template <class T>
 void gemm(const Gemm<T>& g);
+
+/// Products that depend on nothing but what was there before: one after the other. A GPU starts
+/// small ones as one launch. Those that add to the same C are neighbours, and are summed in order.
+template <class T>
+void gemm_all(const Gemm<T>* products, int count) {
+  for (int p = 0; p < count; ++p) gemm(products[p]);
+}
+template <>
+void gemm_all(const Gemm<GpuFloat>* products, int count);
 
 /// The same on one thread, for callers that are already inside a parallel loop. It also computes
 /// triangles, in fp32 only.

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "ch01_tensor/gemm.h"
 #include "ch01_tensor/storage.h"
 
 namespace ramoe {
@@ -16,6 +17,15 @@ namespace ramoe {
 /// out[i] = a[i] + b[i]
 template <class T>
 void add_forward(T* out, const T* a, const T* b, std::size_t n);
+
+/// C = x + A B, for x (M,N) in other memory. A GPU adds x where it writes the product.
+template <class T>
+void gemm_plus(const Gemm<T>& g, const T* x) {
+  gemm(g);
+  add_forward(g.C, x, g.C, std::size_t(g.M) * std::size_t(g.N));
+}
+template <>
+void gemm_plus(const Gemm<GpuFloat>& g, const GpuFloat* x);
 
 /// y[i] = x[i]
 template <class T>

@@ -1,5 +1,6 @@
 #include "ch02_autograd/tape.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "ch01_tensor/vector_ops.h"
@@ -10,6 +11,19 @@ template <class T>
 int Tape<T>::add_node(std::size_t count) {
   nodes_.push_back({nullptr, count, false, nullptr});
   return static_cast<int>(nodes_.size()) - 1;
+}
+
+template <class T>
+typename Tape<T>::Nodes Tape<T>::nodes_of(const Tensor<T>* outs, int count) {
+  Nodes nodes;
+  for (const Tensor<T>* out = outs; out != outs + count; ++out) {
+    if (out->node < 0) continue;
+    check(nodes.first < 0 || out->node == nodes.last + 1,
+          "the outputs of an operation must be made one after another.");
+    if (nodes.first < 0) nodes.first = out->node;
+    nodes.last = out->node;
+  }
+  return nodes;
 }
 
 template <class T>
@@ -105,12 +119,15 @@ void Tape<T>::backward(const Tensor<T>& loss) {
   add_value(grad(loss), 1, 1);
   for (std::size_t s = steps_.size(); s-- > 0;) {
     const Step& step = steps_[s];
-    Node& out = nodes_[static_cast<std::size_t>(step.out)];
-    if (out.gradient == nullptr) continue;  // the loss does not depend on it
+    Node *first = &nodes_[std::size_t(step.outs.first)],
+         *end = &nodes_[std::size_t(step.outs.last)] + 1;
+    const auto has_gradient = [](const Node& out) { return out.gradient != nullptr; };
+    if (std::none_of(first, end, has_gradient)) continue;  // the loss does not depend on them
     step.play(step.closure);
-    if (!out.leaf && out.gradient != nullptr) {  // null if it was handed over
-      free_.push_back({out.gradient, out.count});
-      out.gradient = nullptr;
+    for (Node* out = first; out != end; ++out) {
+      if (out->leaf || out->gradient == nullptr) continue;  // null if it was handed over
+      free_.push_back({out->gradient, out->count});
+      out->gradient = nullptr;
     }
   }
   steps_.clear();

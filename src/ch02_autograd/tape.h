@@ -91,12 +91,18 @@ class Tape {
   /// gradients of the inputs. Everything it captures must be copyable as bytes.
   template <class Backward>
   void record(const Tensor<T>& out, const Backward& backward) {
+    record(&out, 1, backward);
+  }
+  /// The same for `count` outputs, made one after another. The backward runs if any of them has a
+  /// gradient; grad() of the others is then zero.
+  template <class Backward>
+  void record(const Tensor<T>* outs, int count, const Backward& backward) {
     static_assert(std::is_trivially_copyable_v<Backward> &&
                   std::is_trivially_destructible_v<Backward>);
-    if (out.node < 0) return;
+    const Nodes nodes = nodes_of(outs, count);
+    if (nodes.first < 0) return;
     Backward* closure = new (host_.take<Backward>(1)) Backward(backward);
-    steps_.push_back(
-        {[](const void* c) { (*static_cast<const Backward*>(c))(); }, closure, out.node});
+    steps_.push_back({[](const void* c) { (*static_cast<const Backward*>(c))(); }, closure, nodes});
   }
 
   /// The gradient of a tensor, all zero at the first call; nullptr if none is wanted. Always add to
@@ -162,16 +168,21 @@ class Tape {
     bool leaf;
     bool* spent;  // for a parameter: whether its gradient is to be overwritten
   };
+  /// The nodes of an operation's outputs, neighbours; first < 0: it has none.
+  struct Nodes {
+    int first = -1, last = -1;
+  };
   struct Step {
     void (*play)(const void* closure);
     const void* closure;
-    int out;
+    Nodes outs;
   };
   struct FreeBlock {
     T* memory;
     std::size_t count;
   };
   int add_node(std::size_t count);
+  static Nodes nodes_of(const Tensor<T>* outs, int count);
   T* take_gradient(std::size_t count);
 
   ArenaOf<T>& arena_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "ch02_autograd/basic_ops.h"
 #include "ch03_transformer/layer_ops.h"
 
 namespace ramoe {
@@ -88,6 +89,7 @@ void experts_backward(double* dxs, double* dgate, const ExpertsGradient<double>&
   const std::size_t weights = std::size_t(d.E) * std::size_t(C) * std::size_t(H);
   if (dw.gate_up && dw.gate_up_fresh) std::fill_n(dw.gate_up, 2 * weights, 0.0);
   if (dw.down && dw.down_fresh) std::fill_n(dw.down, weights, 0.0);
+  if (dgate && dw.dgate_fresh) std::fill_n(dgate, std::size_t(d.N) * std::size_t(d.K), 0.0);
   std::vector<double> dgu(2 * static_cast<std::size_t>(H));
   for (int e = 0; e < d.E; ++e) {
     for (int slot = plan.offset[e]; slot < plan.offset[e + 1]; ++slot) {
@@ -150,7 +152,8 @@ void sigmoid_gate_backward(double* ds, double* dy, const double* s, const double
 
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
-                  const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token) {
+                  const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token,
+                  const Tensor<T>& plus) {
   const ExpertDims d{x.rows(), routing.E, routing.K, x.columns(), down.shape[1], tape.precision()};
   expect_shape(gate_up, Shape{d.E, d.C, 2 * d.H}, "gate_up of the experts");
   expect_shape(down, Shape{d.E, d.H, d.C}, "down of the experts");
@@ -162,20 +165,26 @@ Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
   plan.choice_from_slot = tape.template keep<Index<T>>(slots);
   plan.slot_from_choice = tape.template keep<Index<T>>(slots);
   plan_dispatch(plan, routing.chosen.expert, is_token, d.N, d.E, d.K);
-  const Tensor<T> gate = routing.gate, out = tape.output({d.N, d.C}, x, gate, gate_up, down);
+  if (plus.data) expect_shape(plus, x.shape, "what is added to the experts' output");
+  const Tensor<T> gate = routing.gate;
+  const Tensor<T> out = tape.output({d.N, d.C}, x, gate, gate_up, down, plus);
   T* gu = tape.template keep<T>(slots * 2 * std::size_t(d.H));
 
   const auto mark = tape.arena().mark();
   T* y = tape.template keep<T>(slots_c);
   experts_forward(y, gu, x.data, gate_up.data, down.data, plan, d);
-  combine<T>(out.data, y, gate.data, plan.slot_from_choice, d.N, d.K, d.C);
+  if (plus.data)
+    combine_plus<T>(out.data, plus.data, y, gate.data, plan.slot_from_choice, d.N, d.K, d.C);
+  else
+    combine<T>(out.data, y, gate.data, plan.slot_from_choice, d.N, d.K, d.C);
   tape.arena().release(mark);
 
-  tape.record(out, [&tape = tape, plan, gu, d, x, gate, gate_up, down, out, slots_c] {
+  tape.record(out, [&tape = tape, plan, gu, d, x, gate, gate_up, down, plus, out, slots_c] {
     // Take the gradients before the mark: what is taken after it is released at the end.
     bool dx_fresh;
-    T *dx = tape.grad(x, dx_fresh), *dgate = tape.grad(gate), *dout = tape.grad(out);
     ExpertsGradient<T> dw{};
+    T *dx = tape.grad(x, dx_fresh), *dgate = tape.grad(gate, dw.dgate_fresh);
+    const T* dout = tape.grad(out);
     dw.gate_up = tape.grad(gate_up, dw.gate_up_fresh);
     dw.down = tape.grad(down, dw.down_fresh);
     const auto before = tape.arena().mark();
@@ -186,6 +195,7 @@ Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
     // xs = rows of x:  dx[n] += sum_k dxs[slot of (n,k)]
     if (dx) combine<T>(dx, dxs, nullptr, plan.slot_from_choice, d.N, d.K, d.C, !dx_fresh);
     tape.arena().release(before);
+    if (!tape.hand_over(out, plus)) basic_ops::add_gradient(tape, plus, out);
   });
   return out;
 }
@@ -204,7 +214,7 @@ Tensor<T> sigmoid_gate(Tape<T>& tape, const Tensor<T>& s, const Tensor<T>& y) {
 
 #define RAMOE_INSTANTIATE(T)                                                                  \
   template Tensor<T> experts(Tape<T>&, const Tensor<T>&, const Routing<T>&, const Tensor<T>&, \
-                             const Tensor<T>&, const Flag<T>*);                               \
+                             const Tensor<T>&, const Flag<T>*, const Tensor<T>&);             \
   template Tensor<T> sigmoid_gate(Tape<T>&, const Tensor<T>&, const Tensor<T>&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

@@ -41,6 +41,17 @@ template <class T>
 void combine(T* out, const T* y, const T* gate, const Index<T>* slot_from_choice, int N, int K,
              int C, bool accumulate = false);
 
+/// out = x + the sum above, for x (N,C) in other memory; a GPU adds them in one launch.
+template <class T>
+void combine_plus(T* out, const T* x, const T* y, const T* gate, const Index<T>* slot_from_choice,
+                  int N, int K, int C) {
+  combine(out, y, gate, slot_from_choice, N, K, C);
+  add_forward(out, x, out, std::size_t(N) * std::size_t(C));
+}
+template <>
+void combine_plus(GpuFloat* out, const GpuFloat* x, const GpuFloat* y, const GpuFloat* gate,
+                  const GpuInt* slot_from_choice, int N, int K, int C);
+
 struct ExpertDims {
   int N, E, K, C, H;
   Precision precision = Precision::fp32;  // of the products
@@ -57,15 +68,16 @@ template <class T>
 struct ExpertsInput {
   const T *x, *gate_up, *down, *gate;
 };
-/// The gradients of the experts' weights, or null. fresh: old values are overwritten.
+/// The gradients of the experts' weights, or null. fresh: old values are overwritten; dgate_fresh
+/// says so of the gates' gradient.
 template <class T>
 struct ExpertsGradient {
   T *gate_up, *down;
-  bool gate_up_fresh = false, down_fresh = false;
+  bool gate_up_fresh = false, down_fresh = false, dgate_fresh = false;
 };
 /// For out = combine(experts_forward(x), gate), given dout (N,C):
 ///   dxs (N*K,C) = the gradient of each slot's row of x, not yet summed over the K slots
-///   dgate += ...,  dw = or += ... as its flags say
+///   dgate and dw = or += ... as their flags say; padding has dgate 0
 /// Null gradients are skipped. `scratch` holds experts_scratch<T>(d) values.
 template <class T>
 void experts_backward(T* dxs, T* dgate, const ExpertsGradient<T>& dw, T* scratch,
@@ -83,10 +95,11 @@ template <class T>
 void sigmoid_gate_backward(T* ds, T* dy, const T* s, const T* y, const T* dout, int N, int C);
 
 /// The mixture on the tape: x (N,C) through the experts of `routing` -> (N,C); 0 for padding.
-/// Its products run in tape.precision().
+/// If `plus` (N,C) has data, it is added. Its products run in tape.precision().
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
-                  const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token);
+                  const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token,
+                  const Tensor<T>& plus = {});
 
 /// s (N,1) gate logits, y (N,C): out = sigmoid(s) * y, the gate of qwen2_moe's shared expert.
 template <class T>

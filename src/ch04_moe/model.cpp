@@ -112,23 +112,22 @@ AttentionInput<T> Model<T>::project(Tape<T>& tape, const Tensor<T>& x, int l,
   const LayerParameters<T>& p = all_.layers[std::size_t(l)];
   const int HS = config_.head_size();
   const double eps = config_.rms_norm_eps;
-  const auto bias = [&](Parameter<T>* b) { return b ? tape.leaf(*b) : Tensor<T>{}; };
+  const auto layer = [&](Parameter<T>* w, Parameter<T>* b) {
+    return Linear<T>{tape.leaf(*w), b ? tape.leaf(*b) : Tensor<T>{}};
+  };
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm1), eps);
-  Tensor<T> q = linear(tape, h, tape.leaf(*p.q), bias(p.q_bias));  // (N,NH*HS)
-  Tensor<T> k = linear(tape, h, tape.leaf(*p.k), bias(p.k_bias));  // (N,NKV*HS)
-  Tensor<T> v = linear(tape, h, tape.leaf(*p.v), bias(p.v_bias));  // (N,NKV*HS)
-  if (config_.qk_norm_whole()) {
-    q = rmsnorm(tape, q, tape.leaf(*p.q_norm), eps);
-    k = rmsnorm(tape, k, tape.leaf(*p.k_norm), eps);
-  } else if (config_.qk_norm_heads()) {
-    q = rmsnorm_heads(tape, q, tape.leaf(*p.q_norm), eps);
-    k = rmsnorm_heads(tape, k, tape.leaf(*p.k_norm), eps);
+  auto [q, k, v] = linears(  // (N,NH*HS), (N,NKV*HS), (N,NKV*HS)
+      tape, h, std::array{layer(p.q, p.q_bias), layer(p.k, p.k_bias), layer(p.v, p.v_bias)});
+  std::array qk{q, k};
+  if (config_.qk_norm_whole() || config_.qk_norm_heads()) {
+    const std::array w{tape.leaf(*p.q_norm), tape.leaf(*p.k_norm)};
+    qk = config_.qk_norm_whole() ? rmsnorms(tape, qk, w, eps) : rmsnorms_heads(tape, qk, w, eps);
   }
   if (config_.clip_qkv > 0)
-    for (Tensor<T>* clipped : {&q, &k, &v}) *clipped = clip(tape, *clipped, config_.clip_qkv);
-  q = rope_over(tape, q, batch.position, HS, config_.rope_theta);
-  k = rope_over(tape, k, batch.position, HS, config_.rope_theta);
-  return {q, k, v};
+    for (Tensor<T>* clipped : {&qk[0], &qk[1], &v})
+      *clipped = clip(tape, *clipped, config_.clip_qkv);
+  qk = ropes_over(tape, qk, batch.position, HS, config_.rope_theta);
+  return {qk[0], qk[1], v};
 }
 
 template <class T>
@@ -149,7 +148,7 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
     }
   }
   if (!mixed.data) mixed = attention(tape, q, k, v, batch.length, dims);
-  return add_over(tape, x, linear(tape, mixed, tape.leaf(*all_.layers[std::size_t(l)].o)));
+  return linear_plus(tape, x, mixed, tape.leaf(*all_.layers[std::size_t(l)].o));
 }
 
 template <class T>
@@ -158,22 +157,21 @@ Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
                                   std::vector<Routing<T>>& routing) {
   const LayerParameters<T>& p = all_.layers[std::size_t(l)];
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm2), config_.rms_norm_eps);
-  const auto dense = [&](Parameter<T>& gate_up, Parameter<T>& down) {
-    return linear(tape, swiglu(tape, linear(tape, h, tape.leaf(gate_up))), tape.leaf(down));
+  const auto activations = [&](Parameter<T>& gate_up) {
+    return swiglu(tape, linear(tape, h, tape.leaf(gate_up)));
   };
-  if (!p.router) return add_over(tape, x, dense(*p.dense_gate_up, *p.dense_down));
+  if (!p.router)
+    return linear_plus(tape, x, activations(*p.dense_gate_up), tape.leaf(*p.dense_down));
   routing.push_back(route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok,
                           config_.norm_topk_prob, hook, static_cast<int>(routing.size())));
   routing.back().layer = l;
   tape.forget_widened();  // of the layer before
-  Tensor<T> y =
-      experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down), batch.is_token);
-  if (p.shared_gate) {
-    const Tensor<T> shared = dense(*p.shared_gate_up, *p.shared_down);
-    y = add_over(tape, y,
-                 sigmoid_gate(tape, linear_fp32(tape, h, tape.leaf(*p.shared_gate)), shared));
-  }
-  return add_over(tape, x, y);
+  const Tensor<T> y = experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down),
+                              batch.is_token, p.shared_gate ? Tensor<T>{} : x);
+  if (!p.shared_gate) return y;
+  const Tensor<T> shared = linear(tape, activations(*p.shared_gate_up), tape.leaf(*p.shared_down));
+  const Tensor<T> gate = linear_fp32(tape, h, tape.leaf(*p.shared_gate));
+  return add_over(tape, x, add_over(tape, y, sigmoid_gate(tape, gate, shared)));
 }
 
 template <class T>

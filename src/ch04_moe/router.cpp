@@ -75,7 +75,9 @@ void balance_forward(double* loss, const double* f, const double* total, double 
 
 template <>
 void balance_backward(double* dz, const double* p, const double* f, const unsigned char* scored,
-                      const double* dloss, int scored_rows, int layers, int N, int E) {
+                      const double* dloss, int scored_rows, int layers, int N, int E,
+                      bool accumulate) {
+  if (!accumulate) clear(dz, std::size_t(N) * std::size_t(E));
   // loss = E sum_e f[e] P[e] / layers,  P[e] = mean over the scored rows of p[n,e]
   for (int n = 0; n < N; ++n)
     if (scored[n])
@@ -98,7 +100,8 @@ void z_loss_forward(double* loss, double* lse, const double* z, const unsigned c
 
 template <>
 void z_loss_backward(double* dz, const double* lse, const double* p, const unsigned char* scored,
-                     const double* dloss, int scored_rows, int N, int E) {
+                     const double* dloss, int scored_rows, int N, int E, bool accumulate) {
+  if (!accumulate) clear(dz, std::size_t(N) * std::size_t(E));
   // loss = mean of lse^2,  d lse / dz = softmax(z) = p
   for (int n = 0; n < N; ++n)
     for (int e = 0; scored[n] && e < E; ++e)
@@ -123,11 +126,10 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
   const std::size_t N = std::size_t(r.N);
   T* p = tape.template keep<T>(N * std::size_t(r.E));
   Index<T>* chosen = tape.template keep<Index<T>>(N * std::size_t(K));
-  softmax_forward(p, r.logits.z.data, r.N, r.E);
   r.probabilities.p = p;
   r.chosen.expert = chosen;
   r.gate = tape.output({r.N, K}, r.logits.z);
-  route_forward(chosen, r.gate.data, p, renormalise, r.N, r.E, K);
+  softmax_route_forward(p, chosen, r.gate.data, r.logits.z.data, renormalise, r.N, r.E, K);
   const Tensor<T> z = r.logits.z, gate = r.gate;
   tape.record(gate, [&tape = tape, z, gate, p, chosen, renormalise, K] {
     route_backward(tape.grad(z), p, chosen, gate.data, tape.grad(gate), renormalise, z.rows(),
@@ -152,16 +154,10 @@ Balance<T> balance_of(Tape<T>& tape, const Routing<T>* layers, int L, const Flag
   auto* total = tape.template keep<Beside<T, double>>(width);
   auto* choices = tape.template keep<Index<T>>(width);
   T* f = tape.template keep<T>(width);
-  clear(total, width);
-  clear(choices, width);
-  for (int l = 0; l < L; ++l) {
-    add_probabilities(total, layers[l].probabilities.p, scored, N, E);
-    if (!step_f) add_choices<T>(choices, layers[l].chosen.expert, scored, N, layers[l].K);
-  }
-  if (step_f)
-    copy_values(f, step_f, width);
-  else
-    choice_shares(f, choices, rows, E);
+  for (int l = 0; l < L; ++l)
+    add_routing<T>(step_f ? nullptr : f, total, choices, layers[l].probabilities.p,
+                   layers[l].chosen.expert, scored, rows, l > 0, N, E, layers[l].K);
+  if (step_f) copy_values(f, step_f, width);
   return {f, total};
 }
 
@@ -173,8 +169,10 @@ Tensor<T> balance_share(Tape<T>& tape, const Routing<T>& r, const Balance<T>& b,
   const T *p = r.probabilities.p, *f = b.f;
   balance_forward(loss.data, f, b.total, double(L) * scored_rows, L, r.E);
   tape.record(loss, [&tape = tape, z, loss, f, p, scored, scored_rows, L] {
-    balance_backward(tape.grad(z), p, f, scored, tape.grad(loss), scored_rows, L, z.rows(),
-                     z.columns());
+    bool fresh;
+    T* dz = tape.grad(z, fresh);
+    balance_backward<T>(dz, p, f, scored, tape.grad(loss), scored_rows, L, z.rows(), z.columns(),
+                        !fresh);
   });
   return loss;
 }
@@ -208,8 +206,10 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int 
   const T* p = r.probabilities.p;
   z_loss_forward(loss.data, lse, z.data, scored, scored_rows, r.N, r.E);
   tape.record(loss, [&tape = tape, z, loss, lse, p, scored, scored_rows] {
-    z_loss_backward(tape.grad(z), lse, p, scored, tape.grad(loss), scored_rows, z.rows(),
-                    z.columns());
+    bool fresh;
+    T* dz = tape.grad(z, fresh);
+    z_loss_backward<T>(dz, lse, p, scored, tape.grad(loss), scored_rows, z.rows(), z.columns(),
+                       !fresh);
   });
   return loss;
 }

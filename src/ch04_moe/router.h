@@ -12,6 +12,7 @@
 
 #include <vector>
 
+#include "ch01_tensor/vector_ops.h"
 #include "ch02_autograd/tape.h"
 
 namespace ramoe {
@@ -40,6 +41,17 @@ template <class T>
 void route_backward(T* dz, const T* p, const Index<T>* chosen, const T* gate, const T* dgate,
                     bool renormalise, int N, int E, int K);
 
+/// p = softmax(z), then the choices; a GPU does both in one launch.
+template <class T>
+void softmax_route_forward(T* p, Index<T>* chosen, T* gate, const T* z, bool renormalise, int N,
+                           int E, int K) {
+  softmax_forward(p, z, N, E);
+  route_forward(chosen, gate, p, renormalise, N, E, K);
+}
+template <>
+void softmax_route_forward(GpuFloat* p, GpuInt* chosen, GpuFloat* gate, const GpuFloat* z,
+                           bool renormalise, int N, int E, int K);
+
 /// The balance loss is made of the operations below. For one layer, over its M scored rows:
 ///   L = E sum_e f[e] P[e]
 ///   f[e] = (number of scored rows that chose e) / M
@@ -60,25 +72,43 @@ void choice_shares(T* f, const Index<T>* choices, double rows, int E);
 /// total[e] += sum of p[n,e] over the scored rows n, in order.
 template <class T>
 void add_probabilities(Beside<T, double>* total, const T* p, const Flag<T>* scored, int N, int E);
+/// What the balance loss sums up of one layer: total and choices, from zero or added to, and, if f
+/// is not null, choices and from them f. A GPU does it in one launch.
+template <class T>
+void add_routing(T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
+                 const Index<T>* chosen, const Flag<T>* scored, double rows, bool accumulate, int N,
+                 int E, int K) {
+  if (!accumulate) clear(total, std::size_t(E));
+  add_probabilities(total, p, scored, N, E);
+  if (!f) return;
+  if (!accumulate) clear(choices, std::size_t(E));
+  add_choices<T>(choices, chosen, scored, N, K);
+  choice_shares(f, choices, rows, E);
+}
+template <>
+void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
+                 const GpuInt* chosen, const GpuByte* scored, double rows, bool accumulate, int N,
+                 int E, int K);
 /// loss = E sum_e f[e] total[e] / rows / layers: what one of `layers` layers adds to the loss.
 /// total is summed over `rows` rows, those of all these layers.
 template <class T>
 void balance_forward(T* loss, const T* f, const Beside<T, double>* total, double rows, int layers,
                      int E);
 /// dp[n,e] = dloss E f[e] / M / layers, then through the softmax into dz. M = scored_rows.
+/// accumulate: false overwrites dz, with 0 in the other rows.
 template <class T>
 void balance_backward(T* dz, const T* p, const T* f, const Flag<T>* scored, const T* dloss,
-                      int scored_rows, int layers, int N, int E);
+                      int scored_rows, int layers, int N, int E, bool accumulate = true);
 
 /// z-loss (Zoph et al., arXiv 2202.08906): the mean over the scored rows of lse[n]^2, with
 /// lse[n] = log sum_e exp(z[n,e]). lse (N) is kept for backward.
 template <class T>
 void z_loss_forward(T* loss, T* lse, const T* z, const Flag<T>* scored, int scored_rows, int N,
                     int E);
-/// dz[n,e] += dloss 2 lse[n] p[n,e] / M
+/// dz[n,e] += dloss 2 lse[n] p[n,e] / M; or =, as in balance_backward.
 template <class T>
 void z_loss_backward(T* dz, const T* lse, const T* p, const Flag<T>* scored, const T* dloss,
-                     int scored_rows, int N, int E);
+                     int scored_rows, int N, int E, bool accumulate = true);
 
 /// The routing of one layer in one forward pass.
 template <class T>

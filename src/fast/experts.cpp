@@ -191,6 +191,7 @@ template <>
 void experts_backward(float* dxs, float* dgate, const ExpertsGradient<float>& all, float* scratch,
                       const ExpertsInput<float>& in, const float* gu, const float* dout,
                       const DispatchPlan<float>& plan, const ExpertDims& d) {
+  if (dgate && all.dgate_fresh) clear(dgate, std::size_t(d.N) * std::size_t(d.K));
   const WeightSizes size(d);
   const std::size_t each = size.up + size.down;
   std::vector<Piece>& pieces = pieces_of(plan, d.E, [&](int rows) { return sums_of(rows, d); });

@@ -97,7 +97,9 @@ void balance_forward(float* loss, const float* f, const double* total, double ro
 
 template <>
 void balance_backward(float* dz, const float* p, const float* f, const unsigned char* scored,
-                      const float* dloss, int scored_rows, int layers, int N, int E) {
+                      const float* dloss, int scored_rows, int layers, int N, int E,
+                      bool accumulate) {
+  if (!accumulate) clear(dz, std::size_t(N) * std::size_t(E));
   const float scale = *dloss / static_cast<float>(layers);
   const float factor = scale * static_cast<float>(E) / static_cast<float>(scored_rows);
   for (int n = 0; n < N; ++n) {
@@ -123,7 +125,8 @@ void z_loss_forward(float* loss, float* lse, const float* z, const unsigned char
 
 template <>
 void z_loss_backward(float* dz, const float* lse, const float* p, const unsigned char* scored,
-                     const float* dloss, int scored_rows, int N, int E) {
+                     const float* dloss, int scored_rows, int N, int E, bool accumulate) {
+  if (!accumulate) clear(dz, std::size_t(N) * std::size_t(E));
   for (int n = 0; n < N; ++n) {
     if (!scored[n]) continue;
     const float factor = *dloss * 2.0f * lse[n] / static_cast<float>(scored_rows);

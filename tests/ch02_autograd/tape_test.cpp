@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
 
 #include "ch02_autograd/basic_ops.h"
@@ -48,6 +49,28 @@ TEST_F(TapeTest, ATensorAddedToItselfAndAParameterUsedTwice) {
   const Tensor<double> a = tape.leaf(p), b = tape.leaf(p);
   tape.backward(add(tape, linear(tape, a, b), add(tape, a, a)));  // p^2 + 2p
   EXPECT_EQ(p.gradient[0], 8);
+}
+
+// An operation with two outputs, of which the loss needs one: the other's gradient is zero.
+TEST_F(TapeTest, AnOperationWithTwoOutputsIsPlayedOnceIfAnyIsNeeded) {
+  double x = 3, dx = 0;
+  const Tensor<double> leaf = tape.leaf(&x, &dx, Shape{});
+  const auto twofold = [&] {
+    const std::array y{tape.output(Shape{}, leaf), tape.output(Shape{}, leaf)};
+    y[0].data[0] = 2 * x, y[1].data[0] = 5 * x;
+    tape.record(y.data(), 2, [&tape = tape, leaf, y, played = &played] {
+      ++*played;
+      tape.grad(leaf)[0] += 2 * tape.grad(y[0])[0] + 5 * tape.grad(y[1])[0];
+    });
+    return y;
+  };
+  twofold();
+  const auto y = twofold();
+  tape.backward(add(tape, y[1], tape.constant(&x, Shape{})));
+  EXPECT_EQ(dx, 5);
+  EXPECT_EQ(played, 1);
+  const Tensor<double> apart[] = {tape.output(Shape{}, leaf), y[0]};
+  EXPECT_THROW(tape.record(apart, 2, [] {}), Error);
 }
 
 TEST_F(TapeTest, WhatDoesNotLeadToTheLossIsNotPlayed) {

@@ -152,6 +152,26 @@ TEST(GpuRope, FarPositionsAndAllHeadSizes) {
       }
 }
 
+TEST(GpuRope, QueriesAndKeysOfOtherHeads) {
+  const std::vector<int> position = {5, 0, 77777};
+  const GpuVector<GpuInt> there = gpu_indices(position);
+  const int N = 3;
+  for (const std::size_t fence : {kAligned, kUnaligned})
+    for (const auto& [NH, NKV, HS] : {std::array{4, 2, 8}, {3, 3, 2}, {1, 5, 64}, {8, 1, 6}}) {
+      const auto q = random_values<float>(std::size_t(N * NH * HS), 1);
+      const auto k = random_values<float>(std::size_t(N * NKV * HS), 2);
+      std::vector<double> q_wanted = doubles(q), k_wanted = doubles(k);
+      rope_both_forward(q_wanted.data(), k_wanted.data(), position.data(), N, NH, NKV, HS, 1e4);
+      GpuFenced q_gpu(q, fence), k_gpu(k, kAligned);
+      rope_both_forward(q_gpu.data(), k_gpu.data(), there.data(), N, NH, NKV, HS, 1e4);
+      EXPECT_EQ(difference(q_gpu.host(), q_wanted, 2e-6, 0), "") << NH << " " << HS;
+      EXPECT_EQ(difference(k_gpu.host(), k_wanted, 2e-6, 0), "") << NKV << " " << HS;
+      rope_both_backward(q_gpu.data(), k_gpu.data(), there.data(), N, NH, NKV, HS, 1e4);
+      EXPECT_EQ(difference(q_gpu.host(), q, 3e-6, 0), "");
+      EXPECT_EQ(difference(k_gpu.host(), k, 3e-6, 0), "");
+    }
+}
+
 // ---- Clipping and SwiGLU ------------------------------------------------------------------------
 
 TEST(GpuElementwise, ClipAndSwigluAligned) {

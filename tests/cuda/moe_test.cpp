@@ -1,54 +1,18 @@
-// Routing and experts on the GPU, or emulated, where the cases of op_cases.h do not reach: plans
-// equal to the definition's, ties and NaN, null and fresh gradients, rows that nobody uses.
+// Experts on the GPU, or emulated, where the cases of op_cases.h do not reach: plans equal to the
+// definition's, null and fresh gradients, rows that nobody uses.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <numeric>
-
 #include "ch04_moe/experts.h"
-#include "placed.h"
+#include "moe_inputs.h"
 
 namespace ramoe {
 namespace {
-
-using Floats = std::vector<float>;
-using Doubles = std::vector<double>;
-using Ints = std::vector<int>;
-using Bytes = std::vector<unsigned char>;
-
-std::size_t product(int a, int b, int c = 1) {
-  return std::size_t(a) * std::size_t(b) * std::size_t(c);
-}
-
-/// K different experts of E for each of N tokens; expert `left_out` is never among them.
-Ints random_choices(int N, int E, int K, int left_out, unsigned seed) {
-  Random random(seed, 85);
-  Ints order(product(E, 1)), chosen;
-  std::iota(order.begin(), order.end(), 0);
-  if (left_out >= 0 && K < E) order.erase(order.begin() + left_out);
-  for (int n = 0; n < N; ++n)
-    for (int k = 0; k < K; ++k) {
-      const std::size_t left = order.size() - std::size_t(k);
-      std::swap(order[std::size_t(k)], order[std::size_t(k) + random.below(std::uint32_t(left))]);
-      chosen.push_back(order[std::size_t(k)]);
-    }
-  return chosen;
-}
-enum class Padding { none, some, all };
-Bytes tokens(int N, Padding padding) {
-  Bytes flags(std::size_t(N), padding != Padding::all);
-  for (int n = 1; padding == Padding::some && n < N; n += 3) flags[std::size_t(n)] = 0;
-  return flags;
-}
 
 /// A plan with room of its own, on the host.
 struct HostPlan {
   Ints offset, token, choice, slot;
   HostPlan(int N, int E, int K)
-      : offset(std::size_t(E) + 1, -777),
-        token(product(N, K), -777),
-        choice(token),
-        slot(token) {}
+      : offset(std::size_t(E) + 1, -777), token(product(N, K), -777), choice(token), slot(token) {}
   DispatchPlan<double> plan() { return {offset.data(), token.data(), choice.data(), slot.data()}; }
 };
 /// The same on the GPU.
@@ -76,8 +40,7 @@ void expect_same_plan(const Ints& chosen, const Bytes& is_token, int N, int E, i
   EXPECT_EQ(got.token.host(), wanted.token) << where;  // beyond offset[E]: as before
   EXPECT_EQ(got.choice.host(), wanted.choice) << where;
   EXPECT_EQ(got.slot.host(), wanted.slot) << where;
-  EXPECT_TRUE(got.offset.intact() && got.token.intact() && got.choice.intact() &&
-              got.slot.intact())
+  EXPECT_TRUE(got.offset.intact() && got.token.intact() && got.choice.intact() && got.slot.intact())
       << where;
 }
 
@@ -86,13 +49,20 @@ TEST(MoeOnGpu, PlanIsTheDefinitions) {
     int N, E, K;
   };
   unsigned seed = 0;
-  for (const Size s : std::vector<Size>{{1, 1, 1}, {1, 8, 8}, {1, 64, 2}, {5, 3, 3}, {31, 2, 1},
-                                        {33, 64, 8}, {300, 100, 3}, {257, 7, 2}, {900, 8, 2},
+  for (const Size s : std::vector<Size>{{1, 1, 1},
+                                        {1, 8, 8},
+                                        {1, 64, 2},
+                                        {5, 3, 3},
+                                        {31, 2, 1},
+                                        {33, 64, 8},
+                                        {300, 100, 3},
+                                        {257, 7, 2},
+                                        {900, 8, 2},
                                         {64, 300, 16}})
     for (const Padding padding : {Padding::none, Padding::some, Padding::all})
       for (const int left_out : {-1, 0, s.E - 1})
-        expect_same_plan(random_choices(s.N, s.E, s.K, left_out, ++seed), tokens(s.N, padding),
-                         s.N, s.E, s.K);
+        expect_same_plan(random_choices(s.N, s.E, s.K, left_out, ++seed), tokens(s.N, padding), s.N,
+                         s.E, s.K);
 }
 TEST(MoeOnGpu, PlanOfAllToOneExpert) {
   for (const int e : {0, 3, 63})
@@ -103,124 +73,6 @@ TEST(MoeOnGpu, PlanOfMoreChoicesThanBlocksTakeAtFirst) {
 }
 TEST(MoeOnGpu, PlanOfNoTokens) {
   expect_same_plan({}, {}, 0, 5, 2);
-}
-
-// ---- The router ---------------------------------------------------------------------------------
-
-bool same(double a, double b, double within = 0) {
-  return (std::isnan(a) && std::isnan(b)) || a == b || std::abs(a - b) <= within;
-}
-template <class A, class B>
-bool all_same(const std::vector<A>& a, const std::vector<B>& b, double within = 0) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](A x, B y) { return same(double(x), double(y), within); });
-}
-
-/// Rows of few different values, NaN among them in every third row only.
-Floats tied_values(int N, int E, unsigned seed) {
-  const Floats set = {0, 0.25f, 0.5f, -0.0f, kInf, 0.125f, -0.5f, -kInf, kNan, kNan};
-  Random random(seed, 86);
-  Floats p;
-  for (int n = 0; n < N; ++n) {
-    const std::uint32_t used = n % 3 == 0 ? 10 : n % 3 == 1 ? 3 : 8;
-    for (int e = 0; e < E; ++e) p.push_back(set[random.below(used)]);
-  }
-  return p;
-}
-
-TEST(MoeOnGpu, RouteWithTiesAndNan) {
-  for (const int E : {1, 2, 5, 32, 33, 64, 100, 128, 129, 200, 512})
-    for (const int K : {1, std::min(2, E), std::min(16, E), E > 130 ? 40 : E}) {
-      const int N = 19;
-      const Floats p = tied_values(N, E, unsigned(E + K));
-      const Doubles exact = values_as<double>(p);
-      for (const bool renormalise : {false, true}) {
-        Ints chosen(product(N, K));
-        Doubles gate(product(N, K));
-        route_forward(chosen.data(), gate.data(), exact.data(), renormalise, N, E, K);
-        Placed<float> p_gpu(p), gate_gpu = Placed<float>::poisoned(gate.size());
-        Placed<int> chosen_gpu = Placed<int>::poisoned(chosen.size());
-        route_forward(chosen_gpu.data(), gate_gpu.data(), p_gpu.data(), renormalise, N, E, K);
-        EXPECT_EQ(chosen_gpu.host(), chosen) << E << " " << K;
-        EXPECT_TRUE(all_same(gate_gpu.host(), gate, 2e-5)) << E << " " << K << renormalise;
-        EXPECT_TRUE(chosen_gpu.intact() && gate_gpu.intact());
-      }
-    }
-}
-
-TEST(MoeOnGpu, RouteTakesNoMoreThan512Experts) {
-  Placed<float> p(Floats(513)), gate(Floats(1));
-  Placed<int> chosen(Ints(1));
-  EXPECT_THROW(route_forward(chosen.data(), gate.data(), p.data(), false, 1, 513, 1), Error);
-}
-
-TEST(MoeOnGpu, RouteBackwardKeepsNanInItsRow) {
-  const int N = 5, E = 40, K = 3;
-  const Ints chosen = random_choices(N, E, K, -1, 3);
-  Floats p = random_values<float>(product(N, E), 1), gate;
-  Floats dgate = random_values<float>(product(N, K), 3);
-  dgate[1 * K + 2] = kNan;
-  std::fill_n(p.begin() + 3 * E, E, kNan);  // softmax gives NaN to all of a row, or none
-  for (int i = 0; i < N * K; ++i)
-    gate.push_back(p[std::size_t(i / K * E + chosen[std::size_t(i)])]);
-  for (const bool renormalise : {false, true}) {
-    Doubles dz(product(N, E), 0.5);
-    route_backward(dz.data(), values_as<double>(p).data(), chosen.data(),
-                   values_as<double>(gate).data(), values_as<double>(dgate).data(), renormalise, N,
-                   E, K);
-    Placed<float> dz_gpu(Floats(dz.size(), 0.5f)), p_gpu(p), gate_gpu(gate), dgate_gpu(dgate);
-    Placed<int> chosen_gpu(chosen);
-    route_backward(dz_gpu.data(), p_gpu.data(), chosen_gpu.data(), gate_gpu.data(),
-                   dgate_gpu.data(), renormalise, N, E, K);
-    EXPECT_TRUE(all_same(dz_gpu.host(), dz, 1e-5)) << renormalise;
-    EXPECT_TRUE(dz_gpu.intact());
-  }
-}
-
-TEST(MoeOnGpu, BalanceReadsScoredRowsAndAdds) {
-  for (const int E : {1, 9, 100}) {
-    const int N = 150, K = 1;
-    const Bytes scored = tokens(N, Padding::some);
-    Floats p = random_values<float>(product(N, E), 4);
-    std::fill_n(p.begin() + E, E, kNan);  // row 1 is not scored
-    const Ints chosen = random_choices(N, E, K, -1, 8);
-    Ints choices(std::size_t(E), 2);
-    Doubles total(product(E, 1), 0.5), f(product(E, 1));
-    add_probabilities(total.data(), values_as<double>(p).data(), scored.data(), N, E);
-    add_choices<double>(choices.data(), chosen.data(), scored.data(), N, K);
-    choice_shares(f.data(), choices.data(), 100.0, E);
-
-    Placed<double> total_gpu(Doubles(std::size_t(E), 0.5));
-    Placed<float> p_gpu(p), f_gpu = Placed<float>::poisoned(std::size_t(E));
-    Placed<int> choices_gpu(Ints(std::size_t(E), 2)), chosen_gpu(chosen);
-    Placed<unsigned char> scored_gpu(scored);
-    add_probabilities(total_gpu.data(), p_gpu.data(), scored_gpu.data(), N, E);
-    add_choices<GpuFloat>(choices_gpu.data(), chosen_gpu.data(), scored_gpu.data(), N, K);
-    choice_shares(f_gpu.data(), choices_gpu.data(), 100.0, E);
-    EXPECT_TRUE(all_same(total_gpu.host(), total, 1e-12)) << E;
-    EXPECT_EQ(choices_gpu.host(), choices);
-    EXPECT_TRUE(all_same(f_gpu.host(), f, 1e-7));
-    EXPECT_TRUE(total_gpu.intact() && choices_gpu.intact() && f_gpu.intact());
-  }
-}
-
-TEST(MoeOnGpu, LossesOfNoScoredRowsAreZero) {
-  const int N = 3, E = 4;
-  Placed<float> loss = Placed<float>::poisoned(1), f = Placed<float>::poisoned(E);
-  Placed<float> lse = Placed<float>::poisoned(N), z(random_values<float>(product(N, E), 1));
-  Placed<double> total = Placed<double>::poisoned(E);
-  Placed<int> choices(Ints(E, 1));
-  Placed<unsigned char> scored(Bytes(N, 0));
-  choice_shares(f.data(), choices.data(), 0.0, E);
-  EXPECT_EQ(f.host(), Floats(E, 0.0f));
-  balance_forward(loss.data(), f.data(), total.data(), 0.0, 2, E);
-  EXPECT_EQ(loss.host(), Floats(1, 0.0f));
-  z_loss_forward(loss.data(), lse.data(), z.data(), scored.data(), 0, N, E);
-  EXPECT_EQ(loss.host(), Floats(1, 0.0f));
-  Placed<float> dz(Floats(product(N, E), 0.5f)), dloss(Floats(1, 1.0f));
-  balance_backward(dz.data(), z.data(), f.data(), scored.data(), dloss.data(), 0, 1, N, E);
-  z_loss_backward(dz.data(), lse.data(), z.data(), scored.data(), dloss.data(), 0, N, E);
-  EXPECT_EQ(dz.host(), Floats(product(N, E), 0.5f));
 }
 
 // ---- The experts --------------------------------------------------------------------------------
@@ -255,12 +107,12 @@ struct Mixture {
     plan_dispatch(at.plan(), chosen.data(), is_token.data(), d.N, d.E, d.K);
     Doubles y(slots() * std::size_t(d.C), std::numeric_limits<double>::quiet_NaN()), dxs = y;
     Doubles gu(slots() * 2 * std::size_t(d.H), y[0]), out(x.size(), y[0]);
-    Doubles dgate(slots(), 0.5), dup(up_.size(), 0.5), ddown(down_.size(), 0.5);
+    Doubles dgate(slots(), fresh ? kNan : 0.5), dup(up_.size(), 0.5), ddown(down_.size(), 0.5);
     experts_forward(y.data(), gu.data(), x_.data(), up_.data(), down_.data(), at.plan(), d);
     combine(out.data(), y.data(), gate_.data(), at.slot.data(), d.N, d.K, d.C);
-    experts_backward<double>(dxs.data(), dgate.data(), {dup.data(), ddown.data(), fresh, fresh},
-                             nullptr, {x_.data(), up_.data(), down_.data(), gate_.data()},
-                             gu.data(), dout_.data(), at.plan(), d);
+    experts_backward<double>(
+        dxs.data(), dgate.data(), {dup.data(), ddown.data(), fresh, fresh, fresh}, nullptr,
+        {x_.data(), up_.data(), down_.data(), gate_.data()}, gu.data(), dout_.data(), at.plan(), d);
     return {y, gu, out, dxs, dgate, dup, ddown};
   }
 
@@ -274,13 +126,13 @@ struct Mixture {
     auto y = poisoned(slots() * std::size_t(d.C)), gu = poisoned(slots() * 2 * std::size_t(d.H));
     auto out = poisoned(x.size()), dxs = poisoned(slots() * std::size_t(d.C));
     auto scratch = poisoned(experts_scratch<GpuFloat>(d));
-    Placed<float> dgate(Floats(slots(), 0.5f)), dup(Floats(gate_up.size(), 0.5f));
+    Placed<float> dgate(Floats(slots(), fresh ? kNan : 0.5f)), dup(Floats(gate_up.size(), 0.5f));
     Placed<float> ddown(Floats(down.size(), 0.5f));
     experts_forward(y.data(), gu.data(), x_.data(), up_.data(), down_.data(), at.plan(), d);
     combine<GpuFloat>(out.data(), y.data(), gate_.data(), at.slot.data(), d.N, d.K, d.C);
     const auto wanted = [&](Placed<float>& p) { return all_gradients ? p.data() : nullptr; };
     experts_backward<GpuFloat>(wanted(dxs), wanted(dgate),
-                               {wanted(dup), wanted(ddown), fresh, fresh}, scratch.data(),
+                               {wanted(dup), wanted(ddown), fresh, fresh, fresh}, scratch.data(),
                                {x_.data(), up_.data(), down_.data(), gate_.data()}, gu.data(),
                                dout_.data(), at.plan(), d);
     EXPECT_TRUE(y.intact() && gu.intact() && out.intact() && dxs.intact() && dgate.intact() &&
@@ -296,14 +148,17 @@ bool same_bits(const std::vector<Floats>& a, const std::vector<Floats>& b) {
 }
 
 TEST(MoeOnGpu, ExpertsAreTheDefinitions) {
-  for (const ExpertDims d : {ExpertDims{9, 4, 2, 8, 4}, {9, 4, 2, 7, 3}, {1, 1, 1, 4, 4},
-                             {6, 3, 3, 12, 36}, {80, 5, 1, 4, 8}})
+  for (const ExpertDims d : {ExpertDims{9, 4, 2, 8, 4},
+                             {9, 4, 2, 7, 3},
+                             {1, 1, 1, 4, 4},
+                             {6, 3, 3, 12, 36},
+                             {80, 5, 1, 4, 8}})
     for (const Padding padding : {Padding::none, Padding::some})
       for (const bool fresh : {false, true})
         for (const bool one : {false, true}) {  // expert E-1 has no token, or all have expert 1
           if (one && d.K > 1) continue;
-          const Ints chosen = one ? Ints(std::size_t(d.N), d.E - 1)
-                                  : random_choices(d.N, d.E, d.K, d.E - 1, 6);
+          const Ints chosen =
+              one ? Ints(std::size_t(d.N), d.E - 1) : random_choices(d.N, d.E, d.K, d.E - 1, 6);
           const Mixture mixture(d, chosen, padding, fresh);
           const auto got = mixture.on_gpu();
           const auto wanted = mixture.in_double();
@@ -319,7 +174,7 @@ TEST(MoeOnGpu, ExpertsSkipNullGradients) {
   const Mixture mixture(d, random_choices(d.N, d.E, d.K, 0, 6), Padding::some, true);
   const auto got = mixture.on_gpu(false);
   EXPECT_TRUE(all_same(got[2], mixture.in_double()[2], 2e-5));
-  EXPECT_EQ(got[4], Floats(got[4].size(), 0.5f));
+  EXPECT_TRUE(all_same(got[4], Floats(got[4].size(), kNan)));
   EXPECT_EQ(got[5], Floats(got[5].size(), 0.5f));
 }
 
@@ -335,6 +190,12 @@ TEST(MoeOnGpu, CombineAddsInOrderWithoutGates) {
     combine<GpuFloat>(out_gpu.data(), y_gpu.data(), nullptr, slot_gpu.data(), N, K, C, true);
     EXPECT_TRUE(all_same(out_gpu.host(), out, 1e-6));
     EXPECT_TRUE(out_gpu.intact());
+    auto other = Placed<float>::poisoned(before.size());  // from before, to other memory
+    Placed<float> before_gpu(before), no_gates(Floats(product(N, K), 1.0f));
+    combine_plus<GpuFloat>(other.data(), before_gpu.data(), y_gpu.data(), no_gates.data(),
+                           slot_gpu.data(), N, K, C);
+    EXPECT_TRUE(all_same(other.host(), out, 1e-6));
+    EXPECT_TRUE(other.intact());
   }
 }
 

@@ -165,30 +165,6 @@ TEST(GpuTraining, RecordedStepsHaveTheSameBits) {
   EXPECT_EQ(values_of(model), values_of(other));
 }
 
-/// Launches of a step of a model with L layers, once its memory has been taken.
-long launches_of_a_step(ModelConfig config, int L, const TrainConfig& train) {
-  config.num_hidden_layers = L;
-  Model<GpuFloat> model(config, 1);
-  Trainer<GpuFloat> trainer(model, train);
-  trainer.step([](int) { return numbered_batch(1); });
-  const long before = cuda::launches;
-  trainer.step([](int) { return numbered_batch(2); });
-  return cuda::launches - before;
-}
-
-TEST(GpuTraining, ALayerHasFewLaunches) {
-  TrainConfig train = twenty_steps();
-  for (const char* family : kFamilyNames) {
-    const ModelConfig config = tiny_config(family, false);
-    const long two = launches_of_a_step(config, 2, train);
-    const long three = launches_of_a_step(config, 3, train);
-    std::cout << family << ": " << three - two << " launches a layer, " << 3 * two - 2 * three
-              << " besides\n";
-    // qwen2_moe has biases and a shared expert besides.
-    EXPECT_LE(three - two, std::string(family) == "qwen2_moe" ? 90 : 65) << family;
-  }
-}
-
 TEST(GpuTraining, AFailedStepIsFoundAtTheNextReading) {
   TrainConfig config = twenty_steps();
   config.log_every = 5;

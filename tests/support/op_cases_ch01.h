@@ -64,6 +64,19 @@ inline std::vector<OpCase> op_cases_ch01() {
             return {linear_at_step("linear q", {s.N, s.C}, {s.C, s.NH * s.HS}, s.NH * s.HS),
                     linear_at_step("linear lm_head", {s.R, s.C}, {s.C, s.V}, s.V)};
           }),
+      OpCase("linears",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in) {
+               const auto y =
+                   linears(tape, in[0], std::array{Linear<T>{in[1]}, Linear<T>{in[2], in[3]}});
+               return linear_plus(tape, y[0], y[1], in[4]);
+             })
+          .covers({})
+          .size({{4, 5}, {5, 17}, {5, 3}, {3}, {3, 17}})
+          .size({{1, 1}, {1, 1}, {1, 1}, {1}, {1, 1}})
+          .size({{3, 2}, {2, 1}, {2, 4}, {4}, {4, 1}})
+          .size({{280, 4}, {4, 8}, {4, 4}, {4}, {4, 8}})
+          .large({{600, 70}, {70, 66}, {70, 34}, {34}, {34, 66}})
+          .within(2e-4, "sums of up to 600 products of sums of 70"),
       OpCase("linear_transposed",
              [](auto& tape, const auto& in) { return linear_transposed(tape, in[0], in[1]); })
           .covers({"gemm"})

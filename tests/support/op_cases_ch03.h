@@ -102,6 +102,30 @@ inline std::vector<OpCase> op_cases_ch03() {
                      {0, 3 * nq},
                      {1}}};
           }),
+      OpCase("rmsnorms",
+             [](auto& tape, const auto& in) {
+               const auto out =
+                   rmsnorms(tape, std::array{in[0], in[1]}, std::array{in[2], in[3]}, 1e-5);
+               return add(tape, out[0], tape.reshape(out[1], in[0].shape));
+             })
+          .covers({})
+          .size({{5, 8}, {10, 4}, {8}, {4}})
+          .size({{1, 1}, {1, 1}, {1}, {1}})
+          .size({{3, 34}, {6, 17}, {34}, {17}})
+          .large({{300, 128}, {1200, 32}, {128}, {32}})
+          .within(2e-5, "dw sums up to 1200 products"),
+      OpCase("rope_of_queries_and_keys",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const Index<T>* position = random_indices(tape, in[0].rows(), 101, 3);
+               const std::array qk{add(tape, in[0], in[1]), add(tape, in[1], in[2])};
+               const auto out = ropes_over(tape, qk, position, d[0], 10000);
+               return add(tape, out[0], out[1]);
+             })
+          .covers({})
+          .size({{4, 6}, {4, 6}, {4, 6}}, {2})
+          .size({{1, 2}, {1, 2}, {1, 2}}, {2})
+          .large({{300, 128}, {300, 128}, {300, 128}}, {32})
+          .within(4e-6, "as rope, and a sum of two"),
       OpCase("rope",
              []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
                const Index<T>* position = random_indices(tape, in[0].rows(), 101, 3);

@@ -192,6 +192,18 @@ inline std::vector<OpCase> op_cases_ch04() {
                      {2, 3}}};
           })
           .covers({"plan_dispatch", "experts_forward", "experts_backward", "combine"}),
+      OpCase("experts_plus",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const Flag<T>* is_token = kept_flags(tape, most_rows(in[0].rows(), d));
+               const Routing<T> routing = random_routing<T>(tape, in[1], in[2].shape[0]);
+               return experts<T>(tape, in[0], routing, in[2], in[3], is_token, in[4]);
+             })
+          .input(2, small)
+          .input(3, small)
+          .covers({})
+          .size({{5, 3}, {5, 2}, {4, 3, 4}, {4, 2, 3}, {5, 3}})
+          .size({{6, 8}, {6, 3}, {5, 8, 8}, {5, 4, 8}, {6, 8}})
+          .within(2e-5, "as experts"),
       OpCase("sigmoid_gate",
              [](auto& tape, const auto& in) { return sigmoid_gate(tape, in[0], in[1]); })
           .size({{4, 1}, {4, 5}})

@@ -1,0 +1,149 @@
+// Products that share a launch, and products that are added to a matrix, on the GPU or emulated:
+// against products in double one after the other.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "ch01_tensor/gemm.h"
+#include "ch01_tensor/vector_ops.h"
+#include "cuda/placed.h"
+#include "cuda/support/launch.h"
+#include "fast/gemm_bf16.h"
+#include "support/texts.h"
+
+namespace ramoe {
+namespace {
+
+using Floats = std::vector<float>;
+using Doubles = std::vector<double>;
+
+/// Matrices by name, for one type of values.
+template <class T>
+struct Layer {
+  static constexpr int kMost = 9;
+  T* at[kMost];
+};
+enum { x, dy1, dy2, w1, w2, dw1, dw2, dx, y1 };
+
+/// What a step does with two layers of one input x (N,I): y1 = x w1, dw1 += x^T dy1, dw2 = x^T dy2,
+/// dx = or += dy2 w2^T + dy1 w1^T. Nothing reads what another writes.
+template <class T>
+std::vector<Gemm<T>> products(const Layer<T>& l, int N, int I, int O1, int O2, bool accumulate,
+                              Precision in) {
+  return {{GemmForm::TN, I, O1, N, l.at[x], I, l.at[dy1], O1, l.at[dw1], O1, true, in},
+          {GemmForm::NT, N, I, O2, l.at[dy2], O2, l.at[w2], O2, l.at[dx], I, accumulate, in},
+          {GemmForm::NT, N, I, O1, l.at[dy1], O1, l.at[w1], O1, l.at[dx], I, true, in},
+          {GemmForm::TN, I, O2, N, l.at[x], I, l.at[dy2], O2, l.at[dw2], O2, false, in},
+          {GemmForm::NN, N, O1, I, l.at[x], I, l.at[w1], O1, l.at[y1], O1, false, in}};
+}
+
+void expect_together(int N, int I, int O1, int O2, bool accumulate, Precision in,
+                     std::size_t fence) {
+  SCOPED_TRACE(cat("N ", N, " I ", I, " O ", O1, " ", O2, accumulate ? " +=" : " =", " ", int(in),
+                   " fence ", fence));
+  const std::array<std::size_t, 9> sizes = {
+      std::size_t(N * I),  std::size_t(N * O1), std::size_t(N * O2),
+      std::size_t(I * O1), std::size_t(I * O2), std::size_t(I * O1),
+      std::size_t(I * O2), std::size_t(N * I),  std::size_t(N * O1)};
+  std::vector<Doubles> exact;
+  std::vector<Placed<float>> placed;
+  Layer<double> host;
+  Layer<GpuFloat> gpu;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    Floats values(sizes[i], i == dw1 || (i == dx && accumulate) ? 0.5f : kNan);
+    if (i < dw1) values = random_values<float>(sizes[i], unsigned(i) + 1);
+    placed.emplace_back(values, fence);
+    if (i < dw1 && in == Precision::bf16)
+      for (float& value : values) value = round_to_bf16(value);
+    exact.push_back(values_as<double>(values));
+  }
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    host.at[i] = exact[i].data(), gpu.at[i] = placed[i].data();
+  const auto of_host = products(host, N, I, O1, O2, accumulate, in);
+  const auto of_gpu = products(gpu, N, I, O1, O2, accumulate, in);
+  gemm_all(of_host.data(), int(of_host.size()));
+  const long before = cuda::launches;
+  gemm_all(of_gpu.data(), int(of_gpu.size()));
+  EXPECT_EQ(cuda::launches - before, 1);
+  for (std::size_t i = dw1; i < sizes.size(); ++i) {
+    // Sums of up to 530 products of normal values, which reach 80 and are rounded 530 times.
+    EXPECT_EQ(difference(placed[i].host(), exact[i], 5e-5, 1e-5), "") << i;
+    EXPECT_TRUE(placed[i].intact()) << i;
+  }
+  // Once more: places of arrivals are as before, so the same bits where nothing accumulates.
+  const Floats once = placed[dw2].host();
+  gemm_all(of_gpu.data(), int(of_gpu.size()));
+  EXPECT_EQ(placed[dw2].host(), once);
+}
+
+TEST(GpuGemmAll, IsOneProductAfterTheOther) {
+  for (const Precision in : {Precision::fp32, Precision::bf16})
+    for (const bool accumulate : {false, true}) {
+      expect_together(70, 36, 68, 4, accumulate, in, 64);  // aligned
+      expect_together(33, 5, 17, 3, accumulate, in, 17);   // not aligned
+      expect_together(1, 1, 1, 1, accumulate, in, 64);
+    }
+  // K long enough to be cut in two and more parts, of several tiles.
+  expect_together(530, 36, 68, 4, false, Precision::fp32, 64);
+  expect_together(530, 36, 35, 4, true, Precision::bf16, 17);
+  expect_together(300, 20, 36, 8, true, Precision::fp32, 17);
+}
+
+TEST(GpuGemmAll, SumsOfOneMatrixMustBeNeighboursThatAdd) {
+  const auto a = Placed<float>(random_values<float>(16, 1)).host();
+  Placed<float> in(a), c(Floats(16, 0)), d(Floats(16, 0));
+  const auto product = [&](Placed<float>& to, bool accumulate) {
+    return Gemm<GpuFloat>{GemmForm::NN, 4, 4,         4, in.data(), 4,
+                          in.data(),    4, to.data(), 4, accumulate};
+  };
+  const auto error = [](std::vector<Gemm<GpuFloat>> all) {
+    return error_of([&] { gemm_all(all.data(), int(all.size())); });
+  };
+  EXPECT_TRUE(mentions(error({product(c, false), product(c, false)}), "overwrites"));
+  EXPECT_TRUE(
+      mentions(error({product(c, false), product(d, false), product(c, true)}), "no neighbours"));
+}
+
+TEST(GpuGemmAll, EmptyProductsAreAsEver) {
+  Placed<float> in(Floats(16, 1)), c(Floats(16, 0.5f)), d = c.poisoned(16);
+  const std::vector<Gemm<GpuFloat>> all = {
+      {GemmForm::NN, 4, 4, 0, in.data(), 4, in.data(), 4, c.data(), 4, true},
+      {GemmForm::NN, 4, 4, 0, in.data(), 4, in.data(), 4, d.data(), 4, false}};
+  gemm_all(all.data(), 2);
+  EXPECT_EQ(c.host(), Floats(16, 0.5f));
+  EXPECT_EQ(d.host(), Floats(16, 0.0f));
+}
+
+TEST(GpuGemmPlus, AddsAMatrixInTheSameLaunch) {
+  for (const Precision in : {Precision::fp32, Precision::bf16})
+    for (const std::size_t fence : {std::size_t{64}, std::size_t{17}})
+      for (const auto& [M, N, K] :
+           {std::array{70, 36, 20}, {33, 65, 7}, {1, 1, 1}, {8, 12, 600}, {5, 6, 0}}) {
+        const std::size_t mn = std::size_t(M * N);
+        Floats a = random_values<float>(std::size_t(M * K), 1);
+        Floats b = random_values<float>(std::size_t(K * N), 2);
+        const Floats plus = random_values<float>(mn, 3);
+        Placed<float> a_gpu(a, fence), b_gpu(b, fence), plus_gpu(plus, 64);
+        auto c_gpu = Placed<float>::poisoned(mn, fence);
+        if (in == Precision::bf16)
+          for (Floats* from : {&a, &b})
+            for (float& value : *from) value = round_to_bf16(value);
+        const Doubles ad = values_as<double>(a), bd = values_as<double>(b);
+        const Doubles plusd = values_as<double>(plus);
+        Doubles c(mn, kNan);
+        gemm_plus(
+            Gemm<double>{GemmForm::NN, M, N, K, ad.data(), K, bd.data(), N, c.data(), N, false},
+            plusd.data());
+        const long before = cuda::launches;
+        gemm_plus(Gemm<GpuFloat>{GemmForm::NN, M, N, K, a_gpu.data(), K, b_gpu.data(), N,
+                                 c_gpu.data(), N, false, in},
+                  plus_gpu.data());
+        EXPECT_EQ(cuda::launches - before, 1);
+        EXPECT_EQ(difference(c_gpu.host(), c, 1e-5, 1e-5), "") << M << " " << N << " " << K;
+        EXPECT_TRUE(c_gpu.intact() && plus_gpu.intact());
+        EXPECT_EQ(plus_gpu.host(), plus);
+      }
+}
+
+}  // namespace
+}  // namespace ramoe
