@@ -147,7 +147,7 @@ static __global__ void place_kernel(DispatchPlan<float> plan, const int* counts,
       plan.choice_from_slot[slot] = choice;
     }
     if (choice < in.end()) plan.slot_from_choice[choice] = slot;
-    __syncwarp();                                         // all have read next
+    __syncwarp();  // all have read next
     if (e >= 0 && same >> lane == 1) next[e] = slot + 1;  // the last of them
     __syncwarp();
   }
