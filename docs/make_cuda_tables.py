@@ -102,8 +102,8 @@ def table(objects, cuobjdump):
     rows = {}
     for kernel, u in products.items():
         name = names[kernel]
-        if not re.search(r"gemm_kernel|rows_kernel|weights_kernel|mma_kernel|naive|coalesced|shared_kernel"
-                         r"|registers_kernel", name):
+        if not re.search(r"gemm_kernel|products_kernel|add_parts|rows_kernel|weights_kernel|mma_kernel|naive"
+                         r"|coalesced|shared_kernel|registers_kernel", name):
             continue
         count, of = shares.get(kernel, (0, 1))
         threads, blocks, percent = occupancy(name, u)
