@@ -6,9 +6,10 @@
 // by one instruction (redux), of 32 floats by five exchanges.
 //
 // All sums over rows have a fixed order: each thread adds its rows, then the threads' sums meet.
+#include "ch04_moe/router.h"
+
 #include <algorithm>
 
-#include "ch04_moe/router.h"
 #include "cuda/support/comes_last.cuh"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/rows.cuh"

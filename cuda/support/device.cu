@@ -1,7 +1,8 @@
+#include "cuda/support/device.h"
+
 #include <algorithm>
 
 #include "cuda/support/comes_last.cuh"
-#include "cuda/support/device.h"
 #include "cuda/support/launch.h"
 #include "cuda/support/scratch.h"
 #ifdef __CUDACC__
@@ -9,8 +10,6 @@
 #else
 #include "cuda/emulation/device_memory.h"
 #endif
-
-namespace ramoe::cuda {}  // namespace ramoe::cuda
 
 void ramoe::check_gpu() {
   cuda::device_facts();
