@@ -18,8 +18,8 @@ namespace ramoe::cuda {
 constexpr int kEnoughBlocks = 128;  // for all multiprocessors of a large GPU
 constexpr int kShortestPart = 128;  // of K
 
-/// A product as a launch sees it. If it is cut, count > 1, the sums of part p of a tile lie at
-/// place tile * count + p of `partial`.
+/// A product as a launch sees it. If it is cut, parts > 1, the sums of part p of a tile lie at
+/// place tile * parts + p of `partial`.
 struct GridProduct {
   Gemm<float> g;
   const float* plus;  // C = plus + A B; null: A B

@@ -73,8 +73,9 @@ struct NormSums {
   unsigned* arrived;  // null: another kernel adds them up
 };
 
-/// dw = or += the sums of all blocks: as many groups of threads as columns leave room for, each
-/// adds every so manieth sum in order, then the groups' sums are added.
+/// dw = or += the sums of all blocks. A thread has four columns. Where these need few threads,
+/// there are several groups of them: with G groups each adds every G-th sum, then the groups' sums
+/// are added in order.
 __device__ inline void add_blocks(const NormSums& in, unsigned blocks) {
   __shared__ Piece<4> sums[kNormThreads];
   const int C = in.norm.C, pieces = C / 4, width = min(pieces, kNormThreads);

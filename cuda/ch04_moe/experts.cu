@@ -11,6 +11,7 @@
 // Rows are gathered while a product loads its operand, so x and dout are not copied. A slot's gate
 // scales act, not dout, because act is narrower.
 #include "ch04_moe/experts.h"
+
 #include "cuda/ch01_tensor/gemm_grouped.h"
 #include "cuda/ch04_moe/dispatch_plan.cuh"
 #include "cuda/support/reduce.cuh"
