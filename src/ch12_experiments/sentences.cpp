@@ -230,6 +230,7 @@ std::string method_label(const std::string& method) {
       {"sft", "SFT"},
       {"ramoe", "RA-MoE"},
       {"ramoe-last", "last token (ours)"},
+      {"ramoe-last-shuffled", "shuffled control"},
       {"rise", "RISE"},
       {"sara", "SARA"},
       {"steer-soft-base", "soft steering, base"},

@@ -29,6 +29,7 @@ const std::map<std::string, std::string> without_case = {
     {"gemm_serial", "gemm_test compares it with gemm, bit by bit"},
     {"gemm_grouped", "gemm_test compares it with gemm, bit by bit"},
     {"add_value", "one addition; every backward starts with it"},
+    {"widen", "no gradient; vector_ops_test has every BF16, GpuMemoryPlan a model's answers"},
     {"steer_soft", "inference alone, no gradient; steering_test has it by hand"},
     {"steer_hard", "inference alone, no gradient; steering_test has it by hand"},
     {"sum_of_squares", "no tape function; vector_ops_test compares it with its formula"},
