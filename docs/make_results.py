@@ -311,6 +311,11 @@ def headroom_picture(page, data):
                  f"{estimate(compared(evidence, 'ramoe-last', 'sft', 'all')['accuracy'], 100, 2)} points over SFT, and "
                  f"{estimate(compared(evidence, 'ramoe-last', 'ramoe-last-shuffled', 'all')['accuracy'], 100, 2)} over the same with "
                  f"another item's English side; headroom and this gain go together with r = {estimate(last, 1, 2)}.")
+    if data.decide_more:
+        def more(method):
+            return estimate(compared(data.decide_more, method, "sft", "all")["accuracy"], 100, 2)
+        page.add(f"**On {counted(len(data.decide_more['models']), 'more base model')}** of that recipe, by a second plan and at SFT's learning rates, RA-MoE "
+                 f"gained {more('ramoe')} points over SFT, and alignment at the last token {more('ramoe-last')}.")
     if data.decide_pool:
         def pool_minus(name):
             return estimate(compared(data.decide_pool, "pool-last", name, "all")["accuracy"], 100, 2)
