@@ -19,9 +19,9 @@ import sys
 
 import make_lesion
 import results_tables
-from results_decided import HYPOTHESES, by_scope, decided_more, decided_pool, hypothesis
-from results_text import (UNITS, Failure, Input, compared, counted, estimate, fold, interval, label,
-                          p_text, plain, scope_text, signed, span, table, times)
+from results_decided import HYPOTHESES, by_scope, cells_and_seeds, decided_more, decided_pool, hypothesis
+from results_text import (UNITS, Failure, Input, counted, difference, estimate, fold, gained, headroom_of_models, interval, label, p_text,
+                          plain, scope_text, signed, span, table, times)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAPER = "2605.28306"  # what every page names: a file that lacks it is not ours to replace
@@ -296,33 +296,29 @@ def headroom_picture(page, data):
                 + (" The last panel is a positive control: one model whose [routers are damaged](lesion.md) for one language, more from "
                    "point to point." if data.lesions else ""))
     for where, evidence, found, claims_of in grids:
-        gain = compared(evidence, "ramoe", "sft", "all")["accuracy"]
         correlation = next(c["r"] for c in found[0]["r"] if c["scope"] == "all" and not c["within"])
         claim = next(c for c in claims_of if c["id"] == "c")
         page.add(f"**Headroom** of {where} is "
-                 f"{', '.join(m['model'] + ' ' + estimate(m, 100, 1) for m in found[0]['models'])} points: "
-                 + HEADROOM_WORDS[claim["decidable"]] + f" RA-MoE gained {estimate(gain, 100, 2)} points over SFT. "
+                 f"{headroom_of_models(found[0])} points: "
+                 + HEADROOM_WORDS[claim["decidable"]] + f" RA-MoE gained {gained(evidence, 'ramoe', 'sft')} points over SFT. "
                  f"Headroom and gain of a cell go together with r = {estimate(correlation, 1, 2)}.")
     if data.decide:
         evidence = data.decide["evidence"]
         last = next((c["r"] for c in data.decide["headroom"][0]["extensions"]
                      if c["method"] == "ramoe-last" and not c["within"]), None)
         page.add("**Aligned at the last prompt token** on all pairs, an extension, those models gained "
-                 f"{estimate(compared(evidence, 'ramoe-last', 'sft', 'all')['accuracy'], 100, 2)} points over SFT, and "
-                 f"{estimate(compared(evidence, 'ramoe-last', 'ramoe-last-shuffled', 'all')['accuracy'], 100, 2)} over the same with "
+                 f"{gained(evidence, 'ramoe-last', 'sft')} points over SFT, and "
+                 f"{gained(evidence, 'ramoe-last', 'ramoe-last-shuffled')} over the same with "
                  f"another item's English side; headroom and this gain go together with r = {estimate(last, 1, 2)}.")
     if data.decide_more:
-        def more(method):
-            return estimate(compared(data.decide_more, method, "sft", "all")["accuracy"], 100, 2)
         page.add(f"**On {counted(len(data.decide_more['models']), 'more base model')}** of that recipe, by a second plan and at SFT's learning rates, RA-MoE "
-                 f"gained {more('ramoe')} points over SFT, and alignment at the last token {more('ramoe-last')}.")
+                 f"gained {gained(data.decide_more, 'ramoe', 'sft')} points over SFT, and alignment at the last token {gained(data.decide_more, 'ramoe-last', 'sft')}.")
     if data.decide_pool:
-        def pool_minus(name):
-            return estimate(compared(data.decide_pool, "pool-last", name, "all")["accuracy"], 100, 2)
+        sft, self_training, hidden = (gained(data.decide_pool, "pool-last", name) for name in ("sft", "self_training", "pool-last-hidden"))
         pairs = data.facts["decide_pool"]["plan"]["keys"]["train_pairs"]
         page.add(f"**With {pairs} labelled pairs and a pool of prompts** without answers, aligned at the last token, those models gained "
-                 f"{pool_minus('sft')} points over SFT, {pool_minus('self_training')} over self-training on the pool and "
-                 f"{pool_minus('pool-last-hidden')} over the same with hidden states in place of routing.")
+                 f"{sft} points over SFT, {self_training} over self-training on the pool and "
+                 f"{hidden} over the same with hidden states in place of routing.")
     pools = [row for row in results_tables.label_counts(data.folder)[1] if row[4]]
     if pools:
         task, count, _, _, pool = max(pools, key=lambda row: row[4].value)
@@ -348,18 +344,14 @@ def decided(page, data):
     page.add("## Where it can be decided")
     facts = data.facts["decide"]
     page.add("The plan, written before it was run: [decide.md](decide.md). Base models with headroom, "
-             f"{counted(len(evidence['cells']), 'cell')}, {counted(evidence['seeds'], 'seed')} of the {facts['plan']['seeds']} planned"
-             ", each whole in every cell and method. Chosen on adapt; test was opened once.")
-
-    def against(a, b):
-        return compared(evidence, a, b, "all")["accuracy"]
-    rows = [hypothesis("H1", "RA-MoE minus SFT", against("ramoe", "sft"))]
+             f"{cells_and_seeds(evidence, facts['plan'])}. Chosen on adapt; test was opened once.")
+    rows = [hypothesis("H1", "RA-MoE minus SFT", difference(evidence, "ramoe", "sft"))]
     rows += [hypothesis("H2", part["what"], part, part["unit"]) for part in claims_of["c"]["parts"]
              if part["deciding"] and part["what"] != "RA-MoE minus SFT"]
     rows += [hypothesis("H3", part["what"], part, "r") for part in claims_of["f"]["parts"] if part["deciding"]]
-    rows.append(hypothesis("H4", "aligned at the last prompt token, on all pairs, minus SFT", against("ramoe-last", "sft")))
+    rows.append(hypothesis("H4", "aligned at the last prompt token, on all pairs, minus SFT", difference(evidence, "ramoe-last", "sft")))
     rows.append(hypothesis("H5", "the same minus the control with another item's English side",
-                           against("ramoe-last", "ramoe-last-shuffled")))
+                           difference(evidence, "ramoe-last", "ramoe-last-shuffled")))
     page.add(table("", HYPOTHESES, rows, 3))
     by_scope(page, evidence, [("RA-MoE minus SFT", "ramoe", "sft"), ("at the last token minus SFT", "ramoe-last", "sft"),
                               ("minus its control", "ramoe-last", "ramoe-last-shuffled"), ("RISE minus SFT", "rise", "sft")])

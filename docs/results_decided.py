@@ -1,6 +1,7 @@
 """The hypotheses of docs/decide.md on the page of results: numbers and verdicts."""
 from results_tables import edge_warning
-from results_text import UNITS, compared, counted, estimate, p_text, scope_text, table
+from results_text import (UNITS, compared, counted, difference, estimate, gained, headroom_of_models, p_text,
+                          scope_text, table)
 
 
 def verdict(e):
@@ -21,7 +22,7 @@ def by_scope(page, found, pairs):
     """Differences of pairs of methods, (caption, method, against), over all cells and by model and task."""
     page.add("By model and task, all of it exploration:")
     page.add(table("", ["Cells"] + [caption for caption, _, _ in pairs],
-                   [[scope_text(scope)] + [estimate(compared(found, a, b, scope)["accuracy"], 100, 2) for _, a, b in pairs]
+                   [[scope_text(scope)] + [gained(found, a, b, scope) for _, a, b in pairs]
                     for scope in ["all"] + found["models"] + found["tasks"]]))
 
 
@@ -38,15 +39,14 @@ def decided_more(page, data):
     if not found:
         return
     page.add("### More base models of the recipe")
-    headroom = ", ".join(f"{m['model']} {estimate(m, 100, 1)}" for m in found["headroom"][0]["models"]) if found["headroom"] else ""
     page.add(f"The [second plan](decide.md#a-second-plan-more-base-models): {cells_and_seeds(found, data.facts['decide_more']['plan'])}. "
              "All methods take the rate that the first plan's search chose for SFT, by family and task."
-             + (f" Headroom (form {found['headroom'][0]['form']}): {headroom} points." if headroom else ""))
-    rows = [hypothesis("H8", "RA-MoE minus SFT", compared(found, "ramoe", "sft", "all")["accuracy"])]
+             + "".join(f" Headroom (form {h['form']}): {headroom_of_models(h)} points." for h in found["headroom"][:1]))
+    rows = [hypothesis("H8", "RA-MoE minus SFT", difference(found, "ramoe", "sft"))]
     if "with_decide" in found:
         rows.append(hypothesis("H9", "the same, with the cells of the first plan", found["with_decide"]["accuracy"]))
     rows.append(hypothesis("H10", "aligned at the last prompt token, on all pairs, minus SFT",
-                           compared(found, "ramoe-last", "sft", "all")["accuracy"]))
+                           difference(found, "ramoe-last", "sft")))
     page.add(table("", HYPOTHESES, rows, 3))
     by_scope(page, found, [("RA-MoE minus SFT", "ramoe", "sft"), ("at the last token minus SFT", "ramoe-last", "sft")])
 
@@ -63,15 +63,10 @@ def decided_pool(page, data):
     others = [("self_training", "self-training on the pool"), ("pool-last-hidden", "hidden states aligned instead of routing"),
               ("pool-last-own", "the base model's own target routing as the aim"),
               ("pool-last-shuffled", "another item's English side")]
-
-    def pool_minus(name):
-        return compared(found, "pool-last", name, "all")["accuracy"]
     page.add(table("", HYPOTHESES,
-                   [hypothesis("H6", "the pool's prompts aligned at the last token, minus SFT", pool_minus("sft"))]
-                   + [hypothesis("H7", f"the same minus {what}", pool_minus(name)) for name, what in others], 3))
+                   [hypothesis("H6", "the pool's prompts aligned at the last token, minus SFT", difference(found, "pool-last", "sft"))]
+                   + [hypothesis("H7", f"the same minus {what}", difference(found, "pool-last", name)) for name, what in others], 3))
     by_scope(page, found, [("minus SFT", "pool-last", "sft")] + [(f"minus {name}", "pool-last", name) for name, _ in others])
-    by_scope_sft = [("RA-MoE minus SFT", "ramoe", "sft")] + [(f"{name} minus SFT", name, "sft") for name, _ in others]
-    page.add("The others against SFT, exploration:")
-    page.add(table("", ["Cells"] + [caption for caption, _, _ in by_scope_sft],
-                   [["all cells"] + [estimate(compared(found, a, b, "all")["accuracy"], 100, 2) for _, a, b in by_scope_sft]]))
+    page.add(table("The others against SFT, all cells, exploration", ["Method", "minus SFT"],
+                   [[name, gained(found, name, "sft")] for name in ["ramoe"] + [name for name, _ in others]]))
     page.add(edge_warning(facts))

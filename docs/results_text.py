@@ -160,6 +160,21 @@ def compared(evidence, method, against, scope):
                  c["against"] == against and c["scope"] == scope), None)
 
 
+def difference(found, method, against, scope="all"):
+    """The estimate of accuracy, of a pair of methods that is there."""
+    return compared(found, method, against, scope)["accuracy"]
+
+
+def gained(found, method, against, scope="all"):
+    """"+0.90 [+0.40, +1.42]": the same in points."""
+    return estimate(difference(found, method, against, scope), 100, 2)
+
+
+def headroom_of_models(headroom):
+    """"olmoe +1.1 [-0.1, +2.3], qwen2_moe +0.7 [0.0, +1.5]", in points."""
+    return ", ".join(f"{m['model']} {estimate(m, 100, 1)}" for m in headroom["models"])
+
+
 def in_cell(cell, method):
     return next((m for m in cell["methods"] if m["name"] == method), None)
 

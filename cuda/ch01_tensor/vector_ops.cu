@@ -25,7 +25,6 @@ using cuda::Piece;
 using cuda::store;
 using cuda::Sum;
 using cuda::threads_per_row;
-using cuda::warp_max;
 using cuda::warp_per_row;
 using cuda::warp_sum;
 using cuda::with_width;
@@ -82,16 +81,10 @@ __global__ void add_bias_kernel(float* y, const float* bias, int N, int C) {
 }
 
 __global__ void softmax_kernel(float* p, const float* z, int N, int E) {
-  const int n = my_row(), lane = my_lane();
+  const int n = my_row();
   if (n >= N) return;  // the whole warp
-  const float* z_n = z + std::size_t(n) * std::size_t(E);
-  float* p_n = p + std::size_t(n) * std::size_t(E);
-  float most = -INFINITY, sum = 0;
-  for (int e = lane; e < E; e += 32) most = max(most, z_n[e]);
-  most = warp_max(most);
-  for (int e = lane; e < E; e += 32) sum += expf(z_n[e] - most);
-  sum = warp_sum(sum);
-  for (int e = lane; e < E; e += 32) p_n[e] = expf(z_n[e] - most) / sum;
+  const std::size_t at = std::size_t(n) * std::size_t(E);
+  cuda::softmax_row(p + at, z + at, E, my_lane());
 }
 
 /// dz[n,j] += p[n,j] (dp[n,j] - sum_k p[n,k] dp[n,k])

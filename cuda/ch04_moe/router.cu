@@ -38,17 +38,6 @@ __device__ unsigned key_of(float p) {
   return unsigned(bits) ^ (bits < 0 ? 0xffffffffu : 0x80000000u);
 }
 
-/// p = softmax(z) for one row, by a warp.
-__device__ void softmax_row(float* p, const float* z, int E) {
-  const int lane = my_lane();
-  float most = -INFINITY, sum = 0;
-  for (int e = lane; e < E; e += 32) most = max(most, z[e]);
-  most = warp_max(most);
-  for (int e = lane; e < E; e += 32) sum += expf(z[e] - most);
-  sum = warp_sum(sum);
-  for (int e = lane; e < E; e += 32) p[e] = expf(z[e] - most) / sum;
-}
-
 /// The definition takes the first expert that is left and goes on to larger ones. No number is
 /// larger than NaN: NaN is chosen where it is the first that is left, and else after all numbers.
 /// Lane l has experts l, l + 32, ...: `Each` of them. Where p is wanted, `from` are logits and p is
@@ -60,7 +49,7 @@ __global__ void route_kernel(int* chosen, float* gate, float* p, const float* fr
   if (n >= N) return;  // the whole warp
   const float* p_n = row_at(from, n, E);
   if (p) {
-    softmax_row(row_at(p, n, E), p_n, E);
+    cuda::softmax_row(row_at(p, n, E), p_n, E, lane);
     __syncwarp();  // all of the row is there
     p_n = row_at(p, n, E);
   }

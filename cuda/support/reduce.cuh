@@ -69,4 +69,14 @@ __device__ T block_max(T value) {
   return block_fold<Max>(value);
 }
 
+/// p = softmax(z) for one row of E values, by a warp; the row maximum is subtracted first.
+__device__ inline void softmax_row(float* p, const float* z, int E, int lane) {
+  float most = -INFINITY, sum = 0;
+  for (int e = lane; e < E; e += 32) most = max(most, z[e]);
+  most = warp_max(most);
+  for (int e = lane; e < E; e += 32) sum += expf(z[e] - most);
+  sum = warp_sum(sum);
+  for (int e = lane; e < E; e += 32) p[e] = expf(z[e] - most) / sum;
+}
+
 }  // namespace ramoe::cuda

@@ -31,18 +31,14 @@ void each_stretch(const StoredTensor& t, std::size_t o_begin, std::size_t o_end,
     for (std::size_t o = o_begin; o < o_end; ++o) act(o, i, std::min(kSquare, t.in() - i));
 }
 
-/// A value of the file as it is kept: a float, or a BF16 (rounded, if the file has more digits).
-inline void keep(float& to, float value) {
-  to = value;
+/// Keeps a value of the file as a float, or as BF16 (rounded, if the file has more digits), and
+/// returns what is kept.
+inline float keep(float& to, float value) {
+  return to = value;
 }
-inline void keep(std::uint16_t& to, float value) {
+inline float keep(std::uint16_t& to, float value) {
   to = bf16_from_f32(value);
-}
-inline std::uint32_t bits_of(float kept) {
-  return std::bit_cast<std::uint32_t>(kept);
-}
-inline std::uint32_t bits_of(std::uint16_t kept) {
-  return std::uint32_t(kept) << 16;
+  return f32_from_bf16(to);
 }
 
 /// Reads rows [o_begin, o_end) of the file into the array; returns whether all values are finite.
@@ -56,8 +52,8 @@ bool read_rows(Kept* array, const unsigned char* from, const StoredTensor& t, st
     Kept* to = array + t.place(o, i);
     const std::size_t step = t.transposed ? t.stride : 1;
     for (std::size_t n = 0; n < count; ++n) {
-      keep(to[n * step], Element::read(stretch + n * Element::kBytes));
-      finite &= (bits_of(to[n * step]) & kExponent) != kExponent;
+      const float kept = keep(to[n * step], Element::read(stretch + n * Element::kBytes));
+      finite &= (std::bit_cast<std::uint32_t>(kept) & kExponent) != kExponent;
     }
   });
   return finite;

@@ -275,15 +275,15 @@ std::string comparison_table(const Evidence& evidence) {
 
 /// The grid on base models with headroom, whose plan was written before it was run.
 std::string decide_section(const GridEvidence& decide) {
-  std::string headroom;
+  std::vector<std::string> headroom;
   if (!decide.headroom.empty())
     for (const ModelHeadroom& model : decide.headroom[0].models)
-      headroom += cat(headroom.empty() ? " Headroom in points: " : ", ",
-                      escape_markup(model.model), " ", estimate_text(model.mean, 100, 1));
+      headroom.push_back(escape_markup(model.model) + " " + estimate_text(model.mean, 100, 1));
   return cat("<section>\n", section_heading("Where it can be decided"),
              "<p>Other base models, of a kind that was found by its headroom; the plan was written "
              "before it was run (docs/decide.md). ",
-             cells_text(decide.evidence), ".", headroom, headroom.empty() ? "" : ".", "</p>\n",
+             cells_text(decide.evidence), ".",
+             headroom.empty() ? "" : " Headroom in points: " + joined(headroom) + ".", "</p>\n",
              claims_table(decide), edge_warning_of(decide.grid),
              comparison_figure(decide.evidence, "decide"), claims_in_full(decide),
              folded("Methods over all cells", comparison_table(decide.evidence)), "</section>\n");

@@ -75,26 +75,8 @@ TEST(GpuMemoryPlan, AModelIsReadWithoutACopyOnTheHost) {
   EXPECT_LE(heap, static_cast<long long>(stored.largest) + StoredInHalf::kBesides);
 }
 
-/// The logits of one batch, on the host.
-std::vector<float> logits_of(Model<GpuFloat>& model) {
-  GpuArena arena;
-  Tape<GpuFloat> tape(arena);
-  const Tape<GpuFloat>::NoGrad no_grad(tape);
-  const TokenBatch batch = make_batch({{1, 2, 3, 4, 5}, {6, 7}}, 0, -1);
-  const Tensor<GpuFloat> logits = model.forward(tape, batch).logits;
-  std::vector<float> values(logits.count());
-  copy_out(values.data(), logits.data, logits.count());
-  return values;
-}
-
 TEST(GpuMemoryPlan, ExpertsKeptAsBf16AnswerAsTheFileDoes) {
-  const StoredInHalf stored;
-  const auto whole = load_model<GpuFloat>(stored.folder.path());
-  const auto kept =
-      load_model<GpuFloat>(stored.folder.path(), stored.model.config(), Precision::bf16);
-  for (const auto& p : kept->parameters())
-    EXPECT_EQ(p->bf16.empty(), p->shape.rank() != 3) << p->name;
-  EXPECT_EQ(logits_of(*kept), logits_of(*whole));
+  expect_same_answers<GpuFloat>();
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // A model in bf16 files, large enough that a copy of it shows: what reading it takes on the host.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 
 #include "ch04_moe/tiny_model.h"
@@ -39,5 +41,31 @@ class StoredInHalf {
     return c;
   }
 };
+
+/// The logits of one batch, on the host.
+template <class T>
+std::vector<Number<T>> logits_of(Model<T>& model) {
+  ArenaOf<T> arena;
+  Tape<T> tape(arena);
+  const typename Tape<T>::NoGrad no_grad(tape);
+  const TokenBatch batch = make_batch({{1, 2, 3, 4, 5}, {6, 7}}, 0, -1);
+  const Tensor<T> logits = model.forward(tape, batch).logits;
+  std::vector<Number<T>> values(logits.count());
+  copy_out(values.data(), logits.data, values.size());
+  return values;
+}
+
+/// With the experts kept as BF16, as the file has them, nothing changes.
+template <class T>
+void expect_same_answers() {
+  const StoredInHalf stored;
+  const auto whole = load_model<T>(stored.folder.path());
+  const auto kept = load_model<T>(stored.folder.path(), stored.model.config(), Precision::bf16);
+  for (const auto& p : kept->parameters()) {
+    EXPECT_EQ(p->bf16.empty(), p->shape.rank() != 3) << p->name;
+    EXPECT_NE(p->bf16.empty(), p->value.empty()) << p->name;
+  }
+  EXPECT_EQ(logits_of(*kept), logits_of(*whole));
+}
 
 }  // namespace ramoe

@@ -32,30 +32,6 @@ TEST(LoadStraight, FloatsNeedNoBuffer) {
   EXPECT_LE(heap, static_cast<long long>(stored.all) + StoredInHalf::kBesides);
 }
 
-/// The logits and routing of one batch.
-template <class T>
-std::vector<T> logits_of(Model<T>& model) {
-  ArenaOf<T> arena;
-  Tape<T> tape(arena);
-  const typename Tape<T>::NoGrad no_grad(tape);
-  const TokenBatch batch = make_batch({{1, 2, 3, 4, 5}, {6, 7}}, 0, -1);
-  const Tensor<T> logits = model.forward(tape, batch).logits;
-  return std::vector<T>(logits.data, logits.data + logits.count());
-}
-
-template <class T>
-void expect_same_answers() {
-  const StoredInHalf stored;
-  const auto whole = load_model<T>(stored.folder.path());
-  const auto kept =
-      load_model<T>(stored.folder.path(), stored.model.config(), Precision::bf16);
-  for (const auto& p : kept->parameters()) {
-    EXPECT_EQ(p->bf16.empty(), p->shape.rank() != 3) << p->name;
-    EXPECT_NE(p->bf16.empty(), p->value.empty()) << p->name;
-  }
-  EXPECT_EQ(logits_of(*kept), logits_of(*whole));
-}
-
 TEST(LoadStraight, ExpertsKeptAsBf16AnswerAsTheFileDoes) {
   expect_same_answers<float>();
   expect_same_answers<double>();
