@@ -213,13 +213,17 @@ def save_results(path, entries):
 
 
 def save_headroom(path, runs, folder):
-    """What `ramoe results` reads: whole results of the finished runs, models named as grids name them."""
+    """What `ramoe results` reads: whole results of the finished runs, models named as grids name them.
+    Of models that are not in the folder it keeps what the file has."""
+    before = {(result["model"], result["form"]): result for result in read(path) or ()}
     found = []
     for run in runs:
         for form in run.forms:
-            place = folder / f"{run.name}-{form}"
+            place, model = folder / f"{run.name}-{form}", f"runs/fresh/{run.name}"
             if is_finished(place):
-                found.append({**read(place / "results.json"), "model": f"runs/fresh/{run.name}"})
+                found.append({**read(place / "results.json"), "model": model})
+            elif (model, form) in before:
+                found.append(before[model, form])
     if found:
         write(path, "[\n" + ",\n".join(json.dumps(result, ensure_ascii=False) for result in found) + "\n]\n")
 
@@ -266,9 +270,12 @@ def work(o, plan):
     if not chosen:
         raise Failure(f"--only={o.only} matches none of the {len(runs)} runs of {o.plan}, such as {next(iter(runs))}.")
     known = load_results(o.results)
-    missing = [run for run in chosen if known.get(run.name, {}).get("checksum") != run.checksum]
+    # Grids need the fresh models themselves: numbers alone do not finish them.
+    missing = [run for run in chosen if known.get(run.name, {}).get("checksum") != run.checksum
+               or o.fresh and not is_finished(Path(o.runs) / run.name)]
     cost = sum(run.seconds for run in missing)
-    print(f"{len(chosen)} runs, {len(chosen) - len(missing)} of them in {o.results}; the others take {hours(cost)} of one quiet core, "
+    place = f"{o.results} and {o.runs}" if o.fresh else o.results
+    print(f"{len(chosen)} runs, {len(chosen) - len(missing)} of them in {place}; the others take {hours(cost)} of one quiet core, "
           f"with --jobs={o.jobs} and as many cores some {hours(max(cost / o.jobs, max([run.seconds for run in missing], default=0)))}.",
           flush=True)
     if o.list:

@@ -39,7 +39,7 @@ else:
     own += base.get("mixture_exponent", 0) * base["seed"]
     cell = {"lang": "es", "n": 100, "ci": 70, "english": 0.9, "base": 0.2}
     cell |= {"own": (20 + own) / 100, "control": 0.2}
-    results = {"forced": [1, 2], "cells": [{"task": t, **cell} for t in ("sums", "facts")]}
+    results = {"form": keys["form"], "forced": [1, 2], "cells": [{"task": t, **cell} for t in ("sums", "facts")]}
 json.dump({"status": "finished", "started": "2026-01-01T00:00:00Z",
            "finished": "2026-01-01T00:01:00Z", "config": config,
            "build": {"compiler": "none", "kernels": "none", "revision": "made"}},
@@ -148,6 +148,29 @@ TEST_F(LadderPage, AFactorIsARowBesideTheSameSeeds) {
   expect_contains(page, " | +2.5 [-3.9, +8.9] |");
   expect_contains(page, "raw minus neutral, olmoe, E8, `tokens`, tasks that both have: +2.5 [");
   EXPECT_EQ(page.find("## Raw"), std::string::npos) << page;
+}
+
+TEST_F(LadderPage, FreshModelsAreMadeWhereTheirFolderIsNot) {
+  Json plan = Json::parse(kPlan);
+  plan["fresh"] = {{{"families", {"olmoe"}}, {"rungs", {"E8"}}, {"corpora", {"native"}}}};
+  plan["fresh"][0]["seeds"] = {7, 8};
+  write_json(scratch_.file("plan.json"), plan);
+  ASSERT_EQ(run("--fresh"), 0) << text();
+  const std::string headroom = read_file(scratch_.file("headroom_fresh.json"));
+  EXPECT_EQ(Json::parse(headroom).size(), 4u);  // of each model, each form
+  ASSERT_EQ(run("--fresh"), 0) << text();
+  EXPECT_EQ(calls(), "");
+  // The numbers alone, as in a fresh checkout: grids need the models.
+  fs::remove_all(scratch_.file("runs"));
+  ASSERT_EQ(run("--fresh --only=native-8"), 0) << text();
+  expect_contains(text(), "1 runs, 0 of them in ");
+  EXPECT_EQ(calls(),
+            "pretrain olmoe-E8-native-8\nheadroom olmoe-E8-native-8-tokens\n"
+            "headroom olmoe-E8-native-8-last\n");
+  // What was known of the other model stays.
+  EXPECT_EQ(read_file(scratch_.file("headroom_fresh.json")), headroom);
+  EXPECT_EQ(read_json(scratch_.file("ladder.json")).size(), 2u);
+  EXPECT_FALSE(fs::exists(page_));
 }
 
 TEST_F(LadderPage, GoesOnAfterAFailureAndRefusesOtherSettings) {
