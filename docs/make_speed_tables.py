@@ -21,8 +21,8 @@ import os
 import pathlib
 import sys
 
-from speed_goals import (get, goals_section, kinds_section, number, percent, sweep_points, table,
-                         threads_text)
+from speed_goals import (get, goals_section, kernels_text, kinds_section, number, percent,
+                         sweep_points, table, threads_text)
 from speed_peers import before_after_section, peer_name, peers_section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -122,7 +122,7 @@ def ideas_section(bench):
 
 
 def bf16_section(bench):
-    rows = []
+    rows, bounds = [], []
     for run in bench["runs"]:
         bf16 = run.get("bf16")
         if bf16:
@@ -133,8 +133,17 @@ def bf16_section(bench):
                      ["training step of the mixture",
                       number(bf16["step"]["tokens_per_second"], 0) + " tokens/s",
                       f"{bf16['step']['times_as_fast']:.2f}"]]
+            # p of a step are products: 1 - p + p / their gain = 1 / the step's gain.
+            gain, of_step = bf16["geomean_times_as_fast"], bf16["step"]["times_as_fast"]
+            if gain > of_step > 1:
+                products = (1 - 1 / of_step) / (1 - 1 / gain)
+                best = 1 / (1 - products + products / bf16["peak_times_fp32"])
+                bounds.append(f"With {threads_text(run)}, a step that gains {of_step:.2f} from products that "
+                              f"gain {gain:.2f} spends {percent(products)} of its time in them: if they "
+                              f"gained all of {bf16['peak_times_fp32']:.2f}, it would gain {best:.2f}.")
     return rows and ("## In bf16\n\n`precision=bf16` beside fp32, in turn.\n\n" +
-                     table(["", "in bf16", "times as fast as fp32"], rows))
+                     table(["", "in bf16", "times as fast as fp32"], rows) +
+                     "".join(f"\n{bound}\n" for bound in bounds))
 
 
 def ops_section(bench):
@@ -306,7 +315,7 @@ def machine_text(bench, peers):
     build = bench.get("build", {})
     lines = [one("bench.json", bench,
                  f"{build.get('compiler', '?')}, {build.get('type', '?')}, kernels "
-                 f"{bench.get('isa', '?')}, revision {build.get('revision', 'unknown')}")]
+                 f"{kernels_text(bench)}, revision {build.get('revision', 'unknown')}")]
     if peers:
         ours = get(peers, "versions", "ours", "revision") or "unknown"
         lines.append(one("bench_peers.json", peers, f"revision {ours}"))

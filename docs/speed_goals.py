@@ -152,6 +152,12 @@ def product_rows(bench):
             for line in run.get("gemm") or []}
 
 
+def kernels_text(bench):
+    isa = bench.get("isa", "unknown")
+    best = bench.get("isa_of_processor", isa)
+    return isa if best == isa else f"{isa}, on a processor with {best} (RAMOE_ISA={isa})"
+
+
 def kinds_section(machines):
     """[(name, bench, peers)] side by side: what depends on the machine."""
     if len(machines) < 2:
@@ -159,7 +165,7 @@ def kinds_section(machines):
     rows, columns = {}, [name for name, _, _ in machines]
     for name, bench, peers in machines:
         facts = {"processor": get(bench, "machine", "cpu") or "unknown",
-                 "kernels": bench.get("isa", "unknown"),
+                 "kernels": kernels_text(bench),
                  "recorded": str(bench.get("date", "unknown"))[:10],
                  "revision": get(bench, "build", "revision") or "unknown",
                  "OpenBLAS": str(get(peers, "versions", "openblas") or "not measured"),

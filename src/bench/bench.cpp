@@ -12,6 +12,7 @@
 #include "ch05_training/memory.h"
 #include "runs/progress.h"
 #include "support/error.h"
+#include "support/instruction_set.h"
 #include "support/platform.h"
 
 namespace ramoe {
@@ -161,6 +162,7 @@ int run_bench(const Arguments& arguments) {
   Json results = {{"date", utc_now()},
                   {"machine", machine_facts()},
                   {"isa", gemm_isa()},
+                  {"isa_of_processor", name_of(runnable_instruction_sets().front())},
                   {"build", build_facts(gemm_isa())},
                   {"config", fields.to_json()}};
   try {

@@ -209,6 +209,31 @@ TEST_F(SpeedTables, WhatIsThereIsShown) {
   expect_contains(svg, "width=\"82.5\"");
 }
 
+TEST_F(SpeedTables, ABf16StepIsBoundByWhatIsNotProducts) {
+  Json bench = recorded_bench();
+  Json& bf16 = bench["runs"][0]["bf16"];
+  bf16["peak_times_fp32"] = 2.5;
+  bf16["geomean_times_as_fast"] = 2.0;
+  bf16["step"]["times_as_fast"] = 1.5;
+  write_json(scratch_.file("bench.json"), bench);
+  ASSERT_EQ(run(), 0) << text();
+  // 1 - p + p / 2 = 1 / 1.5, so p = 2/3; 1 / (1/3 + 2/3 / 2.5) = 1.667.
+  expect_contains(page(), "With 1 thread, a step that gains 1.50 from products that gain 2.00");
+  expect_contains(page(), "67 % of its time in them: if they gained all of 2.50, it would gain ");
+  expect_contains(page(), "it would gain 1.67.");
+  EXPECT_EQ(page().find("With 2 threads, a step that gains"), std::string::npos);  // slower in bf16
+}
+
+TEST_F(SpeedTables, OlderInstructionsThanTheProcessorsAreNamed) {
+  Json bench = recorded_bench();
+  bench["isa"] = "avx2";
+  write_json(scratch_.file("bench-old.json"), bench);
+  bench["isa_of_processor"] = "avx512";
+  write_json(scratch_.file("bench-kept.json"), bench);
+  ASSERT_EQ(run(), 0) << text();
+  expect_contains(page(), "| avx2, on a processor with avx512 (RAMOE_ISA=avx2) | avx2 |");
+}
+
 TEST_F(SpeedTables, TheLadderHasEachRungsShareOfThePeak) {
   ASSERT_EQ(run(), 0) << text();
   expect_contains(page(), "This record is older than the ladder");

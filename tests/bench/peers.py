@@ -100,10 +100,26 @@ def ratio(part, threads, name, ours, peer, values):
             "median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
+# What keeps the others to the instructions that RAMOE_ISA leaves ours.
+KEPT_TO = {"avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+                    "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2",
+                    "OPENBLAS_CORETYPE": "Zen"}}
+
+
+def kept_to():
+    isa = os.environ.get("RAMOE_ISA", "")
+    if isa in ("", "avx512", "neon"):  # all that the processor has
+        return {}
+    if isa not in KEPT_TO:
+        raise Failure(f"RAMOE_ISA={isa}: the others cannot be kept to these instructions; expected "
+                      "avx2, or none for all that the processor has.")
+    return KEPT_TO[isa]
+
+
 def environment(threads, **more):
     """Of processes with so many threads. MKL would else choose fewer by itself, and OpenBLAS's own
     threads would spin for longer than the pause before the next one is timed."""
-    return {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
+    return {**os.environ, **kept_to(), "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
             "MKL_DYNAMIC": "FALSE", "OPENBLAS_THREAD_TIMEOUT": "4", **more}
 
 
@@ -294,7 +310,7 @@ def write(path, tree):
 
 def session(options):
     found = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-             "machine": machine(), "versions": {"ours": {"revision": revision()}},
+             "machine": machine(), "versions": {"ours": {"revision": revision()}}, "kept_to": kept_to(),
              "rounds": options.rounds, "checked": {"tolerance": TOLERANCE, "peers": {}},
              "sgemm": [], "step": [], "generate": [], "ratios": []}
     if found["machine"]["busy_at_start"] > 0.1:
