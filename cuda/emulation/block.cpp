@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "cuda/emulation/fibres.h"
 #include "cuda/emulation/memory_check.h"
 #include "cuda/emulation/shared_memory.h"
+#include "support/choices.h"
 #include "support/error.h"
 
 namespace emulation {
@@ -59,7 +61,7 @@ struct Block {
   void (*body)(const void*) = nullptr;
   const void* argument = nullptr;
   std::exception_ptr error;
-  bool reversed = false;
+  RunOrder order = RunOrder::forward;
 };
 Block block;
 std::mutex one_launch;
@@ -86,7 +88,7 @@ bool may_run(const Thread& t) {
 
 /// The first of [from, to) that may run, the last if reversed; -1 if none.
 int find_thread(int from, int to) {
-  if (block.reversed) {
+  if (block.order == RunOrder::reversed) {
     for (int t = to - 1; t >= from; --t)
       if (may_run(thread_of(t))) return t;
   } else {
@@ -101,7 +103,8 @@ int choose() {
   const int now = running.thread, warp = now / warpSize * warpSize;
   const int end = std::min(warp + warpSize, block.count);
   std::pair<int, int> order[] = {{now + 1, end}, {warp, now + 1}, {end, block.count}, {0, warp}};
-  if (block.reversed) std::swap(order[0], order[1]), std::swap(order[2], order[3]);
+  if (block.order == RunOrder::reversed)
+    std::swap(order[0], order[1]), std::swap(order[2], order[3]);
   for (const auto& [from, to] : order)
     if (const int t = find_thread(from, to); t >= 0) return t;
   return -1;
@@ -202,7 +205,7 @@ void run_block() {
   running.barriers = 0;
   clear_shared();
   if (watching) check_new_block();
-  name_thread(b.reversed ? b.count - 1 : 0);
+  name_thread(b.order == RunOrder::reversed ? b.count - 1 : 0);
   runs_kernel = true;
   switch_to(idle_fibre(live));
   runs_kernel = false;
@@ -236,10 +239,26 @@ void prepare(const Launch& launch) {
   place_shared(shared_bytes);
   static const bool once = [] {
     const char* order = std::getenv("RAMOE_CUDA_ORDER");
-    if (order && std::strcmp(order, "reversed") == 0) block.reversed = true;
+    if (order) block.order = ramoe::from_name<RunOrder>(order, "RAMOE_CUDA_ORDER");
     return true;
   }();
   (void)once;
+}
+
+/// Steps of so many blocks come to all of them, from one half of the grid to the other.
+std::size_t mixed_step(std::size_t blocks) {
+  std::size_t step = blocks / 2 + 1;
+  while (std::gcd(step, blocks) != 1) ++step;
+  return step;
+}
+
+/// The i-th block to run.
+std::size_t place_in_order(std::size_t i, std::size_t blocks, std::size_t step) {
+  switch (block.order) {
+    case RunOrder::reversed: return blocks - 1 - i;
+    case RunOrder::mixed: return i * step % blocks;
+    default: return i;
+  }
 }
 
 }  // namespace
@@ -255,8 +274,9 @@ void run_grid(const Launch& launch, void (*body)(const void*), const void* argum
   const Access access;
   const auto [X, Y, Z] = launch.blocks;
   const std::size_t blocks = std::size_t{X} * Y * Z;
+  const std::size_t step = mixed_step(blocks);
   for (std::size_t i = 0; i < blocks; ++i) {
-    const std::size_t at = block.reversed ? blocks - 1 - i : i;
+    const std::size_t at = place_in_order(i, blocks, step);
     blockIdx = {static_cast<unsigned>(at % X), static_cast<unsigned>(at / X % Y),
                 static_cast<unsigned>(at / X / Y)};
     run_block();
@@ -269,9 +289,9 @@ void check_pointer(std::string_view kernel, int number, const volatile void* poi
                ", a pointer into the host's memory; a kernel takes memory of the GPU");
 }
 
-void reverse_order(bool reversed) {
+void take_order(RunOrder order) {
   const std::lock_guard lock(one_launch);
-  block.reversed = reversed;
+  block.order = order;
 }
 
 void meet_block(Place place) {

@@ -6,6 +6,7 @@
 // so for ever, and that is the error.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -39,9 +40,15 @@ void run_grid(const Launch& launch, void (*body)(const void*), const void* argum
 /// Error if a pointer, the number-th argument of a kernel, is neither null nor of the GPU.
 void check_pointer(std::string_view kernel, int number, const volatile void* pointer);
 
-/// Threads and blocks come in the opposite order: what depends on the order shows. At first true if
-/// the environment has RAMOE_CUDA_ORDER=reversed.
-void reverse_order(bool reversed);
+/// In which order threads and blocks come. mixed: threads as they are, blocks from all over the grid,
+/// so that those of one tile or product come between those of another.
+enum class RunOrder { forward, reversed, mixed };
+constexpr auto names(RunOrder) {
+  return std::array{"forward", "reversed", "mixed"};
+}
+/// What depends on the order shows in another one. At first it is what RAMOE_CUDA_ORDER in the
+/// environment names. Error, at the first launch: no such order.
+void take_order(RunOrder order);
 
 /// __syncthreads.
 void meet_block(Place place);

@@ -9,6 +9,7 @@
 #include "ch01_tensor/arena.h"
 #include "cuda/emulation/fibres.h"
 #include "cuda/faulty.h"
+#include "cuda/orders.h"
 #include "cuda/support/mma.cuh"
 #include "cuda/support/reduce.cuh"
 
@@ -35,14 +36,12 @@ __global__ void index_kernel(unsigned* out) {
 }
 
 TEST(Emulation, RunsEveryThreadOfEveryBlockOnce) {
-  for (const bool reversed : {false, true}) {
-    emulation::reverse_order(reversed);
+  in_each_order([] {
     GpuVector<unsigned> out(2 * 3 * 4 * 30);
     launch<index_kernel>({{2, 3, 4}, {5, 3, 2}}, out.data());
     const std::vector<unsigned> found = values_of(out);
     for (unsigned i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], i / 30 * 1000 + i % 30);
-  }
-  emulation::reverse_order(false);
+  });
 }
 
 // ---- Exchanges ----------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-// The memory check says nothing of correct kernels, in either order of the threads.
+// The memory check says nothing of correct kernels, in any order of the threads.
 #include "cuda/emulation/memory_check.h"
 
 #include <gtest/gtest.h>
 
+#include "cuda/orders.h"
 #include "cuda/support/columns.cuh"
 #include "cuda/support/mma.cuh"
 #include "cuda/support/reduce.cuh"
@@ -95,8 +96,7 @@ __global__ void histogram_kernel(int* n) {
 
 TEST_F(CorrectKernels, SaysNothingOfCorrectKernels) {
   GpuVector<unsigned char> flags(64);
-  for (const bool reversed : {false, true}) {
-    emulation::reverse_order(reversed);
+  in_each_order([&] {
     EXPECT_EQ(error_of<reverse_kernel>({4, 64}, y, x), "");
     EXPECT_EQ(error_of<warp_reverse_kernel>({1, {32, 8}}, y, x), "");
     EXPECT_EQ(error_of<through_a_third_kernel>({1, 32}, y), "");
@@ -107,7 +107,7 @@ TEST_F(CorrectKernels, SaysNothingOfCorrectKernels) {
     gpu_clear(n, 4);
     EXPECT_EQ(error_of<last_block_kernel>({3, 1}, y, n), "");
     EXPECT_NO_THROW(cuda::add_columns(reinterpret_cast<GpuFloat*>(y), Row{x}, 100, 40));
-  }
+  });
 }
 
 }  // namespace

@@ -16,7 +16,6 @@ class Watched : public testing::Test {
     ASSERT_TRUE(emulation::watching) << "not compiled with -fsanitize=thread";
     copy_in(reinterpret_cast<GpuFloat*>(x_.data()), std::vector<float>(4096, 1).data(), 4096);
   }
-  void TearDown() override { emulation::reverse_order(false); }
   GpuVector<float> x_{4096}, y_{4096};
   GpuVector<int> n_{64};
   float* const x = x_.data();

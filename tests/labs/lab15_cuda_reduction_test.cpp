@@ -1,4 +1,5 @@
 // Lab 15: values of a warp and of a block folded into one. Emulated, every access watched.
+#include "cuda/orders.h"
 #include "cuda/support/reduce.cuh"
 #include "cuda/watched.h"
 #include "labs/lab.h"
@@ -104,8 +105,7 @@ TEST_F(Lab15Reduction, TheLargestOfNegativeNumbers) {
 
 TEST_F(Lab15Reduction, OneSumAfterTheOther) {
   give(counted(512));
-  for (const bool reversed : {false, true}) {
-    emulation::reverse_order(reversed);
+  in_each_order([&] {
     const std::string error = error_of<four_sums_kernel>({1, 128}, y, x);
     ASSERT_EQ(error, "") << (mentions(error, "nothing says which comes first")
                                  ? "  usually: shared memory of the call before may still be read: "
@@ -114,7 +114,7 @@ TEST_F(Lab15Reduction, OneSumAfterTheOther) {
     const Doubles found = results(512);
     expect_values(Doubles{found[0], found[128], found[256], found[511]},
                   {8256, 24640, 41024, 57408}, "the sums of four neighbouring calls");
-  }
+  });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 // turns of the banks.
 #include "cuda/ch01_tensor/gemm_ladder.h"
 #include "cuda/emulation/traffic.h"
+#include "cuda/orders.h"
 #include "cuda/watched.h"
 #include "labs/lab.h"
 #include "support/texts.h"
@@ -132,10 +133,10 @@ TEST_F(Lab16Product, SharedOfAnySizeAndForm) {
           "what lies beyond M, N or K is 0 in the tile; p.put adds if the product accumulates");
 }
 TEST_F(Lab16Product, SharedInAnyOrderOfThreads) {
-  emulation::reverse_order(true);
-  expect_product("shared", GemmForm::NN, {32, 32, 64}, false,
-                 "the result depends on which thread comes first");
-  emulation::reverse_order(false);
+  in_each_order([&] {
+    expect_product("shared", GemmForm::NN, {32, 32, 64}, false,
+                   "the result depends on which thread comes first");
+  });
 }
 TEST_F(Lab16Product, SharedReadsMemoryThirtyTwoTimesLess) {
   const long coalesced = traffic_of("coalesced", {32, 32, 64}, false).sectors;
