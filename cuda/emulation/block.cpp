@@ -245,20 +245,10 @@ void prepare(const Launch& launch) {
   (void)once;
 }
 
-/// Steps of so many blocks come to all of them, from one half of the grid to the other.
-std::size_t mixed_step(std::size_t blocks) {
-  std::size_t step = blocks / 2 + 1;
-  while (std::gcd(step, blocks) != 1) ++step;
-  return step;
-}
-
-/// The i-th block to run.
+/// The i-th block to run; steps of `step` blocks come to all of them.
 std::size_t place_in_order(std::size_t i, std::size_t blocks, std::size_t step) {
-  switch (block.order) {
-    case RunOrder::reversed: return blocks - 1 - i;
-    case RunOrder::mixed: return i * step % blocks;
-    default: return i;
-  }
+  if (block.order == RunOrder::mixed) return i * step % blocks;
+  return block.order == RunOrder::reversed ? blocks - 1 - i : i;
 }
 
 }  // namespace
@@ -274,7 +264,8 @@ void run_grid(const Launch& launch, void (*body)(const void*), const void* argum
   const Access access;
   const auto [X, Y, Z] = launch.blocks;
   const std::size_t blocks = std::size_t{X} * Y * Z;
-  const std::size_t step = mixed_step(blocks);
+  std::size_t step = blocks / 2 + 1;
+  while (std::gcd(step, blocks) != 1) ++step;
   for (std::size_t i = 0; i < blocks; ++i) {
     const std::size_t at = place_in_order(i, blocks, step);
     blockIdx = {static_cast<unsigned>(at % X), static_cast<unsigned>(at / X % Y),

@@ -40,8 +40,8 @@ void run_grid(const Launch& launch, void (*body)(const void*), const void* argum
 /// Error if a pointer, the number-th argument of a kernel, is neither null nor of the GPU.
 void check_pointer(std::string_view kernel, int number, const volatile void* pointer);
 
-/// In which order threads and blocks come. mixed: threads as they are, blocks from all over the grid,
-/// so that those of one tile or product come between those of another.
+/// In which order threads and blocks come. mixed: threads as they are, blocks from all over the
+/// grid, so that those of one tile or product come between those of another.
 enum class RunOrder { forward, reversed, mixed };
 constexpr auto names(RunOrder) {
   return std::array{"forward", "reversed", "mixed"};
