@@ -253,8 +253,10 @@ void clip_forward(float* out, const float* x, double limit_, int n) {
 template <>
 void clip_backward(float* dx, const float* x, double limit_, const float* dout, int n) {
   const float limit = static_cast<float>(limit_);
-  for (int i = 0; i < n; ++i)
-    dx[i] = std::abs(x[i]) <= limit ? dx[i] + dout[i] : dx[i];
+  for (int i = 0; i < n; ++i) {
+    const float sum = dx[i] + dout[i];  // read in any case: a loop that may not read stays scalar
+    dx[i] = std::abs(x[i]) <= limit ? sum : dx[i];
+  }
 }
 
 // ---- SwiGLU -------------------------------------------------------------------------------------

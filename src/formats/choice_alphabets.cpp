@@ -96,7 +96,7 @@ constexpr std::u32string_view kListJamo = U"ㄱㄴㄷㄹㅁ", kListSyllables = U
 
 void append_plain(std::u32string& out, char32_t c) {
   const auto enclose = [&](char32_t plain) { out.append({U'(', plain, U')'}); };
-  for (const char32_t first : {0x3200, 0x3260}) {
+  for (const char32_t first : {0x3200u, 0x3260u}) {
     if (c >= first && c < first + 5) return enclose(kListJamo[c - first]);
     if (c >= first + 14 && c < first + 19) return enclose(kListSyllables[c - first - 14]);
   }

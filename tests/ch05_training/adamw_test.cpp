@@ -61,7 +61,7 @@ TEST(AdamW, ByHand) {
 }
 
 TEST(AdamW, FastEqualsPlain) {
-  for (const std::size_t n : {1, 7, 33, 16384, 16385, 40001}) {
+  for (const std::size_t n : {1u, 7u, 33u, 16384u, 16385u, 40001u}) {
     const std::vector<float> w0 = random_values<float>(n, 1);
     std::vector<double> w(w0.begin(), w0.end()), m(n), v(n);
     Fenced<float> fast_w(n), fast_m(n, 0.0f), fast_v(n, 0.0f), fast_g(n);

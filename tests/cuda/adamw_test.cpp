@@ -20,7 +20,7 @@ struct Values {
 std::vector<Values> random_chunks() {
   std::vector<Values> chunks;
   unsigned seed = 1;
-  for (const std::size_t count : {1, 3, 64, 1031, 2048}) {
+  for (const std::size_t count : {1u, 3u, 64u, 1031u, 2048u}) {
     chunks.push_back({random_values<float>(count, seed), random_values<float>(count, seed + 1),
                       random_values<float>(count, seed + 2), random_values<float>(count, seed + 3),
                       count % 2 == 0});
