@@ -49,7 +49,7 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
   count.stream = C * (1 + c.num_hidden_layers);
   count.widest_layer =
       attention + std::max(moe > 0 ? mixture : 0, c.num_hidden_layers > moe ? dense : 0);
-  // Outputs of the experts, or gradients of their inputs; gradients of what the shared expert keeps.
+  // Outputs of the experts, or gradients of their inputs; gradients of the shared expert's values.
   // A GPU computes all experts at once: its backward needs gradients of gate, up and act of each
   // choice, its forward act.
   const bool gpu = of == MemoryOf::gpu && moe > 0;
