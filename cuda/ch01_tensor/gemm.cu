@@ -5,6 +5,7 @@
 //   bf16   the same on tensor cores, rounded while multiplying. A large product rounds its matrices
 //          first (gemm_packed.h): a value is read again by many tiles
 #include <algorithm>
+#include <vector>
 
 #include "ch01_tensor/vector_ops.h"
 #include "cuda/ch01_tensor/gemm_engine.h"
@@ -30,23 +31,27 @@ bool is_large(const Gemm<GpuFloat>& g) {
 }
 
 template <class Medium, class Small>
-void run_smaller(const Gemm<GpuFloat>& g, const GpuFloat* plus) {
+void run_smaller(const Gemm<GpuFloat>& g, const Plus& plus) {
   if (tiles_of<Medium>(g) >= kEnoughBlocks || g.K >= kLongK)
     run_tiles<Medium>(g, plus);
   else
     run_tiles<Small>(g, plus);
 }
 
-/// C = plus + A B; plus may be null, or C.
-void run(Gemm<GpuFloat> g, const GpuFloat* plus) {
+/// C = plus + A B; plus may be C.
+void run(Gemm<GpuFloat> g, const Plus& plus) {
   check_sizes(g);
-  if (g.M == 0 || g.N == 0 || (g.K == 0 && plus == g.C)) return;
+  if (g.M == 0 || g.N == 0 || (g.K == 0 && plus.from == g.C)) return;
   const bool cublas = gemm_engine() == GemmEngine::cublas && g.K > 0;
   const bool bf16 = g.precision == Precision::bf16, packed = bf16 && is_large(g) && g.K >= kLongK;
   if (cublas || packed) {
-    g.accumulate = plus != nullptr;
-    if (plus && plus != g.C) copy_values(g.C, plus, std::size_t(g.M) * std::size_t(g.N));
-    return cublas ? gemm_cublas(g) : gemm_packed(g);
+    const bool bias = plus.from && plus.ld == 0;
+    g.accumulate = plus.from && !bias;
+    if (g.accumulate && plus.from != g.C)
+      copy_values(g.C, plus.from, std::size_t(g.M) * std::size_t(g.N));
+    cublas ? gemm_cublas(g) : gemm_packed(g);
+    if (bias) add_bias_forward(g.C, plus.from, g.M, g.N);
+    return;
   }
   if (bf16)
     run_smaller<MediumBf16, SmallBf16>(g, plus);
@@ -57,7 +62,7 @@ void run(Gemm<GpuFloat> g, const GpuFloat* plus) {
 }
 
 template <class Medium, class Small>
-void run_small_ones(const Gemm<GpuFloat>* products, int count) {
+void run_small_ones(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int count) {
   std::size_t tiles = 0;
   bool long_k = false;
   for (int p = 0; p < count; ++p) {
@@ -65,9 +70,9 @@ void run_small_ones(const Gemm<GpuFloat>* products, int count) {
     long_k = long_k || products[p].K >= kLongK;
   }
   if (tiles >= kEnoughBlocks || long_k)
-    run_together<Medium>(products, count);
+    run_together<Medium>(products, bias, count);
   else
-    run_together<Small>(products, count);
+    run_together<Small>(products, bias, count);
 }
 
 /// Whether products may share a launch: none is empty, fills the GPU alone, or is cuBLAS's.
@@ -79,29 +84,83 @@ bool are_small(const Gemm<GpuFloat>* products, int count) {
          });
 }
 
+/// Products that may share a launch, in one. False: nothing was done.
+bool run_small(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int count) {
+  if (count < 2 || !are_small(products, count)) return false;
+  if (products[0].precision == Precision::bf16)
+    run_small_ones<MediumBf16, SmallBf16>(products, bias, count);
+  else
+    run_small_ones<Medium, Small>(products, bias, count);
+  return true;
+}
+
+/// Products of two precisions are two lists, unless one of the first would then come before one of
+/// the second that it is added to.
+bool run_by_precision(const Gemm<GpuFloat>* products, int count) {
+  std::vector<Gemm<GpuFloat>> first, second;
+  for (int p = 0; p < count; ++p) {
+    const bool of_first = products[p].precision == products[0].precision;
+    for (const Gemm<GpuFloat>& before : second)
+      if (of_first && before.C == products[p].C) return false;
+    (of_first ? first : second).push_back(products[p]);
+  }
+  if (second.empty()) return false;
+  gemm_all(first.data(), int(first.size()));
+  gemm_all(second.data(), int(second.size()));
+  return true;
+}
+
 }  // namespace
+
+const GpuFloat* cuda::ones() {
+  thread_local const GpuVector<GpuFloat> four = [] {
+    const float values[4] = {1, 1, 1, 1};
+    GpuVector<GpuFloat> all(4);
+    copy_in(all.data(), values, 4);
+    return all;
+  }();
+  return four.data();
+}
 
 template <>
 void gemm(const Gemm<GpuFloat>& g) {
-  run(g, g.accumulate ? g.C : nullptr);
+  run(g, plus_itself(g));
 }
 
 template <>
 void gemm_plus(const Gemm<GpuFloat>& g, const GpuFloat* x) {
-  run(g, x);
+  run(g, {x, g.ldc});
 }
 
 template <>
 void gemm_all(const Gemm<GpuFloat>* products, int count) {
-  if (count < 2 || !are_small(products, count)) {
-    for (int p = 0; p < count; ++p) gemm(products[p]);
-    return;
-  }
   for (int p = 0; p < count; ++p) check_sizes(products[p]);
-  if (products[0].precision == Precision::bf16)
-    run_small_ones<MediumBf16, SmallBf16>(products, count);
-  else
-    run_small_ones<Medium, Small>(products, count);
+  if (run_small(products, nullptr, count) || run_by_precision(products, count)) return;
+  for (int p = 0; p < count; ++p) gemm(products[p]);
+}
+
+template <>
+void gemm_bias_forward(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int count) {
+  for (int p = 0; p < count; ++p) check_sizes(products[p]);
+  const bool none = std::all_of(bias, bias + count, [](const GpuFloat* b) { return !b; });
+  if (none) return gemm_all(products, count);
+  if (run_small(products, bias, count)) return;
+  for (int p = 0; p < count; ++p) run(products[p], {bias[p], 0});
+}
+
+// Sums are products of one row too: those that are cut are added up by the block that comes last.
+// In bf16 dy would be rounded, and beside large products a launch more costs nothing.
+template <>
+void gemm_bias_backward(const Gemm<GpuFloat>* products, int count,
+                        const BiasBackward<GpuFloat>* bias, int sums) {
+  std::vector<Gemm<GpuFloat>> all(products, products + count);
+  for (const auto* b = bias; b != bias + sums; ++b)
+    all.push_back(
+        {GemmForm::TN, 1, b->C, b->N, ones(), 0, b->dy, b->C, b->dbias, b->C, b->accumulate});
+  if (sums > 0 && run_small(all.data(), nullptr, count + sums)) return;
+  for (const auto* b = bias; b != bias + sums; ++b)
+    add_bias_backward(b->dbias, b->dy, b->N, b->C, b->accumulate);
+  gemm_all(products, count);
 }
 
 }  // namespace ramoe

@@ -23,6 +23,7 @@ constexpr int kShortestPart = 128;  // of K
 struct GridProduct {
   Gemm<float> g;
   const float* plus;  // C = plus + A B; null: A B
+  int plus_ld;        // 0: a bias
   bool vectors_c;
   int tiles;
   int parts, part_length;  // of K
@@ -106,7 +107,7 @@ __device__ void make_tile(const GridProduct& p, int at, const Fill& fill) {
   const int i0 = tile.i * Tile::kM, j0 = tile.j * Tile::kN;
   typename Tile::Sums sums = {};
   if (!fill(sums, i0, j0)) return;
-  TileStore store{g.C, p.plus, g.ldc, p.vectors_c};
+  TileStore store{g.C, p.plus, g.ldc, p.plus_ld, p.vectors_c};
   store.move(i0, j0);
   Tile::each(sums, g.M - i0, g.N - j0, store);
 }
@@ -151,7 +152,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) gemm_kernel(Gri
 /// The products of a launch. Those that add to one C are a chain: the first has its blocks, which
 /// walk through the chain, and the others have none.
 struct ProductList {
-  static constexpr int kMost = 8;
+  static constexpr int kMost = 9;  // weights, inputs and biases of three layers
   GridProduct product[kMost];
   int blocks[kMost], chain[kMost];
 };
@@ -183,16 +184,27 @@ std::size_t tiles_of(const Gemm<GpuFloat>& g) {
   return std::size_t(ceil_div(g.M, Tile::kM)) * std::size_t(ceil_div(g.N, Tile::kN));
 }
 
+/// What a product is added to: a matrix, or with ld = 0 a bias. from null: nothing.
+struct Plus {
+  const GpuFloat* from = nullptr;
+  int ld = 0;
+};
+inline Plus plus_itself(const Gemm<GpuFloat>& g) {
+  return g.accumulate ? Plus{g.C, g.ldc} : Plus{};
+}
+
 /// The product as a launch of these tiles sees it. A product in a chain is not cut.
 template <class Tile>
-GridProduct grid_product(const Gemm<GpuFloat>& g, const GpuFloat* plus, Scratch& scratch,
+GridProduct grid_product(const Gemm<GpuFloat>& g, const Plus& plus, Scratch& scratch,
                          bool cut = true) {
   const Gemm<float> on_gpu{g.form,   g.M,   g.N,      g.K,   raw(g.A),    g.lda,
                            raw(g.B), g.ldb, raw(g.C), g.ldc, g.accumulate};
   const std::size_t tiles = tiles_of<Tile>(g);
-  GridProduct p{on_gpu,     raw(plus), aligned(g.C, g.ldc, 0) && aligned(plus, g.ldc, 0),
-                int(tiles), 1,         g.K,
-                nullptr,    nullptr};
+  GridProduct p{on_gpu,     raw(plus.from),
+                plus.ld,    aligned(g.C, g.ldc, 0) && aligned(plus.from, plus.ld, 0),
+                int(tiles), 1,
+                g.K,        nullptr,
+                nullptr};
   const std::size_t most = std::size_t(g.K / kShortestPart), wanted = 2 * kEnoughBlocks / tiles;
   if (!cut || min(wanted, most) < 2 || tiles >= kEnoughBlocks) return p;
   p.part_length = ceil_div(ceil_div(g.K, int(min(wanted, most))), kTileK) * kTileK;
@@ -203,15 +215,23 @@ GridProduct grid_product(const Gemm<GpuFloat>& g, const GpuFloat* plus, Scratch&
   return p;
 }
 
+/// A product of one row may be a sum of columns, dbias = 1^T dy: A is four ones, read again for
+/// each k, and four so that they can be copied 16 bytes at a time.
+const GpuFloat* ones();
+inline bool is_sum(const Gemm<GpuFloat>& g) {
+  return g.lda == 0;
+}
+
 /// Whether B, and A where it is read along its rows, can be copied 16 bytes at a time.
 inline bool in_vectors(const Gemm<GpuFloat>& g) {
   return g.form == GemmForm::NT ||
-         (aligned(g.B, g.ldb, g.N) && (g.form == GemmForm::NN || aligned(g.A, g.lda, g.M)));
+         (aligned(g.B, g.ldb, g.N) &&
+          (g.form == GemmForm::NN || is_sum(g) || aligned(g.A, g.lda, g.M)));
 }
 
-/// C = plus + A B with tiles of this kind; plus may be null, or C.
+/// C = plus + A B with tiles of this kind; plus may be C.
 template <class Tile>
-void run_tiles(const Gemm<GpuFloat>& g, const GpuFloat* plus) {
+void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
   Scratch scratch;
   const GridProduct p = grid_product<Tile>(g, plus, scratch);
   const Grid grid{blocks_for(std::size_t(p.tiles * p.parts), 1), Tile::kThreads,
@@ -234,9 +254,9 @@ void run_tiles(const Gemm<GpuFloat>& g, const GpuFloat* plus) {
     if (p.parts > 1) launch<add_parts_kernel<Tile>>({unsigned(p.tiles), Tile::kThreads}, p);
 }
 
-/// Several products, at most ProductList::kMost, as gemm_all has them.
+/// Several products, at most ProductList::kMost, as gemm_all has them; bias null: none has one.
 template <class Tile>
-void run_together(const Gemm<GpuFloat>* products, int count) {
+void run_together(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int count) {
   Scratch scratch;
   ProductList list = {};
   unsigned* arrived = arrivals();
@@ -252,8 +272,8 @@ void run_together(const Gemm<GpuFloat>* products, int count) {
     for (int i = first; i < first + chain; ++i) {
       check(i == first || products[i].accumulate, "gemm_all: product ", i,
             " overwrites the one before it.");
-      list.product[i] =
-          grid_product<Tile>(products[i], g.accumulate ? g.C : nullptr, scratch, chain == 1);
+      const Plus plus = bias ? Plus{bias[i], 0} : plus_itself(g);
+      list.product[i] = grid_product<Tile>(products[i], plus, scratch, chain == 1);
       vectors = vectors && in_vectors(products[i]);
     }
     GridProduct& p = list.product[first];

@@ -33,7 +33,7 @@ struct StoreRows {
       : out(raw(to)), ld(columns), accumulate(add), vectors(aligned(to, columns, columns)) {}
   template <int n>
   __device__ void operator()(int slot, int j, const float (&values)[n], int count) const {
-    TileStore{out, accumulate ? out : nullptr, ld, vectors}(slot, j, values, count);
+    TileStore{out, accumulate ? out : nullptr, ld, ld, vectors}(slot, j, values, count);
   }
 };
 
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const AcrossK<Tile::kN, Tile::kThreads, vectors, true> dy(b, j0, columns);
   tile_product<Tile>(sums, *stages, x, dy, begin, end);
   dw += (std::size_t(e) * std::size_t(M) + std::size_t(i0)) * std::size_t(N) + std::size_t(j0);
-  Tile::each(sums, rows, columns, TileStore{dw, accumulate ? dw : nullptr, N, vectors});
+  Tile::each(sums, rows, columns, TileStore{dw, accumulate ? dw : nullptr, N, N, vectors});
 }
 
 using Fp32Tile = FmaTile<64, 64, 8, 4>;

@@ -127,11 +127,10 @@ void registers(const Gemm<GpuFloat>& g) {
 }
 /// The largest tile of what the program runs in fp32.
 void pipelined(const Gemm<GpuFloat>& g) {
-  if (g.M > 0 && g.N > 0) run_tiles<FmaTile<128, 128, 8, 8>>(g, g.accumulate ? g.C : nullptr);
+  if (g.M > 0 && g.N > 0) run_tiles<FmaTile<128, 128, 8, 8>>(g, plus_itself(g));
 }
 void tf32(const Gemm<GpuFloat>& g) {
-  if (g.M > 0 && g.N > 0)
-    run_tiles<MmaTile<Tf32, 128, 128, 64, 32>>(g, g.accumulate ? g.C : nullptr);
+  if (g.M > 0 && g.N > 0) run_tiles<MmaTile<Tf32, 128, 128, 64, 32>>(g, plus_itself(g));
 }
 
 }  // namespace

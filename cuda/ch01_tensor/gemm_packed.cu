@@ -138,7 +138,8 @@ void gemm_packed_mma(const Gemm<GpuFloat>& g) {
   if (g.M == 0 || g.N == 0) return;
   Scratch scratch;
   const PackedOperands x = pack_operands(g, scratch);
-  const TileStore store{raw(g.C), g.accumulate ? raw(g.C) : nullptr, g.ldc, aligned(g.C, g.ldc, 0)};
+  const TileStore store{raw(g.C), g.accumulate ? raw(g.C) : nullptr, g.ldc, g.ldc,
+                        aligned(g.C, g.ldc, 0)};
   const std::size_t tiles = std::size_t(ceil_div(g.M, 128)) * std::size_t(ceil_div(g.N, 128));
   launch<packed_mma_kernel>({blocks_for(tiles, 1), kMmaThreads, kStages * sizeof(PackedStage)},
                             store, x.a, x.b, g.M, g.N);

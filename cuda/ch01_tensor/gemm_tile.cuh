@@ -194,27 +194,27 @@ __device__ void tile_product(typename Tile::Sums& sums, TileStages<Tile>& stages
 /// Where a tile's values go: its top left element in memory.
 struct TileStore {
   float* to;
-  const float* plus;  // what they are added to, in rows as far apart; null: nothing
-  int ld;
-  bool vectors;  // all rows are aligned to 16 bytes
+  const float* plus;  // what they are added to; null: nothing
+  int ld, plus_ld;    // plus_ld = 0: one row for all, a bias
+  bool vectors;       // all rows are aligned to 16 bytes
 
   __device__ void move(int i, int j) {
-    const std::size_t by = std::size_t(i) * std::size_t(ld) + std::size_t(j);
-    to += by;
-    if (plus) plus += by;
+    to += std::size_t(i) * std::size_t(ld) + std::size_t(j);
+    if (plus) plus += std::size_t(i) * std::size_t(plus_ld) + std::size_t(j);
   }
   template <int n>
   __device__ void operator()(int i, int j, const float (&values)[n], int count) const {
     const std::size_t at = std::size_t(i) * std::size_t(ld) + std::size_t(j);
+    const std::size_t from = std::size_t(i) * std::size_t(plus_ld) + std::size_t(j);
     if (n == 2 && vectors && count == n) {
-      const float2 old = plus ? *reinterpret_cast<const float2*>(plus + at) : make_float2(0, 0);
+      const float2 old = plus ? *reinterpret_cast<const float2*>(plus + from) : make_float2(0, 0);
       *reinterpret_cast<float2*>(to + at) = make_float2(old.x + values[0], old.y + values[1]);
       return;
     }
     if (n == 4 && vectors && count == n) {
       float4 sum = make_float4(values[0], values[1], values[n - 2], values[n - 1]);
       if (plus) {
-        const float4 old = *reinterpret_cast<const float4*>(plus + at);
+        const float4 old = *reinterpret_cast<const float4*>(plus + from);
         sum = make_float4(old.x + sum.x, old.y + sum.y, old.z + sum.z, old.w + sum.w);
       }
       *reinterpret_cast<float4*>(to + at) = sum;
@@ -222,7 +222,7 @@ struct TileStore {
     }
 #pragma unroll
     for (int c = 0; c < n; ++c)
-      if (c < count) to[at + unsigned(c)] = plus ? plus[at + unsigned(c)] + values[c] : values[c];
+      if (c < count) to[at + unsigned(c)] = plus ? plus[from + unsigned(c)] + values[c] : values[c];
   }
 };
 

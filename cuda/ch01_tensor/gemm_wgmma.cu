@@ -127,7 +127,8 @@ void gemm_packed_wgmma(const Gemm<GpuFloat>& g) {
   if (g.M == 0 || g.N == 0) return;
   Scratch scratch;
   const PackedOperands x = pack_operands(g, scratch);
-  const TileStore store{raw(g.C), g.accumulate ? raw(g.C) : nullptr, g.ldc, aligned(g.C, g.ldc, 0)};
+  const TileStore store{raw(g.C), g.accumulate ? raw(g.C) : nullptr, g.ldc, g.ldc,
+                        aligned(g.C, g.ldc, 0)};
   const std::size_t tiles =
       std::size_t(ceil_div(g.M, kRows)) * std::size_t(ceil_div(g.N, kColumns));
   launch<wgmma_kernel>({blocks_for(tiles, 1), kThreads, kPlaces * kStepBytes + 1024}, store, x.a,

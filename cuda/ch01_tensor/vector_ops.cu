@@ -4,7 +4,6 @@
 // stretch of 512 bytes: one load of each lane keeps the memory as busy as four of 4 bytes would.
 // Rows: a warp walks along a row and its lanes exchange what they found.
 #include "ch01_tensor/vector_ops.h"
-
 #include "cuda/support/columns.cuh"
 #include "cuda/support/pieces.cuh"
 #include "cuda/support/rows.cuh"
@@ -58,7 +57,8 @@ struct First {
 };
 struct PlusValue {
   float value;
-  __device__ float operator()(float a, float) const { return a + value; }
+  bool accumulate;
+  __device__ float operator()(float a, float) const { return accumulate ? a + value : value; }
 };
 struct PlusScaled {
   float scale;
@@ -125,8 +125,8 @@ void widen(GpuFloat* y, const Gpu<std::uint16_t>* x, std::size_t n) {
 }
 
 template <>
-void add_value(GpuFloat* y, double a, std::size_t n) {
-  elementwise(y, y, y, PlusValue{float(a)}, n);
+void add_value(GpuFloat* y, double a, std::size_t n, bool accumulate) {
+  elementwise(y, y, y, PlusValue{float(a), accumulate}, n);
 }
 
 template <>
@@ -142,8 +142,8 @@ void add_bias_forward(GpuFloat* y, const GpuFloat* bias, int N, int C) {
 }
 
 template <>
-void add_bias_backward(GpuFloat* dbias, const GpuFloat* dy, int N, int C) {
-  add_columns(dbias, Rows{cuda::raw(dy), C}, N, C);
+void add_bias_backward(GpuFloat* dbias, const GpuFloat* dy, int N, int C, bool accumulate) {
+  add_columns(dbias, Rows{cuda::raw(dy), C}, N, C, accumulate);
 }
 
 template <>

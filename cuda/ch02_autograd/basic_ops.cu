@@ -18,6 +18,10 @@ __global__ void weighted_sum_backward_kernel(ScalarTerms<float> dterms, const fl
       *dvalue = (dterms.fresh[i] ? 0 : *dvalue) + float(dterms.weight[i]) * dout[0];
 }
 
+__global__ void gather_scalars_kernel(float* out, ScalarTerms<float> terms) {
+  for (int i = 0; i < terms.count; ++i) out[i] = terms.value[i] ? terms.value[i][0] : 0;
+}
+
 ScalarTerms<float> raw(const ScalarTerms<GpuFloat>& terms) {
   ScalarTerms<float> out;
   out.count = terms.count;
@@ -39,6 +43,11 @@ void weighted_sum_forward(GpuFloat* out, const ScalarTerms<GpuFloat>& terms) {
 template <>
 void weighted_sum_backward(const ScalarTerms<GpuFloat>& dterms, const GpuFloat* dout) {
   cuda::launch<weighted_sum_backward_kernel>({1, 1}, raw(dterms), dout);
+}
+
+template <>
+void gather_scalars(GpuFloat* out, const ScalarTerms<GpuFloat>& terms) {
+  cuda::launch<gather_scalars_kernel>({1, 1}, out, raw(terms));
 }
 
 }  // namespace ramoe

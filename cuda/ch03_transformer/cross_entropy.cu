@@ -4,10 +4,12 @@
 // maximum first and then the sum, which is two reads; here a thread keeps both as it goes: it sums
 // exp(z - top) for the largest z so far, and scales the sum when a larger one comes. A team of
 // threads takes a row: a warp if the row is short, a block if it is long.
+#include <algorithm>
 #include <cfloat>
 #include <cstddef>
 
 #include "ch03_transformer/layer_ops.h"
+#include "cuda/support/comes_last.cuh"
 #include "cuda/support/pieces.cuh"
 #include "cuda/support/scratch.h"
 
@@ -34,13 +36,10 @@ __device__ float team_max(float value) {
     return cuda::warp_max(value);
 }
 
-/// loss[n] = lse[n] - z[n,target[n]]
+/// By a team, in its thread 0: loss[n] = lse[n] - z[n,target[n]]
 template <int kTeam, int W>
-__global__ void __launch_bounds__(kThreads)
-    loss_rows_kernel(float* loss, float* lse, const float* z, const int* target, int N, int V) {
-  const int n = int(blockIdx.x) * (kThreads / kTeam) + int(threadIdx.x) / kTeam;
-  if (n >= N) return;  // the whole team
-  const int t = int(threadIdx.x) % kTeam, scored = target[n];
+__device__ void loss_of_row(float* loss, float* lse, const float* z, int scored, int n, int V) {
+  const int t = int(threadIdx.x) % kTeam;
   if (scored == kIgnore) {
     if (t == 0) loss[n] = lse[n] = 0;
     return;
@@ -65,8 +64,14 @@ __global__ void __launch_bounds__(kThreads)
   loss[n] = logf(sum) + (largest - z_n[scored]);
 }
 
-/// One block: the mean, summed in double.
-__global__ void mean_loss_kernel(float* loss, const float* of_row, int scored, int N) {
+/// The last block adds up the losses of all rows, in double, for their mean.
+template <int kTeam, int W>
+__global__ void __launch_bounds__(kThreads)
+    loss_rows_kernel(float* loss, float* of_row, unsigned* arrived, float* lse, const float* z,
+                     const int* target, int scored, int N, int V) {
+  const int row = int(blockIdx.x) * (kThreads / kTeam) + int(threadIdx.x) / kTeam;
+  if (row < N) loss_of_row<kTeam, W>(of_row, lse, z, target[row], row, V);
+  if (!cuda::comes_last(arrived, gridDim.x)) return;
   double sum = 0;
   for (int n = int(threadIdx.x); n < N; n += int(blockDim.x)) sum += double(of_row[n]);
   sum = cuda::block_sum(sum);
@@ -120,10 +125,10 @@ void cross_entropy_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, con
   cuda::Scratch scratch;
   float* const of_row = scratch.take<float>(std::size_t(N));
   with_team(cuda::in_pieces(V, z), V, [&]<int kTeam, int W>() {
-    launch<loss_rows_kernel<kTeam, W>>({blocks_for(std::size_t(N), kThreads / kTeam), kThreads},
-                                       of_row, lse, z, target, N, V);
+    const unsigned blocks = std::max(1u, blocks_for(std::size_t(N), kThreads / kTeam));
+    launch<loss_rows_kernel<kTeam, W>>({blocks, kThreads}, loss, of_row, cuda::arrivals(), lse, z,
+                                       target, scored, N, V);
   });
-  launch<mean_loss_kernel>({1, 1024}, loss, of_row, scored, N);
 }
 
 template <>

@@ -133,8 +133,24 @@ __global__ void choice_shares_kernel(float* f, const int* choices, double rows, 
 
 constexpr int kColumns = 8, kRowGroups = 64;
 
-/// What a layer adds to its sums; choices and f may be null.
+/// By a warp: loss = E sum_e f[e] total[e] / rows / layers
+__device__ void balance(float* loss, const float* f, const double* total, double rows, int layers,
+                        int E, int lane) {
+  double sum = 0;
+  for (int e = lane; rows > 0 && e < E; e += 32) sum += E * double(f[e]) * total[e];
+  sum = warp_sum(sum);
+  if (lane == 0) loss[0] = rows > 0 ? float(sum / rows / layers) : 0.0f;
+}
+__global__ void balance_kernel(float* loss, const float* f, const double* total, double rows,
+                               int layers, int E) {
+  balance(loss, f, total, rows, layers, E, my_lane());
+}
+
+/// What a layer adds to its sums; choices and f may be null. If loss is not null, the last block
+/// computes the balance loss of this layer.
 struct RoutingSums {
+  float* loss;
+  unsigned* arrived;
   float* f;
   double* total;
   int* choices;
@@ -176,19 +192,14 @@ __global__ void add_routing_kernel(RoutingSums in) {
     if (mine >= 0 && mine < kColumns && in.scored[i / in.K]) atomicAdd(&counts[mine], 1);
   }
   __syncthreads();
-  if (group > 0 || e >= E) return;
-  const int count = in.accumulate ? in.choices[e] + counts[column] : counts[column];
-  in.choices[e] = count;
-  in.f[e] = in.rows > 0 ? float(count / in.rows) : 0.0f;
-}
-
-/// One warp: loss = E sum_e f[e] total[e] / rows / layers
-__global__ void balance_kernel(float* loss, const float* f, const double* total, double rows,
-                               int layers, int E) {
-  double sum = 0;
-  for (int e = my_lane(); rows > 0 && e < E; e += 32) sum += E * double(f[e]) * total[e];
-  sum = warp_sum(sum);
-  if (my_lane() == 0) loss[0] = rows > 0 ? float(sum / rows / layers) : 0.0f;
+  if (group == 0 && e < E) {
+    const int count = in.accumulate ? in.choices[e] + counts[column] : counts[column];
+    in.choices[e] = count;
+    in.f[e] = in.rows > 0 ? float(count / in.rows) : 0.0f;
+  }
+  if (!in.loss || !cuda::comes_last(in.arrived, gridDim.x)) return;
+  const int thread = group * kColumns + column;
+  if (thread < 32) balance(in.loss, in.f, in.total, in.rows, 1, E, thread);
 }
 
 /// at += value, or = value
@@ -308,12 +319,14 @@ void choice_shares(GpuFloat* f, const GpuInt* choices, double rows, int E) {
   launch<choice_shares_kernel>({blocks_for(std::size_t(E), 128), 128}, f, choices, rows, E);
 }
 
-template <>
-void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
-                 const GpuInt* chosen, const GpuByte* scored, double rows, bool accumulate, int N,
-                 int E, int K) {
+namespace {
+void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
+                 const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored, double rows,
+                 bool accumulate, int N, int E, int K) {
   using cuda::raw;
-  const RoutingSums in = {raw(f),
+  const RoutingSums in = {raw(loss),
+                          cuda::arrivals(),
+                          raw(f),
                           raw(total),
                           f ? raw(choices) : nullptr,
                           raw(p),
@@ -325,6 +338,21 @@ void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloa
                           E,
                           K};
   launch<add_routing_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}}, in);
+}
+}  // namespace
+
+template <>
+void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
+                 const GpuInt* chosen, const GpuByte* scored, double rows, bool accumulate, int N,
+                 int E, int K) {
+  run_routing(nullptr, f, total, choices, p, chosen, scored, rows, accumulate, N, E, K);
+}
+
+template <>
+void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
+                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored, double rows,
+                     int N, int E, int K) {
+  run_routing(loss, f, total, choices, p, chosen, scored, rows, false, N, E, K);
 }
 
 template <>

@@ -3,10 +3,10 @@
 // A block per chunk of up to 16384 values, so that one launch covers all parameters:
 //
 //   squares   the sum of g^2 of every chunk                          reads  4 bytes a value
-//   decide    one block: norm, factor of clipping, finiteness        (tiny)
+//             The last block: norm, factor of clipping, finiteness
 //   ask       would the new values be finite? writes none            reads 16, seldom
 //   update    w, m, v                                                reads 16, writes 12
-//   report    one thread: the outcome                                (tiny)
+//             The last block: the outcome
 //
 // The host waits for nothing: what is decided stays on the GPU, and blocks that have nothing to do
 // return at once. While w, m, v, the gradient and the factors are small enough (kSmall), it is
@@ -14,14 +14,18 @@
 // possible. The update itself watches that they stay small. As in src/fast/adamw.cpp.
 #include "ch05_training/adamw.h"
 
+#include <algorithm>
 #include <cfloat>
 
+#include "cuda/support/comes_last.cuh"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/scratch.h"
 
 namespace ramoe {
 
+using cuda::arrivals;
 using cuda::block_sum;
+using cuda::Grid;
 using cuda::launch;
 
 namespace {
@@ -53,8 +57,7 @@ __device__ float4 four(const float* at) {
   return *reinterpret_cast<const float4*>(at);
 }
 
-__global__ void squares_kernel(double* squares, const Chunk* chunks) {
-  const Chunk c = chunks[blockIdx.x];
+__device__ double squares_of(const Chunk& c) {
   const int fours = aligned(c.g) ? c.count / 4 : 0;
   double sum = 0;
 #pragma unroll 4
@@ -65,8 +68,7 @@ __global__ void squares_kernel(double* squares, const Chunk* chunks) {
   }
   for (int i = 4 * fours + int(threadIdx.x); i < c.count; i += int(kThreads))
     sum += double(c.g[i]) * double(c.g[i]);
-  sum = block_sum(sum);
-  if (threadIdx.x == 0) squares[blockIdx.x] = sum;
+  return block_sum(sum);
 }
 
 /// From small m and v and |g| <= norm * scale the new m and v are small again, so that
@@ -76,9 +78,14 @@ __device__ bool all_certain(const Factors& f, double norm) {
          double(f.rate) * 1e15 <= 1e37 * double(f.eps) && fabsf(f.shrink) <= 1e6f;
 }
 
-/// One block.
-__global__ void decide_kernel(AdamWOutcome* outcome, State* state, const double* squares, int n,
-                              const AdamWRule* rule, const float* losses, int count) {
+__global__ void squares_kernel(AdamWOutcome* outcome, State* state, double* squares,
+                               unsigned* arrived, const Chunk* chunks, int n, const AdamWRule* rule,
+                               const float* losses, int count) {
+  if (int(blockIdx.x) < n) {
+    const double of_chunk = squares_of(chunks[blockIdx.x]);
+    if (threadIdx.x == 0) squares[blockIdx.x] = of_chunk;
+  }
+  if (!cuda::comes_last(arrived, gridDim.x)) return;
   int bad = 0;
   for (int i = int(threadIdx.x); i < count; i += int(kThreads)) bad += !isfinite(losses[i]);
   bad = block_sum(bad);
@@ -162,12 +169,12 @@ __global__ void ask_kernel(State* state, const Chunk* chunks, int n) {
   if (!seen.small) atomicMax(&state->large, 1);
 }
 
-__global__ void update_kernel(State* state, const Chunk* chunks) {
-  if (!state->go || state->spoilt > 0) return;
-  if (!update_chunk<true>(chunks[blockIdx.x], state->factors).small) atomicMax(&state->large, 1);
-}
-
-__global__ void report_kernel(AdamWOutcome* outcome, const State* state, int n) {
+__global__ void update_kernel(AdamWOutcome* outcome, State* state, unsigned* arrived,
+                              const Chunk* chunks, int n) {
+  if (int(blockIdx.x) < n && state->go && state->spoilt == 0 &&
+      !update_chunk<true>(chunks[blockIdx.x], state->factors).small)
+    atomicMax(&state->large, 1);
+  if (!cuda::comes_last(arrived, gridDim.x) || threadIdx.x > 0) return;
   outcome->spoilt = state->spoilt > 0 ? n - state->spoilt : -1;
   outcome->done = state->go && state->spoilt == 0;
   outcome->stopped = !outcome->done;
@@ -185,11 +192,11 @@ void adamw_step(Gpu<AdamWOutcome>* outcome, const Gpu<AdamWChunk<GpuFloat>>* chu
   cuda::Scratch scratch;
   auto* squares = scratch.take<double>(std::size_t(n));
   auto* state = scratch.take<State>(1);
-  launch<squares_kernel>({unsigned(n), kThreads}, squares, list);
-  launch<decide_kernel>({1, kThreads}, outcome, state, squares, n, rule, losses, count);
-  launch<ask_kernel>({unsigned(n), kThreads}, state, list, n);
-  launch<update_kernel>({unsigned(n), kThreads}, state, list);
-  launch<report_kernel>({1, 1}, outcome, state, n);
+  const Grid grid{unsigned(n), kThreads}, at_least_one{unsigned(std::max(n, 1)), kThreads};
+  launch<squares_kernel>(at_least_one, outcome, state, squares, arrivals(), list, n, rule, losses,
+                         count);
+  launch<ask_kernel>(grid, state, list, n);
+  launch<update_kernel>(at_least_one, outcome, state, arrivals(), list, n);
 }
 
 }  // namespace ramoe

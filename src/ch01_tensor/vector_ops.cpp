@@ -25,8 +25,8 @@ void widen(double* y, const std::uint16_t* x, std::size_t n) {
 }
 
 template <>
-void add_value(double* y, double a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) y[i] += a;
+void add_value(double* y, double a, std::size_t n, bool accumulate) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = accumulate ? y[i] + a : a;
 }
 
 template <>
@@ -41,8 +41,9 @@ void add_bias_forward(double* y, const double* bias, int N, int C) {
 }
 
 template <>
-void add_bias_backward(double* dbias, const double* dy, int N, int C) {
+void add_bias_backward(double* dbias, const double* dy, int N, int C, bool accumulate) {
   // y[n,j] += bias[j]
+  if (!accumulate) std::fill_n(dbias, C, 0.0);
   for (int n = 0; n < N; ++n)
     for (int j = 0; j < C; ++j) dbias[j] += row(dy, n, C)[j];
 }

@@ -35,9 +35,9 @@ void copy_values(T* y, const T* x, std::size_t n);
 template <class T>
 void widen(T* y, const Bf16Of<T>* x, std::size_t n);
 
-/// y[i] += a
+/// y[i] += a; or = a
 template <class T>
-void add_value(T* y, double a, std::size_t n);
+void add_value(T* y, double a, std::size_t n, bool accumulate = true);
 
 /// y[i] += a * x[i], a rounded to T; the backward of every sum.
 template <class T>
@@ -46,9 +46,38 @@ void axpy(T* y, double a, const T* x, std::size_t n);
 /// y[n,j] += bias[j]
 template <class T>
 void add_bias_forward(T* y, const T* bias, int N, int C);
-/// dbias[j] += sum_n dy[n,j]
+/// dbias[j] += sum_n dy[n,j]; or = that sum
 template <class T>
-void add_bias_backward(T* dbias, const T* dy, int N, int C);
+void add_bias_backward(T* dbias, const T* dy, int N, int C, bool accumulate = true);
+
+/// Layers with biases: C = A B, and to its rows bias[i] is added if it is not null. None of the
+/// products accumulates. A GPU adds the biases where it writes the products.
+template <class T>
+void gemm_bias_forward(const Gemm<T>* products, const T* const* bias, int count) {
+  gemm_all(products, count);
+  for (int i = 0; i < count; ++i)
+    if (bias[i]) add_bias_forward(products[i].C, bias[i], products[i].M, products[i].N);
+}
+template <>
+void gemm_bias_forward(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int count);
+/// The arguments of add_bias_backward.
+template <class T>
+struct BiasBackward {
+  T* dbias;
+  const T* dy;
+  int N, C;
+  bool accumulate;
+};
+/// These sums of columns, and products as gemm_all has them. A GPU starts small ones as one launch.
+template <class T>
+void gemm_bias_backward(const Gemm<T>* products, int count, const BiasBackward<T>* bias, int sums) {
+  for (const auto* b = bias; b != bias + sums; ++b)
+    add_bias_backward(b->dbias, b->dy, b->N, b->C, b->accumulate);
+  gemm_all(products, count);
+}
+template <>
+void gemm_bias_backward(const Gemm<GpuFloat>* products, int count,
+                        const BiasBackward<GpuFloat>* bias, int sums);
 
 /// p[n,:] = softmax(z[n,:]) over E columns; the row maximum is subtracted first.
 template <class T>

@@ -116,7 +116,9 @@ void Tape<T>::backward(const Tensor<T>& loss) {
   check(loss.node >= 0,
         "the loss does not depend on any trainable parameter, or was computed in "
         "no-grad mode; there is nothing to differentiate.");
-  add_value(grad(loss), 1, 1);
+  bool fresh;
+  T* dloss = grad(loss, fresh);
+  add_value(dloss, 1, 1, !fresh);
   for (std::size_t s = steps_.size(); s-- > 0;) {
     const Step& step = steps_[s];
     Node *first = &nodes_[std::size_t(step.outs.first)],

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
-
-#include "ch02_autograd/basic_ops.h"
-#include "ch03_transformer/layer_ops.h"
 
 namespace ramoe {
 
@@ -151,13 +149,29 @@ void sigmoid_gate_backward(double* ds, double* dy, const double* s, const double
 // ---- On the tape --------------------------------------------------------------------------------
 
 template <class T>
+RouterLogits<T> router_logits(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w,
+                              SharedExpert<T>& shared) {
+  if (!shared.down.data) return {linear_fp32(tape, x, w)};
+  const std::array router{Linear<T>{w, {}, true}};
+  const auto [gate_up, gate] = shared.of_x();
+  const auto [z, gu, s] = basic_ops::linears_forward(tape, x, std::array{router[0], gate_up, gate});
+  shared.gu = gu, shared.s = s;
+  basic_ops::record_linears(tape, x, router, std::array{z});
+  // Backward through gu and s is part of experts(); what is left here gives their gradients back.
+  tape.record(std::array{gu, s}.data(), 2, [] {});
+  return {z};
+}
+
+template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
                   const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token,
-                  const Tensor<T>& plus) {
+                  const Tensor<T>& plus, const SharedExpert<T>& shared) {
   const ExpertDims d{x.rows(), routing.E, routing.K, x.columns(), down.shape[1], tape.precision()};
   expect_shape(gate_up, Shape{d.E, d.C, 2 * d.H}, "gate_up of the experts");
   expect_shape(down, Shape{d.E, d.H, d.C}, "down of the experts");
   check(routing.N == d.N, "experts: ", routing.N, " routed rows for ", d.N, " rows of x.");
+  const bool with_shared = shared.down.data;
+  if (plus.data || with_shared) expect_shape(plus, x.shape, "what is added to the experts' output");
   const std::size_t slots = std::size_t(d.N) * std::size_t(d.K), slots_c = slots * std::size_t(d.C);
   DispatchPlan<T> plan;
   plan.offset = tape.template keep<Index<T>>(static_cast<std::size_t>(d.E) + 1);
@@ -165,33 +179,64 @@ Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
   plan.choice_from_slot = tape.template keep<Index<T>>(slots);
   plan.slot_from_choice = tape.template keep<Index<T>>(slots);
   plan_dispatch(plan, routing.chosen.expert, is_token, d.N, d.E, d.K);
-  if (plus.data) expect_shape(plus, x.shape, "what is added to the experts' output");
   const Tensor<T> gate = routing.gate;
-  const Tensor<T> out = tape.output({d.N, d.C}, x, gate, gate_up, down, plus);
+  const Tensor<T> out =
+      tape.output({d.N, d.C}, x, gate, gate_up, down, plus, shared.gu, shared.s, shared.down);
   T* gu = tape.template keep<T>(slots * 2 * std::size_t(d.H));
+  const ExpertsInput<T> in{x.data, gate_up.data, down.data, gate.data};
+  SharedInput<T> in_shared{};
+  if (with_shared) {
+    const int H = shared.down.rows();
+    expect_shape(shared.down, Shape{H, d.C}, "down of the shared expert");
+    expect_shape(shared.gu, Shape{d.N, 2 * H}, "gate and up of the shared expert");
+    expect_shape(shared.s, Shape{d.N, 1}, "the gate of the shared expert");
+    T* kept = tape.template keep<T>(shared_values<T>(d.N, d.C, H));
+    in_shared = {shared.gu.data, shared.s.data, shared.down.data, kept, H};
+  }
 
   const auto mark = tape.arena().mark();
   T* y = tape.template keep<T>(slots_c);
-  experts_forward(y, gu, x.data, gate_up.data, down.data, plan, d);
-  if (plus.data)
-    combine_plus<T>(out.data, plus.data, y, gate.data, plan.slot_from_choice, d.N, d.K, d.C);
-  else
-    combine<T>(out.data, y, gate.data, plan.slot_from_choice, d.N, d.K, d.C);
+  if (with_shared) {
+    experts_shared_forward<T>(out.data, y, gu, plus.data, in, in_shared, plan, d);
+  } else {
+    experts_forward(y, gu, in.x, in.gate_up, in.down, plan, d);
+    if (plus.data)
+      combine_plus<T>(out.data, plus.data, y, in.gate, plan.slot_from_choice, d.N, d.K, d.C);
+    else
+      combine<T>(out.data, y, in.gate, plan.slot_from_choice, d.N, d.K, d.C);
+  }
   tape.arena().release(mark);
 
-  tape.record(out, [&tape = tape, plan, gu, d, x, gate, gate_up, down, plus, out, slots_c] {
+  tape.record(out, [&tape = tape, plan, gu, d, in, in_shared, x, gate, gate_up, down, plus, shared,
+                    out, slots_c] {
     // Take the gradients before the mark: what is taken after it is released at the end.
-    bool dx_fresh;
     ExpertsGradient<T> dw{};
-    T *dx = tape.grad(x, dx_fresh), *dgate = tape.grad(gate, dw.dgate_fresh);
+    T* dgate = tape.grad(gate, dw.dgate_fresh);
     const T* dout = tape.grad(out);
     dw.gate_up = tape.grad(gate_up, dw.gate_up_fresh);
     dw.down = tape.grad(down, dw.down_fresh);
+    SharedGradient<T> dshared{};
+    std::optional<basic_ops::LinearsBackward<T, 2>> of_x;  // to the shared expert's gu and s
+    if (in_shared.kept) {
+      bool fresh;  // always: nothing else reads them
+      dshared.gu = tape.grad(shared.gu, fresh);
+      dshared.s = tape.grad(shared.s, fresh);
+      dshared.down = tape.grad(shared.down, dshared.down_fresh);
+      of_x.emplace(tape, x, shared.of_x(), std::array{shared.gu, shared.s}, d.precision);
+    }
+    bool dx_fresh;
+    T* dx = tape.grad(x, dx_fresh);
     const auto before = tape.arena().mark();
     T* dxs = dx ? tape.template keep<T>(slots_c) : nullptr;
     T* scratch = tape.template keep<T>(experts_scratch<T>(d));
-    experts_backward<T>(dxs, dgate, dw, scratch, {x.data, gate_up.data, down.data, gate.data}, gu,
-                        dout, plan, d);
+    if (of_x) {
+      dshared.scratch = tape.template keep<T>(shared_values<T>(d.N, d.C, in_shared.H));
+      experts_shared_backward<T>(dxs, dgate, dw, dshared, scratch, in, in_shared, gu, dout, plan,
+                                 d);
+      of_x->compute();
+    } else {
+      experts_backward<T>(dxs, dgate, dw, scratch, in, gu, dout, plan, d);
+    }
     // xs = rows of x:  dx[n] += sum_k dxs[slot of (n,k)]
     if (dx) combine<T>(dx, dxs, nullptr, plan.slot_from_choice, d.N, d.K, d.C, !dx_fresh);
     tape.arena().release(before);
@@ -213,8 +258,11 @@ Tensor<T> sigmoid_gate(Tape<T>& tape, const Tensor<T>& s, const Tensor<T>& y) {
 }
 
 #define RAMOE_INSTANTIATE(T)                                                                  \
+  template RouterLogits<T> router_logits(Tape<T>&, const Tensor<T>&, const Tensor<T>&,        \
+                                         SharedExpert<T>&);                                   \
   template Tensor<T> experts(Tape<T>&, const Tensor<T>&, const Routing<T>&, const Tensor<T>&, \
-                             const Tensor<T>&, const Flag<T>*, const Tensor<T>&);             \
+                             const Tensor<T>&, const Flag<T>*, const Tensor<T>&,              \
+                             const SharedExpert<T>&);                                         \
   template Tensor<T> sigmoid_gate(Tape<T>&, const Tensor<T>&, const Tensor<T>&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

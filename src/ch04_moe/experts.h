@@ -17,6 +17,7 @@
 // Tests: tests/ch04_moe/experts_test.cpp
 #pragma once
 
+#include "ch03_transformer/layer_ops.h"
 #include "ch04_moe/router.h"
 
 namespace ramoe {
@@ -94,12 +95,101 @@ void sigmoid_gate_forward(T* out, const T* s, const T* y, int N, int C);
 template <class T>
 void sigmoid_gate_backward(T* ds, T* dy, const T* s, const T* y, const T* dout, int N, int C);
 
+/// The shared expert of qwen2_moe, which every token visits: sigmoid(s) swiglu(gu) down, for
+/// gu (N,2H), s (N), down (H,C). `kept`: shared_values() that forward leaves to backward.
+template <class T>
+struct SharedInput {
+  const T *gu, *s, *down;
+  T* kept;
+  int H;
+};
+/// Its gradients or null; those of gu and s are overwritten, and that of down if it is fresh.
+/// `scratch` holds shared_values().
+template <class T>
+struct SharedGradient {
+  T *gu, *s, *down;
+  bool down_fresh;
+  T* scratch;
+};
+/// Values for act (N,H) and the output before its gate (N,C). A GPU scales act by the gate instead,
+/// which is narrower, and needs no output.
+template <class T>
+std::size_t shared_values(int N, int C, int H) {
+  return std::size_t(N) * std::size_t(Lives<T>::on_gpu ? H : H + C);
+}
+
+/// out = plus + experts + shared expert, for plus (N,C). y (N*K,C): memory whose values are lost;
+/// gu as in experts_forward. A GPU computes both activations in one launch.
+template <class T>
+void experts_shared_forward(T* out, T* y, T* gu, const T* plus, const ExpertsInput<T>& in,
+                            const SharedInput<T>& shared, const DispatchPlan<T>& plan,
+                            const ExpertDims& d) {
+  const int N = d.N, C = d.C, H = shared.H;
+  const std::size_t count = std::size_t(N) * std::size_t(C);
+  T *act = shared.kept, *y_shared = act + std::size_t(N) * std::size_t(H), *gated = y;
+  experts_forward(y, gu, in.x, in.gate_up, in.down, plan, d);
+  combine<T>(out, y, in.gate, plan.slot_from_choice, N, d.K, C);
+  swiglu_forward(act, shared.gu, N, H);
+  gemm(Gemm<T>{GemmForm::NN, N, C, H, act, H, shared.down, C, y_shared, C, false, d.precision});
+  sigmoid_gate_forward(gated, shared.s, y_shared, N, C);
+  add_forward(out, out, gated, count);
+  add_forward(out, plus, out, count);
+}
+template <>
+void experts_shared_forward(GpuFloat* out, GpuFloat* y, GpuFloat* gu, const GpuFloat* plus,
+                            const ExpertsInput<GpuFloat>& in, const SharedInput<GpuFloat>& shared,
+                            const DispatchPlan<GpuFloat>& plan, const ExpertDims& d);
+/// experts_backward, and from the same dout the gradients of the shared expert.
+template <class T>
+void experts_shared_backward(T* dxs, T* dgate, const ExpertsGradient<T>& dw,
+                             const SharedGradient<T>& dshared, T* scratch,
+                             const ExpertsInput<T>& in, const SharedInput<T>& shared, const T* gu,
+                             const T* dout, const DispatchPlan<T>& plan, const ExpertDims& d) {
+  const int N = d.N, C = d.C, H = shared.H;
+  const std::size_t count_act = std::size_t(N) * std::size_t(H);
+  const T *act = shared.kept, *y_shared = act + count_act;
+  T *dact = dshared.scratch, *dy = dact + count_act;
+  // out = plus + experts + sigmoid(s) y
+  clear(dy, std::size_t(N) * std::size_t(C));
+  if (dshared.s) clear(dshared.s, std::size_t(N));
+  sigmoid_gate_backward(dshared.s, dy, shared.s, y_shared, dout, N, C);
+  // y = act down:  ddown += act^T dy,  dact = dy down^T
+  const Precision p = d.precision;
+  if (dshared.down)
+    gemm(Gemm<T>{GemmForm::TN, H, C, N, act, H, dy, C, dshared.down, C, !dshared.down_fresh, p});
+  if (dshared.gu) {
+    gemm(Gemm<T>{GemmForm::NT, N, H, C, dy, C, shared.down, C, dact, H, false, p});
+    swiglu_backward(dshared.gu, shared.gu, dact, N, H, false);
+  }
+  experts_backward(dxs, dgate, dw, scratch, in, gu, dout, plan, d);
+}
+template <>
+void experts_shared_backward(GpuFloat* dxs, GpuFloat* dgate, const ExpertsGradient<GpuFloat>& dw,
+                             const SharedGradient<GpuFloat>& dshared, GpuFloat* scratch,
+                             const ExpertsInput<GpuFloat>& in, const SharedInput<GpuFloat>& shared,
+                             const GpuFloat* gu, const GpuFloat* dout,
+                             const DispatchPlan<GpuFloat>& plan, const ExpertDims& d);
+
+/// The shared expert on the tape: its weights gate_up (C,2H), gate (C,1), down (H,C), and what
+/// router_logits() makes of them, gu (N,2H) = x gate_up and s (N,1) = x gate.
+template <class T>
+struct SharedExpert {
+  Tensor<T> gate_up, gate, down;
+  Tensor<T> gu{}, s{};
+  std::array<Linear<T>, 2> of_x() const { return {Linear<T>{gate_up}, Linear<T>{gate, {}, true}}; }
+};
+/// z = x w, in fp32. If there is a shared expert, its products of x are in the same list.
+template <class T>
+RouterLogits<T> router_logits(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w,
+                              SharedExpert<T>& shared);
+
 /// The mixture on the tape: x (N,C) through the experts of `routing` -> (N,C); 0 for padding.
-/// If `plus` (N,C) has data, it is added. Its products run in tape.precision().
+/// If `plus` (N,C) has data, it is added, and then so is the shared expert if there is one. The
+/// products run in tape.precision().
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
                   const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token,
-                  const Tensor<T>& plus = {});
+                  const Tensor<T>& plus = {}, const SharedExpert<T>& shared = {});
 
 /// s (N,1) gate logits, y (N,C): out = sigmoid(s) * y, the gate of qwen2_moe's shared expert.
 template <class T>

@@ -157,21 +157,20 @@ Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
                                   std::vector<Routing<T>>& routing) {
   const LayerParameters<T>& p = all_.layers[std::size_t(l)];
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm2), config_.rms_norm_eps);
-  const auto activations = [&](Parameter<T>& gate_up) {
-    return swiglu(tape, linear(tape, h, tape.leaf(gate_up)));
-  };
-  if (!p.router)
-    return linear_plus(tape, x, activations(*p.dense_gate_up), tape.leaf(*p.dense_down));
-  routing.push_back(route(tape, h, tape.leaf(*p.router), config_.num_experts_per_tok,
-                          config_.norm_topk_prob, hook, static_cast<int>(routing.size())));
+  if (!p.router) {
+    const Tensor<T> act = swiglu(tape, linear(tape, h, tape.leaf(*p.dense_gate_up)));
+    return linear_plus(tape, x, act, tape.leaf(*p.dense_down));
+  }
+  SharedExpert<T> shared;
+  if (p.shared_gate)
+    shared = {tape.leaf(*p.shared_gate_up), tape.leaf(*p.shared_gate), tape.leaf(*p.shared_down)};
+  const RouterLogits<T> logits = router_logits(tape, h, tape.leaf(*p.router), shared);
+  routing.push_back(route(tape, h, logits, config_.num_experts_per_tok, config_.norm_topk_prob,
+                          hook, static_cast<int>(routing.size())));
   routing.back().layer = l;
   tape.forget_widened();  // of the layer before
-  const Tensor<T> y = experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down),
-                              batch.is_token, p.shared_gate ? Tensor<T>{} : x);
-  if (!p.shared_gate) return y;
-  const Tensor<T> shared = linear(tape, activations(*p.shared_gate_up), tape.leaf(*p.shared_down));
-  const Tensor<T> gate = linear_fp32(tape, h, tape.leaf(*p.shared_gate));
-  return add_over(tape, x, add_over(tape, y, sigmoid_gate(tape, gate, shared)));
+  return experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down), batch.is_token,
+                 x, shared);
 }
 
 template <class T>

@@ -4,9 +4,6 @@
 #include <cmath>
 #include <vector>
 
-#include "ch01_tensor/vector_ops.h"
-#include "ch02_autograd/basic_ops.h"
-
 namespace ramoe {
 
 template <>
@@ -111,16 +108,16 @@ void z_loss_backward(double* dz, const double* lse, const double* p, const unsig
 // ---- On the tape --------------------------------------------------------------------------------
 
 template <class T>
-Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
-                 const RouterHook<T>* hook, int i) {
+Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const RouterLogits<T>& logits, int K,
+                 bool renormalise, const RouterHook<T>* hook, int i) {
   Routing<T> r;
   r.N = x.rows();
-  r.E = w.columns();
+  r.E = logits.z.columns();
   r.K = K;
   check(K >= 1 && K <= r.E, "the router cannot choose ", K, " of ", r.E,
         " experts; num_experts_per_tok must be from 1 to num_experts.");
   r.input = x;
-  r.logits.z = linear_fp32(tape, x, w);
+  r.logits = logits;
   check(!hook || !tape.recording(), "router logits are changed by a hook in inference alone.");
   if (hook) hook->change(r.logits.z.data, i, r.N, r.E);
   const std::size_t N = std::size_t(r.N);
@@ -143,38 +140,36 @@ namespace {
 /// f and the sums of p over some layers, from which their balance loss is computed.
 template <class T>
 struct Balance {
-  const T* f;
+  T* f;
   Beside<T, double>* total;
-};
-template <class T>
-Balance<T> balance_of(Tape<T>& tape, const Routing<T>* layers, int L, const Flag<T>* scored,
-                      double rows, const T* step_f) {
-  const int E = layers[0].E, N = layers[0].N;
-  const std::size_t width = static_cast<std::size_t>(E);
-  auto* total = tape.template keep<Beside<T, double>>(width);
-  auto* choices = tape.template keep<Index<T>>(width);
-  T* f = tape.template keep<T>(width);
-  for (int l = 0; l < L; ++l)
-    add_routing<T>(step_f ? nullptr : f, total, choices, layers[l].probabilities.p,
-                   layers[l].chosen.expert, scored, rows, l > 0, N, E, layers[l].K);
-  if (step_f) copy_values(f, step_f, width);
-  return {f, total};
-}
+  Index<T>* choices;
+  Balance(Tape<T>& tape, std::size_t E)
+      : f(tape.template keep<T>(E)),
+        total(tape.template keep<Beside<T, double>>(E)),
+        choices(tape.template keep<Index<T>>(E)) {}
 
-/// What one layer adds to the balance loss of L layers.
+  /// Adds up L layers, whose scored rows are `rows`.
+  void sum(const Routing<T>* layers, int L, const Flag<T>* scored, double rows, const T* step_f) {
+    const int E = layers[0].E, N = layers[0].N;
+    for (int l = 0; l < L; ++l)
+      add_routing<T>(step_f ? nullptr : f, total, choices, layers[l].probabilities.p,
+                     layers[l].chosen.expert, scored, rows, l > 0, N, E, layers[l].K);
+    if (step_f) copy_values(f, step_f, std::size_t(E));
+  }
+};
+
+/// The backward of what a layer adds to the balance loss of L layers.
 template <class T>
-Tensor<T> balance_share(Tape<T>& tape, const Routing<T>& r, const Balance<T>& b,
-                        const Flag<T>* scored, int scored_rows, int L) {
-  const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
-  const T *p = r.probabilities.p, *f = b.f;
-  balance_forward(loss.data, f, b.total, double(L) * scored_rows, L, r.E);
+void record_balance(Tape<T>& tape, const Tensor<T>& loss, const Routing<T>& r, const T* f,
+                    const Flag<T>* scored, int scored_rows, int L) {
+  const Tensor<T> z = r.logits.z;
+  const T* p = r.probabilities.p;
   tape.record(loss, [&tape = tape, z, loss, f, p, scored, scored_rows, L] {
     bool fresh;
     T* dz = tape.grad(z, fresh);
     balance_backward<T>(dz, p, f, scored, tape.grad(loss), scored_rows, L, z.rows(), z.columns(),
                         !fresh);
   });
-  return loss;
 }
 
 }  // namespace
@@ -182,20 +177,34 @@ Tensor<T> balance_share(Tape<T>& tape, const Routing<T>& r, const Balance<T>& b,
 template <class T>
 Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int scored_rows,
                        const T* step_f) {
-  const Balance<T> b = balance_of(tape, &r, 1, scored, scored_rows, step_f);
-  return balance_share(tape, r, b, scored, scored_rows, 1);
+  Balance<T> b(tape, std::size_t(r.E));
+  const Tensor<T> loss = tape.output(Shape{}, r.logits.z);
+  if (step_f) {
+    b.sum(&r, 1, scored, scored_rows, step_f);
+    balance_forward(loss.data, b.f, b.total, double(scored_rows), 1, r.E);
+  } else {
+    routing_balance<T>(loss.data, b.f, b.total, b.choices, r.probabilities.p, r.chosen.expert,
+                       scored, scored_rows, r.N, r.E, r.K);
+  }
+  record_balance<T>(tape, loss, r, b.f, scored, scored_rows, 1);
+  return loss;
 }
 
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
                               const Flag<T>* scored, int scored_rows, const T* step_f) {
   check(!layers.empty(), "the balance loss needs the routing of at least one layer.");
-  const int L = static_cast<int>(layers.size());
-  const Balance<T> b = balance_of(tape, layers.data(), L, scored, double(L) * scored_rows, step_f);
+  const int L = static_cast<int>(layers.size()), E = layers[0].E;
+  const double rows = double(L) * scored_rows;
+  Balance<T> b(tape, std::size_t(E));
+  b.sum(layers.data(), L, scored, rows, step_f);
   Tensor<T> total;
-  for (const Routing<T>& r : layers)
-    total = weighted_sum<T>(
-        tape, {{total, 1.0}, {balance_share(tape, r, b, scored, scored_rows, L), 1.0}});
+  for (const Routing<T>& r : layers) {
+    const Tensor<T> loss = tape.output(Shape{}, r.logits.z);
+    balance_forward(loss.data, b.f, b.total, rows, L, E);
+    record_balance<T>(tape, loss, r, b.f, scored, scored_rows, L);
+    total = weighted_sum<T>(tape, {{total, 1.0}, {loss, 1.0}});
+  }
   return total;
 }
 
@@ -215,7 +224,7 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int 
 }
 
 #define RAMOE_INSTANTIATE(T)                                                                       \
-  template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool,               \
+  template Routing<T> route(Tape<T>&, const Tensor<T>&, const RouterLogits<T>&, int, bool,         \
                             const RouterHook<T>*, int);                                            \
   template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, int, const T*);     \
   template Tensor<T> pooled_balance_loss(Tape<T>&, const std::vector<Routing<T>>&, const Flag<T>*, \

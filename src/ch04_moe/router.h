@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "ch01_tensor/vector_ops.h"
-#include "ch02_autograd/tape.h"
+#include "ch02_autograd/basic_ops.h"
 
 namespace ramoe {
 
@@ -94,6 +94,18 @@ void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloa
 template <class T>
 void balance_forward(T* loss, const T* f, const Beside<T, double>* total, double rows, int layers,
                      int E);
+/// The sums of one layer from zero, and its loss; a GPU does it in one launch.
+template <class T>
+void routing_balance(T* loss, T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
+                     const Index<T>* chosen, const Flag<T>* scored, double rows, int N, int E,
+                     int K) {
+  add_routing(f, total, choices, p, chosen, scored, rows, false, N, E, K);
+  balance_forward(loss, f, total, rows, 1, E);
+}
+template <>
+void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
+                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored, double rows,
+                     int N, int E, int K);
 /// dp[n,e] = dloss E f[e] / M / layers, then through the softmax into dz. M = scored_rows.
 /// accumulate: false overwrites dz, with 0 in the other rows.
 template <class T>
@@ -131,11 +143,16 @@ class RouterHook {
   virtual void change(T* z, int i, int N, int E) const = 0;
 };
 
-/// The router of a layer on the tape, in fp32: z = x w, probabilities, choices, gates. `hook` may
-/// change the logits of MoE layer `i` before the softmax. Error: a hook on a tape that records.
+/// The router of a layer on the tape, from the logits of x: probabilities, choices, gates. `hook`
+/// may change the logits of MoE layer `i` before the softmax. Error: a hook on a tape that records.
 template <class T>
-Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise,
-                 const RouterHook<T>* hook = nullptr, int i = 0);
+Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const RouterLogits<T>& logits, int K,
+                 bool renormalise, const RouterHook<T>* hook = nullptr, int i = 0);
+/// The same for z = x w, in fp32.
+template <class T>
+Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, bool renormalise) {
+  return route(tape, x, RouterLogits<T>{linear_fp32(tape, x, w)}, K, renormalise);
+}
 
 /// The losses on the tape, scalars. scored (N) is 1 for the tokens that enter statistics (neither
 /// padding nor BOS), and scored_rows is their number. Without such tokens the losses are 0.

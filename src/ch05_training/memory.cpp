@@ -29,7 +29,10 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
   // norm; z and p; choices, gates and the three slot tables; gate and up of each choice; the sum.
   // The rest of an expert's chain is computed again in backward.
   double mixture = (C + 1) + 2 * E + 5 * K + K * 2 * H + C;
-  if (c.shared_expert()) mixture += 3.0 * c.shared_expert_intermediate_size + 2 * C + 1;
+  // Of the shared expert gate and up, act, its gate, and but for a GPU its output.
+  const double shared = c.shared_expert() ? c.shared_expert_intermediate_size : 0;
+  const double act_of_shared = shared + (shared > 0 && of == MemoryOf::host ? C : 0);
+  if (shared > 0) mixture += 2 * shared + 1 + act_of_shared;
   const double dense = (C + 1) + 3.0 * c.intermediate_size + C;
 
   const double moe = c.moe_layer_count();
@@ -40,17 +43,18 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
   count.per_target = 2 * V + 4 * C;  // logits and last norm with their gradients
   // The residual stream and the normed input; q, k, v and output of attention; z and gates; gate
   // and up of a dense layer or shared expert.
-  const double wide = std::max(c.shared_expert() ? c.shared_expert_intermediate_size : 0,
-                               c.num_hidden_layers > moe ? c.intermediate_size : 0);
+  const double wide =
+      std::max(shared, c.num_hidden_layers > moe ? double(c.intermediate_size) : 0.0);
   count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide;
   count.stream = C * (1 + c.num_hidden_layers);
   count.widest_layer =
       attention + std::max(moe > 0 ? mixture : 0, c.num_hidden_layers > moe ? dense : 0);
-  // Outputs of the experts, or gradients of their inputs. A GPU computes all experts at once: its
-  // backward needs gradients of gate, up and act of each choice, its forward act.
+  // Outputs of the experts, or gradients of their inputs; gradients of the shared expert's values.
+  // A GPU computes all experts at once: its backward needs gradients of gate, up and act of each
+  // choice, its forward act.
   const bool gpu = of == MemoryOf::gpu && moe > 0;
   count.forward_lent = K * C;
-  count.lent = K * C + (gpu ? 3 * K * H : 0);
+  count.lent = K * C + act_of_shared + (gpu ? 3 * K * H : 0);
   count.scratch = gpu ? K * H : 0;
   return count;
 }

@@ -180,13 +180,7 @@ void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals
                                                  {balance, config_.balance * share.rows},
                                                  {z, config_.z_loss * share.rows},
                                                  {other, share.examples}});
-  for (const Tensor<T>& part : {ce, balance, z, other, loss}) {
-    if (part.data)
-      copy_values(losses, part.data, 1);
-    else
-      clear(losses, 1);
-    ++losses;
-  }
+  gather_scalars<T>(losses, {kLosses, {ce.data, balance.data, z.data, other.data, loss.data}});
   tape_.backward(loss);
 }
 

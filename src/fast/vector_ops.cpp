@@ -78,8 +78,9 @@ void widen(float* y, const std::uint16_t* x, std::size_t n) {
 }
 
 template <>
-void add_value(float* y, double a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) y[i] += static_cast<float>(a);
+void add_value(float* y, double a, std::size_t n, bool accumulate) {
+  const float value = static_cast<float>(a);
+  for (std::size_t i = 0; i < n; ++i) y[i] = accumulate ? y[i] + value : value;
 }
 
 template <>
@@ -96,7 +97,8 @@ void add_bias_forward(float* y, const float* bias, int N, int C) {
 }
 
 template <>
-void add_bias_backward(float* dbias, const float* dy, int N, int C) {
+void add_bias_backward(float* dbias, const float* dy, int N, int C, bool accumulate) {
+  if (!accumulate) std::fill_n(dbias, C, 0.0f);
   for (int n = 0; n < N; ++n) simd<axpy_block>(dbias, 1.0f, row(dy, n, C), C);
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 
 #include "ch01_tensor/gemm.h"
 #include "ch01_tensor/vector_ops.h"
@@ -148,6 +149,98 @@ TEST(GpuGemmPlus, AddsAMatrixInTheSameLaunch) {
         EXPECT_TRUE(c_gpu.intact() && plus_gpu.intact());
         EXPECT_EQ(plus_gpu.host(), plus);
       }
+}
+
+/// Two layers of x (N,I), O1 and O2 wide, the first with a bias b1: y1 = x w1 + b1, y2 = x w2. Then
+/// dw1 = x^T y1 with db1 = the sum of y1's rows, and db2 += the sum of y2's.
+void expect_biases(int N, int I, int O1, int O2, Precision in, std::size_t fence) {
+  SCOPED_TRACE(cat("N ", N, " I ", I, " O ", O1, " ", O2, " ", int(in), " fence ", fence));
+  enum { x, w1, w2, b1, y1, y2, dw1, db1, db2 };
+  const auto count = [](int rows, int columns) { return std::size_t(rows) * std::size_t(columns); };
+  const std::size_t sizes[] = {count(N, I),  count(I, O1), count(I, O2), count(1, O1), count(N, O1),
+                               count(N, O2), count(I, O1), count(1, O1), count(1, O2)};
+  std::vector<Doubles> exact;
+  std::vector<Placed<float>> placed;
+  for (std::size_t i = 0; i < std::size(sizes); ++i) {
+    Floats values(sizes[i], i == db2 ? 0.5f : kNan);
+    if (i < y1) values = random_values<float>(sizes[i], unsigned(i) + 1);
+    if (i < b1 && in == Precision::bf16)
+      for (float& value : values) value = round_to_bf16(value);
+    placed.emplace_back(values, fence);
+    exact.push_back(values_as<double>(values));
+  }
+  const auto run = [&]<class T>(auto& all, T*) {
+    const auto at = [&](std::size_t i) { return all[i].data(); };
+    const Gemm<T> layers[] = {
+        {GemmForm::NN, N, O1, I, at(x), I, at(w1), O1, at(y1), O1, false, in},
+        {GemmForm::NN, N, O2, I, at(x), I, at(w2), O2, at(y2), O2, false, in}};
+    const T* const bias[] = {at(b1), nullptr};
+    const Gemm<T> dw{GemmForm::TN, I, O1, N, at(x), I, at(y1), O1, at(dw1), O1, false, in};
+    const BiasBackward<T> sums[] = {{at(db1), at(y1), N, O1, false},
+                                    {at(db2), at(y2), N, O2, true}};
+    std::array<long, 2> launches{cuda::launches};
+    gemm_bias_forward(layers, bias, 2);
+    launches[0] = cuda::launches - launches[0];
+    launches[1] = cuda::launches;
+    gemm_bias_backward(&dw, 1, sums, 2);
+    launches[1] = cuda::launches - launches[1];
+    return launches;
+  };
+  run(exact, static_cast<double*>(nullptr));
+  cuda::arrivals();
+  const std::array<long, 2> launches = run(placed, static_cast<GpuFloat*>(nullptr));
+  EXPECT_EQ(launches[0], 1);
+  EXPECT_EQ(launches[1], in == Precision::fp32 ? 1 : 3) << "bf16 would round what is summed up";
+  for (const std::size_t i : {y1, y2, dw1, db1, db2}) {
+    // Sums of N sums of 36 products, rounded to 1e-7. dw1 is made of y1 in 8 bits, whose 6 times
+    // 2^-9 are off in N products: five times their sum's deviation.
+    const double off = i == dw1 && in == Precision::bf16 ? 6e-3 : 2e-6;
+    EXPECT_EQ(difference(placed[i].host(), exact[i], 10 * off * std::sqrt(double(N)), off), "")
+        << i;
+    EXPECT_TRUE(placed[i].intact()) << i;
+  }
+  const Floats once = placed[db1].host();
+  run(placed, static_cast<GpuFloat*>(nullptr));
+  EXPECT_EQ(placed[db1].host(), once);
+}
+
+TEST(GpuGemmBias, IsAddedAndSummedUpInTheLaunchOfTheProducts) {
+  Placed<float> x(Floats(1, 1)), dw(Floats(1, 0)), dbias(Floats(1, 0));
+  const Gemm<GpuFloat> first{GemmForm::TN, 1, 1, 1, x.data(), 1, x.data(), 1, dw.data(), 1, false};
+  const BiasBackward<GpuFloat> sum{dbias.data(), x.data(), 1, 1, false};
+  gemm_bias_backward(&first, 1, &sum, 1);  // the first time, the ones are placed
+  for (const Precision in : {Precision::fp32, Precision::bf16}) {
+    expect_biases(70, 36, 68, 4, in, 64);
+    expect_biases(33, 5, 17, 3, in, 17);
+    expect_biases(1, 1, 1, 1, in, 64);
+    expect_biases(530, 12, 68, 4, in, 64);  // cut along N
+    expect_biases(300, 12, 35, 4, in, 17);
+  }
+}
+
+TEST(GpuGemmAll, TwoPrecisionsAreTwoLaunches) {
+  const int n = 8;
+  const Floats a = random_values<float>(64, 1), b = random_values<float>(64, 2);
+  Placed<float> a_gpu(a), b_gpu(b);
+  // Sums to c in fp32 and bf16, and a product beside it; in the second order all are alone.
+  for (const bool neighbours : {true, false}) {
+    auto c = Placed<float>::poisoned(64), d = c.poisoned(64);
+    const auto product = [&](Placed<float>& to, bool accumulate, Precision in) {
+      return Gemm<GpuFloat>{GemmForm::NN, n, n,         n, a_gpu.data(), n,
+                            b_gpu.data(), n, to.data(), n, accumulate,   in};
+    };
+    std::vector<Gemm<GpuFloat>> all = {product(d, false, Precision::fp32),
+                                       product(c, false, Precision::fp32),
+                                       product(c, true, Precision::bf16)};
+    if (!neighbours) all.push_back(product(c, true, Precision::fp32));
+    const long before = cuda::launches;
+    gemm_all(all.data(), int(all.size()));
+    EXPECT_EQ(cuda::launches - before, neighbours ? 2 : 4);
+    const Floats once = d.host();
+    Doubles sums;
+    for (const float value : once) sums.push_back(double(value) * (neighbours ? 2 : 3));
+    EXPECT_EQ(difference(c.host(), sums, 0.05, 0.01), "");  // one of them rounded to 8 bits
+  }
 }
 
 }  // namespace

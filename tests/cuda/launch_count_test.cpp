@@ -84,11 +84,10 @@ TEST(LaunchCount, OfALayer) {
     const Counts one = counts_of(family, 1), two = counts_of(family, 2);
     const long layer = two.all - one.all, besides = one.all - layer;
     std::cout << family << ": " << layer << " launches a layer, " << besides << " besides\n";
-    const bool shared = std::string(family) == "qwen2_moe";  // with biases and a shared expert
-    if (!shared) std::cout << table(one, two, true);
+    std::cout << table(one, two, true);
     if (std::string(family) == "olmoe") std::cout << "besides:\n" << table(one, two, false);
-    EXPECT_LE(layer, shared ? 60 : 35) << family;
-    EXPECT_LE(besides, 37) << family;
+    EXPECT_LE(layer, 34) << family;
+    EXPECT_LE(besides, 29) << family;
   }
 }
 

@@ -44,6 +44,13 @@ Routing<T> random_routing(Tape<T>& tape, const Tensor<T>& gate, int E) {
   return r;
 }
 
+/// The inputs of experts_shared: x, gates, gate_up, down, what is added; gate_up, gate and down of
+/// the shared expert of width S; the router, and a matrix that takes its logits to the output.
+inline std::vector<Shape> shared_shapes(int N, int C, int K, int E, int H, int S) {
+  return {{N, C},     {N, K}, {E, C, 2 * H}, {E, H, C}, {N, C},
+          {C, 2 * S}, {C, 1}, {S, C},        {C, E},    {E, C}};
+}
+
 /// Three steps of AdamW from w with gradient g, first moments m and second moments v^2: w.
 template <class T>
 Tensor<T> adamw_steps(Tape<T>& tape, const Inputs<T>& in, bool decays) {
@@ -204,6 +211,26 @@ inline std::vector<OpCase> op_cases_ch04() {
           .size({{5, 3}, {5, 2}, {4, 3, 4}, {4, 2, 3}, {5, 3}})
           .size({{6, 8}, {6, 3}, {5, 8, 8}, {5, 4, 8}, {6, 8}})
           .within(2e-5, "as experts"),
+      OpCase("experts_shared",
+             []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
+               const Flag<T>* is_token = kept_flags(tape, most_rows(in[0].rows(), d));
+               SharedExpert<T> shared{in[5], in[6], in[7]};
+               const Tensor<T> z = router_logits(tape, in[0], in[8], shared).z;
+               Routing<T> routing = random_routing<T>(tape, in[1], in[2].shape[0]);
+               const Tensor<T> y =
+                   experts<T>(tape, in[0], routing, in[2], in[3], is_token, in[4], shared);
+               return linear_plus(tape, y, z, in[9]);
+             })
+          .input(2, small)
+          .input(3, small)
+          .input(5, small)
+          .input(7, small)
+          .covers({})
+          .size(shared_shapes(5, 3, 2, 4, 2, 3))
+          .size(shared_shapes(1, 1, 1, 1, 1, 1))
+          .size(shared_shapes(6, 8, 3, 5, 4, 8))
+          .large(shared_shapes(300, 64, 2, 5, 32, 48))
+          .within(1e-4, "sums of 300 products of sums of 64"),
       OpCase("sigmoid_gate",
              [](auto& tape, const auto& in) { return sigmoid_gate(tape, in[0], in[1]); })
           .size({{4, 1}, {4, 5}})
