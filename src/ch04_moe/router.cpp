@@ -67,8 +67,9 @@ void add_probabilities(double* total, const double* p, const unsigned char* scor
 }
 
 template <>
-void balance_forward(double* loss, const double* f, const double* total, double rows, int layers,
-                     int E) {
+void balance_forward(double* loss, const double* f, const double* total, int scored_rows,
+                     int layers, int E) {
+  const double rows = double(layers) * scored_rows;
   *loss = 0;
   for (int e = 0; rows > 0 && e < E; ++e) *loss += E * f[e] * total[e] / rows / layers;
 }
@@ -148,7 +149,7 @@ struct Balance {
 };
 template <class T>
 Balance<T> balance_of(Tape<T>& tape, const Routing<T>* layers, int L, const Flag<T>* scored,
-                      double rows, const T* step_f) {
+                      Count<T> scored_rows, const T* step_f) {
   const int E = layers[0].E, N = layers[0].N;
   const std::size_t width = static_cast<std::size_t>(E);
   auto* total = tape.template keep<Beside<T, double>>(width);
@@ -156,7 +157,7 @@ Balance<T> balance_of(Tape<T>& tape, const Routing<T>* layers, int L, const Flag
   T* f = tape.template keep<T>(width);
   for (int l = 0; l < L; ++l)
     add_routing<T>(step_f ? nullptr : f, total, choices, layers[l].probabilities.p,
-                   layers[l].chosen.expert, scored, rows, l > 0, N, E, layers[l].K);
+                   layers[l].chosen.expert, scored, scored_rows, L, l > 0, N, E, layers[l].K);
   if (step_f) copy_values(f, step_f, width);
   return {f, total};
 }
@@ -164,10 +165,10 @@ Balance<T> balance_of(Tape<T>& tape, const Routing<T>* layers, int L, const Flag
 /// What one layer adds to the balance loss of L layers.
 template <class T>
 Tensor<T> balance_share(Tape<T>& tape, const Routing<T>& r, const Balance<T>& b,
-                        const Flag<T>* scored, int scored_rows, int L) {
+                        const Flag<T>* scored, Count<T> scored_rows, int L) {
   const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
   const T *p = r.probabilities.p, *f = b.f;
-  balance_forward(loss.data, f, b.total, double(L) * scored_rows, L, r.E);
+  balance_forward(loss.data, f, b.total, scored_rows, L, r.E);
   tape.record(loss, [&tape = tape, z, loss, f, p, scored, scored_rows, L] {
     bool fresh;
     T* dz = tape.grad(z, fresh);
@@ -180,18 +181,18 @@ Tensor<T> balance_share(Tape<T>& tape, const Routing<T>& r, const Balance<T>& b,
 }  // namespace
 
 template <class T>
-Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int scored_rows,
-                       const T* step_f) {
+Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored,
+                       Count<T> scored_rows, const T* step_f) {
   const Balance<T> b = balance_of(tape, &r, 1, scored, scored_rows, step_f);
   return balance_share(tape, r, b, scored, scored_rows, 1);
 }
 
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
-                              const Flag<T>* scored, int scored_rows, const T* step_f) {
+                              const Flag<T>* scored, Count<T> scored_rows, const T* step_f) {
   check(!layers.empty(), "the balance loss needs the routing of at least one layer.");
   const int L = static_cast<int>(layers.size());
-  const Balance<T> b = balance_of(tape, layers.data(), L, scored, double(L) * scored_rows, step_f);
+  const Balance<T> b = balance_of(tape, layers.data(), L, scored, scored_rows, step_f);
   Tensor<T> total;
   for (const Routing<T>& r : layers)
     total = weighted_sum<T>(
@@ -200,7 +201,7 @@ Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& laye
 }
 
 template <class T>
-Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int scored_rows) {
+Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, Count<T> scored_rows) {
   const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
   T* lse = tape.template keep<T>(static_cast<std::size_t>(r.N));
   const T* p = r.probabilities.p;
@@ -217,10 +218,11 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int 
 #define RAMOE_INSTANTIATE(T)                                                                       \
   template Routing<T> route(Tape<T>&, const Tensor<T>&, const Tensor<T>&, int, bool,               \
                             const RouterHook<T>*, int);                                            \
-  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, int, const T*);     \
+  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, Count<T>,           \
+                                  const T*);                                                       \
   template Tensor<T> pooled_balance_loss(Tape<T>&, const std::vector<Routing<T>>&, const Flag<T>*, \
-                                         int, const T*);                                           \
-  template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, int);
+                                         Count<T>, const T*);                                      \
+  template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, Count<T>);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 
