@@ -33,9 +33,9 @@ TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences
 }
 
 int common_size(int n) {
-  // From 32 on, a quarter of the largest power of two below n.
+  // From 16 on, a quarter of the largest power of two below n.
   const int below = static_cast<int>(std::bit_floor(unsigned(std::max(n - 1, 1))));
-  const int step = std::max(8, below / 4);
+  const int step = std::max(4, below / 4);
   return (n + step - 1) / step * step;
 }
 

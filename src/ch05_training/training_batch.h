@@ -4,7 +4,7 @@
 // tokens, R of which have targets. Batches of texts hardly ever have them. So a GPU pads a batch to
 // common sizes, its bucket:
 //
-//   T, R   8, 16, 24, 32, and from there four sizes to a doubling: 40, 48, 56, 64, 80, 96, 112, ...
+//   T, R   4, 8, 12, 16, and from there four sizes to a doubling: 20, 24, 28, 32, 40, 48, 56, ...
 //   B      a power of two up to the rows of a full batch, and from there a multiple of them
 //
 // What is added enters no result: its tokens visit no expert and are not scored, its targets are

@@ -8,12 +8,13 @@
 namespace ramoe {
 namespace {
 
-TEST(CommonSizes, FourToADoublingFrom32On) {
+TEST(CommonSizes, FourToADoublingFrom16On) {
   std::vector<int> sizes;
   for (int n = 0; n <= 128; ++n)
     if (sizes.empty() || common_size(n) != sizes.back()) sizes.push_back(common_size(n));
-  EXPECT_EQ(sizes, (std::vector<int>{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128}));
-  for (int n = 32; n <= 20000; ++n) {
+  EXPECT_EQ(sizes,
+            (std::vector<int>{0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128}));
+  for (int n = 16; n <= 20000; ++n) {
     const int size = common_size(n);
     EXPECT_TRUE(size >= n && size < 1.25 * n) << n;
     EXPECT_EQ(common_size(size), size) << n;
@@ -61,9 +62,9 @@ TEST(CommonSizes, WhatIsAddedIsNeitherTokenNorTarget) {
 TEST(CommonSizes, WithoutTargetsAndTooLarge) {
   const TrainingBatch batch = make_training_batch({{{0, 5, 6}, 3, -1}}, kPad, kBos);
   const TrainingBatch padded = padded_to_common_sizes(batch, 64, kPad);
-  EXPECT_EQ(padded.tokens.T, 8);
+  EXPECT_EQ(padded.tokens.T, 4);
   EXPECT_TRUE(padded.target.empty() && padded.logit_rows.empty());
-  std::vector<TrainingSequence> sequences(kMostCommonTokens / 8 + 1, {{kBos, 3, 4}, 1, -1});
+  std::vector<TrainingSequence> sequences(kMostCommonTokens / 4 + 1, {{kBos, 3, 4}, 1, -1});
   const TrainingBatch large = make_training_batch(sequences, kPad, kBos);
   const TrainingBatch same = padded_to_common_sizes(large, 1, kPad);
   EXPECT_EQ(same.tokens.T, 3);

@@ -10,11 +10,11 @@
 namespace ramoe {
 namespace {
 
-/// Three rows of 2 + number % 7 and fewer tokens: in one bucket, and no two alike.
+/// Three rows of 5 to 8 and fewer tokens: all in one bucket.
 TrainingBatch of_one_bucket(int number) {
   std::vector<TrainingSequence> sequences;
   Random random(3, std::uint64_t(number));
-  const int T = 2 + number % 7;
+  const int T = 5 + number % 4;
   for (const int length : {T, 2, (T + 2) / 2}) {
     std::vector<int> tokens{kBos};
     for (int t = 1; t < length; ++t) tokens.push_back(3 + int(random.below(8)));
@@ -80,10 +80,10 @@ TEST(GpuRecordedSteps, ThePaddingEntersNothing) {
   EXPECT_EQ(trainer.replay().replayed(), 3);
 }
 
-// 1,026 rows with a full batch of 1,025: their bucket would have 2,050 rows of 8 tokens.
+// 2,050 rows with a full batch of 2,049: their bucket would have 4,098 rows of 4 tokens.
 TEST(GpuRecordedSteps, ABatchLargerThanEveryBucketRunsPlainly) {
   TrainConfig config = read_each_step(2);
-  config.batch = kMostCommonTokens / 8 / 2 + 1;
+  config.batch = kMostCommonTokens / 4 / 2 + 1;
   Model<GpuFloat> model(tiny_config("olmoe", false), 1);
   Trainer<GpuFloat> trainer(model, config);
   std::vector<TrainingSequence> rows(std::size_t(config.batch) + 1, {{kBos, 3}, 2, -1});
