@@ -68,21 +68,21 @@ __device__ void loss_of_row(float* loss, float* lse, const float* z, int scored,
 template <int kTeam, int W>
 __global__ void __launch_bounds__(kThreads)
     loss_rows_kernel(float* loss, float* of_row, unsigned* arrived, float* lse, const float* z,
-                     const int* target, int scored, int N, int V) {
+                     const int* target, const int* scored, int N, int V) {
   const int row = int(blockIdx.x) * (kThreads / kTeam) + int(threadIdx.x) / kTeam;
   if (row < N) loss_of_row<kTeam, W>(of_row, lse, z, target[row], row, V);
   if (!cuda::comes_last(arrived, gridDim.x)) return;
   double sum = 0;
   for (int n = int(threadIdx.x); n < N; n += int(blockDim.x)) sum += double(of_row[n]);
   sum = cuda::block_sum(sum);
-  if (threadIdx.x == 0) loss[0] = scored > 0 ? float(sum / scored) : 0;
+  if (threadIdx.x == 0) loss[0] = *scored > 0 ? float(sum / *scored) : 0;
 }
 
 /// A team takes kEach pieces for each of its threads, in one row.
 template <int kTeam, int W>
 __global__ void __launch_bounds__(kThreads)
     loss_rows_backward_kernel(float* dz, const float* z, const float* lse, const int* target,
-                              const float* dloss, int scored, int N, int V, int teams_of_row,
+                              const float* dloss, const int* scored, int N, int V, int teams_of_row,
                               bool accumulate) {
   const std::size_t team =
       std::size_t(blockIdx.x) * (kThreads / kTeam) + threadIdx.x / unsigned(kTeam);
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kThreads)
   if (n >= N) return;
   const int hit = target[n];
   if (hit == kIgnore && accumulate) return;
-  const float scale = dloss[0] / float(scored), lse_n = lse[n];
+  const float scale = dloss[0] / float(*scored), lse_n = lse[n];
   const std::size_t row = std::size_t(n) * std::size_t(V);
 #pragma unroll
   for (int i = 0; i < kEach; ++i) {
@@ -121,7 +121,7 @@ void with_team(bool pieces, int V, const Use& use) {
 
 template <>
 void cross_entropy_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, const GpuInt* target,
-                           int scored, int N, int V) {
+                           const GpuInt* scored, int N, int V) {
   cuda::Scratch scratch;
   float* const of_row = scratch.take<float>(std::size_t(N));
   with_team(cuda::in_pieces(V, z), V, [&]<int kTeam, int W>() {
@@ -133,8 +133,8 @@ void cross_entropy_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, con
 
 template <>
 void cross_entropy_backward(GpuFloat* dz, const GpuFloat* z, const GpuFloat* lse,
-                            const GpuInt* target, const GpuFloat* dloss, int scored, int N, int V,
-                            bool accumulate) {
+                            const GpuInt* target, const GpuFloat* dloss, const GpuInt* scored,
+                            int N, int V, bool accumulate) {
   if (!dz) return;
   with_team(cuda::in_pieces(V, dz, z), V, [&]<int kTeam, int W>() {
     const int teams_of_row = cuda::ceil_div(V, kTeam * kEach * W);

@@ -133,17 +133,22 @@ __global__ void choice_shares_kernel(float* f, const int* choices, double rows, 
 
 constexpr int kColumns = 8, kRowGroups = 64;
 
+__device__ double rows_of(const int* scored_rows, int layers) {
+  return double(layers) * *scored_rows;
+}
+
 /// By a warp: loss = E sum_e f[e] total[e] / rows / layers
-__device__ void balance(float* loss, const float* f, const double* total, double rows, int layers,
-                        int E, int lane) {
+__device__ void balance(float* loss, const float* f, const double* total, const int* scored_rows,
+                        int layers, int E, int lane) {
+  const double rows = rows_of(scored_rows, layers);
   double sum = 0;
   for (int e = lane; rows > 0 && e < E; e += 32) sum += E * double(f[e]) * total[e];
   sum = warp_sum(sum);
   if (lane == 0) loss[0] = rows > 0 ? float(sum / rows / layers) : 0.0f;
 }
-__global__ void balance_kernel(float* loss, const float* f, const double* total, double rows,
-                               int layers, int E) {
-  balance(loss, f, total, rows, layers, E, my_lane());
+__global__ void balance_kernel(float* loss, const float* f, const double* total,
+                               const int* scored_rows, int layers, int E) {
+  balance(loss, f, total, scored_rows, layers, E, my_lane());
 }
 
 /// What a layer adds to its sums; choices and f may be null. If loss is not null, the last block
@@ -157,7 +162,8 @@ struct RoutingSums {
   const float* p;
   const int* chosen;
   const unsigned char* scored;
-  double rows;
+  const int* scored_rows;
+  int layers;
   bool accumulate;
   int N, E, K;
 };
@@ -195,11 +201,12 @@ __global__ void add_routing_kernel(RoutingSums in) {
   if (group == 0 && e < E) {
     const int count = in.accumulate ? in.choices[e] + counts[column] : counts[column];
     in.choices[e] = count;
-    in.f[e] = in.rows > 0 ? float(count / in.rows) : 0.0f;
+    const double rows = rows_of(in.scored_rows, in.layers);
+    in.f[e] = rows > 0 ? float(count / rows) : 0.0f;
   }
   if (!in.loss || !cuda::comes_last(in.arrived, gridDim.x)) return;
   const int thread = group * kColumns + column;
-  if (thread < 32) balance(in.loss, in.f, in.total, in.rows, 1, E, thread);
+  if (thread < 32) balance(in.loss, in.f, in.total, in.scored_rows, 1, E, thread);
 }
 
 /// at += value, or = value
@@ -214,12 +221,13 @@ __device__ void fill_row(float* row, int E, bool accumulate) {
 /// P[e] = mean of p[n,e]:  dz[n,e] += dloss E / rows / layers p[n,e] (f[e] - sum_k p[n,k] f[k])
 __global__ void balance_backward_kernel(float* dz, const float* p, const float* f,
                                         const unsigned char* scored, const float* dloss,
-                                        double per_loss, int N, int E, bool accumulate) {
+                                        const int* scored_rows, int layers, int N, int E,
+                                        bool accumulate) {
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;
   if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
   const float* p_n = row_at(p, n, E);
-  const float factor = float(double(*dloss) * per_loss);
+  const float factor = float(double(*dloss) * (double(E) / *scored_rows / layers));
   float mean = 0;
   for (int e = lane; e < E; e += 32) mean += p_n[e] * f[e];
   mean = warp_sum(mean);
@@ -232,8 +240,8 @@ constexpr int kZWarps = 8, kZThreads = 32 * kZWarps;
 /// lse of a row by each warp, and the mean of lse^2 over the scored rows: the sums of the blocks
 /// are added in order by the last one.
 __global__ void z_loss_kernel(float* loss, float* lse, double* partial, unsigned* arrived,
-                              const float* z, const unsigned char* scored, int scored_rows, int N,
-                              int E) {
+                              const float* z, const unsigned char* scored, const int* scored_rows,
+                              int N, int E) {
   const int lane = int(threadIdx.x % 32), n = int(blockIdx.x) * kZWarps + int(threadIdx.x / 32);
   double square = 0;
   if (n < N) {
@@ -255,17 +263,17 @@ __global__ void z_loss_kernel(float* loss, float* lse, double* partial, unsigned
   double sum = 0;
   for (unsigned b = threadIdx.x; b < gridDim.x; b += kZThreads) sum += partial[b];
   sum = cuda::block_sum(sum);
-  if (threadIdx.x == 0) loss[0] = scored_rows > 0 ? float(sum / scored_rows) : 0.0f;
+  if (threadIdx.x == 0) loss[0] = *scored_rows > 0 ? float(sum / *scored_rows) : 0.0f;
 }
 
 /// d lse / dz = p:  dz[n,e] += dloss 2 lse[n] / rows p[n,e]
 __global__ void z_loss_backward_kernel(float* dz, const float* lse, const float* p,
                                        const unsigned char* scored, const float* dloss,
-                                       int scored_rows, int N, int E, bool accumulate) {
+                                       const int* scored_rows, int N, int E, bool accumulate) {
   const int n = my_row();
   if (n >= N) return;
   if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
-  const float factor = *dloss * 2 * lse[n] / float(scored_rows);
+  const float factor = *dloss * 2 * lse[n] / float(*scored_rows);
   for (int e = my_lane(); e < E; e += 32)
     put(row_at(dz, n, E)[e], factor * row_at(p, n, E)[e], accumulate);
 }
@@ -321,7 +329,8 @@ void choice_shares(GpuFloat* f, const GpuInt* choices, double rows, int E) {
 
 namespace {
 void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                 const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored, double rows,
+                 const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
+                 const GpuInt* scored_rows, int layers,
                  bool accumulate, int N, int E, int K) {
   using cuda::raw;
   const RoutingSums in = {raw(loss),
@@ -332,7 +341,8 @@ void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choice
                           raw(p),
                           raw(chosen),
                           raw(scored),
-                          rows,
+                          raw(scored_rows),
+                          layers,
                           accumulate,
                           N,
                           E,
@@ -343,40 +353,41 @@ void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choice
 
 template <>
 void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
-                 const GpuInt* chosen, const GpuByte* scored, double rows, bool accumulate, int N,
-                 int E, int K) {
-  run_routing(nullptr, f, total, choices, p, chosen, scored, rows, accumulate, N, E, K);
+                 const GpuInt* chosen, const GpuByte* scored, const GpuInt* scored_rows, int layers,
+                 bool accumulate, int N, int E, int K) {
+  run_routing(nullptr, f, total, choices, p, chosen, scored, scored_rows, layers, accumulate, N, E,
+              K);
 }
 
 template <>
 void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored, double rows,
-                     int N, int E, int K) {
-  run_routing(loss, f, total, choices, p, chosen, scored, rows, false, N, E, K);
+                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
+                     const GpuInt* scored_rows, int N, int E, int K) {
+  run_routing(loss, f, total, choices, p, chosen, scored, scored_rows, 1, false, N, E, K);
 }
 
 template <>
 void add_probabilities(Gpu<double>* total, const GpuFloat* p, const GpuByte* scored, int N, int E) {
-  add_routing<GpuFloat>(nullptr, total, nullptr, p, nullptr, scored, 0, true, N, E, 0);
+  add_routing<GpuFloat>(nullptr, total, nullptr, p, nullptr, scored, nullptr, 1, true, N, E, 0);
 }
 
 template <>
-void balance_forward(GpuFloat* loss, const GpuFloat* f, const Gpu<double>* total, double rows,
-                     int layers, int E) {
-  launch<balance_kernel>({1, 32}, loss, f, total, rows, layers, E);
+void balance_forward(GpuFloat* loss, const GpuFloat* f, const Gpu<double>* total,
+                     const GpuInt* scored_rows, int layers, int E) {
+  launch<balance_kernel>({1, 32}, loss, f, total, scored_rows, layers, E);
 }
 
 template <>
 void balance_backward(GpuFloat* dz, const GpuFloat* p, const GpuFloat* f, const GpuByte* scored,
-                      const GpuFloat* dloss, int scored_rows, int layers, int N, int E,
+                      const GpuFloat* dloss, const GpuInt* scored_rows, int layers, int N, int E,
                       bool accumulate) {
-  launch<balance_backward_kernel>(warp_per_row(N), dz, p, f, scored, dloss,
-                                  double(E) / scored_rows / layers, N, E, accumulate);
+  launch<balance_backward_kernel>(warp_per_row(N), dz, p, f, scored, dloss, scored_rows, layers, N,
+                                  E, accumulate);
 }
 
 template <>
 void z_loss_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, const GpuByte* scored,
-                    int scored_rows, int N, int E) {
+                    const GpuInt* scored_rows, int N, int E) {
   const unsigned blocks = std::max(1u, blocks_for(std::size_t(N), kZWarps));
   cuda::Scratch scratch;
   double* const partial = scratch.take<double>(blocks);
@@ -386,7 +397,8 @@ void z_loss_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, const GpuB
 
 template <>
 void z_loss_backward(GpuFloat* dz, const GpuFloat* lse, const GpuFloat* p, const GpuByte* scored,
-                     const GpuFloat* dloss, int scored_rows, int N, int E, bool accumulate) {
+                     const GpuFloat* dloss, const GpuInt* scored_rows, int N, int E,
+                     bool accumulate) {
   launch<z_loss_backward_kernel>(warp_per_row(N), dz, lse, p, scored, dloss, scored_rows, N, E,
                                  accumulate);
 }

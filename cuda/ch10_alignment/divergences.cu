@@ -39,10 +39,10 @@ __global__ void sequence_mean_kernel(double* q, const float* p, const int* rows,
 /// dz[t,j] += dloss / parts / T p[t,j] (g[s,j] - sum_k p[t,k] g[s,k]). A warp per row; no row is in
 /// two sequences.
 __global__ void sequence_mean_backward_kernel(float* dz, const float* p, const float* g,
-                                              const int* rows, const int* begin,
-                                              const float* dloss, int parts, int E) {
+                                              const int* rows, const int* begin, const float* dloss,
+                                              const int* parts, int E) {
   const int s = int(blockIdx.x), lane = my_lane(), first = begin[s], end = begin[s + 1];
-  const float scale = *dloss / float(parts) / float(end - first);
+  const float scale = *dloss / float(*parts) / float(end - first);
   const float* g_s = row_at(g, s, E);
   const int step = int(gridDim.y) * kWarps;
   for (int i = first + int(blockIdx.y) * kWarps + int(threadIdx.y); i < end; i += step) {
@@ -148,11 +148,11 @@ __global__ void divergence_kernel(double* D, float* g, const double* q_star, con
 }
 
 /// One block.
-__global__ void mean_kernel(float* loss, const double* D, int count) {
+__global__ void mean_kernel(float* loss, const double* D, const int* parts, int count) {
   double sum = 0;
   for (int i = int(threadIdx.x); i < count; i += int(blockDim.x)) sum += D[i];
   sum = cuda::block_sum(sum);
-  if (threadIdx.x == 0) loss[0] = float(sum / count);
+  if (threadIdx.x == 0) loss[0] = float(sum / *parts);
 }
 
 }  // namespace
@@ -166,7 +166,8 @@ void sequence_mean_forward<GpuFloat>(Gpu<double>* q, const GpuFloat* p, const Gp
 
 template <>
 void sequence_mean_backward(GpuFloat* dz, const GpuFloat* p, const GpuFloat* g, const GpuInt* rows,
-                            const GpuInt* begin, const GpuFloat* dloss, int parts, int S, int E) {
+                            const GpuInt* begin, const GpuFloat* dloss, const GpuInt* parts, int S,
+                            int E) {
   // How long a sequence is, the host does not know: 4 blocks share its rows.
   launch<sequence_mean_backward_kernel>({{unsigned(S), 4}, {32, kWarps}}, dz, p, g, rows, begin,
                                         dloss, parts, E);
@@ -180,8 +181,9 @@ void alignment_divergence_forward<GpuFloat>(Gpu<double>* D, GpuFloat* g, const G
 }
 
 template <>
-void alignment_mean_forward(GpuFloat* loss, const Gpu<double>* D, int M, int S) {
-  launch<mean_kernel>({1, 256}, loss, D, M * S);
+void alignment_mean_forward(GpuFloat* loss, const Gpu<double>* D, const GpuInt* parts, int M,
+                            int S) {
+  launch<mean_kernel>({1, 256}, loss, D, parts, M * S);
 }
 
 }  // namespace ramoe

@@ -257,6 +257,7 @@ bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, M
     return false;
   }
   if (progress) progress->finish();
+  if (!quiet) files.say_replays();
   if (o.keep_model)
     as_floats(model, [&](Model<float>& floats) { keep_tuned_model(floats, inputs, folder, form); });
   Json results = {{"language", o.language},

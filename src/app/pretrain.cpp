@@ -149,6 +149,7 @@ void pretrain_on(PretrainOptions o) {
                           "; everything is saved. Go on with: ", resuming("pretrain", o.run.run)));
   }
   progress.finish();
+  files.say_replays();
   as_floats(model, [&](const Model<float>& floats) { save_model(floats, model_folder); });
   folder.file(checksum_list_name);
   write_checksum_list(folder.path());

@@ -1,5 +1,6 @@
 #include "app/training_files.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
@@ -69,6 +70,22 @@ template <class T>
 void TrainingFiles<T>::remove() const {
   std::error_code ignored;
   std::filesystem::remove(state_of(folder_), ignored);
+}
+
+template <class T>
+void TrainingFiles<T>::say_replays() const {
+  if constexpr (Lives<T>::on_gpu) {
+    const auto& [tokens, targets, padded_tokens, padded_targets] = trainer_.padding();
+    const auto more = [](double padded, double of) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.1f %%", of > 0 ? 100 * (padded / of - 1) : 0.0);
+      return std::string(text);
+    };
+    std::cerr << trainer_.replay().replayed() << " of " << trainer_.steps_done()
+              << " steps were replayed, from " << trainer_.replay().recordings()
+              << " recordings; common sizes added " << more(padded_tokens, tokens)
+              << " to their tokens and " << more(padded_targets, targets) << " to their targets\n";
+  }
 }
 
 #define RAMOE_TRAINING_FILES(T) template class TrainingFiles<T>;

@@ -21,6 +21,8 @@ class TrainingFiles {
   /// every save_every steps.
   void after_step(const Json& line);
   void save() const;
+  /// Says on stderr, of a GPU, how many steps were replayed and what their padding was.
+  void say_replays() const;
   /// Removes the checkpoint of a run that has finished and keeps no weights.
   void remove() const;
 

@@ -44,10 +44,13 @@ class Replay {
       if (entry.recording == nullptr && ++entry.seen < 2) return work();
       if (entry.recording == nullptr) entry.recording = record(work);
       gpu_replay(entry.recording);
+      ++replayed_;
     } else {
       work();
     }
   }
+  /// How often the work was replayed, that of a new recording included.
+  int replayed() const { return replayed_; }
   /// How many keys have a recording.
   std::size_t recordings() const {
     std::size_t n = 0;
@@ -91,6 +94,7 @@ class Replay {
       if (entry.recording) gpu_forget(entry.recording);
   }
   std::vector<Entry> entries_;  // the last one was used last
+  int replayed_ = 0;
 };
 
 }  // namespace ramoe

@@ -115,6 +115,11 @@ using StorageOf = typename Lives<T>::template Vector<Value>;
 template <class T, class Value>
 using Beside = std::conditional_t<Lives<T>::on_gpu, Gpu<Value>, Value>;
 
+/// A number that differs from batch to batch, such as how many rows are scored. A recorded step of
+/// a GPU repeats the arguments of its kernels (chapter 1.8), so there it lies in the GPU's memory.
+template <class T>
+using Count = std::conditional_t<Lives<T>::on_gpu, const GpuInt*, int>;
+
 /// A number in BF16, beside the values of T: the upper half of an fp32, so 8 bits of mantissa.
 template <class T>
 using Bf16Of = Beside<T, std::uint16_t>;

@@ -86,6 +86,16 @@ class Tape {
   Value* keep_host(std::size_t count) {
     return host_.take<Value>(count);
   }
+  /// A number of this batch, where operations read it; lives until reset().
+  Count<T> keep_count(int count) {
+    if constexpr (Lives<T>::on_gpu) {
+      GpuInt* there = keep<GpuInt>(1);
+      copy_in(there, &count, 1);
+      return there;
+    } else {
+      return count;
+    }
+  }
 
   /// Records the backward of the operation that made `out`: it reads grad(out) and adds to the
   /// gradients of the inputs. Everything it captures must be copyable as bytes.

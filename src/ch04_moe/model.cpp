@@ -44,7 +44,7 @@ PlacedBatch<Value> place(Tape<Value>& tape, const TokenBatch& batch, int V) {
   for (std::size_t b = 0; b < batch.length.size(); ++b)
     check(batch.length[b] >= 0 && batch.length[b] <= batch.T, "sequence ", b, " has length ",
           batch.length[b], " in rows of ", batch.T, " tokens.");
-  placed.scored_rows = batch.scored_rows();
+  placed.scored_rows = tape.keep_count(batch.scored_rows());
   placed.token = place(tape, batch.token);
   placed.position = place(tape, batch.position);
   placed.length = place(tape, batch.length);

@@ -52,7 +52,8 @@ const Beside<T, Value>* place(Tape<T>& tape, const std::vector<Value>& host) {
 /// A batch, placed where the values of `Value` live.
 template <class Value>
 struct PlacedBatch {
-  int B = 0, T = 0, N = 0, scored_rows = 0;
+  int B = 0, T = 0, N = 0;
+  Count<Value> scored_rows{};
   const Index<Value>*token = nullptr, *position = nullptr;  // (N)
   const Index<Value>* length = nullptr;                     // (B)
   const Flag<Value>*is_token = nullptr, *scored = nullptr;  // (N)

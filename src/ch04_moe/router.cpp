@@ -64,8 +64,9 @@ void add_probabilities(double* total, const double* p, const unsigned char* scor
 }
 
 template <>
-void balance_forward(double* loss, const double* f, const double* total, double rows, int layers,
-                     int E) {
+void balance_forward(double* loss, const double* f, const double* total, int scored_rows,
+                     int layers, int E) {
+  const double rows = double(layers) * scored_rows;
   *loss = 0;
   for (int e = 0; rows > 0 && e < E; ++e) *loss += E * f[e] * total[e] / rows / layers;
 }
@@ -148,12 +149,13 @@ struct Balance {
         total(tape.template keep<Beside<T, double>>(E)),
         choices(tape.template keep<Index<T>>(E)) {}
 
-  /// Adds up L layers, whose scored rows are `rows`.
-  void sum(const Routing<T>* layers, int L, const Flag<T>* scored, double rows, const T* step_f) {
+  /// Adds up L layers.
+  void sum(const Routing<T>* layers, int L, const Flag<T>* scored, Count<T> scored_rows,
+           const T* step_f) {
     const int E = layers[0].E, N = layers[0].N;
     for (int l = 0; l < L; ++l)
       add_routing<T>(step_f ? nullptr : f, total, choices, layers[l].probabilities.p,
-                     layers[l].chosen.expert, scored, rows, l > 0, N, E, layers[l].K);
+                     layers[l].chosen.expert, scored, scored_rows, L, l > 0, N, E, layers[l].K);
     if (step_f) copy_values(f, step_f, std::size_t(E));
   }
 };
@@ -161,7 +163,7 @@ struct Balance {
 /// The backward of what a layer adds to the balance loss of L layers.
 template <class T>
 void record_balance(Tape<T>& tape, const Tensor<T>& loss, const Routing<T>& r, const T* f,
-                    const Flag<T>* scored, int scored_rows, int L) {
+                    const Flag<T>* scored, Count<T> scored_rows, int L) {
   const Tensor<T> z = r.logits.z;
   const T* p = r.probabilities.p;
   tape.record(loss, [&tape = tape, z, loss, f, p, scored, scored_rows, L] {
@@ -175,13 +177,13 @@ void record_balance(Tape<T>& tape, const Tensor<T>& loss, const Routing<T>& r, c
 }  // namespace
 
 template <class T>
-Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int scored_rows,
-                       const T* step_f) {
+Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored,
+                       Count<T> scored_rows, const T* step_f) {
   Balance<T> b(tape, std::size_t(r.E));
   const Tensor<T> loss = tape.output(Shape{}, r.logits.z);
   if (step_f) {
     b.sum(&r, 1, scored, scored_rows, step_f);
-    balance_forward(loss.data, b.f, b.total, double(scored_rows), 1, r.E);
+    balance_forward(loss.data, b.f, b.total, scored_rows, 1, r.E);
   } else {
     routing_balance<T>(loss.data, b.f, b.total, b.choices, r.probabilities.p, r.chosen.expert,
                        scored, scored_rows, r.N, r.E, r.K);
@@ -192,16 +194,15 @@ Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored
 
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
-                              const Flag<T>* scored, int scored_rows, const T* step_f) {
+                              const Flag<T>* scored, Count<T> scored_rows, const T* step_f) {
   check(!layers.empty(), "the balance loss needs the routing of at least one layer.");
   const int L = static_cast<int>(layers.size()), E = layers[0].E;
-  const double rows = double(L) * scored_rows;
   Balance<T> b(tape, std::size_t(E));
-  b.sum(layers.data(), L, scored, rows, step_f);
+  b.sum(layers.data(), L, scored, scored_rows, step_f);
   Tensor<T> total;
   for (const Routing<T>& r : layers) {
     const Tensor<T> loss = tape.output(Shape{}, r.logits.z);
-    balance_forward(loss.data, b.f, b.total, rows, L, E);
+    balance_forward(loss.data, b.f, b.total, scored_rows, L, E);
     record_balance<T>(tape, loss, r, b.f, scored, scored_rows, L);
     total = weighted_sum<T>(tape, {{total, 1.0}, {loss, 1.0}});
   }
@@ -209,7 +210,7 @@ Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& laye
 }
 
 template <class T>
-Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int scored_rows) {
+Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, Count<T> scored_rows) {
   const Tensor<T> z = r.logits.z, loss = tape.output(Shape{}, z);
   T* lse = tape.template keep<T>(static_cast<std::size_t>(r.N));
   const T* p = r.probabilities.p;
@@ -226,10 +227,11 @@ Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored, int 
 #define RAMOE_INSTANTIATE(T)                                                                       \
   template Routing<T> route(Tape<T>&, const Tensor<T>&, const RouterLogits<T>&, int, bool,         \
                             const RouterHook<T>*, int);                                            \
-  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, int, const T*);     \
+  template Tensor<T> balance_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, Count<T>,           \
+                                  const T*);                                                       \
   template Tensor<T> pooled_balance_loss(Tape<T>&, const std::vector<Routing<T>>&, const Flag<T>*, \
-                                         int, const T*);                                           \
-  template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, int);
+                                         Count<T>, const T*);                                      \
+  template Tensor<T> z_loss(Tape<T>&, const Routing<T>&, const Flag<T>*, Count<T>);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE
 

@@ -73,54 +73,55 @@ void choice_shares(T* f, const Index<T>* choices, double rows, int E);
 template <class T>
 void add_probabilities(Beside<T, double>* total, const T* p, const Flag<T>* scored, int N, int E);
 /// What the balance loss sums up of one layer: total and choices, from zero or added to, and, if f
-/// is not null, choices and from them f. A GPU does it in one launch.
+/// is not null, choices and from them f, over the scored rows of all `layers` layers. A GPU does it
+/// in one launch.
 template <class T>
 void add_routing(T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
-                 const Index<T>* chosen, const Flag<T>* scored, double rows, bool accumulate, int N,
-                 int E, int K) {
+                 const Index<T>* chosen, const Flag<T>* scored, Count<T> scored_rows, int layers,
+                 bool accumulate, int N, int E, int K) {
   if (!accumulate) clear(total, std::size_t(E));
   add_probabilities(total, p, scored, N, E);
   if (!f) return;
   if (!accumulate) clear(choices, std::size_t(E));
   add_choices<T>(choices, chosen, scored, N, K);
-  choice_shares(f, choices, rows, E);
+  choice_shares(f, choices, double(layers) * scored_rows, E);
 }
 template <>
 void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
-                 const GpuInt* chosen, const GpuByte* scored, double rows, bool accumulate, int N,
-                 int E, int K);
+                 const GpuInt* chosen, const GpuByte* scored, const GpuInt* scored_rows, int layers,
+                 bool accumulate, int N, int E, int K);
 /// loss = E sum_e f[e] total[e] / rows / layers: what one of `layers` layers adds to the loss.
-/// total is summed over `rows` rows, those of all these layers.
+/// total is summed over the scored rows of all these layers: rows = layers M.
 template <class T>
-void balance_forward(T* loss, const T* f, const Beside<T, double>* total, double rows, int layers,
-                     int E);
+void balance_forward(T* loss, const T* f, const Beside<T, double>* total, Count<T> scored_rows,
+                     int layers, int E);
 /// The sums of one layer from zero, and its loss; a GPU does it in one launch.
 template <class T>
 void routing_balance(T* loss, T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
-                     const Index<T>* chosen, const Flag<T>* scored, double rows, int N, int E,
-                     int K) {
-  add_routing(f, total, choices, p, chosen, scored, rows, false, N, E, K);
-  balance_forward(loss, f, total, rows, 1, E);
+                     const Index<T>* chosen, const Flag<T>* scored, Count<T> scored_rows, int N,
+                     int E, int K) {
+  add_routing(f, total, choices, p, chosen, scored, scored_rows, 1, false, N, E, K);
+  balance_forward(loss, f, total, scored_rows, 1, E);
 }
 template <>
 void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored, double rows,
-                     int N, int E, int K);
+                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
+                     const GpuInt* scored_rows, int N, int E, int K);
 /// dp[n,e] = dloss E f[e] / M / layers, then through the softmax into dz. M = scored_rows.
 /// accumulate: false overwrites dz, with 0 in the other rows.
 template <class T>
 void balance_backward(T* dz, const T* p, const T* f, const Flag<T>* scored, const T* dloss,
-                      int scored_rows, int layers, int N, int E, bool accumulate = true);
+                      Count<T> scored_rows, int layers, int N, int E, bool accumulate = true);
 
 /// z-loss (Zoph et al., arXiv 2202.08906): the mean over the scored rows of lse[n]^2, with
 /// lse[n] = log sum_e exp(z[n,e]). lse (N) is kept for backward.
 template <class T>
-void z_loss_forward(T* loss, T* lse, const T* z, const Flag<T>* scored, int scored_rows, int N,
+void z_loss_forward(T* loss, T* lse, const T* z, const Flag<T>* scored, Count<T> scored_rows, int N,
                     int E);
 /// dz[n,e] += dloss 2 lse[n] p[n,e] / M; or =, as in balance_backward.
 template <class T>
 void z_loss_backward(T* dz, const T* lse, const T* p, const Flag<T>* scored, const T* dloss,
-                     int scored_rows, int N, int E, bool accumulate = true);
+                     Count<T> scored_rows, int N, int E, bool accumulate = true);
 
 /// The routing of one layer in one forward pass.
 template <class T>
@@ -161,11 +162,13 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>& w, int K, b
 /// the same holds for the gradients, because L is linear in P once f is fixed.
 template <class T>
 Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& routing, const Flag<T>* scored,
-                       int scored_rows, const T* step_f = nullptr);
+                       Count<T> scored_rows, const T* step_f = nullptr);
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
-                              const Flag<T>* scored, int scored_rows, const T* step_f = nullptr);
+                              const Flag<T>* scored, Count<T> scored_rows,
+                              const T* step_f = nullptr);
 template <class T>
-Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& routing, const Flag<T>* scored, int scored_rows);
+Tensor<T> z_loss(Tape<T>& tape, const Routing<T>& routing, const Flag<T>* scored,
+                 Count<T> scored_rows);
 
 }  // namespace ramoe

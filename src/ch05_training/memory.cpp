@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "ch05_training/training_batch.h"
 #include "support/error.h"
 #include "support/platform.h"
 
@@ -60,6 +61,8 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
 }
 
 double training_bytes(const ModelConfig& config, double B, int T, double trained, MemoryOf of) {
+  const int padded = common_size(T);
+  if (of == MemoryOf::gpu && B * padded <= kMostCommonTokens) T = padded;
   const double weights = 4 * static_cast<double>(count_parameters(config).total);
   return weights + kMoments * trained + count_activations(config, T, of).bytes(B * T, B * T / 2);
 }

@@ -45,25 +45,6 @@ Schedule TrainConfig::schedule() const {
   return s;
 }
 
-TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences, int pad,
-                                  int bos) {
-  std::vector<std::vector<int>> tokens;
-  for (const TrainingSequence& sequence : sequences) tokens.push_back(sequence.tokens);
-  TrainingBatch batch;
-  batch.tokens = make_batch(tokens, pad, bos);
-  for (std::size_t b = 0; b < sequences.size(); ++b) {
-    const TrainingSequence& s = sequences[b];
-    check(s.prompt >= 1, "a training sequence needs a prompt of at least its BOS token.");
-    batch.prompt.push_back(s.prompt);
-    batch.example.push_back(s.example);
-    for (int t = s.prompt; t < static_cast<int>(s.tokens.size()); ++t) {
-      batch.logit_rows.push_back(static_cast<int>(b) * batch.tokens.T + t - 1);
-      batch.target.push_back(s.tokens[std::size_t(t)]);
-    }
-  }
-  return batch;
-}
-
 template <class T>
 Trainer<T>::Trainer(Model<T>& model, const TrainConfig& config)
     : model_(model),
@@ -107,7 +88,7 @@ typename Trainer<T>::StepTotals Trainer<T>::totals(const std::vector<TrainingBat
                                                    const ExtraLoss<T>* extra) {
   StepTotals totals;
   for (const TrainingBatch& batch : batches) {
-    totals.targets += static_cast<double>(batch.target.size());
+    totals.targets += batch.targets();
     totals.rows += batch.tokens.scored_rows();
     if (extra) totals.examples += extra->count(batch);
   }
@@ -140,17 +121,33 @@ void Trainer<T>::step_shares(const std::vector<TrainingBatch>& batches, StepTota
 template <class T>
 typename Trainer<T>::Shares Trainer<T>::shares(const TrainingBatch& batch, const StepTotals& totals,
                                                const ExtraLoss<T>* extra) const {
-  return {share_of(static_cast<double>(batch.target.size()), totals.targets),
+  return {share_of(batch.targets(), totals.targets),
           share_of(batch.tokens.scored_rows(), totals.rows),
           extra ? share_of(extra->count(batch), totals.examples) : 0};
 }
 
 template <class T>
-void Trainer<T>::place_batch(const TrainingBatch& batch) {
+std::optional<std::vector<double>> Trainer<T>::place_batch(const TrainingBatch& batch,
+                                                           const Shares& share,
+                                                           ExtraLoss<T>* extra) {
   tape_.reset();
   placed_ = model_.place_batch(tape_, batch.tokens, batch.logit_rows);
   check_targets(batch.target.data(), placed_.R, model_.config().vocab_size);
   target_ = place(tape_, batch.target);
+  targets_ = tape_.keep_count(batch.targets());
+  // All that accumulate() and the update take from the host, but for the configuration.
+  std::vector<double> key = {double(placed_.B),
+                             double(placed_.T),
+                             double(placed_.R),
+                             share.targets,
+                             share.rows,
+                             share.examples,
+                             double(optimiser_.lists_placed())};
+  if (!extra) return key;
+  const auto of_extra = extra->place(tape_, batch, optimiser_.steps_done());
+  if (!of_extra) return {};
+  key.insert(key.end(), of_extra->begin(), of_extra->end());
+  return key;
 }
 
 template <class T>
@@ -158,12 +155,12 @@ void Trainer<T>::accumulate(const TrainingBatch& batch, const StepTotals& totals
                             const Shares& share, ExtraLoss<T>* extra, T* losses) {
   const ForwardResult<T> forward = model_.forward(tape_, placed_);
   const Flag<T>* scored = placed_.scored;
-  const int rows = placed_.scored_rows;
+  const Count<T> rows = placed_.scored_rows;
   const auto f = [&](std::size_t l) {
     return totals.f.empty() ? nullptr
                             : totals.f.data() + l * std::size_t(model_.config().num_experts);
   };
-  const Tensor<T> ce = cross_entropy(tape_, forward.logits, target_, placed_.R);
+  const Tensor<T> ce = cross_entropy(tape_, forward.logits, target_, targets_);
   const Tensor<T> balance =
       config_.balance > 0 && config_.balance_form == BalanceForm::pooled
           ? pooled_balance_loss(tape_, forward.routing, scored, rows, f(0))
@@ -202,11 +199,11 @@ StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
   }
   const int losses = static_cast<int>(batches.size()) * kLosses;
   optimiser_.prepare(report.rate, config_.clip);
-  if (batches.size() == 1 && !extra) {
-    replay_step(batches[0], whole, pending.shares[0]);
+  if (batches.size() == 1) {
+    replay_step(batches[0], whole, pending.shares[0], extra);
   } else {
     for (std::size_t i = 0; i < batches.size(); ++i) {
-      place_batch(batches[i]);
+      place_batch(batches[i], pending.shares[i], extra);
       accumulate(batches[i], whole, pending.shares[i], extra,
                  losses_.data() + i * std::size_t(kLosses));
     }
@@ -223,21 +220,25 @@ StepReport Trainer<T>::step(const std::function<TrainingBatch(int micro)>& next,
 
 template <class T>
 void Trainer<T>::replay_step(const TrainingBatch& batch, const StepTotals& totals,
-                             const Shares& share) {
-  place_batch(batch);
-  // All that the work below takes from the host, but for the configuration.
-  const std::vector<double> key = {double(placed_.B),
-                                   double(placed_.T),
-                                   double(placed_.R),
-                                   double(placed_.scored_rows),
-                                   share.targets,
-                                   share.rows,
-                                   double(optimiser_.lists_placed())};
-  replay_.run(key, [&] {
-    accumulate(batch, totals, share, nullptr, losses_.data());
+                             const Shares& share, ExtraLoss<T>* extra) {
+  TrainingBatch padded;
+  if constexpr (Lives<T>::on_gpu)
+    padded = padded_to_common_sizes(batch, config_.batch, model_.config().pad_token_id);
+  const TrainingBatch& taken = Lives<T>::on_gpu ? padded : batch;
+  padding_.tokens += double(batch.tokens.token.size());
+  padding_.targets += double(batch.target.size());
+  padding_.padded_tokens += double(taken.tokens.token.size());
+  padding_.padded_targets += double(taken.target.size());
+  const auto key = place_batch(taken, share, extra);
+  const auto work = [&] {
+    accumulate(taken, totals, share, extra, losses_.data());
     const StopScope uninterrupted(nullptr);  // the weights are never left half updated
     optimiser_.update(losses_.data(), kLosses);
-  });
+  };
+  if (key)
+    replay_.run(*key, work);
+  else
+    work();
 }
 
 template <class T>

@@ -22,11 +22,13 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 
 #include "ch01_tensor/replay.h"
 #include "ch04_moe/model.h"
 #include "ch05_training/adamw.h"
 #include "ch05_training/schedule.h"
+#include "ch05_training/training_batch.h"
 #include "support/config.h"
 
 namespace ramoe {
@@ -58,23 +60,6 @@ struct TrainConfig {
   Schedule schedule() const;
 };
 
-/// A batch with targets. Row logit_rows[i] of the batch predicts target[i].
-struct TrainingBatch {
-  TokenBatch tokens;
-  std::vector<int> logit_rows, target;
-  std::vector<int> prompt;   // (B) number of leading tokens that are prompt
-  std::vector<int> example;  // (B) index of each sequence's example, for extra losses; or -1
-};
-
-/// A sequence whose first `prompt` tokens are the prompt; all tokens after them are targets
-/// (prompt >= 1; 1 trains on everything after BOS).
-struct TrainingSequence {
-  std::vector<int> tokens;
-  int prompt = 1;
-  int example = -1;
-};
-TrainingBatch make_training_batch(const std::vector<TrainingSequence>& sequences, int pad, int bos);
-
 /// A loss beside cross-entropy: a mean over examples.
 template <class T>
 class ExtraLoss {
@@ -82,6 +67,12 @@ class ExtraLoss {
   virtual ~ExtraLoss() = default;
   /// The number of examples of the batch that the loss is a mean over; it gives the batch's weight.
   virtual int count(const TrainingBatch& batch) const = 0;
+  /// Comes before add(): places what add() reads of this batch. Returns the numbers of the host
+  /// that add() uses beside it and beside the sizes of the batch, so that its work can be replayed
+  /// when they are the same (chapter 1.8); nothing: it is never replayed.
+  virtual std::optional<std::vector<double>> place(Tape<T>&, const TrainingBatch&, int /*step*/) {
+    return {};
+  }
   /// The loss, a scalar that includes its weight; a tensor without data if there is none.
   virtual Tensor<T> add(Tape<T>& tape, const TrainingBatch& batch, const ForwardResult<T>& forward,
                         int step) = 0;
@@ -126,6 +117,12 @@ class Trainer {
   void set_tokens(double tokens) { tokens_ = tokens; }
 
   const ArenaOf<T>& arena() const { return arena_; }
+  const Replay<T>& replay() const { return replay_; }
+  /// Tokens and targets of the steps of one batch so far, and with what common sizes added.
+  struct Padding {
+    double tokens = 0, targets = 0, padded_tokens = 0, padded_targets = 0;
+  };
+  const Padding& padding() const { return padding_; }
 
  private:
   /// The numbers of targets, rows and examples in a step, and f of its balance loss.
@@ -141,13 +138,16 @@ class Trainer {
   };
   Shares shares(const TrainingBatch& batch, const StepTotals& totals,
                 const ExtraLoss<T>* extra) const;
-  /// Begins a step on the tape, with the batch and its targets placed.
-  void place_batch(const TrainingBatch& batch);
+  /// Begins a step on the tape: places the batch, its targets and what the extra loss reads. The
+  /// key of its work if it can be replayed.
+  std::optional<std::vector<double>> place_batch(const TrainingBatch& batch, const Shares& share,
+                                                 ExtraLoss<T>* extra);
   /// Forward and backward of the batch that was placed; `losses` gets kLosses values.
   void accumulate(const TrainingBatch& batch, const StepTotals& totals, const Shares& share,
                   ExtraLoss<T>* extra, T* losses);
-  /// A step of one batch without extra loss, which a GPU may replay.
-  void replay_step(const TrainingBatch& batch, const StepTotals& totals, const Shares& share);
+  /// A step of one batch, which a GPU may replay.
+  void replay_step(const TrainingBatch& batch, const StepTotals& totals, const Shares& share,
+                   ExtraLoss<T>* extra);
   /// A step that has not been read: what the host knows of it.
   struct Pending {
     StepReport report;  // without what the device knows
@@ -167,7 +167,9 @@ class Trainer {
   Tape<T> tape_;
   PlacedBatch<T> placed_;
   const Index<T>* target_ = nullptr;
+  Count<T> targets_{};  // how many are scored
   Replay<T> replay_;
+  Padding padding_;
   static constexpr int kLosses = 5;  // cross-entropy, balance, z, extra, their sum
   Storage<T> losses_;                        // of the step, batch by batch
   // The losses and outcomes of pending steps, one after another.

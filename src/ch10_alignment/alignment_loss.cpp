@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ch02_autograd/basic_ops.h"
+#include "ch05_training/training_batch.h"
 
 namespace ramoe {
 namespace {
@@ -38,23 +39,6 @@ void add_english_side(Layout& layout, const std::vector<double>& q_star,
   }
 }
 
-template <class T>
-Layout layout_of(const std::vector<Routing<T>>& routing, const TokenBatch& batch,
-                 const std::vector<AlignedSequence>& sequences, const std::vector<int>& layers) {
-  check(!layers.empty(), "alignment over no layer at all was asked for.");
-  Layout layout;
-  for (const AlignedSequence& sequence : sequences) {
-    add_rows(layout, batch, sequence);
-    check(sequence.support->size() == routing.size(), "alignment with support for ",
-          sequence.support->size(), " of ", routing.size(), " layers.");
-  }
-  for (const int l : layers)
-    for (const AlignedSequence& sequence : sequences)
-      add_english_side(layout, (*sequence.q_star)[std::size_t(l)],
-                       (*sequence.support)[std::size_t(l)], routing[std::size_t(l)].E);
-  return layout;
-}
-
 /// A copy in the memory where the tape's values are.
 template <class T, class Value>
 const Beside<T, Value>* kept(Tape<T>& tape, const std::vector<Value>& values) {
@@ -63,7 +47,48 @@ const Beside<T, Value>* kept(Tape<T>& tape, const std::vector<Value>& values) {
   return there;
 }
 
+/// With room for S sequences.
+Layout layout_of(const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
+                 const std::vector<int>& layers, int L, int E, int S) {
+  check(!layers.empty(), "alignment over no layer at all was asked for.");
+  Layout layout;
+  for (const AlignedSequence& sequence : sequences) {
+    add_rows(layout, batch, sequence);
+    check(static_cast<int>(sequence.support->size()) == L, "alignment with support for ",
+          sequence.support->size(), " of ", L, " layers.");
+  }
+  layout.begin.resize(std::size_t(S) + 1, layout.begin.back());
+  for (std::size_t m = 0; m < layers.size(); ++m) {
+    const std::size_t l = std::size_t(layers[m]);
+    for (const AlignedSequence& sequence : sequences)
+      add_english_side(layout, (*sequence.q_star)[l], (*sequence.support)[l], E);
+    layout.q_star.resize((m + 1) * std::size_t(S) * std::size_t(E));
+    layout.in_support.resize(layout.q_star.size());
+  }
+  return layout;
+}
+
 }  // namespace
+
+template <class T>
+PlacedAlignment<T> place(Tape<T>& tape, const TokenBatch& batch,
+                         const std::vector<AlignedSequence>& sequences,
+                         const std::vector<int>& layers, int L, int E) {
+  if (sequences.empty()) return {};
+  const int count = static_cast<int>(sequences.size());
+  // Room for one in every row costs little, and then the number of ci examples needs no recording
+  // of its own.
+  const int S = Lives<T>::on_gpu ? common_size(std::max(count, batch.B)) : count;
+  Layout layout = layout_of(batch, sequences, layers, L, E, S);
+  if (Lives<T>::on_gpu)  // no row is in two sequences
+    layout.rows.resize(std::size_t(batch.B) * std::size_t(batch.T));
+  return {S,
+          tape.keep_count(static_cast<int>(layers.size()) * count),
+          kept(tape, layout.rows),
+          kept(tape, layout.begin),
+          kept(tape, layout.q_star),
+          kept(tape, layout.in_support)};
+}
 
 /// What backward needs of one layer.
 template <class T>
@@ -75,16 +100,12 @@ struct AlignedLayer {
 
 template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
-                         const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
-                         const std::vector<int>& layers, const AlignmentMeasure& measure) {
-  if (sequences.empty()) return {};
-  const Layout layout = layout_of(routing, batch, sequences, layers);
-  const int S = static_cast<int>(sequences.size()), M = static_cast<int>(layers.size());
-  const int E = routing[std::size_t(layers[0])].E;
+                         const PlacedAlignment<T>& placed, const std::vector<int>& layers,
+                         const AlignmentMeasure& measure) {
+  if (placed.S == 0) return {};
+  const auto [S, parts, rows, begin, q_star, in_support] = placed;
+  const int M = static_cast<int>(layers.size()), E = routing[std::size_t(layers[0])].E;
   const std::size_t all = std::size_t(S) * std::size_t(E);
-  const auto *rows = kept(tape, layout.rows), *begin = kept(tape, layout.begin);
-  const auto* q_star = kept(tape, layout.q_star);
-  const auto* in_support = kept(tape, layout.in_support);
   auto* q = tape.template keep<Beside<T, double>>(all);
   auto* D = tape.template keep<Beside<T, double>>(std::size_t(M) * std::size_t(S));
   auto* aligned = tape.template keep_host<AlignedLayer<T>>(std::size_t(M));
@@ -98,14 +119,25 @@ Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
     if (r.logits.z.node >= 0) any = r.logits.z;
   }
   const Tensor<T> loss = tape.output(Shape{}, any);
-  alignment_mean_forward(loss.data, D, M, S);
-  tape.record(loss, [&tape = tape, aligned, rows, begin, loss, M, S, E] {
+  alignment_mean_forward(loss.data, D, parts, M, S);
+  tape.record(loss, [&tape = tape, aligned, placed, loss, M, E] {
     const T* dloss = tape.grad(loss);
     for (int m = 0; m < M; ++m)
       if (T* dz = tape.grad(aligned[m].z))
-        sequence_mean_backward(dz, aligned[m].p, aligned[m].g, rows, begin, dloss, M * S, S, E);
+        sequence_mean_backward(dz, aligned[m].p, aligned[m].g, placed.rows, placed.begin, dloss,
+                               placed.parts, placed.S, E);
   });
   return loss;
+}
+
+template <class T>
+Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
+                         const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,
+                         const std::vector<int>& layers, const AlignmentMeasure& measure) {
+  const int E = layers.empty() ? 0 : routing[std::size_t(layers[0])].E;
+  const int L = static_cast<int>(routing.size());
+  return alignment_loss(tape, routing, place(tape, batch, sequences, layers, L, E), layers,
+                        measure);
 }
 
 namespace {
@@ -169,6 +201,12 @@ Tensor<T> hidden_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
 }
 
 #define RAMOE_INSTANTIATE(T)                                                                      \
+  template PlacedAlignment<T> place(Tape<T>&, const TokenBatch&,                                  \
+                                    const std::vector<AlignedSequence>&, const std::vector<int>&, \
+                                    int, int);                                                    \
+  template Tensor<T> alignment_loss(Tape<T>&, const std::vector<Routing<T>>&,                     \
+                                    const PlacedAlignment<T>&, const std::vector<int>&,           \
+                                    const AlignmentMeasure&);                                     \
   template Tensor<T> hidden_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&,     \
                                  const std::vector<AlignedSequence>&, const std::vector<int>&);   \
   template Tensor<T> alignment_loss(Tape<T>&, const std::vector<Routing<T>>&, const TokenBatch&,  \

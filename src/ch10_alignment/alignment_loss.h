@@ -33,9 +33,29 @@ struct AlignedSequence {
   const ExpertSets* support = nullptr;  // for each layer; hidden_loss has none
 };
 
-/// L_align of the sequences; a tensor without data if there are none. `layers` are the M aligned
-/// layers. Only scored tokens count: neither padding nor BOS. Error: no layers; a sequence without
-/// a scored token in its span; a support that is empty or names an expert that does not exist.
+/// The sequences as arrays, placed where the values live.
+template <class T>
+struct PlacedAlignment {
+  int S = 0;                                        // there is room for; 0: there are none
+  Count<T> parts{};                                 // M times the sequences that there are
+  const Index<T>*rows = nullptr, *begin = nullptr;  // (rows of all sequences), (S+1)
+  const Beside<T, double>* q_star = nullptr;        // (M,S,E)
+  const Flag<T>* in_support = nullptr;              // (M,S,E)
+};
+/// Of L MoE layers with E experts, `layers` are the M aligned ones. Only scored tokens count:
+/// neither padding nor BOS. On a GPU there is room for a common number of sequences (chapter 5.5),
+/// at least B; those that are not there have no rows. Error: no layers; a sequence without a scored
+/// token in its span; a support that is empty or names an expert that does not exist.
+template <class T>
+PlacedAlignment<T> place(Tape<T>& tape, const TokenBatch& batch,
+                         const std::vector<AlignedSequence>& sequences,
+                         const std::vector<int>& layers, int L, int E);
+/// L_align of what was placed; a tensor without data if there are no sequences.
+template <class T>
+Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
+                         const PlacedAlignment<T>& placed, const std::vector<int>& layers,
+                         const AlignmentMeasure& measure);
+/// Both in one.
 template <class T>
 Tensor<T> alignment_loss(Tape<T>& tape, const std::vector<Routing<T>>& routing,
                          const TokenBatch& batch, const std::vector<AlignedSequence>& sequences,

@@ -78,29 +78,39 @@ TokenBatch with_all_scored(TokenBatch batch, int bos) {
 }  // namespace
 
 template <class T>
-Tensor<T> AlignmentTerm<T>::add(Tape<T>& tape, const TrainingBatch& batch,
-                                const ForwardResult<T>& forward, int step) {
-  last_ = {};
-  const double lambda = lambda_at(config_, step, steps_);
+std::optional<std::vector<double>> AlignmentTerm<T>::place(Tape<T>& tape,
+                                                           const TrainingBatch& batch, int step) {
+  lambda_ = lambda_at(config_, step, steps_);
   std::vector<int> rows, members;
   for (int b = 0; b < batch.tokens.B; ++b)
     if (const int i = batch.example[std::size_t(b)]; i >= 0 && aligned_[std::size_t(i)]) {
       rows.push_back(b);
       members.push_back(i);
     }
-  if (rows.empty() || lambda == 0) return {};
-  std::vector<Followed> current;
-  if (config_.english_side == EnglishSide::current) current = follow(members);
-  std::vector<AlignedSequence> sequences;
+  if (lambda_ == 0) rows.clear();
+  const bool is_current = config_.english_side == EnglishSide::current && !rows.empty();
+  current_ = is_current ? follow(members) : std::vector<Followed>{};
+  sequences_.clear();
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const std::size_t i = std::size_t(members[r]);
-    const Followed& followed = current.empty() ? followed_[i] : current[r];
+    const Followed& followed = current_.empty() ? followed_[i] : current_[r];
     for (std::size_t place = 0; place < sides_[i].places.size(); ++place)
-      sequences.push_back(
+      sequences_.push_back(
           {rows[r], sides_[i].places[place].target, &followed.q_star[place],
            followed.chosen.empty() ? &support_.at(examples_[i].task) : &followed.chosen[place]});
   }
-  const TokenBatch tokens = with_all_scored(batch.tokens, model_.config().bos_token_id);
+  tokens_ = with_all_scored(batch.tokens, model_.config().bos_token_id);
+  if (config_.signal == AlignedSignal::hidden) return {};
+  const ModelConfig& c = model_.config();
+  placed_ = ramoe::place(tape, tokens_, sequences_, layers_, c.moe_layer_count(), c.num_experts);
+  return {{double(placed_.S), lambda_}};
+}
+
+template <class T>
+Tensor<T> AlignmentTerm<T>::add(Tape<T>& tape, const TrainingBatch&,
+                                const ForwardResult<T>& forward, int) {
+  last_ = {};
+  if (sequences_.empty()) return {};
   std::vector<Routing<T>> routing = forward.routing;
   if (config_.gradient_scope == GradientScope::router)
     for (const int l : layers_)
@@ -108,9 +118,9 @@ Tensor<T> AlignmentTerm<T>::add(Tape<T>& tape, const TrainingBatch& batch,
   const AlignmentMeasure measure{config_.divergence, config_.mass_weight,
                                  config_.allocation_weight};
   last_ = config_.signal == AlignedSignal::hidden
-              ? hidden_loss(tape, routing, tokens, sequences, layers_)
-              : alignment_loss(tape, routing, tokens, sequences, layers_, measure);
-  return weighted_sum<T>(tape, {{last_, lambda}});
+              ? hidden_loss(tape, routing, tokens_, sequences_, layers_)
+              : alignment_loss(tape, routing, placed_, layers_, measure);
+  return weighted_sum<T>(tape, {{last_, lambda_}});
 }
 
 #define RAMOE_INSTANTIATE(T) template class AlignmentTerm<T>;

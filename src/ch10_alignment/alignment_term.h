@@ -30,6 +30,10 @@ class AlignmentTerm : public ExtraLoss<T> {
 
   /// The number of aligned examples in the batch; with span = tokens, of their aligned tokens.
   int count(const TrainingBatch& batch) const override;
+  /// With signal = hidden a step is never replayed, and with a schedule of lambda no step for
+  /// another.
+  std::optional<std::vector<double>> place(Tape<T>& tape, const TrainingBatch& batch,
+                                           int step) override;
   Tensor<T> add(Tape<T>& tape, const TrainingBatch& batch, const ForwardResult<T>& forward,
                 int step) override;
 
@@ -56,6 +60,12 @@ class AlignmentTerm : public ExtraLoss<T> {
   std::vector<bool> aligned_;
   std::vector<FollowedSide> sides_;  // by example
   std::vector<Followed> followed_;   // by example; empty if not aligned or not kept
+  // Of the batch that was placed:
+  double lambda_ = 0;
+  std::vector<Followed> current_;
+  std::vector<AlignedSequence> sequences_;
+  TokenBatch tokens_;
+  PlacedAlignment<T> placed_;
   Tensor<T> last_;
 };
 

@@ -124,11 +124,11 @@ void alignment_divergence_forward(double* D, double* g, const double* q_star, co
 }
 
 template <>
-void alignment_mean_forward(double* loss, const double* D, int M, int S) {
+void alignment_mean_forward(double* loss, const double* D, int parts, int M, int S) {
   double sum = 0;
   for (int s = 0; s < S; ++s)
     for (int m = 0; m < M; ++m) sum += row(D, m, S)[s];
-  *loss = sum / (M * S);
+  *loss = sum / parts;
 }
 
 }  // namespace ramoe

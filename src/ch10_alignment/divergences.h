@@ -69,7 +69,7 @@ void sequence_mean_forward(Beside<T, double>* q, const T* p, const Index<T>* row
 ///   dz[t,j] += dloss/parts 1/T_s p[t,j] ( g[s,j] - sum_k p[t,k] g[s,k] )
 template <class T>
 void sequence_mean_backward(T* dz, const T* p, const T* g, const Index<T>* rows,
-                            const Index<T>* begin, const T* dloss, int parts, int S, int E);
+                            const Index<T>* begin, const T* dloss, Count<T> parts, int S, int E);
 
 /// D[s] = divergence of q[s,:] from q_star[s,:], and g[s,e] = dD[s]/dq[s,e]. If the support holds
 /// all experts, there is no outcome for the others. No support may be empty.
@@ -78,8 +78,9 @@ void alignment_divergence_forward(Beside<T, double>* D, T* g, const Beside<T, do
                                   const Beside<T, double>* q, const Flag<T>* in_support,
                                   const AlignmentMeasure& measure, int S, int E);
 
-/// loss = mean of D (M,S) over M layers and S sequences.
+/// loss = sum of D (M,S) over M layers and S sequences / parts. The mean has parts = M S; of a batch
+/// with room for more sequences, those without rows add nothing and are not counted.
 template <class T>
-void alignment_mean_forward(T* loss, const Beside<T, double>* D, int M, int S);
+void alignment_mean_forward(T* loss, const Beside<T, double>* D, Count<T> parts, int M, int S);
 
 }  // namespace ramoe

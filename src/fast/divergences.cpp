@@ -47,9 +47,9 @@ void alignment_divergence_forward<float>(double* D, float* g, const double* q_st
 }
 
 template <>
-void alignment_mean_forward(float* loss, const double* D, int M, int S) {
+void alignment_mean_forward(float* loss, const double* D, int parts, int M, int S) {
   double mean;
-  alignment_mean_forward(&mean, D, M, S);
+  alignment_mean_forward(&mean, D, parts, M, S);
   *loss = float(mean);
 }
 

@@ -88,8 +88,9 @@ void add_probabilities(double* total, const float* p, const unsigned char* score
 }
 
 template <>
-void balance_forward(float* loss, const float* f, const double* total, double rows, int layers,
+void balance_forward(float* loss, const float* f, const double* total, int scored_rows, int layers,
                      int E) {
+  const double rows = double(layers) * scored_rows;
   double sum = 0;
   for (int e = 0; rows > 0 && e < E; ++e) sum += double(f[e]) * total[e] / rows;
   *loss = static_cast<float>(E * sum) / static_cast<float>(layers);

@@ -101,7 +101,7 @@ struct Balance {
 Balance balance(const std::vector<Doubles>& p, const std::vector<std::vector<int>>& chosen,
                 const Bytes& scored, int E, int K) {
   const int N = int(scored.size()), L = int(p.size());
-  const double rows = L * double(std::count(scored.begin(), scored.end(), 1));
+  const int rows = int(std::count(scored.begin(), scored.end(), 1));
   Fenced<double> f(std::size_t(E), kNan), total(std::size_t(E), 0.0);
   std::vector<int> choices(std::size_t(E), 0);
   double loss = kNan;
@@ -109,7 +109,7 @@ Balance balance(const std::vector<Doubles>& p, const std::vector<std::vector<int
     add_choices<double>(choices.data(), chosen[l].data(), scored.data(), N, K);
     add_probabilities(total.data(), p[l].data(), scored.data(), N, E);
   }
-  choice_shares(f.data(), choices.data(), rows, E);
+  choice_shares(f.data(), choices.data(), double(L) * rows, E);
   balance_forward(&loss, f.data(), total.data(), rows, L, E);
   EXPECT_TRUE(f.intact() && total.intact());
   return {L * loss, Doubles(f.data(), f.data() + E)};

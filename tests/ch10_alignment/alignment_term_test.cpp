@@ -15,6 +15,7 @@ namespace {
 Tensor<float> add_term(Tape<float>& tape, AlignmentTerm<float>& term, Model<float>& model,
                        const TrainingBatch& batch, int step = 0) {
   tape.reset();
+  term.place(tape, batch, step);
   return term.add(tape, batch, model.forward(tape, batch.tokens), step);
 }
 

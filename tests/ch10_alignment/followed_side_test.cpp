@@ -30,6 +30,7 @@ double aligned(World3Of<T>& world, AlignmentConfig config) {
   Arena arena;
   Tape<T> tape(arena);
   const TrainingBatch batch = world.batch_of({0, 1, 2, 3});
+  term.place(tape, batch, 0);
   term.add(tape, batch, world.model.forward(tape, batch.tokens), 0);
   return double(term.last().data[0]);
 }
@@ -104,6 +105,7 @@ TEST(FollowedSide, OwnIsTheBaseModelsTargetRouting) {
     Arena arena;
     Tape<float> tape(arena);
     const TrainingBatch batch = world.batch_of({0, 1, 2, 3});
+    term.place(tape, batch, 0);
     term.add(tape, batch, world.model.forward(tape, batch.tokens), 0);
     EXPECT_NEAR(term.last().data[0], 0, 1e-7) << name_of(span);
     EXPECT_GT(aligned(world, config), 1e-4) << name_of(span);

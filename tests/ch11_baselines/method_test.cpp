@@ -64,6 +64,8 @@ TEST(Method, SftHasNoExtraLossAndRaMoeHasTheAlignment) {
   Tape<float> tape(arena);
   const ForwardResult<float> forward = s.model.forward(tape, batch.tokens);
   AlignmentTerm<float> term(s.model, s.run.alignment, s.stages, s.examples, 10, 1);
+  extra->place(tape, batch, 0);
+  term.place(tape, batch, 0);
   const float got = extra->add(tape, batch, forward, 0).data[0];
   EXPECT_EQ(got, term.add(tape, batch, forward, 0).data[0]);
   EXPECT_NEAR(got, 4 * term.last().data[0], 1e-6);
@@ -102,6 +104,7 @@ TEST(Method, SaraIsTheDivergenceOfWholeRoutings) {
     js += (a * std::log(a / middle) + b * std::log(b / middle)) / 2;
   }
   EXPECT_GT(js, 1e-6);
+  extra->place(tape, batch, 0);
   EXPECT_NEAR(extra->add(tape, batch, forward, 0).data[0], 1.5 * js, 1e-6);
 }
 

@@ -39,10 +39,10 @@ TEST(AlignmentOnGpu, MeansOfSequences) {
                            dloss.data(), parts, S, E);
     Placed<float> p_gpu(p), g_gpu(g), dz_gpu(Floats(dz.size(), 0.5f)), dloss_gpu({0.7f});
     Placed<double> q_gpu = Placed<double>::poisoned(q.size());
-    Placed<int> rows_gpu(rows), begin_gpu(begin);
+    Placed<int> rows_gpu(rows), begin_gpu(begin), parts_gpu(Ints{parts});
     sequence_mean_forward(q_gpu.data(), p_gpu.data(), rows_gpu.data(), begin_gpu.data(), S, E);
     sequence_mean_backward(dz_gpu.data(), p_gpu.data(), g_gpu.data(), rows_gpu.data(),
-                           begin_gpu.data(), dloss_gpu.data(), parts, S, E);
+                           begin_gpu.data(), dloss_gpu.data(), parts_gpu.data(), S, E);
     EXPECT_TRUE(all_same(q_gpu.host(), q, 1e-14)) << E;
     EXPECT_TRUE(all_same(dz_gpu.host(), dz, 1e-5)) << E;
     EXPECT_TRUE(q_gpu.intact() && dz_gpu.intact());
@@ -88,9 +88,10 @@ TEST(AlignmentOnGpu, DivergencesOfAllForms) {
         EXPECT_EQ(difference(D_gpu.host(), D, 1e-13, 1e-13), "") << where;
         EXPECT_EQ(difference(g_gpu.host(), g, 1e-7, 1e-7), "") << where;
         EXPECT_TRUE(D_gpu.intact() && g_gpu.intact());
-        alignment_mean_forward(loss.data(), D.data(), 1, S);
+        alignment_mean_forward(loss.data(), D.data(), 7, 1, S);
         Placed<float> loss_gpu = Placed<float>::poisoned(1);
-        alignment_mean_forward(loss_gpu.data(), D_gpu.data(), 1, S);
+        Placed<int> parts(Ints{7});
+        alignment_mean_forward(loss_gpu.data(), D_gpu.data(), parts.data(), 1, S);
         EXPECT_TRUE(same(double(loss_gpu.host()[0]), loss[0], 1e-7 * (1 + std::abs(loss[0]))));
       }
 }

@@ -228,15 +228,15 @@ void expect_cross_entropy(std::vector<float> z, const std::vector<int>& target, 
   std::vector<double> loss(1), lse(target.size()), dz(z.size(), 0.25);
   cross_entropy_forward(loss.data(), lse.data(), zd.data(), target.data(), scored, N, V);
   cross_entropy_backward(dz.data(), zd.data(), lse.data(), target.data(), &dloss, scored, N, V);
-  const GpuVector<GpuInt> there = gpu_indices(target);
+  const GpuVector<GpuInt> there = gpu_indices(target), count = gpu_indices({scored});
   GpuFenced gz(z, fence), gloss(1, fence), glse(target.size(), fence), gdloss(1, fence, 1.5f),
       gdz(z.size(), fence, 0.25f), fresh(z.size(), fence), again(1, fence);
-  cross_entropy_forward(gloss.data(), glse.data(), gz.data(), there.data(), scored, N, V);
-  cross_entropy_forward(again.data(), glse.data(), gz.data(), there.data(), scored, N, V);
-  cross_entropy_backward(gdz.data(), gz.data(), glse.data(), there.data(), gdloss.data(), scored, N,
-                         V);
-  cross_entropy_backward(fresh.data(), gz.data(), glse.data(), there.data(), gdloss.data(), scored,
-                         N, V, false);
+  cross_entropy_forward(gloss.data(), glse.data(), gz.data(), there.data(), count.data(), N, V);
+  cross_entropy_forward(again.data(), glse.data(), gz.data(), there.data(), count.data(), N, V);
+  cross_entropy_backward(gdz.data(), gz.data(), glse.data(), there.data(), gdloss.data(),
+                         count.data(), N, V);
+  cross_entropy_backward(fresh.data(), gz.data(), glse.data(), there.data(), gdloss.data(),
+                         count.data(), N, V, false);
   const std::string at = cat("N=", N, " V=", V, " fence=", fence);
   EXPECT_EQ(difference(gloss.host(), loss, 3e-6, 3e-6), "") << at;
   EXPECT_EQ(gloss.host(), again.host()) << at;
@@ -265,20 +265,20 @@ TEST(GpuCrossEntropy, InfinityAndNan) {
   std::vector<float> wide(2 * 4096, -kInf);
   wide[4000] = 2, wide[4096] = 1;
   expect_cross_entropy(wide, {4000, 0}, 4096, kAligned);
-  const GpuVector<GpuInt> target = gpu_indices({1, 0});
+  const GpuVector<GpuInt> target = gpu_indices({1, 0}), two = gpu_indices({2});
   for (const float bad : {kNan, kInf}) {
     z[5] = bad;
     GpuFenced gz(z, kAligned), loss(1, kAligned, 0.f), lse(2, kAligned, 0.f);
-    cross_entropy_forward(loss.data(), lse.data(), gz.data(), target.data(), 2, 2, 4);
+    cross_entropy_forward(loss.data(), lse.data(), gz.data(), target.data(), two.data(), 2, 4);
     EXPECT_TRUE(std::isnan(loss.host()[0])) << bad;
     EXPECT_TRUE(std::isnan(lse.host()[1])) << bad;
   }
 }
 
 TEST(GpuCrossEntropy, NothingScored) {
-  const GpuVector<GpuInt> target = gpu_indices({kIgnore, kIgnore, kIgnore});
+  const GpuVector<GpuInt> target = gpu_indices({kIgnore, kIgnore, kIgnore}), none(1);
   GpuFenced z(3 * 5, kAligned), loss(1, kAligned), lse(3, kAligned);
-  cross_entropy_forward(loss.data(), lse.data(), z.data(), target.data(), 0, 3, 5);
+  cross_entropy_forward(loss.data(), lse.data(), z.data(), target.data(), none.data(), 3, 5);
   EXPECT_EQ(loss.host(), std::vector<float>{0});
   EXPECT_EQ(lse.host(), std::vector<float>(3, 0));
 }

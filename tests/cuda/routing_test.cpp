@@ -110,15 +110,16 @@ TEST(RouterOnGpu, RoutingSumsOfTwoLayers) {
   auto f_gpu = Placed<float>::poisoned(width);
   auto choices_gpu = Placed<int>::poisoned(width);
   Placed<float> p_gpu(p);
+  Placed<int> rows(Ints{100});
   Placed<unsigned char> scored_gpu(scored);
   for (const bool more : {false, true}) {
     const Ints chosen = random_choices(N, E, K, -1, more ? 8 : 9);
     Placed<int> chosen_gpu(chosen);
     add_routing<double>(f.data(), total.data(), choices.data(), exact.data(), chosen.data(),
-                        scored.data(), 200, more, N, E, K);
+                        scored.data(), 100, 2, more, N, E, K);
     const long before = cuda::launches;
     add_routing<GpuFloat>(f_gpu.data(), total_gpu.data(), choices_gpu.data(), p_gpu.data(),
-                          chosen_gpu.data(), scored_gpu.data(), 200, more, N, E, K);
+                          chosen_gpu.data(), scored_gpu.data(), rows.data(), 2, more, N, E, K);
     EXPECT_EQ(cuda::launches - before, 1);
     EXPECT_TRUE(all_same(total_gpu.host(), total, 1e-12)) << more;
     EXPECT_EQ(choices_gpu.host(), choices) << more;
@@ -154,6 +155,7 @@ TEST(RouterOnGpu, LossesOverwriteAFreshGradient) {
   const Bytes scored = tokens(N, Padding::some);
   Placed<float> p_gpu(p), lse_gpu(lse), f_gpu(f), dloss(Floats(1, 0.5f));
   Placed<unsigned char> scored_gpu(scored);
+  Placed<int> rows(Ints{9});
   const Doubles pd = values_as<double>(p), lsed = values_as<double>(lse), fd = values_as<double>(f);
   const double half = 0.5;
   for (const bool balance : {false, true}) {
@@ -162,11 +164,11 @@ TEST(RouterOnGpu, LossesOverwriteAFreshGradient) {
     if (balance) {
       balance_backward(dz.data(), pd.data(), fd.data(), scored.data(), &half, 9, 2, N, E, false);
       balance_backward(dz_gpu.data(), p_gpu.data(), f_gpu.data(), scored_gpu.data(), dloss.data(),
-                       9, 2, N, E, false);
+                       rows.data(), 2, N, E, false);
     } else {
       z_loss_backward(dz.data(), lsed.data(), pd.data(), scored.data(), &half, 9, N, E, false);
       z_loss_backward(dz_gpu.data(), lse_gpu.data(), p_gpu.data(), scored_gpu.data(), dloss.data(),
-                      9, N, E, false);
+                      rows.data(), N, E, false);
     }
     EXPECT_TRUE(all_same(dz_gpu.host(), dz, 1e-5)) << balance;
     EXPECT_TRUE(dz_gpu.intact());
@@ -178,17 +180,18 @@ TEST(RouterOnGpu, LossesOfNoScoredRowsAreZero) {
   Placed<float> loss = Placed<float>::poisoned(1), f = Placed<float>::poisoned(E);
   Placed<float> lse = Placed<float>::poisoned(N), z(random_values<float>(product(N, E), 1));
   Placed<double> total = Placed<double>::poisoned(E);
-  Placed<int> choices(Ints(E, 1));
+  Placed<int> choices(Ints(E, 1)), none(Ints{0});
   Placed<unsigned char> scored(Bytes(N, 0));
   choice_shares(f.data(), choices.data(), 0.0, E);
   EXPECT_EQ(f.host(), Floats(E, 0.0f));
-  balance_forward(loss.data(), f.data(), total.data(), 0.0, 2, E);
+  balance_forward(loss.data(), f.data(), total.data(), none.data(), 2, E);
   EXPECT_EQ(loss.host(), Floats(1, 0.0f));
-  z_loss_forward(loss.data(), lse.data(), z.data(), scored.data(), 0, N, E);
+  z_loss_forward(loss.data(), lse.data(), z.data(), scored.data(), none.data(), N, E);
   EXPECT_EQ(loss.host(), Floats(1, 0.0f));
   Placed<float> dz(Floats(product(N, E), 0.5f)), dloss(Floats(1, 1.0f));
-  balance_backward(dz.data(), z.data(), f.data(), scored.data(), dloss.data(), 0, 1, N, E);
-  z_loss_backward(dz.data(), lse.data(), z.data(), scored.data(), dloss.data(), 0, N, E);
+  balance_backward(dz.data(), z.data(), f.data(), scored.data(), dloss.data(), none.data(), 1, N,
+                   E);
+  z_loss_backward(dz.data(), lse.data(), z.data(), scored.data(), dloss.data(), none.data(), N, E);
   EXPECT_EQ(dz.host(), Floats(product(N, E), 0.5f));
 }
 

@@ -1,5 +1,5 @@
 // Whole models on the GPU, or emulated: against transformers, against the definitions in double,
-// resumed, with a step that fails and is noticed later, and with recorded steps.
+// resumed, and with a step that fails and is noticed later.
 #include <gtest/gtest.h>
 
 #include "ch05_training/small_training.h"
@@ -144,25 +144,6 @@ TEST(GpuTraining, AResumedRunHasTheBitsOfOneThatNeverStopped) {
   EXPECT_EQ(resumed.steps_done(), 3);
   train(resumed, config, 6);
   EXPECT_EQ(values_of(other), values_of(model));
-}
-
-// The same key from the second step on is replayed; the values are those of steps that are not.
-TEST(GpuTraining, RecordedStepsHaveTheSameBits) {
-  TrainConfig config = twenty_steps(), cut = config;
-  Model<GpuFloat> model(tiny_config("olmoe", false), 1), other(tiny_config("olmoe", false), 1);
-  Trainer<GpuFloat> recorded(model, config);
-  for (int step = 0; step < 6; ++step) recorded.step([](int) { return numbered_batch(1); });
-  // An extra loss of nothing keeps a step from being recorded.
-  struct Nothing : ExtraLoss<GpuFloat> {
-    int count(const TrainingBatch&) const override { return 0; }
-    Tensor<GpuFloat> add(Tape<GpuFloat>&, const TrainingBatch&, const ForwardResult<GpuFloat>&,
-                         int) override {
-      return {};
-    }
-  } nothing;
-  Trainer<GpuFloat> each(other, cut);
-  for (int step = 0; step < 6; ++step) each.step([](int) { return numbered_batch(1); }, &nothing);
-  EXPECT_EQ(values_of(model), values_of(other));
 }
 
 TEST(GpuTraining, AFailedStepIsFoundAtTheNextReading) {

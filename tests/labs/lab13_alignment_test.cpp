@@ -106,7 +106,7 @@ TEST(Lab13Alignment, TheGradientReachesTheLogits) {
 TEST(Lab13Alignment, TheLossIsTheMean) {
   const Doubles D = {1, 2, 3, 10, 20, 30};
   double loss = std::nan("");
-  alignment_mean_forward(&loss, D.data(), 2, 3);
+  alignment_mean_forward(&loss, D.data(), 6, 2, 3);
   expect_value(loss, 11, "the mean over all layers and sequences");
 }
 

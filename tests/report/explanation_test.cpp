@@ -45,6 +45,7 @@ class Explanations : public testing::TestWithParam<const char*> {
         make_training_batch({example.target}, small_tokenizer().pad(), small_tokenizer().bos());
     Arena arena;
     Tape<double> tape(arena);
+    term.place(tape, batch, 0);
     term.add(tape, batch, model.forward(tape, batch.tokens), 0);
     return term.last().data[0];
   }

@@ -183,7 +183,8 @@ inline std::vector<OpCase> op_cases_ch03() {
           }),
       OpCase("cross_entropy",
              []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
-               const int scored = in[0].rows() - int(std::count(d.begin(), d.end(), kIgnore));
+               const Count<T> scored =
+                   tape.keep_count(in[0].rows() - int(std::count(d.begin(), d.end(), kIgnore)));
                const Index<T>* target = kept_indices(tape, d);
                return [=, &tape] { return cross_entropy(tape, in[0], target, scored); };
              })

@@ -121,7 +121,8 @@ inline std::vector<OpCase> op_cases_ch04() {
           }),
       OpCase("balance_loss",
              []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
-               const int N = in[0].rows(), rows = most_rows_count(N, d);
+               const int N = in[0].rows();
+               const Count<T> rows = tape.keep_count(most_rows_count(N, d));
                const Flag<T>* scored = kept_flags(tape, most_rows(N, d));
                const Routing<T> routing = route<T>(tape, in[0], in[1], d[0], false);
                return [=, &tape] { return balance_loss<T>(tape, routing, scored, rows); };
@@ -147,7 +148,8 @@ inline std::vector<OpCase> op_cases_ch04() {
                return pooled_balance_loss<T>(tape,
                                              {route<T>(tape, in[0], in[1], d[0], false),
                                               route<T>(tape, in[0], in[2], d[0], true)},
-                                             kept_flags(tape, most_rows(N)), most_rows_count(N));
+                                             kept_flags(tape, most_rows(N)),
+                                             tape.keep_count(most_rows_count(N)));
              })
           .size({{5, 3}, {3, 4}, {3, 4}}, {2})
           .large({{300, 16}, {16, 8}, {16, 8}}, {2})
@@ -155,7 +157,8 @@ inline std::vector<OpCase> op_cases_ch04() {
           .covers({}),
       OpCase("z_loss",
              []<class T>(Tape<T>& tape, const Inputs<T>& in, const Dims& d) {
-               const int N = in[0].rows(), rows = most_rows_count(N, d);
+               const int N = in[0].rows();
+               const Count<T> rows = tape.keep_count(most_rows_count(N, d));
                const Flag<T>* scored = kept_flags(tape, most_rows(N, d));
                const Routing<T> routing = route<T>(tape, in[0], in[1], 1, false);
                return [=, &tape] { return z_loss<T>(tape, routing, scored, rows); };

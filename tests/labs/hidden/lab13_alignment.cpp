@@ -44,6 +44,6 @@ void hidden::check(const Case& given) {
   const int M = given.number("M", 3);
   const auto all = given.normals(std::size_t(M * S), 4);
   double loss = -1;
-  alignment_mean_forward<double>(&loss, all.data(), M, S);
+  alignment_mean_forward<double>(&loss, all.data(), M * S, M, S);
   print("loss", loss);
 }
