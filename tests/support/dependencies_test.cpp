@@ -1,5 +1,6 @@
 // cmake/dependencies.cmake: where nlohmann_json comes from, and what is said if it comes from
-// nowhere; cmake/cuda.cmake without Linux. Each test configures a project of a few lines, without a compiler.
+// nowhere; cmake/cuda.cmake without Linux. Each test configures a project of a few lines, without a
+// compiler.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -100,7 +101,7 @@ TEST_F(Dependencies, TheEmulationOfCudaIsLeftOutWhereThereIsNoLinux) {
       "function(ramoe_use_reference)\nendfunction()\n"
       "include(" RAMOE_SOURCE_DIR "/cmake/cuda.cmake)\nramoe_cuda_tests()\n");
   ASSERT_EQ(configure("-DRAMOE_CUDA=OFF"), 0) << said();
-  expect_contains(said(), "its emulation needs Linux; tests/cuda and the labs of CUDA are left out");
+  expect_contains(said(), "emulation needs Linux; tests/cuda and the labs of CUDA are left out");
   EXPECT_NE(configure("-DRAMOE_CUDA=OFF -DRAMOE_CUDA_EMULATION=ON"), 0);
   expect_contains(said(), "RAMOE_CUDA_EMULATION on Darwin: the emulation needs Linux.");
 }
