@@ -110,7 +110,7 @@ __global__ void before_kernel(const float* x, float* y) {
   faulty(), y[0] = x[int(threadIdx.x) - 5000];
 }
 __global__ void far_kernel(float* x) {
-  if (threadIdx.x == 7) faulty(), x[std::size_t{1} << 30] = 1;
+  if (threadIdx.x == 7) faulty(), x[std::size_t{1} << 35] = 1;  // half of all addresses further
 }
 __global__ void null_kernel(const float* x, float* y) {
   if (threadIdx.y == 2) faulty(), y[0] = x[3];
