@@ -44,15 +44,14 @@ void run(Gemm<GpuFloat> g, const Plus& plus) {
   if (g.M == 0 || g.N == 0 || (g.K == 0 && plus.from == g.C)) return;
   const bool cublas = gemm_engine() == GemmEngine::cublas && g.K > 0;
   const bool bf16 = g.precision == Precision::bf16, packed = bf16 && is_large(g) && g.K >= kLongK;
-  if (plus.from && plus.ld == 0 && (cublas || is_large(g))) {  // a bias
-    run(g, {});
-    return add_bias_forward(g.C, plus.from, g.M, g.N);
-  }
   if (cublas || packed) {
-    g.accumulate = plus.from != nullptr;
-    if (plus.from && plus.from != g.C)
+    const bool bias = plus.from && plus.ld == 0;
+    g.accumulate = plus.from && !bias;
+    if (g.accumulate && plus.from != g.C)
       copy_values(g.C, plus.from, std::size_t(g.M) * std::size_t(g.N));
-    return cublas ? gemm_cublas(g) : gemm_packed(g);
+    cublas ? gemm_cublas(g) : gemm_packed(g);
+    if (bias) add_bias_forward(g.C, plus.from, g.M, g.N);
+    return;
   }
   if (bf16)
     run_smaller<MediumBf16, SmallBf16>(g, plus);
