@@ -43,10 +43,10 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
   count.per_token = C + count.all_layers;
   count.per_target = 2 * V + 4 * C;  // logits and last norm with their gradients
   // The residual stream and the normed input; q, k, v and output of attention; z and gates; gate
-  // and up of a dense layer or shared expert.
+  // and up of a dense layer or shared expert, whose blocks do not always find a second use.
   const double wide =
       std::max(shared, c.num_hidden_layers > moe ? double(c.intermediate_size) : 0.0);
-  count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide;
+  count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide + shared;
   count.stream = C * (1 + c.num_hidden_layers);
   count.widest_layer =
       attention + std::max(moe > 0 ? mixture : 0, c.num_hidden_layers > moe ? dense : 0);
