@@ -52,6 +52,7 @@ TEST(GpuRecordedSteps, BucketsTakeTurns) {
     const auto next = [&](int) {
       std::vector<TrainingSequence> rows(std::size_t(1 + step % 3), {{kBos, 3, 4}, 1, -1});
       rows[0].tokens.resize(std::size_t(step % 2 ? 12 : 4), 5 + step % 3);
+      rows[0].prompt = int(rows[0].tokens.size()) - 2;  // as many targets for any T
       return make_training_batch(rows, kPad, kBos);
     };
     expect_same(recorded.step(next), plain.step(next, &never));
@@ -84,7 +85,9 @@ TEST(GpuRecordedSteps, ThePaddingEntersNothing) {
 TEST(GpuRecordedSteps, ABatchLargerThanEveryBucketRunsPlainly) {
   TrainConfig config = read_each_step(2);
   config.batch = kMostCommonTokens / 4 / 2 + 1;
-  Model<GpuFloat> model(tiny_config("olmoe", false), 1);
+  ModelConfig one_layer = tiny_config("olmoe", false);
+  one_layer.num_hidden_layers = 1;
+  Model<GpuFloat> model(one_layer, 1);
   Trainer<GpuFloat> trainer(model, config);
   std::vector<TrainingSequence> rows(std::size_t(config.batch) + 1, {{kBos, 3}, 2, -1});
   for (int step = 0; step < 2; ++step) {
