@@ -1,4 +1,4 @@
-// Chapter 5.4 - how much memory a model needs, from its shapes alone
+// Chapter 5.5 - how much memory a model needs, from its shapes alone
 //
 //   weights       4 bytes per parameter (fp32)
 //   training      12 more per trained parameter: 4 for its gradient, 8 for AdamW's two moments

@@ -1,4 +1,4 @@
-// Chapter 5.3 - the training step and the loop around it
+// Chapter 5.4 - the training step and the loop around it
 //
 //   L = L_CE + balance * L_balance + z * L_z + extra losses
 //

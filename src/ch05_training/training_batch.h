@@ -1,4 +1,4 @@
-// Chapter 5.5 - the batches of training, and their padding to common sizes
+// Chapter 5.3 - the batches of training, and their padding to common sizes
 //
 // A GPU replays a recorded step only for a batch of the same sizes (chapter 1.8): B rows of T
 // tokens, R of which have targets. Batches of texts hardly ever have them. So a GPU pads a batch to

@@ -43,7 +43,7 @@ struct PlacedAlignment {
   const Flag<T>* in_support = nullptr;              // (M,S,E)
 };
 /// Of L MoE layers with E experts, `layers` are the M aligned ones. Only scored tokens count:
-/// neither padding nor BOS. On a GPU there is room for a common number of sequences (chapter 5.5),
+/// neither padding nor BOS. On a GPU there is room for a common number of sequences (chapter 5.3),
 /// at least B; those that are not there have no rows. Error: no layers; a sequence without a scored
 /// token in its span; a support that is empty or names an expert that does not exist.
 template <class T>

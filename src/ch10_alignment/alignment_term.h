@@ -3,7 +3,7 @@
 //   L = L_SFT(all types) + lambda L_align(ci) + alpha L_balance
 //
 // L_align is the mean over all aligned examples of a step; with span = tokens, over all aligned
-// tokens. It does not depend on how the rows of the step are split into batches (chapter 5.3).
+// tokens. It does not depend on how the rows of the step are split into batches (chapter 5.4).
 //
 // With a pool (an extension, ours and not the paper's) a step has rows for the alignment alone,
 // prompts without answers, and its other rows are not aligned (chapter 10.6).

@@ -69,7 +69,8 @@ void sequence_mean_forward(Beside<T, double>* q, const T* p, const Index<T>* row
 ///   dz[t,j] += dloss/parts 1/T_s p[t,j] ( g[s,j] - sum_k p[t,k] g[s,k] )
 template <class T>
 void sequence_mean_backward(T* dz, const T* p, const T* g, const Index<T>* rows,
-                            const Index<T>* begin, const T* dloss, Count<T> parts, int S, int E);
+                            const Index<T>* begin, const T* dloss, Count<T> parts, int S,
+                            int E);
 
 /// D[s] = divergence of q[s,:] from q_star[s,:], and g[s,e] = dD[s]/dq[s,e]. If the support holds
 /// all experts, there is no outcome for the others. No support may be empty.

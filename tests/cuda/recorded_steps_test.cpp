@@ -1,5 +1,5 @@
-// Steps of batches of many sizes: those of one bucket (chapter 5.5) are replayed from one recording,
-// with the bits of steps that are not.
+// Steps of batches of many sizes: those of one bucket (chapter 5.3) are replayed from one
+// recording, with the bits of steps that are not.
 #include <cmath>
 #include <cstring>
 
