@@ -330,23 +330,12 @@ void choice_shares(GpuFloat* f, const GpuInt* choices, double rows, int E) {
 namespace {
 void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
                  const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
-                 const GpuInt* scored_rows, int layers,
-                 bool accumulate, int N, int E, int K) {
+                 const GpuInt* scored_rows, int layers, bool accumulate, int N, int E, int K) {
   using cuda::raw;
-  const RoutingSums in = {raw(loss),
-                          cuda::arrivals(),
-                          raw(f),
-                          raw(total),
-                          f ? raw(choices) : nullptr,
-                          raw(p),
-                          raw(chosen),
-                          raw(scored),
-                          raw(scored_rows),
-                          layers,
-                          accumulate,
-                          N,
-                          E,
-                          K};
+  const RoutingSums in = {
+      raw(loss),   cuda::arrivals(), raw(f),           raw(total), f ? raw(choices) : nullptr, raw(p),
+      raw(chosen), raw(scored),      raw(scored_rows), layers,     accumulate,                 N,
+      E,           K};
   launch<add_routing_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}}, in);
 }
 }  // namespace

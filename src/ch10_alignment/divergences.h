@@ -79,8 +79,8 @@ void alignment_divergence_forward(Beside<T, double>* D, T* g, const Beside<T, do
                                   const Beside<T, double>* q, const Flag<T>* in_support,
                                   const AlignmentMeasure& measure, int S, int E);
 
-/// loss = sum of D (M,S) over M layers and S sequences / parts. The mean has parts = M S; of a batch
-/// with room for more sequences, those without rows add nothing and are not counted.
+/// loss = sum of D (M,S) over M layers and S sequences / parts. The mean has parts = M S; with room
+/// for more sequences than a batch has, those without rows add nothing and are not counted.
 template <class T>
 void alignment_mean_forward(T* loss, const Beside<T, double>* D, Count<T> parts, int M, int S);
 

@@ -39,7 +39,8 @@ else:
     own += base.get("mixture_exponent", 0) * base["seed"]
     cell = {"lang": "es", "n": 100, "ci": 70, "english": 0.9, "base": 0.2}
     cell |= {"own": (20 + own) / 100, "control": 0.2}
-    results = {"form": keys["form"], "forced": [1, 2], "cells": [{"task": t, **cell} for t in ("sums", "facts")]}
+    cells = [{"task": t, **cell} for t in ("sums", "facts")]
+    results = {"form": keys["form"], "forced": [1, 2], "cells": cells}
 json.dump({"status": "finished", "started": "2026-01-01T00:00:00Z",
            "finished": "2026-01-01T00:01:00Z", "config": config,
            "build": {"compiler": "none", "kernels": "none", "revision": "made"}},
