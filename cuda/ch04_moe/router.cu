@@ -332,9 +332,10 @@ void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choice
                  const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
                  const GpuInt* scored_rows, int layers, bool accumulate, int N, int E, int K) {
   using cuda::raw;
+  int* const counted = f ? raw(choices) : nullptr;
   const RoutingSums in = {
-      raw(loss),   cuda::arrivals(), raw(f),           raw(total), f ? raw(choices) : nullptr, raw(p),
-      raw(chosen), raw(scored),      raw(scored_rows), layers,     accumulate,                 N,
+      raw(loss),   cuda::arrivals(), raw(f),           raw(total), counted,    raw(p),
+      raw(chosen), raw(scored),      raw(scored_rows), layers,     accumulate, N,
       E,           K};
   launch<add_routing_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}}, in);
 }
