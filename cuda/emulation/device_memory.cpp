@@ -260,6 +260,12 @@ void set_bytes(void* at, int byte, std::size_t bytes) {
   std::memset(at, byte, bytes);
 }
 
+bool is_guarded() {
+  Zone& z = zone();
+  const std::lock_guard lock(z.mutex);
+  return z.key >= 0 || !z.open();
+}
+
 bool is_device(const void* address) {
   const char* const begin = zone().begin;
   return address >= begin && address < begin + kZone;

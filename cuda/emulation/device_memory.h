@@ -42,6 +42,8 @@ class Access {
   Access& operator=(const Access&) = delete;
 };
 
+/// Whether a host that touches the memory is stopped: with protection keys always.
+bool is_guarded();
 /// Whether the address is one of the GPU, allocated or not.
 bool is_device(const void* address);
 /// Whether kernels may touch these bytes; only kept by the memory check.

@@ -83,19 +83,15 @@ TEST(GpuRecordedSteps, ThePaddingEntersNothing) {
 
 // 2,050 rows with a full batch of 2,049: their bucket would have 4,098 rows of 4 tokens.
 TEST(GpuRecordedSteps, ABatchLargerThanEveryBucketRunsPlainly) {
-  TrainConfig config = read_each_step(2);
+  TrainConfig config = read_each_step(1);
   config.batch = kMostCommonTokens / 4 / 2 + 1;
   ModelConfig one_layer = tiny_config("olmoe", false);
   one_layer.num_hidden_layers = 1;
   Model<GpuFloat> model(one_layer, 1);
   Trainer<GpuFloat> trainer(model, config);
   std::vector<TrainingSequence> rows(std::size_t(config.batch) + 1, {{kBos, 3}, 2, -1});
-  for (int step = 0; step < 2; ++step) {
-    rows[std::size_t(step)].prompt = 1;
-    const auto next = [&](int) { return make_training_batch(rows, kPad, kBos); };
-    EXPECT_GT(trainer.step(next).loss, 0);
-  }
-  EXPECT_EQ(trainer.replay().replayed(), 0);
+  rows[0].prompt = 1;
+  EXPECT_GT(trainer.step([&](int) { return make_training_batch(rows, kPad, kBos); }).loss, 0);
   EXPECT_EQ(trainer.padding().padded_tokens, trainer.padding().tokens);
 }
 
