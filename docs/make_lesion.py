@@ -162,9 +162,17 @@ def slope_text(slope):
     return results_text.estimate({"value": slope.value, "low": slope.low, "high": slope.high}, 1, 2)
 
 
+def above_sft(grid, variant):
+    """At which strengths it gains: a slope alone may come of a harm that shrinks."""
+    gains = ((strength, grid.gain(strength, variant)) for strength in sorted(grid.base))
+    above = [f"{strength:g}" for strength, gain in gains if gain and gain["low"] is not None and gain["low"] > 0]
+    return ", ".join(above) or "no strength"
+
+
 def slope_table(lesions, grids):
-    rows = [[grid.lang, variant, str(slope.n), slope_text(slope), verdict(slope)] for grid, variant, slope in slopes(lesions, grids)]
-    return table(["language", "variant", "seeds", "gain for each point of headroom", "grows with it"], rows) if rows else ""
+    rows = [[grid.lang, variant, str(slope.n), slope_text(slope), verdict(slope), above_sft(grid, variant)]
+            for grid, variant, slope in slopes(lesions, grids)]
+    return table(["language", "variant", "seeds", "gain for each point of headroom", "grows with it", "above SFT at"], rows) if rows else ""
 
 
 def collected(lesions, folder=RESULTS):
@@ -188,7 +196,8 @@ def responses(folder):
             continue
         mine = [l for l in lesions if l["lang"] == grid.lang]
         points = [(l["strength"], l["oracle"][SEEN], gain) for l in mine if (gain := grid.gain(l["strength"], variant))]
-        found.append({"lang": grid.lang, "name": name_of(mine[0]), "variant": variant, "points": points, "slope": slope})
+        found.append({"lang": grid.lang, "name": name_of(mine[0]), "variant": variant, "points": points, "slope": slope,
+                      "above": above_sft(grid, variant)})
     return found
 
 

@@ -212,7 +212,8 @@ def dose_rows(lesions):
     """The dose-response as rows of the table of claims: ours, as (f) is, and decided where routing is the fault by construction."""
     return [["(g)", make_lesion.verdict(lesion["slope"]), "yes, by construction",
              f"Where routers are damaged, the gain grows with the damage ({lesion['name']}, {make_lesion.DRAWN[lesion['variant']]}).",
-             f"points of gain for each point of headroom {make_lesion.slope_text(lesion['slope'])}"] for lesion in lesions]
+             f"points of gain for each point of headroom {make_lesion.slope_text(lesion['slope'])}; above SFT at {lesion['above']}"]
+            for lesion in lesions]
 
 
 def claims_table(claims_of, models_were_chosen, more=()):
@@ -328,12 +329,13 @@ def headroom_picture(page, data):
                  + (f"; its controls on the same pool, minus SFT: {', '.join(controls)}" if controls else "")
                  + "; exploration on one model).")
     if data.lesions:
-        page.add("**Where routing is the fault by construction**, RA-MoE gains for each point of headroom "
-                 + "; ".join(f"{make_lesion.slope_text(lesion['slope'])} points ({lesion['name']}, {make_lesion.DRAWN[lesion['variant']]})"
-                             for lesion in data.lesions)
-                 + ": a gain that grows with the damage is "
-                 + make_lesion.joined([f"{make_lesion.verdict(lesion['slope'])} for {make_lesion.DRAWN[lesion['variant']]} in {lesion['name']}"
-                                       for lesion in data.lesions]) + ".")
+        verdicts = {verdict: [lesion for lesion in data.lesions if make_lesion.verdict(lesion["slope"]) == verdict]
+                    for verdict in ("shown", "contradicted")}
+        page.add("**Where routing is the fault by construction**, a gain of RA-MoE over SFT that grows with the damage is shown in "
+                 f"{len(verdicts['shown'])} of {len(data.lesions)} comparisons, and the opposite in {len(verdicts['contradicted'])}"
+                 + "".join(f"; {lesion['name']}, {make_lesion.DRAWN[lesion['variant']]}: {make_lesion.slope_text(lesion['slope'])} points "
+                           f"for each point of headroom, above SFT at {lesion['above']}" for found in verdicts.values() for lesion in found)
+                 + " ([the lesions](lesion.md)).")
 
 
 def decided(page, data):

@@ -273,7 +273,7 @@ def headroom(data):
         panels[-1].set_xlabel("headroom over its own\nlanguage's routing (points)")
         panels[-1].legend(handles=[Line2D([], [], color=INK, linestyle=dashes, marker=marker, markersize=4, label=words)
                                    for dashes, marker, words in (("-", "^", "lambda 1"), ("--", "s", "lambda 10, both"))],
-                          loc="lower center", fontsize=6)
+                          loc="lower right", fontsize=6, handlelength=1.5, borderaxespad=0.1)
     panels[0].set_ylabel("minus SFT (points)")
     cell_legend(data, figure)
     return figure

@@ -146,11 +146,16 @@ rooms = [{"lang": "es", "strength": s, "oracle": {make_lesion.SEEN: {"headroom":
 (_, variant, slope), = make_lesion.slopes(rooms, [grid])
 print(variant, slope.n, make_lesion.slope_text(slope), make_lesion.verdict(slope))
 print(make_lesion.slopes(rooms[:1], [grid]))
+print(make_lesion.above_sft(grid, "ramoe"))  # .1, .3, .4 and .2, .4, .6: intervals below 0
+sft = grid.accuracy[2, "sft"]
+grid.accuracy[2, "ramoe"] = {seed: sft[seed] + 0.2 + 0.01 * seed for seed in sft}
+print(make_lesion.above_sft(grid, "ramoe"))
 )");
   const std::string out = scratch.file("out");
   ASSERT_EQ(std::system(("python3 " + scratch.file("slope.py") + " >" + out + " 2>&1").c_str()), 0)
       << read_file(out);
-  EXPECT_EQ(read_file(out), "ramoe 2 +2.00 [-10.71, +14.71] not shown\n[]\n");
+  EXPECT_EQ(read_file(out),
+            "ramoe 2 +2.00 [-10.71, +14.71] not shown\n[]\nno strength\n2\n");
 }
 
 // docs/make_lesion.py, from the committed results alone.
