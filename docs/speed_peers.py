@@ -21,6 +21,7 @@ PEERS = {
     "hand_hf_batched_mm": "plain loop around transformers' OLMoE, batched product",
     "torch": "plain loop in PyTorch, cache written in place",
     "openblas": "OpenBLAS",
+    "openblas_asked": "OpenBLAS, asked for AVX-512",
     "onednn": "oneDNN",
 }
 

@@ -125,16 +125,32 @@ def environment(threads, **more):
 
 # ---- Matrix products ----------------------------------------------------------------------------
 
-def sgemm(options, threads, found):
-    """Per size and library the median over rounds; oneDNN is the faster of its two ways."""
+def sgemm_peers(options, threads, **more):
     done = subprocess.run([options.build / "sgemm_peers", str(threads), str(options.seconds)],
-                          stdout=subprocess.PIPE, text=True, env=environment(threads))
+                          stdout=subprocess.PIPE, text=True, env=environment(threads, **more))
     if done.returncode:
         raise Failure("sgemm_peers failed; see above.")
-    tree = json.loads(done.stdout)
-    found["versions"].update(openblas=tree["openblas"],
-                             onednn=tree["onednn"])
+    return json.loads(done.stdout)
+
+
+def asked_for_avx512(options, threads, chosen):
+    """The same beside OpenBLAS's kernels for AVX-512, where it chose others by itself; or None."""
+    if not chosen["openblas"].endswith(("Haswell", "Zen")) or chosen["isa"] != "avx512":
+        return None
+    asked = sgemm_peers(options, threads, OPENBLAS_CORETYPE="SkylakeX")
+    return asked if asked["openblas"].endswith("SkylakeX") else None
+
+
+def sgemm(options, threads, found):
+    """Per size and library the median over rounds; oneDNN is the faster of its two ways."""
+    tree = sgemm_peers(options, threads)
+    found["versions"].update(openblas=tree["openblas"], onednn=tree["onednn"])
     sizes, ratios = [], {"openblas": [], "onednn": []}
+    if asked := asked_for_avx512(options, threads, tree):
+        found["versions"]["openblas_asked"] = asked["openblas"]
+        ratios["openblas_asked"] = [
+            (size["form"], statistics.median(theirs / ours for theirs, ours in zip(
+                size["seconds"]["openblas"], size["seconds"]["ours"]))) for size in asked["sizes"]]
     for size in tree["sizes"]:
         seconds = size["seconds"]
         flops = 2.0 * size["tokens"] * size["in"] * size["out"]
@@ -143,10 +159,10 @@ def sgemm(options, threads, found):
         line = {key: size[key] for key in ("form", "tokens", "in", "out")}
         for who, values in seconds.items():
             line[who + "_gflops"] = flops / statistics.median(values) / 1e9
-        for who, values in ratios.items():
+        for who in ("openblas", "onednn"):
             line["over_" + who] = statistics.median(
                 theirs / ours for theirs, ours in zip(seconds[who], seconds["ours"]))
-            values.append((size["form"], line["over_" + who]))
+            ratios[who].append((size["form"], line["over_" + who]))
         sizes.append(line)
     for who, values in ratios.items():
         for form in ("", "NN", "NT", "TN"):
