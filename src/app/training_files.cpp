@@ -1,11 +1,11 @@
 #include "app/training_files.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include "runs/checkpoint.h"
 #include "support/error.h"
+#include "support/text.h"
 
 namespace ramoe {
 namespace {
@@ -77,9 +77,7 @@ void TrainingFiles<T>::say_replays() const {
   if constexpr (Lives<T>::on_gpu) {
     const auto& [tokens, targets, padded_tokens, padded_targets] = trainer_.padding();
     const auto more = [](double padded, double of) {
-      char text[32];
-      std::snprintf(text, sizeof text, "%.1f %%", of > 0 ? 100 * (padded / of - 1) : 0.0);
-      return std::string(text);
+      return fixed_number(of > 0 ? 100 * (padded / of - 1) : 0.0, 1) + " %";
     };
     std::cerr << trainer_.replay().replayed() << " of " << trainer_.steps_done()
               << " steps were replayed, from " << trainer_.replay().recordings()

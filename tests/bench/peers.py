@@ -133,6 +133,10 @@ def sgemm_peers(options, threads, **more):
     return json.loads(done.stdout)
 
 
+def ours_over(who, seconds):
+    return statistics.median(theirs / ours for theirs, ours in zip(seconds[who], seconds["ours"]))
+
+
 def asked_for_avx512(options, threads, chosen):
     """The same beside OpenBLAS's kernels for AVX-512, where it chose others by itself; or None."""
     if not chosen["openblas"].endswith(("Haswell", "Zen")) or chosen["isa"] != "avx512":
@@ -148,9 +152,8 @@ def sgemm(options, threads, found):
     sizes, ratios = [], {"openblas": [], "onednn": []}
     if asked := asked_for_avx512(options, threads, tree):
         found["versions"]["openblas_asked"] = asked["openblas"]
-        ratios["openblas_asked"] = [
-            (size["form"], statistics.median(theirs / ours for theirs, ours in zip(
-                size["seconds"]["openblas"], size["seconds"]["ours"]))) for size in asked["sizes"]]
+        ratios["openblas_asked"] = [(size["form"], ours_over("openblas", size["seconds"]))
+                                    for size in asked["sizes"]]
     for size in tree["sizes"]:
         seconds = size["seconds"]
         flops = 2.0 * size["tokens"] * size["in"] * size["out"]
@@ -160,8 +163,7 @@ def sgemm(options, threads, found):
         for who, values in seconds.items():
             line[who + "_gflops"] = flops / statistics.median(values) / 1e9
         for who in ("openblas", "onednn"):
-            line["over_" + who] = statistics.median(
-                theirs / ours for theirs, ours in zip(seconds[who], seconds["ours"]))
+            line["over_" + who] = ours_over(who, seconds)
             ratios[who].append((size["form"], line["over_" + who]))
         sizes.append(line)
     for who, values in ratios.items():

@@ -38,7 +38,7 @@ struct Steps {
       expect_same(report, plain.step([&](int) { return batch; }, &never));
       EXPECT_EQ(report.extra > 0, lambda > 0) << step;
     }
-    EXPECT_EQ(weights_of(a.model), weights_of(b.model));
+    EXPECT_EQ(values_of(a.model), values_of(b.model));
     replayed = recorded.replay().replayed();
   }
 };

@@ -1,7 +1,6 @@
 // Steps of batches of many sizes: those of one bucket (chapter 5.3) are replayed from one
 // recording, with the bits of steps that are not.
 #include <cmath>
-#include <cstring>
 
 #include "ch05_training/small_training.h"
 #include "cuda/unrecorded.h"
@@ -39,7 +38,7 @@ TEST(GpuRecordedSteps, BatchesOfOneBucketRecordOnceAndReplayWithTheSameBits) {
     EXPECT_EQ(recorded.padding().padded_tokens, 7 * 4 * 8);
     EXPECT_LT(recorded.padding().tokens, 7 * 3 * 8);
     EXPECT_EQ(plain.replay().replayed(), 0);
-    EXPECT_EQ(weights_of(a), weights_of(b));
+    EXPECT_EQ(values_of(a), values_of(b));
   }
 }
 
@@ -59,7 +58,7 @@ TEST(GpuRecordedSteps, BucketsTakeTurns) {
   }
   EXPECT_EQ(recorded.replay().recordings(), 6u);
   EXPECT_EQ(recorded.replay().replayed(), 6);
-  EXPECT_EQ(weights_of(a), weights_of(b));
+  EXPECT_EQ(values_of(a), values_of(b));
 }
 
 // Padding is not a token of the batch: what the step computes is what the processor computes.
@@ -106,19 +105,15 @@ TEST(GpuRecordedSteps, AStepThatIsNotFiniteIsSkippedAndNamed) {
   for (int step = 0; step < 4; ++step) trainer.step(next);
   trainer.settle();
   GpuFloat* const weight = model.layer(0).down->value.data();
-  float good;
-  copy_out(&good, weight, 1);
-  const float bad = std::nanf("");
+  const float good = fetched(weight, 1)[0], bad = std::nanf("");
   copy_in(weight, &bad, 1);
-  const Bits before = weights_of(model);
+  const Values before = values_of(model);
   for (int step = 0; step < 2; ++step) trainer.step(next);
   EXPECT_EQ(trainer.replay().replayed(), 5) << "both were replayed";
   const std::string error = error_of([&] { trainer.settle(); });
   EXPECT_TRUE(mentions(error, "step 5: the loss is not finite")) << error;
   EXPECT_EQ(trainer.steps_done(), 4);
-  const Bits after = weights_of(model);
-  for (std::size_t i = 0; i < before.size(); ++i)  // as bytes: NaN does not equal itself
-    EXPECT_EQ(std::memcmp(before[i].data(), after[i].data(), 4 * before[i].size()), 0);
+  expect_same_bytes(before, values_of(model));
   copy_in(weight, &good, 1);
   EXPECT_EQ(trainer.step(next).step, 4) << "it goes on";
   EXPECT_EQ(trainer.settle().step, 5);

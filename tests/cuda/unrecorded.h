@@ -1,7 +1,9 @@
-// Steps that are never replayed, to compare those that are with.
+// Steps that are never replayed, to compare those that are with; and what a model's weights are.
 #pragma once
 
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "ch05_training/trainer.h"
 
@@ -26,14 +28,25 @@ class Unrecorded : public ExtraLoss<GpuFloat> {
   ExtraLoss<GpuFloat>* other_;
 };
 
-using Bits = std::vector<std::vector<float>>;
-inline Bits weights_of(const Model<GpuFloat>& model) {
-  Bits values;
-  for (const auto& p : model.parameters()) {
-    values.emplace_back(p->value.size());
-    copy_out(values.back().data(), p->value.data(), p->value.size());
-  }
+template <class Value>
+std::vector<Value> fetched(const Gpu<Value>* from, std::size_t count) {
+  std::vector<Value> host(count);
+  copy_out(host.data(), from, count);
+  return host;
+}
+
+using Values = std::vector<std::vector<float>>;
+inline Values values_of(const Model<GpuFloat>& model) {
+  Values values;
+  for (const auto& p : model.parameters())
+    values.push_back(fetched(p->value.data(), p->value.size()));
   return values;
+}
+
+/// As bytes: NaN does not equal itself.
+inline void expect_same_bytes(const Values& a, const Values& b) {
+  for (std::size_t i = 0; i < a.size(); ++i)
+    EXPECT_EQ(std::memcmp(a[i].data(), b[i].data(), 4 * a[i].size()), 0);
 }
 
 inline void expect_same(const StepReport& a, const StepReport& b) {
