@@ -20,19 +20,29 @@ using namespace cuda;
 
 constexpr int kLongK = 4 * kShortestPart;  // worth cutting
 using Large = FmaTile<128, 128, 8, 8>;
-using Medium = FmaTile<64, 64, 8, 4>;
-using Small = FmaTile<32, 32, 4, 4>;
+using Medium = FmaTile<64, 64, 8, 8, 2, 32>;
+using Small = FmaTile<32, 32, 8, 4, 4, 32>;
 using MediumBf16 = MmaTile<Bf16, 64, 64, 32, 32>;
 using SmallBf16 = MmaTile<Bf16, 32, 32, 16, 32>;
 
-/// A product that fills the GPU by itself.
+/// A product that fills the GPU by itself. In fp32 its large tiles must be many: two are on a
+/// multiprocessor at a time, and the last ones leave others idle.
 bool is_large(const Gemm<GpuFloat>& g) {
-  return tiles_of<Large>(g) >= kEnoughBlocks;
+  const std::size_t enough = g.precision == Precision::bf16 ? 1 : 3;
+  return tiles_of<Large>(g) >= enough * kEnoughBlocks;
 }
+
+/// The blocks that a product may be shared out to with these tiles.
+template <class Tile>
+std::size_t blocks_of(const Gemm<GpuFloat>& g) {
+  return tiles_of<Tile>(g) * std::size_t(std::max(1, g.K / kLongK));
+}
+/// Medium tiles, if there are enough of them for all multiprocessors to end at about the same time.
+constexpr std::size_t kEnoughMedium = 3 * kEnoughBlocks / 2;
 
 template <class Medium, class Small>
 void run_smaller(const Gemm<GpuFloat>& g, const Plus& plus) {
-  if (tiles_of<Medium>(g) >= kEnoughBlocks || g.K >= kLongK)
+  if (blocks_of<Medium>(g) >= kEnoughMedium)
     run_tiles<Medium>(g, plus);
   else
     run_tiles<Small>(g, plus);
@@ -63,13 +73,9 @@ void run(Gemm<GpuFloat> g, const Plus& plus) {
 
 template <class Medium, class Small>
 void run_small_ones(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int count) {
-  std::size_t tiles = 0;
-  bool long_k = false;
-  for (int p = 0; p < count; ++p) {
-    tiles += tiles_of<Medium>(products[p]);
-    long_k = long_k || products[p].K >= kLongK;
-  }
-  if (tiles >= kEnoughBlocks || long_k)
+  std::size_t blocks = 0;
+  for (int p = 0; p < count; ++p) blocks += blocks_of<Medium>(products[p]);
+  if (blocks >= kEnoughMedium)
     run_together<Medium>(products, bias, count);
   else
     run_together<Small>(products, bias, count);

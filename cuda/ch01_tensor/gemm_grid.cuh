@@ -9,8 +9,8 @@
 // the gradients of a layer's weight and of its input.
 #pragma once
 
+#include "cuda/ch01_tensor/gemm_parts.cuh"
 #include "cuda/ch01_tensor/gemm_tile.cuh"
-#include "cuda/support/comes_last.cuh"
 #include "cuda/support/scratch.h"
 
 namespace ramoe::cuda {
@@ -44,108 +44,73 @@ struct TilePlace {
   }
 };
 
-/// sums += A B of a tile, for k in [begin, end).
+/// all += A B of a tile, for k in [begin, end).
 template <class Tile, GemmForm form, bool vectors>
-__device__ void form_product(typename Tile::Sums& sums, TileStages<Tile>& stages,
+__device__ void form_product(typename Tile::All& all, TileStages<Tile>& stages,
                              const Gemm<float>& g, int i0, int j0, int begin, int end) {
-  constexpr int kThreads = Tile::kThreads;
   const int rows = g.M - i0, columns = g.N - j0;
   const TileMatrix a{g.A, g.lda}, b{g.B, g.ldb};
   const auto product = [&](const auto& a_tile, const auto& b_tile) {
-    tile_product<Tile>(sums, stages, a_tile, b_tile, begin, end);
+    tile_product<Tile>(all, stages, a_tile, b_tile, begin, end);
   };
   if constexpr (form == GemmForm::NN)
-    product(AlongK<Tile::kM, kThreads>(a, i0, rows),
-            AcrossK<Tile::kN, kThreads, vectors>(b, j0, columns));
+    product(Along_M<Tile>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
   else if constexpr (form == GemmForm::NT)
-    product(AlongK<Tile::kM, kThreads>(a, i0, rows), AlongK<Tile::kN, kThreads>(b, j0, columns));
+    product(Along_M<Tile>(a, i0, rows), Along_N<Tile>(b, j0, columns));
   else
-    product(AcrossK<Tile::kM, kThreads, vectors>(a, i0, rows),
-            AcrossK<Tile::kN, kThreads, vectors>(b, j0, columns));
+    product(Across_M<Tile, vectors>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
 }
 
-/// The sums of a part of a tile in memory: each thread finds those of the threads with its number.
+/// Where tile `at` of a product begins in C.
 template <class Tile>
-struct PartSums {
-  static constexpr int kSums = sizeof(typename Tile::Sums) / sizeof(float);
-  using Flat = float[kSums];
-  float4* of_tile;
-  __device__ PartSums(const GridProduct& p, int tile)
-      : of_tile(reinterpret_cast<float4*>(p.partial) +
-                std::size_t(tile * p.parts) * (kSums / 4 * Tile::kThreads) + threadIdx.x) {}
-  __device__ float4& at(int part, int sum) const {
-    return of_tile[(part * (kSums / 4) + sum / 4) * Tile::kThreads];
-  }
-  __device__ void keep(const Flat& sums, int part) const {
-#pragma unroll
-    for (int s = 0; s < kSums; s += 4)
-      at(part, s) = make_float4(sums[s], sums[s + 1], sums[s + 2], sums[s + 3]);
-  }
-  /// The sums of all parts, added in order.
-  __device__ void add(Flat& sums, int parts) const {
-#pragma unroll
-    for (int s = 0; s < kSums; ++s) sums[s] = 0;
-#pragma unroll 2
-    for (int part = 0; part < parts; ++part)
-#pragma unroll
-      for (int s = 0; s < kSums; s += 4) {
-        const float4 four = at(part, s);
-        sums[s] += four.x, sums[s + 1] += four.y, sums[s + 2] += four.z, sums[s + 3] += four.w;
-      }
-  }
-};
-
-/// A large tile fills the registers of its threads: its parts are added by a kernel of its own.
-template <class Tile>
-constexpr bool kAddsParts = Tile::kThreads < 256;
-
-/// Tile `at` of a product, through fill(sums, i0, j0), to C.
-template <class Tile, class Fill>
-__device__ void make_tile(const GridProduct& p, int at, const Fill& fill) {
-  const Gemm<float>& g = p.g;
-  const TilePlace tile(at, ceil_div(g.M, Tile::kM), ceil_div(g.N, Tile::kN));
-  const int i0 = tile.i * Tile::kM, j0 = tile.j * Tile::kN;
-  typename Tile::Sums sums = {};
-  if (!fill(sums, i0, j0)) return;
-  TileStore store{g.C, p.plus, g.ldc, p.plus_ld, p.vectors_c};
-  store.move(i0, j0);
-  Tile::each(sums, g.M - i0, g.N - j0, store);
+__device__ TilePlace first_of_tile(const GridProduct& p, int at) {
+  TilePlace place(at, ceil_div(p.g.M, Tile::kM), ceil_div(p.g.N, Tile::kN));
+  place.i *= Tile::kM, place.j *= Tile::kN;
+  return place;
 }
 
-/// Block `number` of a product: multiply(sums, i0, j0, begin, end) gives the sums of its part.
+template <class Tile>
+__device__ void store_tile(const GridProduct& p, const TilePlace& at,
+                           const typename Tile::Sums& sums) {
+  TileStore store{p.g.C, p.plus, p.g.ldc, p.plus_ld, p.vectors_c};
+  store.move(at.i, at.j);
+  Tile::each(sums, p.g.M - at.i, p.g.N - at.j, store);
+}
+
+/// Block `number` of a product: multiply(all, i0, j0, begin, end) gives the sums of its part.
 template <class Tile, class Multiply>
-__device__ void make_part(const GridProduct& p, int number, const Multiply& multiply) {
-  const int at = number % p.tiles, part = number / p.tiles, begin = part * p.part_length;
-  make_tile<Tile>(p, at, [&](auto& sums, int i0, int j0) {
-    multiply(sums, i0, j0, begin, min(p.g.K, begin + p.part_length));
-    if (p.parts == 1) return true;
-    const PartSums<Tile> all(p, at);
-    auto& flat = reinterpret_cast<typename PartSums<Tile>::Flat&>(sums);
-    all.keep(flat, part);
-    if constexpr (kAddsParts<Tile>) {
-      if (!comes_last(p.arrived + at, unsigned(p.parts))) return false;
-      all.add(flat, p.parts);
-      return true;
+__device__ void make_part(const GridProduct& p, TileStages<Tile>& stages, int number,
+                          const Multiply& multiply) {
+  const int tile = number % p.tiles, part = number / p.tiles, begin = part * p.part_length;
+  const TilePlace at = first_of_tile<Tile>(p, tile);
+  typename Tile::All all = {};
+  multiply(all, at.i, at.j, begin, min(p.g.K, begin + p.part_length));
+  with_sums<Tile>(all, stages, [&](auto& sums) {
+    if (p.parts > 1) {
+      const PartSums<Tile> parts(p.partial, tile * p.parts);
+      parts.keep(sums, part);
+      if constexpr (!kAddsParts<Tile>) return;
+      if (!comes_last(p.arrived + tile, unsigned(p.parts))) return;
+      parts.add(sums, p.parts);
     }
-    return false;
+    store_tile<Tile>(p, at, sums);
   });
 }
 
 /// A block for each tile whose parts no block of gemm_kernel adds.
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p) {
-  const int at = int(blockIdx.x);
-  make_tile<Tile>(p, at, [&](auto& sums, int, int) {
-    PartSums<Tile>(p, at).add(reinterpret_cast<typename PartSums<Tile>::Flat&>(sums), p.parts);
-    return true;
-  });
+  const int tile = int(blockIdx.x);
+  typename Tile::Sums sums;
+  PartSums<Tile>(p.partial, tile * p.parts).add(sums, p.parts);
+  store_tile<Tile>(p, first_of_tile<Tile>(p, tile), sums);
 }
 
 template <class Tile, GemmForm form, bool vectors>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) gemm_kernel(GridProduct p) {
   DYNAMIC_SHARED(TileStages<Tile>, stages);
-  make_part<Tile>(p, int(blockIdx.x), [&](auto& sums, int i0, int j0, int begin, int end) {
-    form_product<Tile, form, vectors>(sums, *stages, p.g, i0, j0, begin, end);
+  make_part(p, *stages, int(blockIdx.x), [&](auto& all, int i0, int j0, int begin, int end) {
+    form_product<Tile, form, vectors>(all, *stages, p.g, i0, j0, begin, end);
   });
 }
 
@@ -163,20 +128,20 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   int number = int(blockIdx.x), first = 0;
   for (; number >= list.blocks[first]; ++first) number -= list.blocks[first];
-  const auto multiply = [&](auto& sums, int i0, int j0, int begin, int end) {
+  const auto multiply = [&](auto& all, int i0, int j0, int begin, int end) {
     for (int c = 0; c < list.chain[first]; ++c) {
       if (c > 0) __syncthreads();  // the stages of the product before have been read
       const Gemm<float>& g = list.product[first + c].g;
       const int last = c == 0 ? end : g.K;
       if (g.form == GemmForm::NN)
-        form_product<Tile, GemmForm::NN, vectors>(sums, *stages, g, i0, j0, begin, last);
+        form_product<Tile, GemmForm::NN, vectors>(all, *stages, g, i0, j0, begin, last);
       else if (g.form == GemmForm::NT)
-        form_product<Tile, GemmForm::NT, vectors>(sums, *stages, g, i0, j0, begin, last);
+        form_product<Tile, GemmForm::NT, vectors>(all, *stages, g, i0, j0, begin, last);
       else
-        form_product<Tile, GemmForm::TN, vectors>(sums, *stages, g, i0, j0, begin, last);
+        form_product<Tile, GemmForm::TN, vectors>(all, *stages, g, i0, j0, begin, last);
     }
   };
-  make_part<Tile>(list.product[first], number, multiply);
+  make_part(list.product[first], *stages, number, multiply);
 }
 
 template <class Tile>
@@ -207,7 +172,7 @@ GridProduct grid_product(const Gemm<GpuFloat>& g, const Plus& plus, Scratch& scr
                 nullptr};
   const std::size_t most = std::size_t(g.K / kShortestPart), wanted = 2 * kEnoughBlocks / tiles;
   if (!cut || min(wanted, most) < 2 || tiles >= kEnoughBlocks) return p;
-  p.part_length = ceil_div(ceil_div(g.K, int(min(wanted, most))), kTileK) * kTileK;
+  p.part_length = ceil_div(ceil_div(g.K, int(min(wanted, most))), Tile::kDeep) * Tile::kDeep;
   p.parts = ceil_div(g.K, p.part_length);
   if (p.parts < 2) return p;
   p.partial = scratch.take<float>(std::size_t(p.parts) * tiles * std::size_t(Tile::kM * Tile::kN));
@@ -234,8 +199,7 @@ template <class Tile>
 void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
   Scratch scratch;
   const GridProduct p = grid_product<Tile>(g, plus, scratch);
-  const Grid grid{blocks_for(std::size_t(p.tiles * p.parts), 1), Tile::kThreads,
-                  sizeof(TileStages<Tile>)};
+  const Grid grid{blocks_for(std::size_t(p.tiles * p.parts), 1), Tile::kThreads, kTileBytes<Tile>};
   const auto run_kernel = [&]<GemmForm form, bool vectors>() {
     // With 16-byte copies the large NN tile would need 2 more registers than a thread has.
     constexpr bool fits = form == GemmForm::TN || Tile::kThreads < 256 || Tile::kTensor;
@@ -284,7 +248,7 @@ void run_together(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, i
     blocks += list.blocks[first];
   }
   check(arrived <= arrivals() + kArrivals, "gemm_all: too many tiles that are cut.");
-  const Grid grid{unsigned(blocks), Tile::kThreads, sizeof(TileStages<Tile>)};
+  const Grid grid{unsigned(blocks), Tile::kThreads, kTileBytes<Tile>};
   if (vectors)
     launch<products_kernel<Tile, true>>(grid, list);
   else

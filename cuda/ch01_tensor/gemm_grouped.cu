@@ -1,5 +1,6 @@
 // Chapter 1.7 on the GPU - the products of all experts with plain results; see gemm_grouped.cuh
 #include "cuda/ch01_tensor/gemm_grouped.cuh"
+#include "cuda/support/scratch.h"
 
 namespace ramoe::cuda {
 
@@ -15,18 +16,30 @@ void grouped_backward(GpuFloat* out, const GroupedRows& at, const GpuFloat* dy, 
 
 namespace {
 
+/// Slots of a part: an expert with far more than the others is not waited for. To add up parts is
+/// not free either.
+constexpr int kLongPart = 512;
+
 template <class Tile>
 void weights_of(float* dw, const GroupedRows& at, const TileMatrix& a, const TileMatrix& b,
                 bool accumulate) {
   const int I = a.ld, O = b.ld;
-  const Grid grid{{blocks_for(std::size_t(I), Tile::kM), blocks_for(std::size_t(O), Tile::kN),
-                   unsigned(at.experts)},
-                  Tile::kThreads,
-                  sizeof(TileStages<Tile>)};
+  const unsigned x = blocks_for(std::size_t(I), Tile::kM), y = blocks_for(std::size_t(O), Tile::kN);
+  // With more tiles than there are places for arrivals, the GPU has enough to do without parts.
+  const std::size_t tiles = std::size_t(x) * y, all = tiles * std::size_t(at.experts);
+  const bool cut = all <= kArrivals && at.most_rows > kLongPart;
+  const int length = cut ? kLongPart : max(1, at.most_rows);
+  const unsigned z = unsigned(at.experts + (cut ? at.most_rows / length : 0));
+  Scratch scratch;
+  float* const partial =
+      cut ? scratch.take<float>(tiles * z * std::size_t(Tile::kM * Tile::kN)) : nullptr;
+  const grouped::Weights w{dw, a,      b,          raw(at.offset), at.experts, I,
+                           O,  length, accumulate, partial,        arrivals()};
+  const Grid grid{{x, y, z}, Tile::kThreads, kTileBytes<Tile>};
   if (aligned(a.from, I, I) && aligned(b.from, O, O) && aligned(dw, O, O))
-    launch<grouped::weights_kernel<Tile, true>>(grid, dw, a, b, at.offset, I, O, accumulate);
+    launch<grouped::weights_kernel<Tile, true>>(grid, w);
   else
-    launch<grouped::weights_kernel<Tile, false>>(grid, dw, a, b, at.offset, I, O, accumulate);
+    launch<grouped::weights_kernel<Tile, false>>(grid, w);
 }
 
 }  // namespace
@@ -34,10 +47,9 @@ void weights_of(float* dw, const GroupedRows& at, const TileMatrix& a, const Til
 void grouped_weights(GpuFloat* dw, const GroupedRows& at, const GpuFloat* a, const GpuInt* index_a,
                      const GpuFloat* b, const GpuInt* index_b, int I, int O, bool accumulate) {
   const TileMatrix x{raw(a), I, raw(index_a)}, y{raw(b), O, raw(index_b)};
-  if (at.precision == Precision::bf16)
-    weights_of<grouped::Bf16Tile>(raw(dw), at, x, y, accumulate);
-  else
-    weights_of<grouped::Fp32Tile>(raw(dw), at, x, y, accumulate);
+  const std::size_t count = std::size_t(at.experts) * std::size_t(I) * std::size_t(O);
+  grouped::with_tile(at.precision, count,
+                     [&]<class Tile>() { weights_of<Tile>(raw(dw), at, x, y, accumulate); });
 }
 
 }  // namespace ramoe::cuda

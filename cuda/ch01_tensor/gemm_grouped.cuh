@@ -6,7 +6,8 @@
 //
 //   rows of out   every expert's rows are cut into tiles of kM rows; there are at most rows/kM + E.
 //                 A warp adds up the experts' tiles, 32 at a time, until past its block's number
-//   weights       a block has one tile of dW[e] and walks along the rows of e in order: no atomics
+//   weights       the rows of an expert are cut into parts, as some have many and others few; of a
+//                 tile of dW[e] each part has a block, and the last one adds up all, in order
 //
 // gemm_grouped.h has the forms, with plain results. Here the results go through a functor instead,
 // so that what follows a product, such as a scaling by the gate, needs no kernel of its own:
@@ -20,6 +21,7 @@
 
 #include "cuda/ch01_tensor/gemm_grouped.h"
 #include "cuda/ch01_tensor/gemm_mma.cuh"
+#include "cuda/ch01_tensor/gemm_parts.cuh"
 #include "cuda/support/reduce.cuh"
 
 namespace ramoe::cuda {
@@ -39,21 +41,23 @@ struct StoreRows {
 
 namespace grouped {
 
-/// The tile of rows of one expert; rows = 0: this block has none.
+/// A stretch of the slots of one expert, at most `kM` long: `piece` of `pieces`, the first of which
+/// has number `first` among all experts'. pieces = 0: this block has none.
 struct Work {
-  int expert, begin, rows;
+  int expert, begin, rows, piece, pieces, first;
 };
 
-/// What tile `number` of all experts' tiles of kM rows is. For whole warps.
-template <int kM>
-__device__ Work find_work(const int* offset, int experts, int number) {
+/// Stretch `number` of all experts'. An expert without slots has as many as `of_none`, 0 or 1. For
+/// whole warps.
+__device__ inline Work find_work(const int* offset, int experts, int number, int length,
+                                 int of_none = 0) {
   const int lane = int(threadIdx.x) % 32;
-  int before = 0;  // tiles of the experts before these 32
+  int before = 0;  // stretches of the experts before these 32
   for (int first = 0; first < experts; first += 32) {
     const int e = first + lane;
     const int begin = e < experts ? offset[e] : 0, end = e < experts ? offset[e + 1] : 0;
-    const int tiles = (end - begin + kM - 1) / kM;
-    int upto = tiles;  // becomes the sum over lanes up to this one
+    const int pieces = e < experts ? max(of_none, (end - begin + length - 1) / length) : 0;
+    int upto = pieces;  // becomes the sum over lanes up to this one
 #pragma unroll
     for (int step = 1; step < 32; step *= 2) {
       const int lower = __shfl_up_sync(kAllLanes, upto, unsigned(step));
@@ -61,14 +65,18 @@ __device__ Work find_work(const int* offset, int experts, int number) {
     }
     const unsigned past = __ballot_sync(kAllLanes, before + upto > number);
     if (past != 0) {
-      const int who = __ffs(int(past)) - 1;
-      const int at = begin + (number - before - (upto - tiles)) * kM;
-      return {first + who, __shfl_sync(kAllLanes, at, who),
-              __shfl_sync(kAllLanes, min(kM, end - at), who)};
+      const int who = __ffs(int(past)) - 1, mine = before + upto - pieces;
+      const int at = begin + (number - mine) * length;
+      return {first + who,
+              __shfl_sync(kAllLanes, at, who),
+              __shfl_sync(kAllLanes, min(length, end - at), who),
+              number - __shfl_sync(kAllLanes, mine, who),
+              __shfl_sync(kAllLanes, pieces, who),
+              __shfl_sync(kAllLanes, mine, who)};
     }
     before += __shfl_sync(kAllLanes, upto, 31);
   }
-  return {0, 0, 0};
+  return {0, 0, 0, 0, 0, 0};
 }
 
 /// out[slot] = A[slot] W[e] for W[e] (K,N), or A[slot] W[e]^T for W[e] (N,K).
@@ -77,45 +85,74 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     rows_kernel(Store store, TileMatrix a, const float* w, const int* offset, int experts, int N,
                 int K) {
   DYNAMIC_SHARED(TileStages<Tile>, stages);
-  const Work work = find_work<Tile::kM>(offset, experts, int(blockIdx.x));
-  if (work.rows == 0) return;
+  const Work work = find_work(offset, experts, int(blockIdx.x), Tile::kM);
+  if (work.pieces == 0) return;
   const int j0 = int(blockIdx.y) * Tile::kN, columns = min(Tile::kN, N - j0);
   w += std::size_t(work.expert) * std::size_t(N) * std::size_t(K);
-  typename Tile::Sums sums = {};
-  const AlongK<Tile::kM, Tile::kThreads, true> rows(a, work.begin, work.rows);
-  if constexpr (transposed) {
-    const AlongK<Tile::kN, Tile::kThreads> b(TileMatrix{w, K}, j0, columns);
-    tile_product<Tile>(sums, *stages, rows, b, 0, K);
-  } else {
-    const AcrossK<Tile::kN, Tile::kThreads, vectors> b(TileMatrix{w, N}, j0, columns);
-    tile_product<Tile>(sums, *stages, rows, b, 0, K);
-  }
+  typename Tile::All all = {};
+  const Along_M<Tile, true> rows(a, work.begin, work.rows);
+  if constexpr (transposed)
+    tile_product<Tile>(all, *stages, rows, Along_N<Tile>({w, K}, j0, columns), 0, K);
+  else
+    tile_product<Tile>(all, *stages, rows, Across_N<Tile, vectors>({w, N}, j0, columns), 0, K);
   const auto put = [&](int i, int j, const auto& values, int count) {
     store(work.begin + i, j0 + j, values, count);
   };
-  Tile::each(sums, work.rows, columns, put);
+  with_sums<Tile>(all, *stages,
+                  [&](const auto& sums) { Tile::each(sums, work.rows, columns, put); });
 }
 
-/// dW[e] (M,N) = or += the sum over the slots of e, in order, of a[slot]^T b[slot].
+/// What a weight's gradient is: dW[e] (M,N) = or += the sum over the slots of e of a[slot]^T
+/// b[slot]. Slots are cut into parts of `length`, whose sums lie in `partial`.
+struct Weights {
+  float* dw;
+  TileMatrix a, b;
+  const int* offset;
+  int experts, M, N, length;
+  bool accumulate;
+  float* partial;
+  unsigned* arrived;  // for each tile of each expert
+};
+
+/// Block (x, y, z): tile (x, y) of part z of all experts'.
 template <class Tile, bool vectors>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    weights_kernel(float* dw, TileMatrix a, TileMatrix b, const int* offset, int M, int N,
-                   bool accumulate) {
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(Weights w) {
   DYNAMIC_SHARED(TileStages<Tile>, stages);
-  const int e = int(blockIdx.z), i0 = int(blockIdx.x) * Tile::kM, j0 = int(blockIdx.y) * Tile::kN;
-  const int begin = offset[e], end = offset[e + 1];
-  if (begin == end && accumulate) return;
-  const int rows = min(Tile::kM, M - i0), columns = min(Tile::kN, N - j0);
-  typename Tile::Sums sums = {};
-  const AcrossK<Tile::kM, Tile::kThreads, vectors, true> x(a, i0, rows);
-  const AcrossK<Tile::kN, Tile::kThreads, vectors, true> dy(b, j0, columns);
-  tile_product<Tile>(sums, *stages, x, dy, begin, end);
-  dw += (std::size_t(e) * std::size_t(M) + std::size_t(i0)) * std::size_t(N) + std::size_t(j0);
-  Tile::each(sums, rows, columns, TileStore{dw, accumulate ? dw : nullptr, N, N, vectors});
+  const Work work = find_work(w.offset, w.experts, int(blockIdx.z), w.length, 1);
+  if (work.pieces == 0 || (work.rows == 0 && w.accumulate)) return;
+  const int i0 = int(blockIdx.x) * Tile::kM, j0 = int(blockIdx.y) * Tile::kN;
+  const int rows = min(Tile::kM, w.M - i0), columns = min(Tile::kN, w.N - j0);
+  typename Tile::All all = {};
+  tile_product<Tile>(all, *stages, Across_M<Tile, vectors, true>(w.a, i0, rows),
+                     Across_N<Tile, vectors, true>(w.b, j0, columns), work.begin,
+                     work.begin + work.rows);
+  with_sums<Tile>(all, *stages, [&](auto& sums) {
+    if (work.pieces > 1) {
+      const int tiles = int(gridDim.x * gridDim.y), tile = int(blockIdx.y * gridDim.x + blockIdx.x);
+      const PartSums<Tile> parts(w.partial, tile * int(gridDim.z) + work.first);
+      parts.keep(sums, work.piece);
+      if (!comes_last(w.arrived + work.expert * tiles + tile, unsigned(work.pieces))) return;
+      parts.add(sums, work.pieces);
+    }
+    const std::size_t row = std::size_t(work.expert) * std::size_t(w.M) + std::size_t(i0);
+    float* const dw = w.dw + row * std::size_t(w.N) + std::size_t(j0);
+    Tile::each(sums, rows, columns, TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, vectors});
+  });
 }
 
-using Fp32Tile = FmaTile<64, 64, 8, 4>;
+using Medium = FmaTile<64, 64, 8, 8, 2, 32>;
+using Small = FmaTile<32, 32, 8, 4, 4, 32>;
 using Bf16Tile = MmaTile<Bf16, 64, 64, 32, 32>;
+
+/// use.operator()<Tile>() with the tile for `count` results: medium ones if the GPU has some for
+/// each multiprocessor, as few experts have just a multiple of a tile's rows.
+template <class Use>
+void with_tile(Precision precision, std::size_t count, const Use& use) {
+  constexpr std::size_t kEnough = 3 * 128;
+  if (precision == Precision::bf16) return use.template operator()<Bf16Tile>();
+  if (count / (Medium::kM * Medium::kN) >= kEnough) return use.template operator()<Medium>();
+  use.template operator()<Small>();
+}
 
 template <class Tile, bool transposed, class Store>
 void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
@@ -124,7 +161,7 @@ void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K,
   const std::size_t tiles = std::size_t(at.most_rows / Tile::kM + at.experts);
   const Grid grid{{blocks_for(tiles, 1), blocks_for(std::size_t(N), Tile::kN)},
                   Tile::kThreads,
-                  sizeof(TileStages<Tile>)};
+                  kTileBytes<Tile>};
   const TileMatrix rows{raw(a), K, raw(at.index)};
   if (!transposed && aligned(w, N, N))
     launch<rows_kernel<Tile, transposed, !transposed, Store>>(grid, store, rows, w, at.offset,
@@ -137,10 +174,8 @@ void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K,
 template <bool transposed, class Store>
 void rows(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
           const Store& store) {
-  if (at.precision == Precision::bf16)
-    rows_of<Bf16Tile, transposed>(at, a, w, K, N, store);
-  else
-    rows_of<Fp32Tile, transposed>(at, a, w, K, N, store);
+  with_tile(at.precision, std::size_t(at.most_rows) * std::size_t(N),
+            [&]<class Tile>() { rows_of<Tile, transposed>(at, a, w, K, N, store); });
 }
 
 }  // namespace grouped

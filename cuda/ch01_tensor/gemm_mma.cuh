@@ -13,15 +13,19 @@
 
 namespace ramoe::cuda {
 
+constexpr int kTileDeep = 16;  // of a step
+
 struct Tf32 {
   static constexpr int kDeep = 8;
   template <int rows>
-  __device__ static void load_a(unsigned (&to)[4], const TileStep<rows>& a, int k, int row) {
+  __device__ static void load_a(unsigned (&to)[4], const TileStep<rows, kTileDeep>& a, int k,
+                                int row) {
     to[0] = to_tf32(a[k][row]), to[1] = to_tf32(a[k][row + 8]);
     to[2] = to_tf32(a[k + 1][row]), to[3] = to_tf32(a[k + 1][row + 8]);
   }
   template <int rows>
-  __device__ static void load_b(unsigned (&to)[2], const TileStep<rows>& b, int k, int column) {
+  __device__ static void load_b(unsigned (&to)[2], const TileStep<rows, kTileDeep>& b, int k,
+                                int column) {
     to[0] = to_tf32(b[k][column]), to[1] = to_tf32(b[k + 1][column]);
   }
   __device__ static void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
@@ -32,16 +36,18 @@ struct Tf32 {
 struct Bf16 {
   static constexpr int kDeep = 16;
   template <int rows>
-  __device__ static unsigned pair(const TileStep<rows>& from, int k, int i) {
+  __device__ static unsigned pair(const TileStep<rows, kTileDeep>& from, int k, int i) {
     return pack_bf16(from[k][i], from[k + 1][i]);
   }
   template <int rows>
-  __device__ static void load_a(unsigned (&to)[4], const TileStep<rows>& a, int k, int row) {
+  __device__ static void load_a(unsigned (&to)[4], const TileStep<rows, kTileDeep>& a, int k,
+                                int row) {
     to[0] = pair<rows>(a, k, row), to[1] = pair<rows>(a, k, row + 8);
     to[2] = pair<rows>(a, k + 8, row), to[3] = pair<rows>(a, k + 8, row + 8);
   }
   template <int rows>
-  __device__ static void load_b(unsigned (&to)[2], const TileStep<rows>& b, int k, int column) {
+  __device__ static void load_b(unsigned (&to)[2], const TileStep<rows, kTileDeep>& b, int k,
+                                int column) {
     to[0] = pair<rows>(b, k, column), to[1] = pair<rows>(b, k + 8, column);
   }
   __device__ static void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
@@ -53,19 +59,23 @@ struct Bf16 {
 template <class Type, int BM, int BN, int WM, int WN>
 struct MmaTile {
   static constexpr int kM = BM, kN = BN, kWarps = BM / WM * (BN / WN), kThreads = 32 * kWarps;
-  static constexpr int kBlocks = 512 / kThreads;
+  static constexpr int kBlocks = 512 / kThreads, kAhead = 2;
+  static constexpr int kDeep = kTileDeep, kSlices = 1;
+  static constexpr std::size_t kSliceBytes = 0;
   static constexpr bool kTensor = true;
   using Sums = float[WM / 16][WN / 8][4];
+  using All = Sums;
 
   __device__ static int row() {
     return int(threadIdx.x) / 32 / (BN / WN) * WM + int(threadIdx.x) % 32 / 4;
   }
   __device__ static int warp_column() { return int(threadIdx.x) / 32 % (BN / WN) * WN; }
 
-  __device__ static void multiply(Sums& sums, const TileStep<BM>& a, const TileStep<BN>& b) {
+  __device__ static void multiply(Sums& sums, const TileStep<BM, kTileDeep>& a,
+                                  const TileStep<BN, kTileDeep>& b) {
     const int g = int(threadIdx.x) % 32 / 4, i0 = row(), j0 = warp_column() + g;
 #pragma unroll
-    for (int step = 0; step < kTileK; step += Type::kDeep) {
+    for (int step = 0; step < kTileDeep; step += Type::kDeep) {
       const int k = step + int(threadIdx.x) % 4 * 2;
       unsigned b_k[WN / 8][2];
 #pragma unroll

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """All that a GPU should prove, in some eight minutes: tests, sanitizers, times, the smoke demo.
 
-    tests/bench/on_gpu.py --build=build/cuda --out=FILE [--only=tests,demo,steps,bench,sanitizer]
+    tests/bench/on_gpu.py --build=build/cuda --out=FILE [--only=tests,demo,steps,bench,profile,...]
 
 `make check-cuda` builds what this needs and calls it. Each part has a time limit; one that fails is
 reported and the others go on. FILE gets everything: what the machine is, what passed, all times.
 Exit code 1 if a test failed or the demo is not that of the processor.
 """
 import argparse
+import collections
+import csv
 import datetime
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,12 +26,12 @@ ROOT = HERE.parents[1]
 TOLERANCE = 1e-3  # of the demo's numbers: rounding that training carries on
 
 
-def run(command, limit):
-    """(exit code or None at the limit, output, seconds)"""
+def run(command, limit, text=""):
+    """(exit code or None at the limit, output, seconds); `text` is its input."""
     start = time.time()
     try:
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", timeout=limit)
+                              text=True, errors="replace", timeout=limit, input=text)
         return done.returncode, done.stdout, time.time() - start
     except subprocess.TimeoutExpired as late:
         return None, (late.stdout or b"").decode(errors="replace"), time.time() - start
@@ -132,7 +135,40 @@ def steps(options):
             "sizes": json.loads(written) if written else []}
 
 
-PARTS = {"tests": tests, "demo": demo, "steps": steps, "bench": bench, "sanitizer": sanitizer}
+def profile(options):
+    """The kernels of one replayed step of the standard mixture, each timed alone by ncu."""
+    if shutil.which("ncu") is None:
+        return {"ok": True, "left_out": "there is no ncu (Nsight Compute)"}
+    with tempfile.TemporaryDirectory() as folder:
+        log = pathlib.Path(folder, "kernels.csv")
+        command = ["ncu", "--csv", "--page=raw", "--metrics=gpu__time_duration.sum",
+                   "--print-units=base", "--cache-control=none", "--clock-control=none",
+                   f"--log-file={log}", f"{options.build}/cuda_peer", folder, "cuda"]
+        code, text, seconds = run(command, 120, "step moe 4\n")
+        rows = list(csv.DictReader(line for line in log.read_text().splitlines()
+                                   if line.startswith('"'))) if log.exists() else []
+    step, steps_of = [], []
+    for row in rows:
+        if not row["ID"]:
+            continue  # units
+        step.append(row)
+        if "update_kernel" in row["Kernel Name"]:  # AdamW's, the last of a step
+            steps_of.append(step)
+            step = []
+    if code != 0 or not steps_of:
+        return {"ok": False, "tail": text[-800:]}
+    times, counts = collections.Counter(), collections.Counter()
+    for row in steps_of[-1]:
+        name = re.search(r"(\w+)(<.*>)?\(", row["Kernel Name"])[1]
+        times[name] += 1e-3 * float(row["gpu__time_duration.sum"].replace(",", ""))
+        counts[name] += 1
+    return {"ok": True, "seconds": round(seconds, 1),
+            "kernels": [{"kernel": name, "count": counts[name], "us": round(us, 2)}
+                        for name, us in times.most_common()]}
+
+
+PARTS = {"tests": tests, "demo": demo, "steps": steps, "bench": bench, "profile": profile,
+         "sanitizer": sanitizer}
 
 
 def main():

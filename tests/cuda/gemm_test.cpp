@@ -11,6 +11,7 @@
 #include "cuda/ch01_tensor/gemm_engine.h"
 #include "cuda/ch01_tensor/gemm_grouped.h"
 #include "cuda/ch01_tensor/gemm_ladder.h"
+#include "cuda/orders.h"
 #include "fast/gemm_bf16.h"
 #include "fast/gemm_case.h"
 
@@ -138,6 +139,15 @@ TEST(GpuGemm, IsTheProduct) {
     EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::fp32), unchanged, kFp32), "");
     EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::bf16), round_to_bf16, kFp32), "");
   });
+}
+
+// Enough of them for tiles of the middle size, in slices of two.
+TEST(GpuGemm, ManyTilesAreTheProduct) {
+  for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    const GpuCase c(form, 891, 893, 37, true, form != GemmForm::NT);
+    SCOPED_TRACE(cat(c.host.name(), " seed ", seed));
+    EXPECT_EQ(c.difference(c.run(gemm<GpuFloat>, Precision::fp32), unchanged, kFp32), "");
+  }
 }
 
 TEST(GpuGemm, EveryRungIsTheProductOfItsInputs) {
@@ -268,8 +278,9 @@ void expect_rows(const Grouped& g, bool backward, bool gather, Precision precisi
     }
 }
 
-void expect_weights(const Grouped& g, bool gather_x, bool accumulate, Precision precision) {
-  const auto round = precision == Precision::bf16 ? round_to_bf16 : unchanged;
+/// dW of all experts, and a fence behind it.
+std::vector<float> weights_of(const Grouped& g, bool gather_x, bool accumulate,
+                              Precision precision) {
   std::vector<float> dw(g.w.size() + 1, accumulate ? 0.5f : kNan);
   dw.back() = kFence;
   OnGpu x(g.x), dy(g.dy), result(dw);
@@ -277,7 +288,12 @@ void expect_weights(const Grouped& g, bool gather_x, bool accumulate, Precision 
   cuda::grouped_weights(result.values.data(), {offset.data(), g.E, g.rows, nullptr, precision},
                         x.values.data(), gather_x ? index.data() : nullptr, dy.values.data(),
                         gather_x ? nullptr : index.data(), g.I, g.O, accumulate);
-  dw = result.back();
+  return result.back();
+}
+
+void expect_weights(const Grouped& g, bool gather_x, bool accumulate, Precision precision) {
+  const auto round = precision == Precision::bf16 ? round_to_bf16 : unchanged;
+  const std::vector<float> dw = weights_of(g, gather_x, accumulate, precision);
   EXPECT_EQ(dw.back(), kFence);
   for (int e = 0; e < g.E; ++e)
     for (int i = 0; i < g.I; ++i)
@@ -296,13 +312,26 @@ void expect_weights(const Grouped& g, bool gather_x, bool accumulate, Precision 
 TEST(GpuGemmGrouped, IsTheProductOfEachExpert) {
   for (const Precision precision : {Precision::fp32, Precision::bf16})
     for (const Grouped& g : {Grouped(3, 70, 12, 20, true), Grouped(40, 90, 9, 7, false),
-                             Grouped(5, 300, 16, 68, false), Grouped(2, 1, 3, 2, false)})
+                             Grouped(5, 300, 16, 68, false), Grouped(2, 1, 3, 2, false),
+                             Grouped(4, 2300, 5, 8, false)})  // rows in parts
       for (const bool either : {false, true}) {
         expect_rows(g, false, either, precision);
         expect_rows(g, true, either, precision);
         expect_weights(g, either, false, precision);
         expect_weights(g, either, true, precision);
       }
+}
+
+// Of the parts of an expert's rows any may come last.
+TEST(GpuGemmGrouped, PartsHaveTheSameBitsInAnyOrder) {
+  for (const bool all_in_one : {false, true}) {
+    const Grouped g(3, 1300, 33, 36, all_in_one);
+    const std::vector<float> first = weights_of(g, true, false, Precision::fp32);
+    in_each_order([&] {
+      const std::vector<float> again = weights_of(g, true, false, Precision::fp32);
+      EXPECT_EQ(std::memcmp(first.data(), again.data(), 4 * first.size()), 0);
+    });
+  }
 }
 
 }  // namespace
