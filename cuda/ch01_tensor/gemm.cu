@@ -22,8 +22,8 @@ constexpr int kLongK = 4 * kShortestPart;  // worth cutting
 using Large = FmaTile<128, 128, 8, 8>;
 using Medium = FmaTile<64, 64, 8, 8, 2, 32>;
 using Small = FmaTile<32, 32, 8, 4, 4, 32>;
-using MediumBf16 = MmaTile<Bf16, 64, 64, 32, 32>;
-using SmallBf16 = MmaTile<Bf16, 32, 32, 16, 32>;
+using MediumBf16 = MmaTile<Bf16, 64, 64, 32, 32, 32>;
+using SmallBf16 = MmaTile<Bf16, 32, 32, 16, 32, 32>;
 
 /// A product that fills the GPU by itself. In fp32 its large tiles must be many: two are on a
 /// multiprocessor at a time, and the last ones leave others idle.

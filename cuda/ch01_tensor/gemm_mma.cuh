@@ -13,19 +13,15 @@
 
 namespace ramoe::cuda {
 
-constexpr int kTileDeep = 16;  // of a step
-
 struct Tf32 {
   static constexpr int kDeep = 8;
-  template <int rows>
-  __device__ static void load_a(unsigned (&to)[4], const TileStep<rows, kTileDeep>& a, int k,
-                                int row) {
+  template <class Step>
+  __device__ static void load_a(unsigned (&to)[4], const Step& a, int k, int row) {
     to[0] = to_tf32(a[k][row]), to[1] = to_tf32(a[k][row + 8]);
     to[2] = to_tf32(a[k + 1][row]), to[3] = to_tf32(a[k + 1][row + 8]);
   }
-  template <int rows>
-  __device__ static void load_b(unsigned (&to)[2], const TileStep<rows, kTileDeep>& b, int k,
-                                int column) {
+  template <class Step>
+  __device__ static void load_b(unsigned (&to)[2], const Step& b, int k, int column) {
     to[0] = to_tf32(b[k][column]), to[1] = to_tf32(b[k + 1][column]);
   }
   __device__ static void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
@@ -35,20 +31,18 @@ struct Tf32 {
 
 struct Bf16 {
   static constexpr int kDeep = 16;
-  template <int rows>
-  __device__ static unsigned pair(const TileStep<rows, kTileDeep>& from, int k, int i) {
+  template <class Step>
+  __device__ static unsigned pair(const Step& from, int k, int i) {
     return pack_bf16(from[k][i], from[k + 1][i]);
   }
-  template <int rows>
-  __device__ static void load_a(unsigned (&to)[4], const TileStep<rows, kTileDeep>& a, int k,
-                                int row) {
-    to[0] = pair<rows>(a, k, row), to[1] = pair<rows>(a, k, row + 8);
-    to[2] = pair<rows>(a, k + 8, row), to[3] = pair<rows>(a, k + 8, row + 8);
+  template <class Step>
+  __device__ static void load_a(unsigned (&to)[4], const Step& a, int k, int row) {
+    to[0] = pair(a, k, row), to[1] = pair(a, k, row + 8);
+    to[2] = pair(a, k + 8, row), to[3] = pair(a, k + 8, row + 8);
   }
-  template <int rows>
-  __device__ static void load_b(unsigned (&to)[2], const TileStep<rows, kTileDeep>& b, int k,
-                                int column) {
-    to[0] = pair<rows>(b, k, column), to[1] = pair<rows>(b, k + 8, column);
+  template <class Step>
+  __device__ static void load_b(unsigned (&to)[2], const Step& b, int k, int column) {
+    to[0] = pair(b, k, column), to[1] = pair(b, k + 8, column);
   }
   __device__ static void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     mma_bf16(d, a, b);
@@ -56,11 +50,11 @@ struct Bf16 {
 };
 
 /// Tiles of BM x BN, of which a warp has WM x WN, with inputs rounded to Type.
-template <class Type, int BM, int BN, int WM, int WN>
+template <class Type, int BM, int BN, int WM, int WN, int Deep = 16>
 struct MmaTile {
   static constexpr int kM = BM, kN = BN, kWarps = BM / WM * (BN / WN), kThreads = 32 * kWarps;
-  static constexpr int kBlocks = 512 / kThreads, kAhead = 2;
-  static constexpr int kDeep = kTileDeep, kSlices = 1;
+  static constexpr int kBlocks = 512 / kThreads, kAhead = 3;
+  static constexpr int kDeep = Deep, kSlices = 1;
   static constexpr std::size_t kSliceBytes = 0;
   static constexpr bool kTensor = true;
   using Sums = float[WM / 16][WN / 8][4];
@@ -71,19 +65,19 @@ struct MmaTile {
   }
   __device__ static int warp_column() { return int(threadIdx.x) / 32 % (BN / WN) * WN; }
 
-  __device__ static void multiply(Sums& sums, const TileStep<BM, kTileDeep>& a,
-                                  const TileStep<BN, kTileDeep>& b) {
+  __device__ static void multiply(Sums& sums, const TileStep<BM, Deep>& a,
+                                  const TileStep<BN, Deep>& b) {
     const int g = int(threadIdx.x) % 32 / 4, i0 = row(), j0 = warp_column() + g;
 #pragma unroll
-    for (int step = 0; step < kTileDeep; step += Type::kDeep) {
+    for (int step = 0; step < Deep; step += Type::kDeep) {
       const int k = step + int(threadIdx.x) % 4 * 2;
       unsigned b_k[WN / 8][2];
 #pragma unroll
-      for (int j = 0; j < WN / 8; ++j) Type::template load_b<BN>(b_k[j], b, k, j0 + 8 * j);
+      for (int j = 0; j < WN / 8; ++j) Type::load_b(b_k[j], b, k, j0 + 8 * j);
 #pragma unroll
       for (int i = 0; i < WM / 16; ++i) {
         unsigned a_k[4];
-        Type::template load_a<BM>(a_k, a, k, i0 + 16 * i);
+        Type::load_a(a_k, a, k, i0 + 16 * i);
 #pragma unroll
         for (int j = 0; j < WN / 8; ++j) Type::mma(sums[i][j], a_k, b_k[j]);
       }

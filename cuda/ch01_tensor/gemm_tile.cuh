@@ -128,8 +128,7 @@ struct FmaTile {
   static constexpr int kThreads = 32 * kWarps * Slices;
   static constexpr int kBlocks =  // of a multiprocessor: leaves 128 registers a thread, or 168
       (kThreads < 256 ? 384 : 512) / kThreads;
-  /// Steps that are on their way while one is multiplied.
-  static constexpr int kAhead = Deep > 16 ? 2 : 3;
+  static constexpr int kAhead = 3;  // steps that are on their way while one is multiplied
   static constexpr bool kTensor = false;
   using All = float[TM][TN];
   using Sums = float[TM / Slices][TN];  // what a thread has of the tile when slices are added
