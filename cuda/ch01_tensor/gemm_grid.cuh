@@ -134,6 +134,7 @@ __device__ void make_part(const GridProduct& p, int number, const Multiply& mult
 /// A block for each tile whose parts no block of gemm_kernel adds.
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p) {
+  wait_for_earlier_kernels();
   const int at = int(blockIdx.x);
   make_tile<Tile>(p, at, [&](auto& sums, int, int) {
     PartSums<Tile>(p, at).add(reinterpret_cast<typename PartSums<Tile>::Flat&>(sums), p.parts);
@@ -143,6 +144,7 @@ __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p
 
 template <class Tile, GemmForm form, bool vectors>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) gemm_kernel(GridProduct p) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   make_part<Tile>(p, int(blockIdx.x), [&](auto& sums, int i0, int j0, int begin, int end) {
     form_product<Tile, form, vectors>(sums, *stages, p.g, i0, j0, begin, end);
@@ -160,6 +162,7 @@ struct ProductList {
 template <class Tile, bool vectors>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     products_kernel(const __grid_constant__ ProductList list) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   int number = int(blockIdx.x), first = 0;
   for (; number >= list.blocks[first]; ++first) number -= list.blocks[first];

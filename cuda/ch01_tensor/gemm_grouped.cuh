@@ -76,6 +76,7 @@ template <class Tile, bool transposed, bool vectors, class Store>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     rows_kernel(Store store, TileMatrix a, const float* w, const int* offset, int experts, int N,
                 int K) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   const Work work = find_work<Tile::kM>(offset, experts, int(blockIdx.x));
   if (work.rows == 0) return;
@@ -101,6 +102,7 @@ template <class Tile, bool vectors>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     weights_kernel(float* dw, TileMatrix a, TileMatrix b, const int* offset, int M, int N,
                    bool accumulate) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   const int e = int(blockIdx.z), i0 = int(blockIdx.x) * Tile::kM, j0 = int(blockIdx.y) * Tile::kN;
   const int begin = offset[e], end = offset[e + 1];

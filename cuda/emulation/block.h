@@ -30,6 +30,7 @@ struct Launch {
   std::string_view kernel;  // its name
   dim3 blocks, threads;
   std::size_t shared_bytes = 0;
+  const void* code = nullptr;  // where the kernel begins, for messages
 };
 
 /// Runs body(argument) once for every thread of every block. Host threads take turns. `bytes`: what
@@ -49,6 +50,11 @@ constexpr auto names(RunOrder) {
 /// What depends on the order shows in another one. At first it is what RAMOE_CUDA_ORDER in the
 /// environment names. Error, at the first launch: no such order.
 void take_order(RunOrder order);
+
+/// The present thread has waited for the kernels before this one; a thread that ends without is an
+/// error (cuda/support/overlap.h).
+void wait_for_earlier_kernels();
+bool waited_for_earlier_kernels();
 
 /// __syncthreads.
 void meet_block(Place place);
