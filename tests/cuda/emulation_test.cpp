@@ -94,7 +94,7 @@ TEST(EmulationFaults, AThreadThatDoesNotWaitForEarlierKernels) {
   const char* const without = "ends without wait_for_earlier_kernels()";
   EXPECT_FAULT(never_waits_kernel, "block (0,0,0), thread (0,0,0)", without, {2, 64}, out.data());
   EXPECT_FAULT(returns_too_early_kernel, "block (2,0,0), thread (36,0,0)", without, {3, 64}, 164);
-  EXPECT_FAULT(one_waits_for_all_kernel, "thread (1,0,0)", without, {1, 64});
+  EXPECT_FAULT(one_waits_for_all_kernel, "thread (63,0,0)", without, {1, 64});
   EXPECT_FAULT(waits_in_a_loop_kernel, "thread (40,0,0)", without, {1, 64}, 40);
   EXPECT_EQ(error_of<waits_in_a_loop_kernel>({1, 64}, 64), "");
   EXPECT_EQ(error_of<returns_too_early_kernel>({3, 64}, 192), "");
