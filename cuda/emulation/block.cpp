@@ -43,7 +43,6 @@ struct Thread {
   unsigned number = 0;       // of the meeting that it waits for
   std::vector<Copy> copies;  // cp.async: not yet arrived
   int groups = 0;            // committed
-  bool waited = false;       // for the kernels before this one
 };
 
 struct Warp {
@@ -154,7 +153,7 @@ void live() {
       const Deaf guard;
       block.error = std::current_exception();
     }
-    if (!thread.waited && !block.error)
+    if (!waited[running.thread] && !block.error)
       complain_later(line_of(block.launch.code),
                      "ends without wait_for_earlier_kernels(), the first line of every kernel");
     thread.state = Thread::done;
@@ -201,8 +200,8 @@ void run_block() {
     t.state = Thread::unborn;
     t.copies.clear();
     t.groups = 0;
-    t.waited = false;
   }
+  std::memset(waited, 0, sizeof waited);
   std::fill(b.warps.begin(), b.warps.end(), Warp{});
   b.barrier = {};
   b.votes = 0;
@@ -223,7 +222,7 @@ void run_block() {
 }
 
 void prepare(const Launch& launch) {
-  const auto [kernel, blocks, threads, shared_bytes, code] = launch;
+  const auto& [kernel, blocks, threads, shared_bytes, code] = launch;
   const std::size_t count = std::size_t{threads.x} * threads.y * threads.z;
   ramoe::check(count >= 1 && count <= 1024, kernel, ": a block has 1 to 1024 threads, not ", count);
   ramoe::check(shared_bytes <= kMostShared, kernel,
@@ -288,14 +287,6 @@ void check_pointer(std::string_view kernel, int number, const volatile void* poi
 void take_order(RunOrder order) {
   const std::lock_guard lock(one_launch);
   block.order = order;
-}
-
-void wait_for_earlier_kernels() {
-  const Deaf guard;
-  me().waited = true;
-}
-bool waited_for_earlier_kernels() {
-  return me().waited;
 }
 
 void meet_block(Place place) {

@@ -187,7 +187,7 @@ void on_access(const void* address, std::size_t bytes, Kind kind, const void* co
   if (at < 1 << 16) return complain_later(line_before(code), "follows a null pointer");
   if (!device && !shared)
     return complain_later(line_before(code), text_of(kind) + " memory of the host");
-  if (device && !waited_for_earlier_kernels())
+  if (device && !waited[running.thread])
     return complain_later(line_before(code), text_of(kind) + kTooEarly);
   if (counting) count_access(static_cast<const char*>(code) - 1, address, bytes, shared);
   Visit mine;

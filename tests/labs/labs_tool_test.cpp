@@ -64,8 +64,9 @@ class LabsTool : public testing::Test {
     if (!has_tool("git")) GTEST_SKIP() << "git is not installed";
     tree_ = scratch_.file("tree");
     put("src/a.cpp", kSource);
-    put("cuda/a.cuh", "#pragma once\n__global__ void fold(int* x) {\n  wait_for_earlier_kernels();\n"
-        "  *x += 1;\n}\n");
+    put("cuda/a.cuh",
+        "#pragma once\n__global__ void fold(int* x) {\n  wait_for_earlier_kernels();\n"
+        "  x[0] = 1;\n}\n");
     put("src/a.h", "void twice(const double* x);\n");
     put("tests/a_test.cpp",
         "TEST(A, One) {}\nTEST(A, Two) {}\nTEST(A, Three) {}\nTEST(A, Four) {}\n");
