@@ -54,6 +54,7 @@ cublasHandle_t handle() {
 
 /// Rows by columns, rounded and without space between rows.
 __global__ void round_kernel(__nv_bfloat16* to, const float* from, int rows, int columns, int ld) {
+  wait_for_earlier_kernels();
   const std::size_t i = std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
   const std::size_t row = i / std::size_t(columns), column = i % std::size_t(columns);
   if (row >= std::size_t(rows)) return;

@@ -100,6 +100,7 @@ __device__ void make_part(const GridProduct& p, TileStages<Tile>& stages, int nu
 /// A block for each tile whose parts no block of gemm_kernel adds.
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p) {
+  wait_for_earlier_kernels();
   const int tile = int(blockIdx.x);
   typename Tile::Sums sums;
   PartSums<Tile>(p.partial, tile * p.parts).add(sums, p.parts);
@@ -108,6 +109,7 @@ __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p
 
 template <class Tile, GemmForm form, bool vectors>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) gemm_kernel(GridProduct p) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   make_part(p, *stages, int(blockIdx.x), [&](auto& all, int i0, int j0, int begin, int end) {
     form_product<Tile, form, vectors>(all, *stages, p.g, i0, j0, begin, end);
@@ -125,6 +127,7 @@ struct ProductList {
 template <class Tile, bool vectors>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     products_kernel(const __grid_constant__ ProductList list) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   int number = int(blockIdx.x), first = 0;
   for (; number >= list.blocks[first]; ++first) number -= list.blocks[first];

@@ -84,6 +84,7 @@ template <class Tile, bool transposed, bool vectors, class Store>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     rows_kernel(Store store, TileMatrix a, const float* w, const int* offset, int experts, int N,
                 int K) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   const Work work = find_work(offset, experts, int(blockIdx.x), Tile::kM);
   if (work.pieces == 0) return;
@@ -117,6 +118,7 @@ struct Weights {
 /// Block (x, y, z): tile (x, y) of part z of all experts'.
 template <class Tile, bool vectors>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(Weights w) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   const Work work = find_work(w.offset, w.experts, int(blockIdx.z), w.length, 1);
   if (work.pieces == 0 || (work.rows == 0 && w.accumulate)) return;

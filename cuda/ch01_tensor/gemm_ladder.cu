@@ -37,6 +37,7 @@ struct Product {
 /// Neighbouring threads have neighbouring rows: for each k a warp reads 32 places far apart of A,
 /// and writes 32 such places of C.
 __global__ void naive_kernel(Product p) {
+  wait_for_earlier_kernels();
   const int i = int(blockIdx.x * 32 + threadIdx.x), j = int(blockIdx.y * 8 + threadIdx.y);
   float sum = 0;
   if (i < p.M && j < p.N)
@@ -46,6 +47,7 @@ __global__ void naive_kernel(Product p) {
 
 /// x and y exchanged: a warp reads one value of A and 32 neighbours of B (in NN and TN).
 __global__ void coalesced_kernel(Product p) {
+  wait_for_earlier_kernels();
   const int i = int(blockIdx.x * 8 + threadIdx.y), j = int(blockIdx.y * 32 + threadIdx.x);
   float sum = 0;
   if (i < p.M && j < p.N)
@@ -56,6 +58,7 @@ __global__ void coalesced_kernel(Product p) {
 /// A block makes 32 x 32 values. 32 columns of A and rows of B are brought to shared memory, then
 /// every value of them is used 32 times.
 __global__ void shared_kernel(Product p) {
+  wait_for_earlier_kernels();
   constexpr int kTile = 32;
   __shared__ float a[kTile][kTile], b[kTile][kTile];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
@@ -74,6 +77,7 @@ __global__ void shared_kernel(Product p) {
 /// A block of 256 threads makes 128 x 128 values, a thread 8 x 8 of them: every 16th row and
 /// column.
 __global__ void __launch_bounds__(256) registers_kernel(Product p) {
+  wait_for_earlier_kernels();
   constexpr int kTile = 128, kDeep = 8, kEach = 8, kApart = kTile / kEach;
   __shared__ float a[kDeep][kTile], b[kDeep][kTile];
   const int t = int(threadIdx.x), x = t % kApart, y = t / kApart;

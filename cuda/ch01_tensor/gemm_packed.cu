@@ -22,6 +22,7 @@ struct Unpacked {
 /// along the rows; shared memory turns them. Its rows are 33 long, so that no more than two lanes
 /// meet at a bank.
 __global__ void __launch_bounds__(256) pack_kernel(Unpacked a, Unpacked b, int K, int k_blocks) {
+  wait_for_earlier_kernels();
   __shared__ float values[kPackedK][33];
   const Unpacked x = blockIdx.z == 0 ? a : b;
   const int r0 = int(blockIdx.x) * 32, k0 = int(blockIdx.y) * kPackedK;
@@ -83,6 +84,7 @@ __device__ void multiply(float (&sums)[4][4][4], const PackedStage& stage, int r
 
 __global__ void __launch_bounds__(kMmaThreads, 2)
     packed_mma_kernel(TileStore store, Packed a, Packed b, int M, int N) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(PackedStage, stages);
   const TilePlace tile(int(blockIdx.x), ceil_div(M, 128), ceil_div(N, 128));
   const auto fetch = [&](int into, int k) {

@@ -77,6 +77,7 @@ __device__ void multiply_steps(float (&sums)[128], const std::byte* places, Barr
 
 __global__ void __launch_bounds__(kThreads, 1)
     wgmma_kernel(TileStore store, Packed a, Packed b, int M, int N) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(std::byte, shared);
   __shared__ Barriers barriers;
   // The swizzle counts rows from addresses that are multiples of 1024.

@@ -2,7 +2,8 @@
 //
 // While a thread records, its launches go to a stream of its own that notes them instead of running
 // them. Memory must have been taken before: addresses are noted too. Copies from and to the host
-// are no part of a recording.
+// are no part of a recording. That launches overlap (overlap.h) is noted as well: such kernels have
+// an edge of another kind between them, while copies, clearings and cuBLAS have ordinary ones.
 #include "ch01_tensor/replay.h"
 
 #include <memory>

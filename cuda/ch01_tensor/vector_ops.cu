@@ -36,6 +36,7 @@ constexpr unsigned kThreads = 256;
 template <int W, class Of>
 __global__ void elementwise_kernel(float* out, const float* a, const float* b, Of of,
                                    std::size_t n) {
+  wait_for_earlier_kernels();
   const std::size_t i = my_number() * W;
   if (i >= n) return;
   Piece<W> x = load<W>(a + i);
@@ -68,12 +69,14 @@ struct PlusScaled {
 /// A thread widens one number. The two bytes of 32 lanes are two sectors, and what is written is
 /// four: the least that there is.
 __global__ void widen_kernel(float* y, const std::uint16_t* x, std::size_t n) {
+  wait_for_earlier_kernels();
   const std::size_t i = my_number();
   if (i < n) y[i] = __uint_as_float(unsigned(x[i]) << 16);
 }
 
 template <int W>
 __global__ void add_bias_kernel(float* y, const float* bias, int N, int C) {
+  wait_for_earlier_kernels();
   const std::size_t n = block_row();
   if (n >= unsigned(N)) return;
   for (int c = int(threadIdx.x) * W; c < C; c += int(blockDim.x) * W)
@@ -81,6 +84,7 @@ __global__ void add_bias_kernel(float* y, const float* bias, int N, int C) {
 }
 
 __global__ void softmax_kernel(float* p, const float* z, int N, int E) {
+  wait_for_earlier_kernels();
   const int n = my_row();
   if (n >= N) return;  // the whole warp
   const std::size_t at = std::size_t(n) * std::size_t(E);
@@ -89,6 +93,7 @@ __global__ void softmax_kernel(float* p, const float* z, int N, int E) {
 
 /// dz[n,j] += p[n,j] (dp[n,j] - sum_k p[n,k] dp[n,k])
 __global__ void softmax_backward_kernel(float* dz, const float* p, const float* dp, int N, int E) {
+  wait_for_earlier_kernels();
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;
   const std::size_t at = std::size_t(n) * std::size_t(E);

@@ -7,18 +7,21 @@ namespace ramoe {
 namespace {
 
 __global__ void weighted_sum_kernel(float* out, ScalarTerms<float> terms) {
+  wait_for_earlier_kernels();
   double sum = 0;
   for (int i = 0; i < terms.count; ++i) sum += terms.weight[i] * double(terms.value[i][0]);
   out[0] = float(sum);
 }
 
 __global__ void weighted_sum_backward_kernel(ScalarTerms<float> dterms, const float* dout) {
+  wait_for_earlier_kernels();
   for (int i = 0; i < dterms.count; ++i)
     if (float* dvalue = dterms.value[i])
       *dvalue = (dterms.fresh[i] ? 0 : *dvalue) + float(dterms.weight[i]) * dout[0];
 }
 
 __global__ void gather_scalars_kernel(float* out, ScalarTerms<float> terms) {
+  wait_for_earlier_kernels();
   for (int i = 0; i < terms.count; ++i) out[i] = terms.value[i] ? terms.value[i][0] : 0;
 }
 

@@ -24,6 +24,7 @@ constexpr int kRankTile = 1024;  // indices in shared memory at a time
 
 /// source[place] = i, sorted[place] = index[i]: ascending indices, equal ones in order of i.
 static __global__ void rank_kernel(int* source, int* sorted, const int* index, int N) {
+  wait_for_earlier_kernels();
   constexpr int kWarps = kChunkWarps, kEach = kRankTile / kWarps;
   __shared__ int tile[kRankTile];
   __shared__ int found[kWarps][32];
@@ -62,6 +63,7 @@ __device__ inline bool goes_on(const int* sorted, int place, int N) {
 template <int W>
 __global__ void add_runs_kernel(float* dx, float* partial, const int* source, const int* sorted,
                                 const float* dout, int N, int C) {
+  wait_for_earlier_kernels();
   const int lane = int(threadIdx.x), chunk = int(blockIdx.x) * kChunkWarps + int(threadIdx.y);
   const int first = chunk * kChunk, count = min(kChunk, N - first);
   if (count <= 0) return;  // the whole warp
@@ -93,6 +95,7 @@ __global__ void add_runs_kernel(float* dx, float* partial, const int* source, co
 /// Adds the parts of the run that begins in a chunk and goes on in the next.
 template <int W>
 __global__ void join_runs_kernel(float* dx, const float* partial, const int* sorted, int N, int C) {
+  wait_for_earlier_kernels();
   const int lane = int(threadIdx.x), chunk = int(blockIdx.x) * kChunkWarps + int(threadIdx.y);
   const int first = chunk * kChunk, last = first + kChunk - 1;
   if (!goes_on(sorted, last, N)) return;  // the whole warp

@@ -36,6 +36,7 @@ template <class Tile>
 __global__ void __launch_bounds__(kTileThreads)
     attention_kernel(float* out, float* lse, const float* q, const float* k, const float* v,
                      const int* length, AttentionDims d, int tiles, bool pieces) {
+  wait_for_earlier_kernels();
   constexpr int R = Tile::R, E = Tile::E;
   DYNAMIC_SHARED(float, q_tile);
   float *const kv_tile = q_tile + Tile::floats, *const p_tile = kv_tile + Tile::floats;
@@ -154,6 +155,7 @@ __device__ void softmax_gradient(float (&dp)[R][R], const float (&p)[R][R], cons
 template <class Tile>
 __global__ void __launch_bounds__(kTileThreads)
     attention_backward_query_kernel(float* dq, float* means, BackwardInput in, int tiles) {
+  wait_for_earlier_kernels();
   constexpr int R = Tile::R, E = Tile::E;
   DYNAMIC_SHARED(float, q_tile);
   float *const dout_tile = q_tile + Tile::floats, *const k_tile = dout_tile + Tile::floats,
@@ -203,6 +205,7 @@ template <class Tile, bool whole>
 __global__ void __launch_bounds__(kTileThreads)
     attention_backward_key_kernel(float* dq, float* dk, float* dv, const float* means,
                                   BackwardInput in, int tiles) {
+  wait_for_earlier_kernels();
   constexpr int R = Tile::R, E = Tile::E;
   DYNAMIC_SHARED(float, q_tile);
   float *const dout_tile = q_tile + Tile::floats, *const k_tile = dout_tile + Tile::floats,

@@ -20,6 +20,7 @@ template <int W, int L, int kEach>
 __global__ void __launch_bounds__(kCachedThreads)
     attention_cached_kernel(float* out, const float* q, const float* k, const float* v,
                             const int* length, int capacity, AttentionDims d) {
+  wait_for_earlier_kernels();
   constexpr int kTeams = kCachedThreads / L, kAhead = 4;
   const int b = int(blockIdx.x) / d.NH, head = int(blockIdx.x) % d.NH, n = length[b];
   const int team = int(threadIdx.x) / L, lane = int(threadIdx.x) % L;

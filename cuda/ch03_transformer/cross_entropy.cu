@@ -69,6 +69,7 @@ template <int kTeam, int W>
 __global__ void __launch_bounds__(kThreads)
     loss_rows_kernel(float* loss, float* of_row, unsigned* arrived, float* lse, const float* z,
                      const int* target, const int* scored, int N, int V) {
+  wait_for_earlier_kernels();
   const int row = int(blockIdx.x) * (kThreads / kTeam) + int(threadIdx.x) / kTeam;
   if (row < N) loss_of_row<kTeam, W>(of_row, lse, z, target[row], row, V);
   if (!cuda::comes_last(arrived, gridDim.x)) return;
@@ -84,6 +85,7 @@ __global__ void __launch_bounds__(kThreads)
     loss_rows_backward_kernel(float* dz, const float* z, const float* lse, const int* target,
                               const float* dloss, const int* scored, int N, int V, int teams_of_row,
                               bool accumulate) {
+  wait_for_earlier_kernels();
   const std::size_t team =
       std::size_t(blockIdx.x) * (kThreads / kTeam) + threadIdx.x / unsigned(kTeam);
   const int n = int(team / unsigned(teams_of_row)), part = int(team % unsigned(teams_of_row));

@@ -11,6 +11,7 @@ namespace {
 template <int W>
 __global__ void append_rows_kernel(float* cache, const float* rows, const int* cached,
                                    const int* length, int B, int T, int capacity, int width) {
+  wait_for_earlier_kernels();
   const int row = int(cuda::block_row()), b = row / T, t = row % T;
   if (b >= B || t >= length[b]) return;
   const float* const from = rows + std::size_t(row) * unsigned(width);

@@ -42,6 +42,7 @@ cuda::Grid thread_per_piece(std::size_t count, int W) {
 
 template <int W>
 __global__ void gather_rows_kernel(float* out, const float* x, const int* index, int R, int C) {
+  wait_for_earlier_kernels();
   const std::size_t i = block_row();
   if (i >= unsigned(R)) return;
   const float* const from = x + std::size_t(index[i]) * unsigned(C);
@@ -195,6 +196,7 @@ struct Heads {
 template <int W>
 __global__ void rope_kernel(Heads q, Heads k, const int* position, int N, int half, int rows,
                             double log2_step, float sign) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, cosine);
   float* const sine = cosine + rows * half;
   const int first = int(blockIdx.x) * rows, count = min(rows, N - first);
@@ -267,6 +269,7 @@ namespace {
 
 template <int W>
 __global__ void clip_kernel(float* out, const float* x, float limit, std::size_t pieces) {
+  wait_for_earlier_kernels();
   const std::size_t i = my_number();
   if (i >= pieces) return;
   Piece<W> value = load<W>(x + i * W);
@@ -279,6 +282,7 @@ __global__ void clip_kernel(float* out, const float* x, float limit, std::size_t
 template <int W>
 __global__ void clip_backward_kernel(float* dx, const float* x, float limit, const float* dout,
                                      std::size_t pieces) {
+  wait_for_earlier_kernels();
   const std::size_t i = my_number();
   if (i >= pieces) return;
   const Piece<W> value = load<W>(x + i * W), dvalue = load<W>(dout + i * W);
@@ -318,6 +322,7 @@ __device__ float sigmoid(float x) {
 
 template <int W>
 __global__ void swiglu_kernel(float* out, const float* gu, int N, int H) {
+  wait_for_earlier_kernels();
   const std::size_t row = block_row() * unsigned(H);
   if (block_row() >= unsigned(N)) return;
   for (int h = int(threadIdx.x) * W; h < H; h += int(blockDim.x) * W) {
@@ -332,6 +337,7 @@ __global__ void swiglu_kernel(float* out, const float* gu, int N, int H) {
 template <int W>
 __global__ void swiglu_backward_kernel(float* dgu, const float* gu, const float* dout, int N, int H,
                                        bool accumulate) {
+  wait_for_earlier_kernels();
   const std::size_t row = block_row() * unsigned(H);
   if (block_row() >= unsigned(N)) return;
   for (int h = int(threadIdx.x) * W; h < H; h += int(blockDim.x) * W) {

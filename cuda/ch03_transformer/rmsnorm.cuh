@@ -41,6 +41,7 @@ struct Two {
 template <int kTeam, int kEach>
 __global__ void __launch_bounds__(kNormThreads)
     rmsnorm_kernel(Two<NormForward<float>> two, float eps) {
+  wait_for_earlier_kernels();
   unsigned block, count;
   const NormForward<float> in = two.mine(block, count);
   const int N = in.N, C = in.C;
@@ -101,6 +102,7 @@ __device__ inline void add_blocks(const NormSums& in, unsigned blocks) {
 
 template <int kTeam, int kEach>
 __global__ void __launch_bounds__(kNormThreads) rmsnorm_backward_kernel(Two<NormSums> two) {
+  wait_for_earlier_kernels();
   constexpr int kTeams = kNormThreads / kTeam;
   unsigned block, blocks;
   const NormSums in = two.mine(block, blocks);
@@ -159,6 +161,7 @@ __global__ void __launch_bounds__(kNormThreads) rmsnorm_backward_kernel(Two<Norm
 // second time from the cache.
 static __global__ void rmsnorm_any_kernel(float* out, float* rstd, const float* x, const float* w,
                                           int C, float eps) {
+  wait_for_earlier_kernels();
   const std::size_t row = std::size_t(blockIdx.x) * std::size_t(C);
   float squares = 0;
   for (int c = int(threadIdx.x); c < C; c += int(blockDim.x)) {
@@ -174,6 +177,7 @@ static __global__ void rmsnorm_any_kernel(float* out, float* rstd, const float* 
 static __global__ void rmsnorm_backward_any_kernel(float* dx, const float* x, const float* w,
                                                    const float* rstd, const float* dout, int C,
                                                    bool accumulate) {
+  wait_for_earlier_kernels();
   const std::size_t row = std::size_t(blockIdx.x) * std::size_t(C);
   float product = 0;
   for (int c = int(threadIdx.x); c < C; c += int(blockDim.x))

@@ -37,6 +37,7 @@ struct Choices {
 
 /// counts[block, e] = number of choices of e in the block's part.
 static __global__ void count_kernel(int* counts, Choices in) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(int, mine);
   for (int e = int(threadIdx.x); e < in.E; e += kPlanThreads) mine[e] = 0;
   __syncthreads();
@@ -133,6 +134,7 @@ __device__ inline void find_first_slots(int* next, int* offset, const int* count
 /// A warp goes through its choices in order, 32 at a time; the lower lanes with the same expert are
 /// a choice's place among them. So the order is that of the choices, as in the definition.
 static __global__ void place_kernel(DispatchPlan<float> plan, const int* counts, Choices in) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(int, shared);
   find_first_slots(shared, plan.offset, counts, in);
   const int lane = int(threadIdx.x % 32);

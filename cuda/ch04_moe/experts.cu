@@ -69,6 +69,7 @@ __device__ float sigmoid(float x) {
 template <int n>
 __global__ void combine_kernel(float* out, const float* plus, const float* y, const float* gate,
                                const int* slots, int N, int K, int C) {
+  wait_for_earlier_kernels();
   constexpr int kAtOnce = 4;
   const std::size_t row = cuda::block_row(), first = row * std::size_t(K);
   if (row >= std::size_t(N)) return;
@@ -108,6 +109,7 @@ struct Swiglu {
 /// The rows of the experts that are in use, then those of the shared expert.
 template <int n>
 __global__ void swiglu_kernel(Swiglu experts, const int* used, Swiglu shared) {
+  wait_for_earlier_kernels();
   int row = int(cuda::block_row());
   Swiglu my = experts;
   if (row >= experts.rows) {
@@ -166,6 +168,7 @@ template <int n>
 __global__ void swiglu_chain_kernel(float* dgu, float* act_da, float* dgate, const float* gu,
                                     const float* gate, DispatchPlan<float> plan, const int* used,
                                     int H, int choices, bool fresh, SharedChain shared) {
+  wait_for_earlier_kernels();
   const int slot = my_row();
   if (slot >= choices) {
     const int row = slot - choices;
@@ -187,6 +190,7 @@ __global__ void swiglu_chain_kernel(float* dgu, float* act_da, float* dgate, con
 }
 
 __global__ void sigmoid_gate_kernel(float* out, const float* s, const float* y, int N, int C) {
+  wait_for_earlier_kernels();
   const int n = int(cuda::block_row());
   if (n >= N) return;
   const float g = sigmoid(s[n]);
@@ -197,6 +201,7 @@ __global__ void sigmoid_gate_kernel(float* out, const float* s, const float* y, 
 /// out = g y,  g = sigmoid(s):  dy += g dout,  ds += g (1 - g) dout . y
 __global__ void sigmoid_gate_backward_kernel(float* ds, float* dy, const float* s, const float* y,
                                              const float* dout, int N, int C) {
+  wait_for_earlier_kernels();
   const int n = my_row();
   if (n >= N) return;
   const float g = sigmoid(s[n]), *y_n = row_at(y, n, C), *dout_n = row_at(dout, n, C);

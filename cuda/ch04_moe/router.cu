@@ -23,7 +23,6 @@ using cuda::launch;
 using cuda::my_lane;
 using cuda::my_row;
 using cuda::row_at;
-using cuda::warp_max;
 using cuda::warp_per_row;
 using cuda::warp_sum;
 
@@ -45,6 +44,7 @@ __device__ unsigned key_of(float p) {
 template <int Each>
 __global__ void route_kernel(int* chosen, float* gate, float* p, const float* from,
                              bool renormalise, int N, int E, int K) {
+  wait_for_earlier_kernels();
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;  // the whole warp
   const float* p_n = row_at(from, n, E);
@@ -96,6 +96,7 @@ __global__ void route_kernel(int* chosen, float* gate, float* p, const float* fr
 __global__ void route_backward_kernel(float* dz, const float* p, const int* chosen,
                                       const float* gate, const float* dgate, bool renormalise,
                                       int N, int E, int K) {
+  wait_for_earlier_kernels();
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;
   const float *gate_n = row_at(gate, n, K), *dgate_n = row_at(dgate, n, K);
@@ -115,6 +116,7 @@ __global__ void route_backward_kernel(float* dz, const float* p, const int* chos
 /// Counts in shared memory first. Integers: in any order the same sum.
 __global__ void add_choices_kernel(int* choices, const int* chosen, const unsigned char* scored,
                                    std::size_t count, int E, int K) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(int, mine);
   for (int e = int(threadIdx.x); e < E; e += int(blockDim.x)) mine[e] = 0;
   __syncthreads();
@@ -127,6 +129,7 @@ __global__ void add_choices_kernel(int* choices, const int* chosen, const unsign
 }
 
 __global__ void choice_shares_kernel(float* f, const int* choices, double rows, int E) {
+  wait_for_earlier_kernels();
   const int e = int(blockIdx.x * blockDim.x + threadIdx.x);
   if (e < E) f[e] = rows > 0 ? float(choices[e] / rows) : 0.0f;
 }
@@ -148,6 +151,7 @@ __device__ void balance(float* loss, const float* f, const double* total, const 
 }
 __global__ void balance_kernel(float* loss, const float* f, const double* total,
                                const int* scored_rows, int layers, int E) {
+  wait_for_earlier_kernels();
   balance(loss, f, total, scored_rows, layers, E, my_lane());
 }
 
@@ -172,6 +176,7 @@ struct RoutingSums {
 /// 64 groups of threads each adds up every 64th row. Choices of these 8 experts are counted by the
 /// way: integers, in any order the same sum.
 __global__ void add_routing_kernel(RoutingSums in) {
+  wait_for_earlier_kernels();
   __shared__ double sums[kRowGroups][kColumns];
   __shared__ int counts[kColumns];
   const int first = int(blockIdx.x) * kColumns, column = int(threadIdx.x), e = first + column;
@@ -223,6 +228,7 @@ __global__ void balance_backward_kernel(float* dz, const float* p, const float* 
                                         const unsigned char* scored, const float* dloss,
                                         const int* scored_rows, int layers, int N, int E,
                                         bool accumulate) {
+  wait_for_earlier_kernels();
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;
   if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
@@ -242,13 +248,14 @@ constexpr int kZWarps = 8, kZThreads = 32 * kZWarps;
 __global__ void z_loss_kernel(float* loss, float* lse, double* partial, unsigned* arrived,
                               const float* z, const unsigned char* scored, const int* scored_rows,
                               int N, int E) {
+  wait_for_earlier_kernels();
   const int lane = int(threadIdx.x % 32), n = int(blockIdx.x) * kZWarps + int(threadIdx.x / 32);
   double square = 0;
   if (n < N) {
     const float* z_n = row_at(z, n, E);
     float most = -INFINITY, total = 0;
     for (int e = lane; e < E; e += 32) most = max(most, z_n[e]);
-    most = warp_max(most);
+    most = cuda::warp_max(most);
     for (int e = lane; e < E; e += 32) total += expf(z_n[e] - most);
     total = warp_sum(total);
     const float lse_n = most + logf(total);
@@ -270,6 +277,7 @@ __global__ void z_loss_kernel(float* loss, float* lse, double* partial, unsigned
 __global__ void z_loss_backward_kernel(float* dz, const float* lse, const float* p,
                                        const unsigned char* scored, const float* dloss,
                                        const int* scored_rows, int N, int E, bool accumulate) {
+  wait_for_earlier_kernels();
   const int n = my_row();
   if (n >= N) return;
   if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
@@ -278,9 +286,6 @@ __global__ void z_loss_backward_kernel(float* dz, const float* lse, const float*
     put(row_at(dz, n, E)[e], factor * row_at(p, n, E)[e], accumulate);
 }
 
-}  // namespace
-
-namespace {
 void run_route(GpuInt* chosen, GpuFloat* gate, GpuFloat* p, const GpuFloat* from, bool renormalise,
                int N, int E, int K) {
   const auto grid = warp_per_row(N);
@@ -332,11 +337,10 @@ void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choice
                  const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
                  const GpuInt* scored_rows, int layers, bool accumulate, int N, int E, int K) {
   using cuda::raw;
-  int* const counted = f ? raw(choices) : nullptr;
-  const RoutingSums in = {
-      raw(loss),   cuda::arrivals(), raw(f),           raw(total), counted,    raw(p),
-      raw(chosen), raw(scored),      raw(scored_rows), layers,     accumulate, N,
-      E,           K};
+  const RoutingSums in = {raw(loss),   cuda::arrivals(), raw(f),
+                          raw(total),  f ? raw(choices) : nullptr, raw(p),
+                          raw(chosen), raw(scored),      raw(scored_rows),
+                          layers, accumulate, N, E, K};
   launch<add_routing_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}}, in);
 }
 }  // namespace

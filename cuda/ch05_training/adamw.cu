@@ -81,6 +81,7 @@ __device__ bool all_certain(const Factors& f, double norm) {
 __global__ void squares_kernel(AdamWOutcome* outcome, State* state, double* squares,
                                unsigned* arrived, const Chunk* chunks, int n, const AdamWRule* rule,
                                const float* losses, int count) {
+  wait_for_earlier_kernels();
   if (int(blockIdx.x) < n) {
     const double of_chunk = squares_of(chunks[blockIdx.x]);
     if (threadIdx.x == 0) squares[blockIdx.x] = of_chunk;
@@ -163,6 +164,7 @@ __device__ Seen update_chunk(const Chunk c, const Factors f) {
 
 // Integers by atomics: in whatever order the blocks come, the same is known at the end.
 __global__ void ask_kernel(State* state, const Chunk* chunks, int n) {
+  wait_for_earlier_kernels();
   if (!state->go || state->certain) return;
   const Seen seen = update_chunk<false>(chunks[blockIdx.x], state->factors);
   if (!seen.finite) atomicMax(&state->spoilt, n - int(blockIdx.x));
@@ -171,6 +173,7 @@ __global__ void ask_kernel(State* state, const Chunk* chunks, int n) {
 
 __global__ void update_kernel(AdamWOutcome* outcome, State* state, unsigned* arrived,
                               const Chunk* chunks, int n) {
+  wait_for_earlier_kernels();
   if (int(blockIdx.x) < n && state->go && state->spoilt == 0 &&
       !update_chunk<true>(chunks[blockIdx.x], state->factors).small)
     atomicMax(&state->large, 1);

@@ -23,6 +23,7 @@ constexpr int kWarps = 8;
 /// q[s,e] = 1/T sum_t p[t,e]
 __global__ void sequence_mean_kernel(double* q, const float* p, const int* rows, const int* begin,
                                      int E) {
+  wait_for_earlier_kernels();
   __shared__ double sums[kWarps][32];
   const int s = int(blockIdx.x), lane = my_lane(), warp = int(threadIdx.y);
   const int e = int(blockIdx.y) * 32 + lane, first = begin[s], end = begin[s + 1];
@@ -41,6 +42,7 @@ __global__ void sequence_mean_kernel(double* q, const float* p, const int* rows,
 __global__ void sequence_mean_backward_kernel(float* dz, const float* p, const float* g,
                                               const int* rows, const int* begin, const float* dloss,
                                               const int* parts, int E) {
+  wait_for_earlier_kernels();
   const int s = int(blockIdx.x), lane = my_lane(), first = begin[s], end = begin[s + 1];
   const float scale = *dloss / float(*parts) / float(end - first);
   const float* g_s = row_at(g, s, E);
@@ -135,6 +137,7 @@ __device__ double mass_and_allocation(float* g, const Sequence& s, double mass_w
 __global__ void divergence_kernel(double* D, float* g, const double* q_star, const double* q,
                                   const unsigned char* in_support, AlignmentMeasure measure, int S,
                                   int E) {
+  wait_for_earlier_kernels();
   const int n = my_row();
   if (n >= S) return;  // the whole warp
   Sequence s = {row_at(q_star, n, E), row_at(q, n, E), row_at(in_support, n, E), E, 0, 0, false};
@@ -149,6 +152,7 @@ __global__ void divergence_kernel(double* D, float* g, const double* q_star, con
 
 /// One block.
 __global__ void mean_kernel(float* loss, const double* D, const int* parts, int count) {
+  wait_for_earlier_kernels();
   double sum = 0;
   for (int i = int(threadIdx.x); i < count; i += int(blockDim.x)) sum += D[i];
   sum = cuda::block_sum(sum);

@@ -18,6 +18,7 @@ namespace {
 /// No expert is twice in the list.
 __global__ void steer_soft_kernel(float* z, const int* experts, int count, double strength, int N,
                                   int E) {
+  wait_for_earlier_kernels();
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;  // the whole warp
   float* z_n = row_at(z, n, E);
@@ -32,6 +33,7 @@ __global__ void steer_soft_kernel(float* z, const int* experts, int count, doubl
 
 __global__ void steer_hard_kernel(float* z, const int* experts, const float* noise, int count,
                                   int N, int E) {
+  wait_for_earlier_kernels();
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;
   float* z_n = row_at(z, n, E);

@@ -153,6 +153,9 @@ void live() {
       const Deaf guard;
       block.error = std::current_exception();
     }
+    if (!waited[running.thread] && !block.error)
+      complain_later(line_of(block.launch.code),
+                     "ends without wait_for_earlier_kernels(), the first line of every kernel");
     thread.state = Thread::done;
     const int next = block.error ? -1 : choose();
     if (next >= 0) name_thread(next);
@@ -198,6 +201,7 @@ void run_block() {
     t.copies.clear();
     t.groups = 0;
   }
+  std::memset(waited, 0, sizeof waited);
   std::fill(b.warps.begin(), b.warps.end(), Warp{});
   b.barrier = {};
   b.votes = 0;
@@ -218,7 +222,7 @@ void run_block() {
 }
 
 void prepare(const Launch& launch) {
-  const auto [kernel, blocks, threads, shared_bytes] = launch;
+  const auto& [kernel, blocks, threads, shared_bytes, code] = launch;
   const std::size_t count = std::size_t{threads.x} * threads.y * threads.z;
   ramoe::check(count >= 1 && count <= 1024, kernel, ": a block has 1 to 1024 threads, not ", count);
   ramoe::check(shared_bytes <= kMostShared, kernel,

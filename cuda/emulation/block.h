@@ -30,6 +30,7 @@ struct Launch {
   std::string_view kernel;  // its name
   dim3 blocks, threads;
   std::size_t shared_bytes = 0;
+  const void* code = nullptr;  // where the kernel begins, for messages
 };
 
 /// Runs body(argument) once for every thread of every block. Host threads take turns. `bytes`: what
@@ -96,5 +97,13 @@ struct Running {
   unsigned barriers = 0;  // that the block has passed
 };
 inline constinit Running running;
+
+/// Which threads of the block have waited for the kernels before theirs (cuda/support/overlap.h).
+/// One that ends without is an error.
+inline constinit bool waited[1024] = {};
+/// A call of which the memory check hears nothing.
+__attribute__((noinline, no_sanitize("thread"))) inline void wait_for_earlier_kernels() {
+  waited[running.thread] = true;
+}
 
 }  // namespace emulation

@@ -170,6 +170,9 @@ bool is_private(std::uintptr_t at, std::size_t bytes) {
   return false;
 }
 
+constexpr const char* kTooEarly =
+    " device memory before wait_for_earlier_kernels(): the kernel before may still run";
+
 void on_access(const void* address, std::size_t bytes, Kind kind, const void* code) {
   if (!this_thread_runs_kernel() || deaf > 0 || complained()) return;  // the first error is enough
   const Deaf guard;
@@ -184,6 +187,8 @@ void on_access(const void* address, std::size_t bytes, Kind kind, const void* co
   if (at < 1 << 16) return complain_later(line_before(code), "follows a null pointer");
   if (!device && !shared)
     return complain_later(line_before(code), text_of(kind) + " memory of the host");
+  if (device && !waited[running.thread])
+    return complain_later(line_before(code), text_of(kind) + kTooEarly);
   if (counting) count_access(static_cast<const char*>(code) - 1, address, bytes, shared);
   Visit mine;
   mine.code = code;

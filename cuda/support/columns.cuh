@@ -32,6 +32,7 @@ __device__ inline float sum_of_warps(float sum, int lane, int warp) {
 template <class Value>
 __global__ void sum_columns_kernel(float* out, float* partial, unsigned* arrived, Value value,
                                    int N, int C, bool accumulate) {
+  wait_for_earlier_kernels();
   constexpr int kWarps = 8;
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int c = int(blockIdx.y) * 32 + lane, first = int(blockIdx.x) * kRowsOfBlock;
@@ -53,6 +54,7 @@ __global__ void sum_columns_kernel(float* out, float* partial, unsigned* arrived
 /// in order.
 static __global__ void add_partial_kernel(float* out, const float* partial, int blocks, int C,
                                           bool accumulate) {
+  wait_for_earlier_kernels();
   constexpr int kWarps = 32;
   __shared__ float sums[kWarps][32];
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), c = int(blockIdx.x) * 32 + lane;

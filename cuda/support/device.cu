@@ -1,6 +1,8 @@
 #include "cuda/support/device.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "cuda/support/comes_last.cuh"
 #include "cuda/support/launch.h"
@@ -10,6 +12,7 @@
 #else
 #include "cuda/emulation/device_memory.h"
 #endif
+#include "support/choices.h"
 
 void ramoe::check_gpu() {
   cuda::device_facts();
@@ -48,7 +51,31 @@ void check_grid(const Grid& grid, const void* kernel, std::string_view name) {
 #endif
 }
 
+namespace {
+enum class Overlap { no, yes };
+constexpr auto names(Overlap) {
+  return std::array{"0", "1"};
+}
+}  // namespace
+
+bool overlap_wanted() {
+  const char* const asked = std::getenv("RAMOE_CUDA_OVERLAP");
+  return !asked || from_name<Overlap>(asked, "RAMOE_CUDA_OVERLAP") == Overlap::yes;
+}
+
 #ifdef __CUDACC__
+
+bool may_overlap(const void* kernel) {
+  static const bool all = [kernel] {
+    if (!overlap_wanted() || device_facts().major < 9) return false;
+    // A GPU newer than the machine code of this build runs the kernels compiled for 8.0, which do
+    // not wait.
+    cudaFuncAttributes code{};
+    must(cudaFuncGetAttributes(&code, kernel), "what a kernel was compiled for");
+    return code.ptxVersion >= 90;
+  }();
+  return all;
+}
 
 void must(cudaError_t result, std::string_view what) {
   if (result == cudaSuccess) return;

@@ -4,7 +4,8 @@
 //
 // Under nvcc the kernel runs on the GPU; under any other compiler the words of CUDA C++ come from
 // cuda/emulation, and the kernel runs here. Values of the GPU (Gpu<float>) become plain values in
-// the kernel's parameters. Every launch is checked, and goes to this thread's stream.
+// the kernel's parameters. Every launch is checked, and goes to this thread's stream. It may start
+// while the kernel before it still runs: overlap.h has what every kernel does about that.
 // Tests: tests/cuda/launch_test.cpp
 #pragma once
 
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "ch01_tensor/storage.h"
+#include "cuda/support/overlap.h"
 #ifndef __CUDACC__
 #include "cuda/support/recorder.h"
 #endif
@@ -108,15 +110,25 @@ void run(void (*)(Parameters...), const Grid& grid, std::type_identity_t<Paramet
   check_grid(grid, reinterpret_cast<const void*>(kernel), kernel_name<kernel>());
   note_launch(kernel_name<kernel>());
 #ifdef __CUDACC__
-  kernel<<<grid.blocks, grid.threads, grid.shared_bytes, stream()>>>(arguments...);
-  must(cudaPeekAtLastError(), kernel_name<kernel>());
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid.blocks;
+  config.blockDim = grid.threads;
+  config.dynamicSmemBytes = grid.shared_bytes;
+  config.stream = stream();
+  config.attrs = &early;
+  config.numAttrs = may_overlap(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
+  must(cudaLaunchKernelEx(&config, kernel, arguments...), kernel_name<kernel>());
 #else
   [[maybe_unused]] constexpr std::string_view name = kernel_name<kernel>();
   [[maybe_unused]] int number = 0;
   (check_argument(name, ++number, arguments), ...);
   do_or_record([grid, all = std::tuple<Parameters...>(arguments...)] {
     emulation::run_grid(
-        {kernel_name<kernel>(), grid.blocks, grid.threads, grid.shared_bytes},
+        {kernel_name<kernel>(), grid.blocks, grid.threads, grid.shared_bytes,
+         reinterpret_cast<const void*>(kernel)},
         [](const void* each) { std::apply(kernel, *static_cast<const decltype(all)*>(each)); },
         &all, sizeof all);
   });

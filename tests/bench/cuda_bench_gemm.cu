@@ -41,6 +41,7 @@ std::vector<float> random_values(std::size_t n) {
 }
 
 __global__ void round_kernel(__nv_bfloat16* to, const float* from, std::size_t n) {
+  wait_for_earlier_kernels();
   const std::size_t i = std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i < n) to[i] = __float2bfloat16(from[i]);
 }

@@ -17,30 +17,36 @@ using cuda::launch;
 // ---- Barriers that not all threads reach --------------------------------------------------------
 
 __global__ void one_returns_kernel() {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 40) return;
   faulty(), __syncthreads();
 }
 __global__ void rows_return_kernel(int N) {
+  wait_for_earlier_kernels();
   const unsigned n = blockIdx.x * blockDim.x + threadIdx.x;
   if (int(n) >= N) return;
   faulty(), __syncthreads();
 }
 __global__ void two_places_kernel() {
+  wait_for_earlier_kernels();
   if (threadIdx.x < 32)
     __syncthreads();
   else
     faulty(), __syncthreads();
 }
 __global__ void uneven_loop_kernel() {
+  wait_for_earlier_kernels();
   for (unsigned i = 0; i < threadIdx.x / 32 + 1; ++i) faulty(), __syncthreads();
 }
 __global__ void barrier_against_warp_kernel() {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 0)
     faulty(), __syncwarp();
   else
     __syncthreads();
 }
 __global__ void barrier_of_one_kernel() {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 3) faulty(), __syncthreads();
 }
 
@@ -57,28 +63,72 @@ TEST(EmulationFaults, ABarrierThatNotAllThreadsReach) {
                "thread (0,0,0) has returned", {{2, 2}, {8, 2}, 0});
 }
 
+// ---- Threads that do not wait for the kernels before this one -----------------------------------
+
+__global__ void never_waits_kernel() {
+  faulty(__LINE__ - 1);
+}
+__global__ void returns_too_early_kernel(int N) {
+  faulty(__LINE__ - 1);
+  const unsigned n = blockIdx.x * blockDim.x + threadIdx.x;
+  if (int(n) >= N) return;
+  wait_for_earlier_kernels();
+}
+__global__ void one_waits_for_all_kernel() {
+  faulty(__LINE__ - 1);
+  if (threadIdx.x == 0) wait_for_earlier_kernels();
+  __syncthreads();
+}
+__global__ void waits_in_a_loop_kernel(int n) {
+  faulty(__LINE__ - 1);
+  for (int i = int(threadIdx.x); i < n; i += int(blockDim.x)) wait_for_earlier_kernels();
+}
+__global__ void waits_behind_a_sum_kernel(int* out) {
+  const int n = int(blockIdx.x * blockDim.x + threadIdx.x) * 2;
+  wait_for_earlier_kernels();
+  out[threadIdx.x] = n;
+}
+
+TEST(EmulationFaults, AThreadThatDoesNotWaitForEarlierKernels) {
+  GpuVector<int> out(64);
+  const char* const without = "ends without wait_for_earlier_kernels()";
+  EXPECT_FAULT(never_waits_kernel, "block (0,0,0), thread (0,0,0)", without, {2, 64});
+  EXPECT_FAULT(returns_too_early_kernel, "block (2,0,0), thread (36,0,0)", without, {3, 64}, 164);
+  EXPECT_FAULT(one_waits_for_all_kernel, "thread (63,0,0)", without, {1, 64});
+  EXPECT_FAULT(waits_in_a_loop_kernel, "thread (40,0,0)", without, {1, 64}, 40);
+  EXPECT_EQ(error_of<waits_in_a_loop_kernel>({1, 64}, 64), "");
+  EXPECT_EQ(error_of<returns_too_early_kernel>({3, 64}, 192), "");
+  EXPECT_EQ(error_of<waits_behind_a_sum_kernel>({1, 64}, out.data()), "");
+}
+
 // ---- Lanes and masks ----------------------------------------------------------------------------
 
 __global__ void outside_of_mask_kernel() {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 9) faulty(), __syncwarp(0xff);
 }
 __global__ void returned_lane_kernel(int* out) {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 31) return;
   faulty(), out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1, 1);
 }
 __global__ void other_mask_kernel() {
+  wait_for_earlier_kernels();
   if (threadIdx.x < 2)
     __syncwarp(0xf);
   else if (threadIdx.x < 4)
     faulty(), __syncwarp(0xd);
 }
 __global__ void reads_outside_kernel(int* out) {
+  wait_for_earlier_kernels();
   if (threadIdx.x < 4) faulty(), out[threadIdx.x] = __shfl_sync(0xfu, 1, 4);
 }
 __global__ void no_such_lanes_kernel() {
+  wait_for_earlier_kernels();
   faulty(), __syncwarp();
 }
 __global__ void two_exchanges_kernel(int* out) {
+  wait_for_earlier_kernels();
   if (threadIdx.x < 16)
     out[0] = __shfl_sync(0xffffffffu, 1, 0);
   else
@@ -103,19 +153,24 @@ TEST(EmulationFaults, ALaneOutsideItsMask) {
 // ---- Indices out of bounds ----------------------------------------------------------------------
 
 __global__ void behind_kernel(float* x, int n) {
+  wait_for_earlier_kernels();
   const int i = int(threadIdx.x);
   if (i <= n) faulty(), x[i] = 1;
 }
 __global__ void before_kernel(const float* x, float* y) {
+  wait_for_earlier_kernels();
   faulty(), y[0] = x[int(threadIdx.x) - 5000];
 }
 __global__ void far_kernel(float* x) {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 7) faulty(), x[std::size_t{1} << 35] = 1;  // half of all addresses further
 }
 __global__ void null_kernel(const float* x, float* y) {
+  wait_for_earlier_kernels();
   if (threadIdx.y == 2) faulty(), y[0] = x[3];
 }
 __global__ void shared_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   faulty(), y[0] = tile[i];
 }
@@ -125,15 +180,18 @@ __attribute__((noinline)) float deep(int n) {
   return n == 0 ? 0 : deep(n - 1) + local[n % 1000];
 }
 __global__ void stack_kernel(float* y) {
+  wait_for_earlier_kernels();
   y[0] = deep(1000);
 }
 #ifdef EMULATION_ASAN
 __global__ void static_index_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   __shared__ float tile[32];
   tile[i] = 1;
   y[0] = tile[0];
 }
 __global__ void static_pointer_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   __shared__ float tile[32];
   float* at = tile;
   asm volatile("" : "+r"(at));
@@ -141,16 +199,19 @@ __global__ void static_pointer_kernel(float* y, int i) {
   y[0] = tile[0];
 }
 __global__ void row_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   __shared__ float tile[4][33];
   tile[0][i] = 1;
   y[0] = tile[0][0];
 }
 __global__ void local_index_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   float local[8] = {};
   local[i] = 1;
   y[0] = local[0];
 }
 __global__ void local_pointer_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   float local[8] = {};
   float* at = local;
   asm volatile("" : "+r"(at));
@@ -206,6 +267,7 @@ TEST(EmulationFaults, AnAddressWithoutMemory) {
 // ---- Memory of the host and of the GPU ----------------------------------------------------------
 
 __global__ void copy_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   y[threadIdx.x] = x[threadIdx.x];
 }
 struct Pointers {
@@ -259,6 +321,7 @@ TEST(EmulationFaults, TheHostAtMemoryOfTheGpu) {
 // ---- After an error all is as before ------------------------------------------------------------
 
 __global__ void count_kernel(int* out) {
+  wait_for_earlier_kernels();
   __shared__ int seen[64];
   seen[threadIdx.x] = 1;
   __syncthreads();

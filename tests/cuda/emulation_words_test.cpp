@@ -30,6 +30,7 @@ std::vector<Value> first_values(std::size_t n) {
 // ---- Who am I -----------------------------------------------------------------------------------
 
 __global__ void index_kernel(unsigned* out) {
+  wait_for_earlier_kernels();
   const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
   const unsigned thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
   out[block * (blockDim.x * blockDim.y * blockDim.z) + thread] += block * 1000 + thread;
@@ -47,6 +48,7 @@ TEST(Emulation, RunsEveryThreadOfEveryBlockOnce) {
 // ---- Exchanges ----------------------------------------------------------------------------------
 
 __global__ void exchange_kernel(int* out) {
+  wait_for_earlier_kernels();
   const int l = int(threadIdx.x);
   int* const mine = out + l * 12;
   mine[0] = __shfl_sync(kAll, l, 5);
@@ -88,6 +90,7 @@ TEST(Emulation, Exchanges) {
 }
 
 __global__ void votes_kernel(int* out) {
+  wait_for_earlier_kernels();
   const int t = int(threadIdx.x);
   const int count = __syncthreads_count(t % 3 == 0), any = __syncthreads_or(t == 99);
   out[t] = count * 100 + any * 10 + __syncthreads_and(t != 5);
@@ -100,6 +103,7 @@ TEST(Emulation, VotesOfABlock) {
 }
 
 __global__ void sums_kernel(float* out, const float* x) {
+  wait_for_earlier_kernels();
   const float sum = cuda::block_sum(x[threadIdx.x]), most = cuda::block_max(x[threadIdx.x]);
   out[threadIdx.x] = sum + most;
 }
@@ -114,6 +118,7 @@ TEST(Emulation, SumsOfABlock) {
 // ---- Memory -------------------------------------------------------------------------------------
 
 __global__ void atomics_kernel(int* n, float* sum, unsigned* ring) {
+  wait_for_earlier_kernels();
   atomicAdd(&n[0], 1);
   atomicMax(&n[1], int(threadIdx.x));
   atomicMin(&n[2], -int(threadIdx.x));
@@ -134,6 +139,7 @@ TEST(Emulation, Atomics) {
 }
 
 __global__ void shared_start_kernel(int* out) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   float found;
   emulation::copy_unwatched(&found, &tile[threadIdx.x], 4);
@@ -156,6 +162,7 @@ TEST(Emulation, MemoryThatIsHandedOutIsNaN) {
 }
 
 __global__ void copies_kernel(float* out, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   float* const mine = tile + threadIdx.x * 4;
   for (int i = 0; i < 4; ++i) mine[i] = 5;
@@ -193,6 +200,7 @@ TEST(Emulation, HostThreadsTakeTurns) {
 }
 
 __global__ void no_barrier_kernel(int* out) {
+  wait_for_earlier_kernels();
   out[threadIdx.x] = 1;
 }
 

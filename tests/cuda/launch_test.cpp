@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "ch01_tensor/arena.h"
 #include "ch01_tensor/vector_ops.h"
 #include "cuda/support/device.h"
@@ -26,6 +28,22 @@ TEST(Launch, WhatNoGpuCanRunNamesTheKernel) {
   EXPECT_TRUE(mentions(grid_error({{1, 1, 65536}, 32}), "65536"));
   const std::size_t most = cuda::device_facts().shared_bytes;
   EXPECT_TRUE(mentions(grid_error({1, 32, most + 1}), cat("has ", most)));
+}
+
+TEST(Launch, WhetherLaunchesOverlapCanBeAsked) {
+  const char* const before = std::getenv("RAMOE_CUDA_OVERLAP");
+  const std::string value = before ? before : "";
+  unsetenv("RAMOE_CUDA_OVERLAP");
+  EXPECT_TRUE(cuda::overlap_wanted());
+  setenv("RAMOE_CUDA_OVERLAP", "1", 1);
+  EXPECT_TRUE(cuda::overlap_wanted());
+  setenv("RAMOE_CUDA_OVERLAP", "0", 1);
+  EXPECT_FALSE(cuda::overlap_wanted());
+  setenv("RAMOE_CUDA_OVERLAP", "no", 1);
+  const std::string error = error_of([] { cuda::overlap_wanted(); });
+  EXPECT_TRUE(mentions(error, "RAMOE_CUDA_OVERLAP \"no\"")) << error;
+  unsetenv("RAMOE_CUDA_OVERLAP");
+  if (before) setenv("RAMOE_CUDA_OVERLAP", value.c_str(), 1);
 }
 
 TEST(Launch, BlocksCoverTheWork) {

@@ -21,6 +21,7 @@ struct Source {
 };
 
 __global__ void reverse_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ float tile[64];
   const unsigned t = threadIdx.x, i = blockIdx.x * 64 + t;
   tile[t] = x[i];
@@ -28,6 +29,7 @@ __global__ void reverse_kernel(float* y, const float* x) {
   y[i] = tile[63 - t];
 }
 __global__ void warp_reverse_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ float tile[8][32];
   const unsigned w = threadIdx.y, t = threadIdx.x;
   for (unsigned i = 0; i < 4; ++i) {
@@ -38,6 +40,7 @@ __global__ void warp_reverse_kernel(float* y, const float* x) {
   }
 }
 __global__ void through_a_third_kernel(float* y) {  // 0 to 1 to 2, in pairs
+  wait_for_earlier_kernels();
   __shared__ float word;
   const unsigned t = threadIdx.x;
   if (t == 0) word = 1;
@@ -47,6 +50,7 @@ __global__ void through_a_third_kernel(float* y) {  // 0 to 1 to 2, in pairs
   if (t == 2) y[0] = word;
 }
 __global__ void double_buffer_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   const unsigned t = threadIdx.x;
   cuda::copy_async(tile + t * 4, x + t * 4, true);
@@ -61,6 +65,7 @@ __global__ void double_buffer_kernel(float* y, const float* x) {
   }
 }
 __global__ void last_block_kernel(float* y, int* n) {
+  wait_for_earlier_kernels();
   __shared__ bool last;
   y[1 + blockIdx.x] = 1;
   __threadfence();
@@ -72,6 +77,7 @@ __global__ void last_block_kernel(float* y, int* n) {
 }
 __constant__ float kTable[4] = {1, 2, 3, 4};
 __global__ void locals_kernel(float* y, Source source) {
+  wait_for_earlier_kernels();
   float local[8];
   for (int i = 0; i < 8; ++i) local[i] = kTable[i % 4] + source.from[i];
   float sum = 0;
@@ -79,6 +85,7 @@ __global__ void locals_kernel(float* y, Source source) {
   y[threadIdx.x] = sum;
 }
 __global__ void byte_each_kernel(unsigned char* flags) {
+  wait_for_earlier_kernels();
   flags[threadIdx.x] = 1;
 }
 struct Row {
@@ -86,6 +93,7 @@ struct Row {
   __device__ float operator()(int n, int c) const { return x[n * 40 + c]; }
 };
 __global__ void histogram_kernel(int* n) {
+  wait_for_earlier_kernels();
   __shared__ int counts[8];
   if (threadIdx.x < 8) counts[threadIdx.x] = 0;
   __syncthreads();

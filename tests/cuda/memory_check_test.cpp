@@ -25,12 +25,14 @@ class MemoryCheck : public Watched {};
 // ---- Two threads at one word of shared memory ---------------------------------------------------
 
 __global__ void no_barrier_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ float tile[64];
   const unsigned t = threadIdx.x;
   tile[t] = x[t];
   faulty(), y[t] = tile[t / 2];
 }
 __global__ void no_second_barrier_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   const unsigned t = threadIdx.x;
   for (unsigned i = 0; i < 4; ++i) {
@@ -40,18 +42,21 @@ __global__ void no_second_barrier_kernel(float* y, const float* x) {
   }
 }
 __global__ void one_word_kernel(int* n) {
+  wait_for_earlier_kernels();
   __shared__ int last;
   faulty(), last = int(threadIdx.x);
   __syncthreads();
   n[threadIdx.x] = last;
 }
 __global__ void no_syncwarp_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ float tile[32];
   const unsigned t = threadIdx.x;
   tile[t] = x[t];
   faulty(), y[t] = tile[t / 2];
 }
 __global__ void shuffle_is_no_barrier_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ float tile[32];
   const unsigned t = threadIdx.x;
   tile[t] = x[t];
@@ -59,6 +64,7 @@ __global__ void shuffle_is_no_barrier_kernel(float* y, const float* x) {
   faulty(), y[t] = sum + tile[31 - t];
 }
 __global__ void syncwarp_of_others_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ float tile[32];
   const unsigned t = threadIdx.x;
   tile[t] = x[t];
@@ -66,6 +72,7 @@ __global__ void syncwarp_of_others_kernel(float* y, const float* x) {
   if (t == 20) faulty(), y[t] = tile[3];
 }
 __global__ void writes_what_two_read_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ float tile[1];
   const unsigned t = threadIdx.x;
   if (t == 0) tile[0] = x[0];
@@ -74,6 +81,7 @@ __global__ void writes_what_two_read_kernel(float* y, const float* x) {
   if (t == 33) faulty(), tile[0] = 2;  // others still read
 }
 __global__ void bytes_kernel(int* n, const float* x) {
+  wait_for_earlier_kernels();
   __shared__ unsigned char flags[64];
   faulty(), flags[threadIdx.x / 2] = x[0] > 0;
   __syncthreads();
@@ -97,26 +105,32 @@ TEST_F(MemoryCheck, TwoThreadsAtOneWordOfSharedMemory) {
 // ---- Two threads at one word of device memory ---------------------------------------------------
 
 __global__ void sum_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   faulty(), y[0] += x[threadIdx.x];
 }
 __global__ void blocks_write_kernel(float* y) {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 0) faulty(), y[0] = float(blockIdx.x);
 }
 __global__ void neighbour_kernel(float* y) {
+  wait_for_earlier_kernels();
   const unsigned i = blockIdx.x * 32 + threadIdx.x;
   y[i] = 1;
   if (i > 0) faulty(), y[2000 + i] = y[i - 1];
 }
 __global__ void atomic_and_plain_kernel(int* n) {
+  wait_for_earlier_kernels();
   atomicAdd(n, 1);
   if (threadIdx.x == 63) faulty(), n[1] = n[0];
 }
 __global__ void no_fence_kernel(float* y, int* n) {
+  wait_for_earlier_kernels();
   y[1 + blockIdx.x] = 1;
   if (atomicAdd(n, 1) + 1 == int(gridDim.x))
     for (unsigned b = 0; b < gridDim.x; ++b) faulty(), y[0] += y[1 + b];
 }
 __global__ void in_place_kernel(float* y, int N) {
+  wait_for_earlier_kernels();
   const unsigned i = threadIdx.x;
   if (int(i) + 1 < N) faulty(), y[i] = y[i + 1];
 }
@@ -138,15 +152,18 @@ TEST_F(MemoryCheck, TwoThreadsAtOneWordOfDeviceMemory) {
 // ---- Shared memory that nobody wrote ------------------------------------------------------------
 
 __global__ void unwritten_static_kernel(float* y) {
+  wait_for_earlier_kernels();
   __shared__ float tile[32];
   if (y == nullptr) tile[0] = 1;  // or the compiler knows that all is 0
   faulty(), y[threadIdx.x] = tile[threadIdx.x];
 }
 __global__ void unwritten_dynamic_kernel(float* y) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   faulty(), y[threadIdx.x] = tile[threadIdx.x];
 }
 __global__ void half_written_kernel(float* y) {
+  wait_for_earlier_kernels();
   __shared__ float tile[33];
   if (threadIdx.x < 32) tile[threadIdx.x] = 1;
   __syncthreads();
@@ -154,6 +171,7 @@ __global__ void half_written_kernel(float* y) {
     for (int i = 0; i < 33; ++i) faulty(), y[0] += tile[i];
 }
 __global__ void of_the_block_before_kernel(float* y) {
+  wait_for_earlier_kernels();
   __shared__ float sum;
   if (blockIdx.x == 0 && threadIdx.x == 0) sum = 0;
   __syncthreads();
@@ -161,6 +179,7 @@ __global__ void of_the_block_before_kernel(float* y) {
 }
 template <int size>
 __global__ void counter_kernel(int* n) {
+  wait_for_earlier_kernels();
   __shared__ int counts[size];
   faulty(), atomicAdd(&counts[threadIdx.x % size], 1);
   __syncthreads();
@@ -178,9 +197,58 @@ TEST_F(MemoryCheck, SharedMemoryThatNobodyWrote) {
   EXPECT_TRUE(contains(error_of<counter_of_4_kernel>({1, 32}, n), unwritten));
 }
 
+// ---- Memory before the kernels before this one are done -----------------------------------------
+
+__global__ void reads_too_early_kernel(float* y, const float* x) {
+  faulty(), y += x[0] > 2;
+  wait_for_earlier_kernels();
+  y[threadIdx.x] = 1;
+}
+__global__ void writes_too_early_kernel(float* y) {
+  if (threadIdx.x == 9) faulty(), y[9] = 0;
+  wait_for_earlier_kernels();
+}
+__global__ void counts_too_early_kernel(int* n) {
+  faulty(), atomicAdd(n, 1);
+  wait_for_earlier_kernels();
+}
+__global__ void copies_too_early_kernel(float* y, const float* x) {
+  DYNAMIC_SHARED(float, tile);
+  cuda::copy_async(tile, x, true);
+  wait_for_earlier_kernels();
+  cuda::commit_copies();
+  cuda::wait_copies<0>();
+  y[0] = tile[0];
+}
+__global__ void another_thread_waited_kernel(float* y) {
+  if (threadIdx.x < 32) wait_for_earlier_kernels();
+  __syncthreads();
+  if (threadIdx.x == 32) faulty(), y[0] = 1;
+  wait_for_earlier_kernels();
+}
+__global__ void only_shared_memory_kernel(float* y) {
+  __shared__ float tile[64];
+  tile[threadIdx.x] = float(threadIdx.x);
+  __syncthreads();
+  const float x = tile[63 - threadIdx.x];
+  wait_for_earlier_kernels();
+  y[threadIdx.x] = x;
+}
+
+TEST_F(MemoryCheck, MemoryBeforeTheWaitForEarlierKernels) {
+  const char* const early = "device memory before wait_for_earlier_kernels()";
+  EXPECT_FAULT(reads_too_early_kernel, "thread (0,0,0) reads", early, {1, 64}, y, x);
+  EXPECT_FAULT(writes_too_early_kernel, "thread (9,0,0) writes", early, {1, 64}, y);
+  EXPECT_FAULT(counts_too_early_kernel, "thread (0,0,0) atomically updates", early, {1, 64}, n);
+  EXPECT_TRUE(contains(error_of<copies_too_early_kernel>({1, 1, 16}, y, x), early));
+  EXPECT_FAULT(another_thread_waited_kernel, "thread (32,0,0) writes", early, {1, 64}, y);
+  EXPECT_EQ(error_of<only_shared_memory_kernel>({1, 64}, y), "");
+}
+
 // ---- cp.async without its wait ------------------------------------------------------------------
 
 __global__ void no_wait_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   const unsigned t = threadIdx.x;
   cuda::copy_async(tile + t * 4, x + t * 4, true);
@@ -189,6 +257,7 @@ __global__ void no_wait_kernel(float* y, const float* x) {
   faulty(), y[t] = tile[t * 4];
 }
 __global__ void no_commit_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   const unsigned t = threadIdx.x;
   cuda::copy_async(tile + t * 4, x + t * 4, true);
@@ -197,6 +266,7 @@ __global__ void no_commit_kernel(float* y, const float* x) {
   faulty(), y[t] = tile[t * 4];
 }
 __global__ void waits_for_one_too_few_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   const unsigned t = threadIdx.x;
   for (unsigned i = 0; i < 2; ++i) {
@@ -209,6 +279,7 @@ __global__ void waits_for_one_too_few_kernel(float* y, const float* x) {
   faulty(), y[t] += tile[(32 + t) * 4];
 }
 __global__ void wait_of_another_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   const unsigned t = threadIdx.x;
   if (t == 5) cuda::copy_async(tile, x, true);
@@ -218,11 +289,13 @@ __global__ void wait_of_another_kernel(float* y, const float* x) {
   if (t == 6) faulty(), y[t] = tile[0];
 }
 __global__ void writes_under_way_kernel(const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   cuda::copy_async(tile + threadIdx.x * 4, x, true);
   faulty(), tile[threadIdx.x * 4 + 3] = 0;
 }
 __global__ void wait_without_barrier_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   const unsigned t = threadIdx.x;
   cuda::copy_async(tile + t * 4, x + t * 4, true);
@@ -247,15 +320,19 @@ TEST_F(MemoryCheck, AsynchronousCopiesWithoutTheirWait) {
 // ---- Indices out of bounds, and memory of the host ----------------------------------------------
 
 __global__ void read_kernel(float* y, const float* x, int i) {
+  wait_for_earlier_kernels();
   if (threadIdx.x == 5) faulty(), y[0] = x[i];
 }
 __global__ void write_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   faulty(), y[i] = 1;
 }
 __global__ void byte_kernel(unsigned char* y, int i) {
+  wait_for_earlier_kernels();
   faulty(), y[i] = 1;
 }
 __global__ void shared_index_kernel(float* y, int i) {
+  wait_for_earlier_kernels();
   DYNAMIC_SHARED(float, tile);
   tile[0] = 1;
   faulty(), tile[i] = 2;
@@ -284,17 +361,21 @@ struct Source {
   const float* from;
 };
 __global__ void through_struct_kernel(float* y, Source source) {
+  wait_for_earlier_kernels();
   faulty(), y[0] = source.from[0];
 }
 __global__ void through_global_kernel(float* y, float* const* pointer) {
+  wait_for_earlier_kernels();
   faulty(), pointer[0][0] = 1;
   y[0] = 0;
 }
 float host_value = 1;
 __global__ void global_variable_kernel(float* y) {
+  wait_for_earlier_kernels();
   faulty(), y[0] = host_value;
 }
 __global__ void counts_on_the_host_kernel(Source source) {
+  wait_for_earlier_kernels();
   faulty(), const_cast<float*>(source.from)[0] += 1;
 }
 TEST_F(MemoryCheck, MemoryOfTheHostInAKernel) {

@@ -13,19 +13,23 @@ namespace {
 class TrafficCount : public Watched {};
 
 __global__ void coalesced_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   const unsigned i = blockIdx.x * 64 + threadIdx.x;
   faulty(), y[i] = x[i];
 }
 __global__ void strided_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   const float value = x[threadIdx.x * 32];
   faulty(), y[threadIdx.x] = value;
 }
 __global__ void vector_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   const float4 four = reinterpret_cast<const float4*>(x)[threadIdx.x];
   faulty(), reinterpret_cast<float4*>(y)[threadIdx.x] = four;
 }
 template <int width>
 __global__ void transpose_kernel(float* y) {
+  wait_for_earlier_kernels();
   __shared__ float tile[32][width];
   for (int i = 0; i < 32; ++i) tile[i][threadIdx.x] = 1;
   __syncthreads();

@@ -28,20 +28,25 @@ std::vector<float> counted(int count) {
 }
 
 __global__ void warp_sum_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   y[threadIdx.x] = cuda::warp_sum(x[threadIdx.x]);
 }
 __global__ void warp_max_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   y[threadIdx.x] = cuda::warp_max(x[threadIdx.x]);
 }
 __global__ void block_sum_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   const unsigned at = blockIdx.x * blockDim.x + threadIdx.x;
   y[at] = cuda::block_sum(x[at]);
 }
 __global__ void block_max_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   y[threadIdx.x] = cuda::block_max(x[threadIdx.x]);
 }
 /// Several folds one after the other, with nothing between them.
 __global__ void four_sums_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
   for (unsigned i = 0; i < 4; ++i)
     y[i * blockDim.x + threadIdx.x] = cuda::block_sum(x[i * blockDim.x + threadIdx.x]);
 }

@@ -64,7 +64,9 @@ class LabsTool : public testing::Test {
     if (!has_tool("git")) GTEST_SKIP() << "git is not installed";
     tree_ = scratch_.file("tree");
     put("src/a.cpp", kSource);
-    put("cuda/a.cuh", "#pragma once\n__device__ int fold(int x) {\n  return x;\n}\n");
+    put("cuda/a.cuh",
+        "#pragma once\n__global__ void fold(int* x) {\n  wait_for_earlier_kernels();\n"
+        "  x[0] = 1;\n}\n");
     put("src/a.h", "void twice(const double* x);\n");
     put("tests/a_test.cpp",
         "TEST(A, One) {}\nTEST(A, Two) {}\nTEST(A, Three) {}\nTEST(A, Four) {}\n");
@@ -140,7 +142,8 @@ TEST_F(LabsTool, PutsBackWhatItHasCut) {
   expect_contains(get("src/a.cpp"),
                   "int add(T x, int y = 2) {\n  fail(\"lab 1, add: not done yet "
                   "(tutorial/labs/lab01_adding.md)\");\n}\n");
-  expect_contains(get("cuda/a.cuh"), "cuda::not_done(\"lab 1, fold: not done yet");
+  expect_contains(get("cuda/a.cuh"),
+                  "{\n  wait_for_earlier_kernels();\n  cuda::not_done(\"lab 1, fold: not done yet");
   EXPECT_EQ(get("tutorial/labs/reference/src/a.cpp"), before);
   ASSERT_TRUE(labs("undo 01")) << said_;
   EXPECT_EQ(get("src/a.cpp"), before);

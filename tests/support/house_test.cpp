@@ -181,6 +181,23 @@ std::string cuda_offences(const std::string& root) {
   return offences;
 }
 
+/// Kernels that do not wait for those before them in their first line (cuda/support/overlap.h).
+std::string kernel_offences(const std::string& root) {
+  static const std::regex kernel(
+      "__global__ void (?:__launch_bounds__\\([^)]*\\)\\s*)?([a-z0-9_]+)\\([^;{]*\\{\\s*([^\n]*)");
+  std::string offences;
+  for (const SourceFile& file : source_files(root, "cuda")) {
+    if (file.room == "emulation") continue;
+    std::string text;
+    for (const std::string& line : file.lines) text += line.substr(0, line.find("//")) + "\n";
+    for (std::sregex_iterator at(text.begin(), text.end(), kernel), end; at != end; ++at)
+      if (!(*at)[2].str().starts_with("wait_for_earlier_kernels();"))
+        offences += cat(file.path, ": ", (*at)[1].str(), " begins with \"", (*at)[2].str(),
+                        "\", expected wait_for_earlier_kernels();\n");
+  }
+  return offences;
+}
+
 /// One line for each header that includes a later one of its own chapter, by their numbers.
 std::string order_offences(const std::string& root) {
   static const std::regex opening("// Chapter ([0-9]+)(?:\\.([0-9]+))? - .*");
@@ -245,6 +262,9 @@ TEST(House, TheReadmeNamesEveryRoom) {
 TEST(House, KernelsSayTheirChapter) {
   EXPECT_EQ(cuda_offences(root), "");
 }
+TEST(House, KernelsWaitForEarlierOnesFirst) {
+  EXPECT_EQ(kernel_offences(root), "");
+}
 TEST(House, PaperMapLeadsSomewhere) {
   EXPECT_EQ(paper_map_offences(root), "");
 }
@@ -306,6 +326,27 @@ TEST_F(HouseChecks, Kernels) {
             "cuda/ch02_b/b.cuh: \"// Chapter 1.1 on the GPU - b\" is no opening of this folder\n"
             "cuda/ch03_c/c.cu: src/ has no ch03_c\n"
             "cuda/support/e.h: \"// e\" is no opening of this folder\n");
+}
+
+TEST_F(HouseChecks, FirstLinesOfKernels) {
+  put("cuda/emulation/a.h", "#define __global__\n__global__ void k() {\n}\n");
+  put("cuda/ch02_b/a.cu",
+      "// __global__ void note(int) {\n__global__ void declared_kernel(int n);\n"
+      "template <int W>\n__global__ void __launch_bounds__(kThreads, 2)\n"
+      "    good_kernel(float* y,\n                int n) {\n  wait_for_earlier_kernels();\n  y[n] "
+      "= 1;\n}\n"
+      "__global__ void never_kernel(float* y) { y[0] = 1; }\n"
+      "static __global__ void late_kernel(const int* n) {\n  if (*n == 0) return;\n"
+      "  wait_for_earlier_kernels();\n}\n"
+      "__global__ void bounded_kernel(Two<Three> t) {  // why\n"
+      "  // not yet: wait_for_earlier_kernels();\n  t.go();\n}\n");
+  EXPECT_EQ(kernel_offences(scratch_.path()),
+            "cuda/ch02_b/a.cu: never_kernel begins with \"y[0] = 1; }\", expected "
+            "wait_for_earlier_kernels();\n"
+            "cuda/ch02_b/a.cu: late_kernel begins with \"if (*n == 0) return;\", expected "
+            "wait_for_earlier_kernels();\n"
+            "cuda/ch02_b/a.cu: bounded_kernel begins with \"t.go();\", expected "
+            "wait_for_earlier_kernels();\n");
 }
 
 TEST_F(HouseChecks, ReadingOrder) {

@@ -82,9 +82,9 @@ def lab_of(labs: list[Lab], number: str) -> Lab:
 
 
 def refusals(body: str) -> str:
-    """The checks that a body begins with: what is refused, and how that is said, stays."""
+    """The checks that a body begins with stay, and so does the first line of a kernel."""
     code, at, end = cpp_source.masked(body), 0, 0
-    statement = re.compile(r"\s*(?:(check\w*)\s*\([^;{}]*\)|const [^;{}]*=[^;{}]*);")
+    statement = re.compile(r"\s*(?:(check\w*|wait_for_earlier_kernels)\s*\([^;{}]*\)|const [^;{}]*=[^;{}]*);")
     while found := statement.match(code, at):
         at = found.end()
         end = at if found.group(1) else end

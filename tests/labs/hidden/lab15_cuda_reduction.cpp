@@ -9,6 +9,7 @@ using namespace ramoe;
 namespace {
 
 __global__ void all_folds(float* y, const float* x) {
+  wait_for_earlier_kernels();
   const unsigned at = blockIdx.x * blockDim.x + threadIdx.x, n = gridDim.x * blockDim.x;
   y[at] = cuda::warp_sum(x[at]);
   y[n + at] = cuda::warp_max(x[at]);
