@@ -5,11 +5,10 @@
 //   rmsnorm.cuh     a row kept in the registers of a team of threads
 //   add_rows.cuh    sums of rows without atomics
 //   rope below      angles computed once for all heads of a row
-#include "ch03_transformer/layer_ops.h"
-
 #include <algorithm>
 #include <cmath>
 
+#include "ch03_transformer/layer_ops.h"
 #include "cuda/ch03_transformer/add_rows.cuh"
 #include "cuda/ch03_transformer/rmsnorm.cuh"
 #include "cuda/support/rows.cuh"
@@ -143,9 +142,11 @@ void rmsnorms_backward(const NormBackward<GpuFloat>* all, int count) {
     unsigned blocks[2];
     const auto sums = [&](int i) {
       const NormBackward<GpuFloat>& n = all[i];
-      // More blocks hide more of the memory's latency, and leave more sums of dw to add up.
-      blocks[i] = std::clamp(blocks_for(std::size_t(n.N), cuda::kNormThreads / kTeam), 1u,
-                             n.dw ? 512u : ~0u);
+      // More blocks hide more of the memory's latency, and leave more sums of dw to add up: as many
+      // as a GPU has multiprocessors, more where rows are short or a block has one row at a time.
+      constexpr unsigned kOfBlock = cuda::norm_rows(kEach) * cuda::kNormThreads / kTeam;
+      const unsigned most = kTeam > 32 ? 512 : std::clamp(32768u / unsigned(n.C), 128u, 512u);
+      blocks[i] = std::clamp(blocks_for(std::size_t(n.N), kOfBlock), 1u, n.dw ? most : ~0u);
       const std::size_t values = blocks[i] * std::size_t(n.C);
       return cuda::NormSums{raw_norm(n), n.dw ? scratch.take<float>(values) : nullptr,
                             values <= kFewSums ? cuda::arrivals() + i : nullptr};

@@ -13,6 +13,7 @@
 #include "ch03_transformer/layer_ops.h"
 #include "cuda/support/columns.cuh"
 #include "cuda/support/pieces.cuh"
+#include "cuda/support/rows.cuh"
 
 namespace ramoe::cuda {
 
@@ -76,19 +77,27 @@ struct NormSums {
 
 /// dw = or += the sums of all blocks. A thread has four columns. Where these need few threads,
 /// there are several groups of them: with G groups each adds every G-th sum, then the groups' sums
-/// are added in order.
-__device__ inline void add_blocks(const NormSums& in, unsigned blocks) {
+/// are added in order. A thread asks for 16 sums before it adds the first: who asked for one at a
+/// time would wait as often for the memory as there are sums.
+__device__ inline void add_blocks(const NormSums& in, int blocks) {
+  constexpr int kAtOnce = 16;
   __shared__ Piece<4> sums[kNormThreads];
   const int C = in.norm.C, pieces = C / 4, width = min(pieces, kNormThreads);
   const int groups = kNormThreads / width, t = int(threadIdx.x), group = t / width;
   for (int first = 0; first < pieces; first += width) {
     const int piece = first + t % width;
     const bool mine = group < groups && piece < pieces;
+    const int end = mine ? blocks : 0;
     Piece<4> sum = {};
-#pragma unroll 8
-    for (unsigned b = unsigned(group); mine && b < blocks; b += unsigned(groups)) {
-      const Piece<4> part = load<4>(in.partial + std::size_t(b) * std::size_t(C) + 4 * piece);
-      for (int j = 0; j < 4; ++j) sum[j] += part[j];
+    const float* at = row_at(in.partial, group, C) + 4 * piece;
+    for (int b = group; b < end; b += kAtOnce * groups) {
+      Piece<4> part[kAtOnce] = {};
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i, at += groups * C)
+        if (b + i * groups < end) part[i] = load<4>(at);
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i)
+        for (int j = 0; j < 4; ++j) sum[j] += part[i][j];
     }
     __syncthreads();  // the sums of the pieces before have been read
     sums[t] = sum;
@@ -100,45 +109,63 @@ __device__ inline void add_blocks(const NormSums& in, unsigned blocks) {
   }
 }
 
+/// Rows that a team has in its registers at once in backward.
+constexpr int norm_rows(int each) {
+  return each <= 2 ? 2 : 1;
+}
+
 template <int kTeam, int kEach>
 __global__ void __launch_bounds__(kNormThreads) rmsnorm_backward_kernel(Two<NormSums> two) {
   wait_for_earlier_kernels();
-  constexpr int kTeams = kNormThreads / kTeam;
+  constexpr int kTeams = kNormThreads / kTeam, kRows = norm_rows(kEach), kOfBlock = kRows * kTeams;
   unsigned block, blocks;
   const NormSums in = two.mine(block, blocks);
   float* const dx = in.norm.dx;
-  const float *const x = in.norm.x, *const w = in.norm.w, *const dout = in.norm.dout;
   const int N = in.norm.N, C = in.norm.C;
+  const bool adds = dx && in.norm.accumulate;
   const int team = int(threadIdx.x) / kTeam;
   Piece<4> dw[kEach] = {};
-  for (int first = int(block) * kTeams; first < N; first += int(blocks) * kTeams) {
-    const int n = first + team;
-    const std::size_t row = std::size_t(n) * std::size_t(C);
-    const float r = n < N ? in.norm.rstd[n] : 0;
-    Piece<4> x_n[kEach], g[kEach];  // g = dout w
-    float product = 0;
+  for (int first = int(block) * kOfBlock; first < N; first += int(blocks) * kOfBlock) {
+    // All that is read, before anything is waited for. What is beyond N or C is 0.
+    Piece<4> x[kRows][kEach] = {}, g[kRows][kEach] = {}, sum[kRows][kEach] = {};
+    float r[kRows] = {};
 #pragma unroll
-    for (int i = 0; i < kEach; ++i)
-      if (const int c = column_of<kTeam>(i); n < N && c < C) {
-        x_n[i] = load<4>(x + row + c);
-        g[i] = load<4>(dout + row + c);
-        const Piece<4> w_c = load<4>(w + c);
-        for (int j = 0; j < 4; ++j) {
-          dw[i][j] += g[i][j] * x_n[i][j] * r;
-          g[i][j] *= w_c[j];
-          product += g[i][j] * x_n[i][j];
+    for (int k = 0; k < kRows; ++k) {
+      const int n = first + k * kTeams + team;
+      if (n < N) r[k] = in.norm.rstd[n];
+#pragma unroll
+      for (int i = 0; i < kEach; ++i)
+        if (const int c = column_of<kTeam>(i); n < N && c < C) {
+          x[k][i] = load<4>(row_at(in.norm.x, n, C) + c);
+          g[k][i] = load<4>(row_at(in.norm.dout, n, C) + c);
+          if (adds) sum[k][i] = load<4>(row_at(dx, n, C) + c);
         }
-      }
-    const float mean = team_sum<kTeam>(product) / float(C) * r * r * r;
+    }
 #pragma unroll
-    for (int i = 0; i < kEach; ++i)
-      if (const int c = column_of<kTeam>(i); dx && n < N && c < C) {
-        for (int j = 0; j < 4; ++j) g[i][j] = r * g[i][j] - mean * x_n[i][j];
-        add_to(dx + row + c, g[i], in.norm.accumulate);
-      }
+    for (int k = 0; k < kRows; ++k) {
+      const int n = first + k * kTeams + team;
+      float product = 0;
+#pragma unroll
+      for (int i = 0; i < kEach; ++i)
+        if (const int c = column_of<kTeam>(i); c < C) {
+          const Piece<4> w_c = load<4>(in.norm.w + c);
+          for (int j = 0; j < 4; ++j) {
+            dw[i][j] += g[k][i][j] * x[k][i][j] * r[k];
+            g[k][i][j] *= w_c[j];  // dout w
+            product += g[k][i][j] * x[k][i][j];
+          }
+        }
+      const float mean = team_sum<kTeam>(product) / float(C) * r[k] * r[k] * r[k];
+#pragma unroll
+      for (int i = 0; i < kEach; ++i)
+        if (const int c = column_of<kTeam>(i); dx && n < N && c < C) {
+          for (int j = 0; j < 4; ++j) sum[k][i][j] += r[k] * g[k][i][j] - mean * x[k][i][j];
+          store(row_at(dx, n, C) + c, sum[k][i]);
+        }
+    }
   }
   if (!in.partial) return;
-  float* const partial = in.partial + std::size_t(block) * std::size_t(C);
+  float* const partial = row_at(in.partial, int(block), C);
   if constexpr (kTeams == 1) {
 #pragma unroll
     for (int i = 0; i < kEach; ++i)
@@ -150,11 +177,12 @@ __global__ void __launch_bounds__(kNormThreads) rmsnorm_backward_kernel(Two<Norm
     __syncthreads();
     for (int c = int(threadIdx.x); c < C; c += kNormThreads) {
       float sum = 0;
+#pragma unroll
       for (int other = 0; other < kTeams; ++other) sum += sums[other][c / 4][c % 4];
       partial[c] = sum;
     }
   }
-  if (in.arrived && comes_last(in.arrived, blocks)) add_blocks(in, blocks);
+  if (in.arrived && comes_last(in.arrived, blocks)) add_blocks(in, int(blocks));
 }
 
 // Rows that are no whole pieces, or too long for registers: a block walks along the row twice, the

@@ -15,11 +15,11 @@
 
 namespace ramoe::cuda {
 
-constexpr int kPlanWarps = 8, kPlanThreads = 32 * kPlanWarps;
-constexpr int kFewChoices = 1 << 14;  // 64 for each thread of a block: as long as a launch takes
+constexpr int kPlanWarps = 16, kPlanThreads = 32 * kPlanWarps;
+constexpr int kFewChoices = 1 << 14;  // 32 for each thread of a block: as long as a launch takes
 
-/// Choices in, and how they are shared out: each block has `part` of them, each warp of it an
-/// eighth, in order.
+/// Choices in, and how they are shared out: each block has `part` of them, each warp of it an equal
+/// share, in order.
 struct Choices {
   const int* chosen;
   const unsigned char* is_token;
@@ -29,9 +29,12 @@ struct Choices {
     return int(blockIdx.x) * part + int(threadIdx.x / 32) * (part / kPlanWarps);
   }
   __device__ int end() const { return min(begin() + part / kPlanWarps, count); }
-  /// The expert of a choice, or -1: padding, or beyond the end.
-  __device__ int expert(int choice) const {
-    return choice < end() && is_token[choice / K] ? chosen[choice] : -1;
+  /// The expert of a choice, or -1: padding, or not before `end`. Both loads are made in any case,
+  /// so that neither waits for the other.
+  __device__ int expert(int choice, int end) const {
+    if (choice >= end) return -1;
+    const int e = chosen[choice];
+    return is_token[unsigned(choice) / unsigned(K)] ? e : -1;
   }
 };
 
@@ -42,7 +45,7 @@ static __global__ void count_kernel(int* counts, Choices in) {
   for (int e = int(threadIdx.x); e < in.E; e += kPlanThreads) mine[e] = 0;
   __syncthreads();
   for (int i = in.begin() + int(threadIdx.x % 32); i < in.end(); i += 32)
-    if (const int e = in.expert(i); e >= 0) atomicAdd(&mine[e], 1);
+    if (const int e = in.expert(i, in.end()); e >= 0) atomicAdd(&mine[e], 1);
   __syncthreads();
   for (int e = int(threadIdx.x); e < in.E; e += kPlanThreads)
     row_at(counts, int(blockIdx.x), in.E)[e] = mine[e];
@@ -78,14 +81,26 @@ __device__ inline int sum_before(int* sums, int E) {
 }
 
 /// start[e] = number of choices of e, before[e] = number of those in blocks before this one; from
-/// what all blocks counted, or, without counts, from the choices themselves.
+/// what all blocks counted, or, without counts, from the choices themselves: 32 are read together
+/// and counted by one addition for each of their experts, after a thread has asked for eight.
 __device__ inline void count_all(int* start, int* before, const int* counts, const Choices& in) {
   const int E = in.E, lane = int(threadIdx.x % 32), warp = int(threadIdx.x / 32);
   if (!counts) {
-    for (int i = int(threadIdx.x); i < in.count; i += kPlanThreads) {
-      if (!in.is_token[i / in.K]) continue;
-      atomicAdd(&start[in.chosen[i]], 1);
-      if (i < int(blockIdx.x) * in.part) atomicAdd(&before[in.chosen[i]], 1);
+    constexpr int kAtOnce = 8;
+    for (int first = warp * 32; first < in.count; first += kAtOnce * kPlanThreads) {
+      int expert[kAtOnce];
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i)
+        expert[i] = in.expert(first + i * kPlanThreads + lane, in.count);
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+        const int e = expert[i];
+        const unsigned same = lanes_with(e, E);
+        if (e < 0 || same >> lane != 1) continue;  // the last of the lanes counts them
+        atomicAdd(&start[e], __popc(same));
+        if (first + i * kPlanThreads < int(blockIdx.x) * in.part)
+          atomicAdd(&before[e], __popc(same));
+      }
     }
     return;
   }
@@ -112,7 +127,7 @@ __device__ inline void find_first_slots(int* next, int* offset, const int* count
   __syncthreads();
   count_all(start, before, counts, in);
   for (int i = in.begin() + lane; i < in.end(); i += 32)
-    if (const int e = in.expert(i); e >= 0) atomicAdd(&next[warp * E + e], 1);
+    if (const int e = in.expert(i, in.end()); e >= 0) atomicAdd(&next[warp * E + e], 1);
   __syncthreads();
   if (warp == 0) {
     const int slots = sum_before(start, E);
@@ -121,12 +136,11 @@ __device__ inline void find_first_slots(int* next, int* offset, const int* count
   __syncthreads();
   for (int e = int(threadIdx.x); e < E; e += kPlanThreads) {
     if (blockIdx.x == 0) offset[e] = start[e];
-    int slot = start[e] + before[e];
-    for (int w = 0; w < kPlanWarps; ++w) {
-      const int count = next[w * E + e];
-      next[w * E + e] = slot;
-      slot += count;
-    }
+    int slot = start[e] + before[e], count[kPlanWarps];
+#pragma unroll
+    for (int w = 0; w < kPlanWarps; ++w) count[w] = next[w * E + e];
+#pragma unroll
+    for (int w = 0; w < kPlanWarps; slot += count[w++]) next[w * E + e] = slot;
   }
   __syncthreads();
 }
@@ -140,7 +154,7 @@ static __global__ void place_kernel(DispatchPlan<float> plan, const int* counts,
   const int lane = int(threadIdx.x % 32);
   int* next = shared + int(threadIdx.x / 32) * in.E;
   for (int first = in.begin(); first < in.end(); first += 32) {
-    const int choice = first + lane, e = in.expert(choice);
+    const int choice = first + lane, e = in.expert(choice, in.end());
     const unsigned same = lanes_with(e, in.E);
     int slot = -1;
     if (e >= 0) {
@@ -149,7 +163,7 @@ static __global__ void place_kernel(DispatchPlan<float> plan, const int* counts,
       plan.choice_from_slot[slot] = choice;
     }
     if (choice < in.end()) plan.slot_from_choice[choice] = slot;
-    __syncwarp();  // all have read next
+    __syncwarp();                                         // all have read next
     if (e >= 0 && same >> lane == 1) next[e] = slot + 1;  // the last of them
     __syncwarp();
   }
@@ -158,9 +172,9 @@ static __global__ void place_kernel(DispatchPlan<float> plan, const int* counts,
 /// Fills the plan for N rows of K choices.
 inline void plan_slots(const DispatchPlan<float>& plan, const int* chosen,
                        const unsigned char* is_token, int N, int E, int K) {
-  // A warp has at least 64 choices; and there are at most 256 blocks, as each reads all counts.
+  // A warp has at least 32 choices; and there are at most 256 blocks, as each reads all counts.
   const int count = N * K, most = ceil_div(count, 256);
-  const int part = std::max(64 * kPlanWarps, ceil_div(most, kPlanThreads) * kPlanThreads);
+  const int part = std::max(1, ceil_div(most, kPlanThreads)) * kPlanThreads;
   const unsigned blocks = unsigned(std::max(1, ceil_div(count, part)));
   const Choices in = {chosen, is_token, count, E, K, part};
   Scratch scratch;

@@ -11,6 +11,7 @@
 
 #include "cuda/support/comes_last.cuh"
 #include "cuda/support/launch.h"
+#include "cuda/support/rows.cuh"
 #include "cuda/support/scratch.h"
 
 namespace ramoe::cuda {
@@ -28,6 +29,15 @@ __device__ inline float sum_of_warps(float sum, int lane, int warp) {
   return sum;
 }
 
+/// The sum of column c over the rows first, first + step, ... of `rows`. Nothing else ends the loop,
+/// so that the compiler can ask for several rows before it adds the first.
+__device__ inline float sum_of_rows(const float* rows, int first, int end, int step, int c, int C) {
+  float sum = 0;
+#pragma unroll 8
+  for (int b = first; b < end; b += step) sum += row_at(rows, b, C)[c];
+  return sum;
+}
+
 /// `Value` is called with (n, c) in the kernel.
 template <class Value>
 __global__ void sum_columns_kernel(float* out, float* partial, unsigned* arrived, Value value,
@@ -37,15 +47,16 @@ __global__ void sum_columns_kernel(float* out, float* partial, unsigned* arrived
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int c = int(blockIdx.y) * 32 + lane, first = int(blockIdx.x) * kRowsOfBlock;
   float sum = 0;
-  for (int n = first + warp; n < min(first + kRowsOfBlock, N); n += kWarps)
-    if (c < C) sum += value(n, c);
+  if (c < C) {
+#pragma unroll 8
+    for (int n = first + warp; n < min(first + kRowsOfBlock, N); n += kWarps) sum += value(n, c);
+  }
   sum = sum_of_warps(sum, lane, warp);
   float* const mine = partial + std::size_t(blockIdx.x) * std::size_t(C) + std::size_t(c);
   if (warp == 0 && c < C) *mine = sum;
   if (!comes_last(arrived + blockIdx.y, gridDim.x)) return;
   sum = 0;
-  for (int b = warp; b < int(gridDim.x) && c < C; b += kWarps)
-    sum += partial[std::size_t(b) * std::size_t(C) + std::size_t(c)];
+  if (c < C) sum = sum_of_rows(partial, warp, int(gridDim.x), kWarps, c, C);
   sum = sum_of_warps(sum, lane, warp);
   if (warp == 0 && c < C) out[c] = accumulate ? out[c] + sum : sum;
 }
@@ -59,8 +70,7 @@ static __global__ void add_partial_kernel(float* out, const float* partial, int 
   __shared__ float sums[kWarps][32];
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), c = int(blockIdx.x) * 32 + lane;
   float sum = 0;
-  for (int b = warp; b < blocks && c < C; b += kWarps)
-    sum += partial[std::size_t(b) * std::size_t(C) + std::size_t(c)];
+  if (c < C) sum = sum_of_rows(partial, warp, blocks, kWarps, c, C);
   sums[warp][lane] = sum;
   __syncthreads();
   if (warp > 0 || c >= C) return;
