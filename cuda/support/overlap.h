@@ -18,8 +18,8 @@
 // What may go wrong:
 //   - A thread that reads before it waits may get what was there before, and one that writes may
 //     overwrite what is still read. Mostly all goes well, which makes it hard to find.
-//   - A block that ends without waiting lets its kernel end before the one before it does. The
-//     next kernel waits for this one alone: it would begin on unfinished work.
+//   - A kernel whose threads return without waiting may be complete while the one before it still
+//     runs. The next kernel waits for this one alone: it would begin on unfinished work.
 //   - So every thread waits, before any return and before any access to memory. Consent comes
 //     behind the wait: then no more than one kernel runs ahead. Blocks that wait hold registers and
 //     shared memory, and those that compute may need them.
