@@ -18,9 +18,9 @@ namespace {
 
 using namespace cuda;
 
-constexpr int kLongK = 4 * kShortestPart;  // worth cutting
+constexpr int kLongK = 2 * kShortestPart;  // worth cutting
 using Large = FmaTile<128, 128, 8, 8>;
-using Medium = FmaTile<64, 64, 8, 8, 2, 32>;
+using Medium = FmaTile<64, 64, 8, 4>;
 using Small = FmaTile<32, 32, 8, 4, 4, 32>;
 using MediumBf16 = MmaTile<Bf16, 64, 64, 32, 32, 32>;
 using SmallBf16 = MmaTile<Bf16, 32, 32, 16, 32, 32>;
@@ -74,7 +74,8 @@ void run(Gemm<GpuFloat> g, const Plus& plus) {
 template <class Medium, class Small>
 void run_small_ones(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int count) {
   std::size_t blocks = 0;
-  for (int p = 0; p < count; ++p) blocks += blocks_of<Medium>(products[p]);
+  for (int p = 0; p < count; ++p)
+    if (p == 0 || products[p].C != products[p - 1].C) blocks += blocks_of<Medium>(products[p]);
   if (blocks >= kEnoughMedium)
     run_together<Medium>(products, bias, count);
   else

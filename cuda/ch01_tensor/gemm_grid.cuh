@@ -16,7 +16,7 @@
 namespace ramoe::cuda {
 
 constexpr int kEnoughBlocks = 128;  // for all multiprocessors of a large GPU
-constexpr int kShortestPart = 128;  // of K
+constexpr int kShortestPart = 256;  // of K
 
 /// A product as a launch sees it. If it is cut, parts > 1, the sums of part p of a tile lie at
 /// place tile * parts + p of `partial`.

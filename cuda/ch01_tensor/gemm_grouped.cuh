@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(
   });
 }
 
-using Medium = FmaTile<64, 64, 8, 8, 2, 32>;
+using Medium = FmaTile<64, 64, 8, 4>;
 using Small = FmaTile<32, 32, 8, 4, 4, 32>;
 using Bf16Tile = MmaTile<Bf16, 64, 64, 32, 32, 32>;
 

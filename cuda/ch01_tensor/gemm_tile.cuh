@@ -126,8 +126,8 @@ struct FmaTile {
   static constexpr int kWarpM = kLanesM * TM, kWarpN = kLanesN * TN,
                        kWarps = BM / kWarpM * (BN / kWarpN);  // of a slice
   static constexpr int kThreads = 32 * kWarps * Slices;
-  static constexpr int kBlocks =  // of a multiprocessor: leaves 128 registers a thread, or 168
-      (kThreads < 256 ? 384 : 512) / kThreads;
+  static constexpr int kBlocks =
+      512 / kThreads;  // of a multiprocessor: leaves 128 registers a thread
   static constexpr int kAhead = 3;  // steps that are on their way while one is multiplied
   static constexpr bool kTensor = false;
   using All = float[TM][TN];
