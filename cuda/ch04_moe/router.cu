@@ -6,10 +6,9 @@
 // by one instruction (redux), of 32 floats by five exchanges.
 //
 // All sums over rows have a fixed order: each thread adds its rows, then the threads' sums meet.
-#include "ch04_moe/router.h"
-
 #include <algorithm>
 
+#include "ch04_moe/router.h"
 #include "cuda/support/comes_last.cuh"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/rows.cuh"
@@ -131,31 +130,33 @@ __global__ void choice_shares_kernel(float* f, const int* choices, double rows, 
   if (e < E) f[e] = rows > 0 ? float(choices[e] / rows) : 0.0f;
 }
 
-constexpr int kColumns = 8, kRowGroups = 64;
-
 __device__ double rows_of(const int* scored_rows, int layers) {
   return double(layers) * *scored_rows;
 }
 
-/// By a warp: loss = E sum_e f[e] total[e] / rows / layers
+/// By a warp: loss = E sum_e f[e] total[e] / rows
 __device__ void balance(float* loss, const float* f, const double* total, const int* scored_rows,
                         int layers, int E, int lane) {
   const double rows = rows_of(scored_rows, layers);
   double sum = 0;
   for (int e = lane; rows > 0 && e < E; e += 32) sum += E * double(f[e]) * total[e];
   sum = warp_sum(sum);
-  if (lane == 0) loss[0] = rows > 0 ? float(sum / rows / layers) : 0.0f;
+  if (lane == 0) loss[0] = rows > 0 ? float(sum / rows) : 0.0f;
 }
 __global__ void balance_kernel(float* loss, const float* f, const double* total,
                                const int* scored_rows, int layers, int E) {
   balance(loss, f, total, scored_rows, layers, E, my_lane());
 }
 
-/// What a layer adds to its sums; choices and f may be null. If loss is not null, the last block
-/// computes the balance loss of this layer.
+constexpr int kColumns = 8, kRowGroups = 32, kRoutingThreads = kColumns * kRowGroups;
+constexpr int kRoutingWarps = kRoutingThreads / 32;
+constexpr int kMostParts = 16;          // blocks that share the rows
+constexpr std::size_t kPartRows = 128;  // of each at least
+
+/// What a layer adds to its sums; f, with it choices, and loss may be null. The sums of the blocks
+/// meet in partial and counts (parts,E).
 struct RoutingSums {
   float* loss;
-  unsigned* arrived;
   float* f;
   double* total;
   int* choices;
@@ -166,47 +167,75 @@ struct RoutingSums {
   int layers;
   bool accumulate;
   int N, E, K;
+  double* partial;
+  int* counts;
+  unsigned* arrived;
 };
 
-/// A block has 8 columns, 32 bytes of every row, which is the least that is fetched at once; of its
-/// 64 groups of threads each adds up every 64th row. Choices of these 8 experts are counted by the
-/// way: integers, in any order the same sum.
+/// total and choices are the sums over all blocks, in order; by the last block.
+__device__ void finish_routing(const RoutingSums& in, int parts, int thread) {
+  const int E = in.E;
+  for (int e = thread; e < E; e += kRoutingThreads) {
+    double sum = 0;
+    int count = 0;
+#pragma unroll
+    for (int part = 0; part < kMostParts; ++part)
+      if (part < parts) {
+        sum += row_at(in.partial, part, E)[e];
+        count += row_at(in.counts, part, E)[e];
+      }
+    in.total[e] = in.accumulate ? in.total[e] + sum : sum;
+    if (!in.f) continue;
+    in.choices[e] = in.accumulate ? in.choices[e] + count : count;
+    const double rows = rows_of(in.scored_rows, in.layers);
+    in.f[e] = rows > 0 ? float(in.choices[e] / rows) : 0.0f;
+  }
+  if (!in.loss) return;
+  __syncthreads();  // all of f and total are there
+  if (thread < 32) balance(in.loss, in.f, in.total, in.scored_rows, in.layers, E, thread);
+}
+
+/// A block has 8 columns, 32 bytes of every row, which is the least that is fetched at once, and a
+/// stretch of rows; of its 32 groups of threads each adds up every 32nd row. A thread compares each
+/// choice of its rows with its expert: that costs loads, but nobody waits for another's addition.
 __global__ void add_routing_kernel(RoutingSums in) {
-  __shared__ double sums[kRowGroups][kColumns];
-  __shared__ int counts[kColumns];
-  const int first = int(blockIdx.x) * kColumns, column = int(threadIdx.x), e = first + column;
-  const int group = int(threadIdx.y), E = in.E;
-  if (group == 0) counts[column] = 0;
+  __shared__ double sums[kRoutingWarps][kColumns];
+  __shared__ int counts[kRoutingWarps][kColumns];
+  const int column = int(threadIdx.x), group = int(threadIdx.y), warp = group * kColumns / 32;
+  const int E = in.E, e = int(blockIdx.y) * kColumns + column, K = in.f ? in.K : 0;
+  const int part = int(blockIdx.x), parts = int(gridDim.x);
+  const int rows = cuda::ceil_div(in.N, parts), end = min(in.N, (part + 1) * rows);
   double sum = 0;
+  int count = 0;
+  // What is not scored is read all the same: nobody waits for the flag.
   if (e < E) {
-#pragma unroll 8
-    for (int n = group; n < in.N; n += kRowGroups) {
-      const float p_ne = row_at(in.p, n, E)[e];  // read in any case: nobody waits for the flag
-      if (in.scored[n]) sum += double(p_ne);
+#pragma unroll 4
+    for (int n = part * rows + group; n < end; n += kRowGroups) {
+      const float p_ne = row_at(in.p, n, E)[e];
+      sum += in.scored[n] ? double(p_ne) : 0;
+    }
+    for (int k = 0; k < K; ++k) {
+#pragma unroll 4
+      for (int n = part * rows + group; n < end; n += kRowGroups) {
+        const int chosen = row_at(in.chosen, n, K)[k];
+        count += in.scored[n] ? chosen == e : 0;
+      }
     }
   }
-  sums[group][column] = sum;
-  for (int half = kRowGroups / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (group < half) sums[group][column] += sums[group + half][column];
+  for (int bits = kColumns; bits < 32; bits *= 2) {  // the groups of a warp
+    sum += __shfl_xor_sync(kAllLanes, sum, bits);
+    count += __shfl_xor_sync(kAllLanes, count, bits);
   }
-  if (group == 0 && e < E)
-    in.total[e] = in.accumulate ? in.total[e] + sums[0][column] : sums[0][column];
-  if (!in.choices) return;
-  for (int i = group * kColumns + column; i < in.N * in.K; i += kColumns * kRowGroups) {
-    const int mine = in.chosen[i] - first;
-    if (mine >= 0 && mine < kColumns && in.scored[i / in.K]) atomicAdd(&counts[mine], 1);
-  }
+  sums[warp][column] = sum;
+  counts[warp][column] = count;
   __syncthreads();
   if (group == 0 && e < E) {
-    const int count = in.accumulate ? in.choices[e] + counts[column] : counts[column];
-    in.choices[e] = count;
-    const double rows = rows_of(in.scored_rows, in.layers);
-    in.f[e] = rows > 0 ? float(count / rows) : 0.0f;
+    for (int w = 1; w < kRoutingWarps; ++w) sum += sums[w][column], count += counts[w][column];
+    row_at(in.partial, part, E)[e] = sum;
+    row_at(in.counts, part, E)[e] = count;
   }
-  if (!in.loss || !cuda::comes_last(in.arrived, gridDim.x)) return;
-  const int thread = group * kColumns + column;
-  if (thread < 32) balance(in.loss, in.f, in.total, in.scored_rows, 1, E, thread);
+  if (!cuda::comes_last(in.arrived, gridDim.x * gridDim.y)) return;
+  finish_routing(in, parts, group * kColumns + column);
 }
 
 /// at += value, or = value
@@ -327,38 +356,28 @@ void choice_shares(GpuFloat* f, const GpuInt* choices, double rows, int E) {
   launch<choice_shares_kernel>({blocks_for(std::size_t(E), 128), 128}, f, choices, rows, E);
 }
 
-namespace {
-void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
+template <>
+void add_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
                  const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
                  const GpuInt* scored_rows, int layers, bool accumulate, int N, int E, int K) {
   using cuda::raw;
-  int* const counted = f ? raw(choices) : nullptr;
-  const RoutingSums in = {
-      raw(loss),   cuda::arrivals(), raw(f),           raw(total), counted,    raw(p),
-      raw(chosen), raw(scored),      raw(scored_rows), layers,     accumulate, N,
-      E,           K};
-  launch<add_routing_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}}, in);
-}
-}  // namespace
-
-template <>
-void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
-                 const GpuInt* chosen, const GpuByte* scored, const GpuInt* scored_rows, int layers,
-                 bool accumulate, int N, int E, int K) {
-  run_routing(nullptr, f, total, choices, p, chosen, scored, scored_rows, layers, accumulate, N, E,
-              K);
-}
-
-template <>
-void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
-                     const GpuInt* scored_rows, int N, int E, int K) {
-  run_routing(loss, f, total, choices, p, chosen, scored, scored_rows, 1, false, N, E, K);
+  const unsigned parts =
+      std::clamp(blocks_for(std::size_t(N), kPartRows), 1u, unsigned(kMostParts));
+  cuda::Scratch scratch;
+  double* const partial = scratch.take<double>(parts * std::size_t(E));
+  int* const counts = scratch.take<int>(parts * std::size_t(E));
+  const RoutingSums in = {raw(loss), raw(f),      raw(total),  raw(choices),
+                          raw(p),    raw(chosen), raw(scored), raw(scored_rows),
+                          layers,    accumulate,  N,           E,
+                          K,         partial,     counts,      cuda::arrivals()};
+  launch<add_routing_kernel>(
+      {{parts, blocks_for(std::size_t(E), kColumns)}, {kColumns, kRowGroups}}, in);
 }
 
 template <>
 void add_probabilities(Gpu<double>* total, const GpuFloat* p, const GpuByte* scored, int N, int E) {
-  add_routing<GpuFloat>(nullptr, total, nullptr, p, nullptr, scored, nullptr, 1, true, N, E, 0);
+  add_routing<GpuFloat>(nullptr, nullptr, total, nullptr, p, nullptr, scored, nullptr, 1, true, N,
+                        E, 0);
 }
 
 template <>

@@ -72,11 +72,16 @@ void choice_shares(T* f, const Index<T>* choices, double rows, int E);
 /// total[e] += sum of p[n,e] over the scored rows n, in order.
 template <class T>
 void add_probabilities(Beside<T, double>* total, const T* p, const Flag<T>* scored, int N, int E);
-/// What the balance loss sums up of one layer: total and choices, from zero or added to, and, if f
-/// is not null, choices and from them f, over the scored rows of all `layers` layers. A GPU does it
-/// in one launch.
+/// loss = E sum_e f[e] total[e] / rows. total is summed over the scored rows of `layers` layers:
+/// rows = layers M.
 template <class T>
-void add_routing(T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
+void balance_forward(T* loss, const T* f, const Beside<T, double>* total, Count<T> scored_rows,
+                     int layers, int E);
+/// What the balance loss sums up of one layer: total and choices, from zero or added to, and, if f
+/// is not null, choices and from them f, over the scored rows of all `layers` layers; then, if loss
+/// is not null, the loss. A GPU does it in one launch.
+template <class T>
+void add_routing(T* loss, T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
                  const Index<T>* chosen, const Flag<T>* scored, Count<T> scored_rows, int layers,
                  bool accumulate, int N, int E, int K) {
   if (!accumulate) clear(total, std::size_t(E));
@@ -85,28 +90,12 @@ void add_routing(T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
   if (!accumulate) clear(choices, std::size_t(E));
   add_choices<T>(choices, chosen, scored, N, K);
   choice_shares(f, choices, double(layers) * scored_rows, E);
+  if (loss) balance_forward(loss, f, total, scored_rows, layers, E);
 }
 template <>
-void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
-                 const GpuInt* chosen, const GpuByte* scored, const GpuInt* scored_rows, int layers,
-                 bool accumulate, int N, int E, int K);
-/// loss = E sum_e f[e] total[e] / rows / layers: what one of `layers` layers adds to the loss.
-/// total is summed over the scored rows of all these layers: rows = layers M.
-template <class T>
-void balance_forward(T* loss, const T* f, const Beside<T, double>* total, Count<T> scored_rows,
-                     int layers, int E);
-/// The sums of one layer from zero, and its loss; a GPU does it in one launch.
-template <class T>
-void routing_balance(T* loss, T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
-                     const Index<T>* chosen, const Flag<T>* scored, Count<T> scored_rows, int N,
-                     int E, int K) {
-  add_routing(f, total, choices, p, chosen, scored, scored_rows, 1, false, N, E, K);
-  balance_forward(loss, f, total, scored_rows, 1, E);
-}
-template <>
-void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
-                     const GpuInt* scored_rows, int N, int E, int K);
+void add_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
+                 const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
+                 const GpuInt* scored_rows, int layers, bool accumulate, int N, int E, int K);
 /// dp[n,e] = dloss E f[e] / M / layers, then through the softmax into dz. M = scored_rows.
 /// accumulate: false overwrites dz, with 0 in the other rows.
 template <class T>

@@ -97,35 +97,42 @@ TEST(RouterOnGpu, BalanceReadsScoredRowsAndAdds) {
   }
 }
 
-/// The sums of two layers, from poison, by two launches.
+/// The sums of two layers, from poison, by two launches; the second makes the loss of both.
 TEST(RouterOnGpu, RoutingSumsOfTwoLayers) {
-  const int N = 150, E = 19, K = 3;
-  const Bytes scored = tokens(N, Padding::some);
-  const Floats p = random_values<float>(product(N, E), 4);
-  const Doubles exact = values_as<double>(p);
-  const std::size_t width = std::size_t(E);
-  Doubles total(width), f(width);
-  Ints choices(width);
-  auto total_gpu = Placed<double>::poisoned(width);
-  auto f_gpu = Placed<float>::poisoned(width);
-  auto choices_gpu = Placed<int>::poisoned(width);
-  Placed<float> p_gpu(p);
-  Placed<int> rows(Ints{100});
-  Placed<unsigned char> scored_gpu(scored);
-  for (const bool more : {false, true}) {
-    const Ints chosen = random_choices(N, E, K, -1, more ? 8 : 9);
-    Placed<int> chosen_gpu(chosen);
-    add_routing<double>(f.data(), total.data(), choices.data(), exact.data(), chosen.data(),
-                        scored.data(), 100, 2, more, N, E, K);
-    const long before = cuda::launches;
-    add_routing<GpuFloat>(f_gpu.data(), total_gpu.data(), choices_gpu.data(), p_gpu.data(),
-                          chosen_gpu.data(), scored_gpu.data(), rows.data(), 2, more, N, E, K);
-    EXPECT_EQ(cuda::launches - before, 1);
-    EXPECT_TRUE(all_same(total_gpu.host(), total, 1e-12)) << more;
-    EXPECT_EQ(choices_gpu.host(), choices) << more;
-    EXPECT_TRUE(all_same(f_gpu.host(), f, 1e-7)) << more;
+  struct Sizes {
+    int N, E, K;
+  };
+  for (const auto [N, E, K] : {Sizes{1, 3, 1}, Sizes{150, 19, 3}, Sizes{2100, 16, 2}}) {
+    const Bytes scored = tokens(N, Padding::some);
+    const int count = std::max(1, int(std::count(scored.begin(), scored.end(), 1)));
+    const Floats p = random_values<float>(product(N, E), 4);
+    const Doubles exact = values_as<double>(p);
+    const std::size_t width = std::size_t(E);
+    Doubles total(width), f(width), loss(1);
+    Ints choices(width);
+    auto total_gpu = Placed<double>::poisoned(width);
+    auto f_gpu = Placed<float>::poisoned(width), loss_gpu = f_gpu.poisoned(1);
+    auto choices_gpu = Placed<int>::poisoned(width);
+    Placed<float> p_gpu(p);
+    Placed<int> rows(Ints{count});
+    Placed<unsigned char> scored_gpu(scored);
+    for (const bool more : {false, true}) {
+      const Ints chosen = random_choices(N, E, K, -1, more ? 8 : 9);
+      Placed<int> chosen_gpu(chosen);
+      add_routing<double>(more ? loss.data() : nullptr, f.data(), total.data(), choices.data(),
+                          exact.data(), chosen.data(), scored.data(), count, 2, more, N, E, K);
+      const long before = cuda::launches;
+      add_routing<GpuFloat>(more ? loss_gpu.data() : nullptr, f_gpu.data(), total_gpu.data(),
+                            choices_gpu.data(), p_gpu.data(), chosen_gpu.data(), scored_gpu.data(),
+                            rows.data(), 2, more, N, E, K);
+      EXPECT_EQ(cuda::launches - before, 1);
+      EXPECT_TRUE(all_same(total_gpu.host(), total, 1e-12 * N)) << more << " " << N;
+      EXPECT_EQ(choices_gpu.host(), choices) << more << " " << N;
+      EXPECT_TRUE(all_same(f_gpu.host(), f, 1e-7 * K)) << more << " " << N;
+    }
+    EXPECT_TRUE(all_same(loss_gpu.host(), loss, 1e-6)) << N;
+    EXPECT_TRUE(total_gpu.intact() && choices_gpu.intact() && f_gpu.intact());
   }
-  EXPECT_TRUE(total_gpu.intact() && choices_gpu.intact() && f_gpu.intact());
 }
 
 TEST(RouterOnGpu, RouteFromLogitsIsSoftmaxThenRoute) {
