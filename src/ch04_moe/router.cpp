@@ -142,38 +142,36 @@ namespace {
 template <class T>
 Tensor<T> balance_over(Tape<T>& tape, const Routing<T>* layers, int L, const Flag<T>* scored,
                        Count<T> scored_rows, const T* step_f) {
-  struct Layer {
-    Tensor<T> z;
-    const T* p;
-  };
-  const int E = layers[0].E;
+  const int N = layers[0].N, E = layers[0].E;
   T* f = tape.template keep<T>(std::size_t(E));
   auto* total = tape.template keep<Beside<T, double>>(std::size_t(E));
   auto* choices = tape.template keep<Index<T>>(std::size_t(E));
-  Layer* const kept = tape.template keep_host<Layer>(std::size_t(L));
+  const std::size_t count = std::size_t(L);
+  auto* const routed = tape.template keep_host<RoutedLayer<T>>(count);
+  auto* const logits = tape.template keep_host<Tensor<T>>(count);
+  auto* const gradients = tape.template keep_host<BalanceGradient<T>>(count);
   Tensor<T> any_gradient;
   for (int l = 0; l < L; ++l) {
-    kept[l] = {layers[l].logits.z, layers[l].probabilities.p};
-    if (kept[l].z.node >= 0) any_gradient = kept[l].z;
+    routed[l] = {layers[l].probabilities.p, layers[l].chosen.expert, layers[l].K};
+    logits[l] = layers[l].logits.z;
+    if (logits[l].node >= 0) any_gradient = logits[l];
   }
   const Tensor<T> loss = tape.output(Shape{}, any_gradient);
-  for (int l = 0; l < L; ++l)  // the last one makes the loss
-    add_routing<T>(l + 1 < L ? nullptr : loss.data, step_f ? nullptr : f, total, choices, kept[l].p,
-                   layers[l].chosen.expert, scored, scored_rows, L, l > 0, layers[l].N, E,
-                   layers[l].K);
+  sum_routing<T>(loss.data, step_f ? nullptr : f, total, choices, routed, L, scored, scored_rows, N,
+                 E);
   if (step_f) {
     copy_values(f, step_f, std::size_t(E));
     balance_forward(loss.data, f, total, scored_rows, L, E);
   }
-  tape.record(loss, [&tape = tape, loss, kept, f, scored, scored_rows, L] {
-    for (int l = 0; l < L; ++l) {
-      const auto [z, p] = kept[l];
-      bool fresh;
-      if (T* dz = tape.grad(z, fresh))
-        balance_backward<T>(dz, p, f, scored, tape.grad(loss), scored_rows, L, z.rows(),
-                            z.columns(), !fresh);
-    }
-  });
+  tape.record(
+      loss, [&tape = tape, loss, routed, logits, gradients, f, scored, scored_rows, L, N, E] {
+        int wanted = 0;
+        for (int l = 0; l < L; ++l) {
+          bool fresh;
+          if (T* dz = tape.grad(logits[l], fresh)) gradients[wanted++] = {dz, routed[l].p, !fresh};
+        }
+        balances_backward<T>(gradients, wanted, f, scored, tape.grad(loss), scored_rows, L, N, E);
+      });
   return loss;
 }
 
