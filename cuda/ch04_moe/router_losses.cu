@@ -140,8 +140,7 @@ __global__ void add_routing_kernel(RoutingSums in) {
     sum += __shfl_xor_sync(kAllLanes, sum, bits);
     count += __shfl_xor_sync(kAllLanes, count, bits);
   }
-  sums[warp][column] = sum;
-  counts[warp][column] = count;
+  if (group * kColumns % 32 == 0) sums[warp][column] = sum, counts[warp][column] = count;
   __syncthreads();
   if (group == 0 && e < E) {
     for (int w = 1; w < kRoutingWarps; ++w) sum += sums[w][column], count += counts[w][column];
