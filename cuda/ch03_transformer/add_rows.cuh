@@ -14,18 +14,21 @@
 #include <climits>
 
 #include "cuda/support/pieces.cuh"
+#include "cuda/support/rows.cuh"
 #include "cuda/support/scratch.h"
 
 namespace ramoe::cuda {
 
 constexpr int kChunk = 32;       // places of the sorted list that a warp of step 2 takes
-constexpr int kChunkWarps = 8;   // of a block
+constexpr int kChunkWarps = 2;   // of a block
+constexpr int kAtOnce = 8;       // rows that a warp of step 2 asks for before it adds the first
+constexpr int kRankWarps = 8;    // of a block of step 1
 constexpr int kRankTile = 1024;  // indices in shared memory at a time
 
 /// source[place] = i, sorted[place] = index[i]: ascending indices, equal ones in order of i.
 static __global__ void rank_kernel(int* source, int* sorted, const int* index, int N) {
   wait_for_earlier_kernels();
-  constexpr int kWarps = kChunkWarps, kEach = kRankTile / kWarps;
+  constexpr int kWarps = kRankWarps, kEach = kRankTile / kWarps;
   __shared__ int tile[kRankTile];
   __shared__ int found[kWarps][32];
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), segment = int(blockIdx.x);
@@ -72,23 +75,38 @@ __global__ void add_runs_kernel(float* dx, float* partial, const int* source, co
   const int my_source = source[place], my_row = sorted[place];
   const unsigned ends = ~__ballot_sync(kAllLanes, goes_on(sorted, first + lane, N));
   bool from_before = goes_on(sorted, first - 1, N);
+  const unsigned whole = from_before ? ends & (ends - 1) : ends;  // ends of runs that began here
   Piece<W> sum = {};
-  for (int l = 0; l < count; ++l) {
-    const int n = __shfl_sync(kAllLanes, my_source, l), row = __shfl_sync(kAllLanes, my_row, l);
-    const std::size_t at = std::size_t(n) * std::size_t(C) + std::size_t(c);
-    if (c < C) {
-      const Piece<W> value = load<W>(dout + at);
+  for (int l0 = 0; l0 < count; l0 += kAtOnce) {
+    Piece<W> value[kAtOnce], before[kAtOnce];
+    float* to[kAtOnce];
 #pragma unroll
-      for (int i = 0; i < W; ++i) sum[i] += value[i];
+    for (int i = 0; i < kAtOnce; ++i) {  // beyond N: the last row again
+      const int l = l0 + i, n = __shfl_sync(kAllLanes, my_source, l);
+      const float* const from = row_at(dout, n, C) + min(c, C - W);
+      value[i] = load<W>(from);
+      // A load in any case, of a value that is not used: a condition would let each load wait.
+      to[i] = row_at(dx, __shfl_sync(kAllLanes, my_row, l), C) + c;
+      before[i] = load<W>(c < C && l < count && whole >> l & 1 ? to[i] : from);
     }
-    const bool ends_here = ends >> l & 1;
-    if (!ends_here && l + 1 < count) continue;
-    float* to = partial + (std::size_t(chunk) * 2 + (from_before ? 0 : 1)) * std::size_t(C);
-    const bool whole = ends_here && !from_before;
-    if (whole) to = dx + std::size_t(row) * std::size_t(C);
-    if (c < C) add_to(to + c, sum, whole);
-    from_before = false;
-    sum = {};
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int l = l0 + i;
+      if (l >= count) break;
+#pragma unroll
+      for (int j = 0; j < W; ++j) sum[j] += value[i][j];
+      const bool ends_here = ends >> l & 1;
+      if (!ends_here && l + 1 < count) continue;
+      if (whole >> l & 1) {
+#pragma unroll
+        for (int j = 0; j < W; ++j) sum[j] = before[i][j] + sum[j];
+      } else {
+        to[i] = row_at(partial, 2 * chunk + (from_before ? 0 : 1), C) + c;
+      }
+      if (c < C) store(to[i], sum);
+      from_before = false;
+      sum = {};
+    }
   }
 }
 
@@ -128,7 +146,7 @@ inline void add_rows(GpuFloat* dx, const GpuInt* index, const GpuFloat* dout, in
   int* const source = scratch.take<int>(count);
   int* const sorted = scratch.take<int>(count);
   float* const partial = scratch.take<float>(chunks * 2 * std::size_t(C));
-  launch<rank_kernel>({blocks_for(count, 32), {32, kChunkWarps}}, source, sorted, index, N);
+  launch<rank_kernel>({blocks_for(count, 32), {32, kRankWarps}}, source, sorted, index, N);
   with_width(in_pieces(C, dx, dout), [&]<int W>() {
     const Grid grid = {{blocks_for(chunks, kChunkWarps), blocks_for(std::size_t(C), 32 * W)},
                        {32, kChunkWarps}};

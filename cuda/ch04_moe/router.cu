@@ -1,19 +1,14 @@
-// Chapter 4.1 on the GPU - the router: top-K in registers, and its two losses
+// Chapter 4.1 on the GPU - the router: top-K in registers. Its losses: router_losses.cu
 //
 // A warp holds a row of p in its registers, each lane up to 16 of 512 experts. A choice is two
 // instructions of all lanes: the largest value anywhere, and the lowest expert that has it. For
 // that a float becomes an unsigned integer of the same order: the largest of 32 integers is found
 // by one instruction (redux), of 32 floats by five exchanges.
-//
-// All sums over rows have a fixed order: each thread adds its rows, then the threads' sums meet.
-#include "ch04_moe/router.h"
-
 #include <algorithm>
 
-#include "cuda/support/comes_last.cuh"
+#include "ch04_moe/router.h"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/rows.cuh"
-#include "cuda/support/scratch.h"
 
 namespace ramoe {
 
@@ -134,158 +129,9 @@ __global__ void choice_shares_kernel(float* f, const int* choices, double rows, 
   if (e < E) f[e] = rows > 0 ? float(choices[e] / rows) : 0.0f;
 }
 
-constexpr int kColumns = 8, kRowGroups = 64;
+}  // namespace
 
-__device__ double rows_of(const int* scored_rows, int layers) {
-  return double(layers) * *scored_rows;
-}
-
-/// By a warp: loss = E sum_e f[e] total[e] / rows / layers
-__device__ void balance(float* loss, const float* f, const double* total, const int* scored_rows,
-                        int layers, int E, int lane) {
-  const double rows = rows_of(scored_rows, layers);
-  double sum = 0;
-  for (int e = lane; rows > 0 && e < E; e += 32) sum += E * double(f[e]) * total[e];
-  sum = warp_sum(sum);
-  if (lane == 0) loss[0] = rows > 0 ? float(sum / rows / layers) : 0.0f;
-}
-__global__ void balance_kernel(float* loss, const float* f, const double* total,
-                               const int* scored_rows, int layers, int E) {
-  wait_for_earlier_kernels();
-  balance(loss, f, total, scored_rows, layers, E, my_lane());
-}
-
-/// What a layer adds to its sums; choices and f may be null. If loss is not null, the last block
-/// computes the balance loss of this layer.
-struct RoutingSums {
-  float* loss;
-  unsigned* arrived;
-  float* f;
-  double* total;
-  int* choices;
-  const float* p;
-  const int* chosen;
-  const unsigned char* scored;
-  const int* scored_rows;
-  int layers;
-  bool accumulate;
-  int N, E, K;
-};
-
-/// A block has 8 columns, 32 bytes of every row, which is the least that is fetched at once; of its
-/// 64 groups of threads each adds up every 64th row. Choices of these 8 experts are counted by the
-/// way: integers, in any order the same sum.
-__global__ void add_routing_kernel(RoutingSums in) {
-  wait_for_earlier_kernels();
-  __shared__ double sums[kRowGroups][kColumns];
-  __shared__ int counts[kColumns];
-  const int first = int(blockIdx.x) * kColumns, column = int(threadIdx.x), e = first + column;
-  const int group = int(threadIdx.y), E = in.E;
-  if (group == 0) counts[column] = 0;
-  double sum = 0;
-  if (e < E) {
-#pragma unroll 8
-    for (int n = group; n < in.N; n += kRowGroups) {
-      const float p_ne = row_at(in.p, n, E)[e];  // read in any case: nobody waits for the flag
-      if (in.scored[n]) sum += double(p_ne);
-    }
-  }
-  sums[group][column] = sum;
-  for (int half = kRowGroups / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (group < half) sums[group][column] += sums[group + half][column];
-  }
-  if (group == 0 && e < E)
-    in.total[e] = in.accumulate ? in.total[e] + sums[0][column] : sums[0][column];
-  if (!in.choices) return;
-  for (int i = group * kColumns + column; i < in.N * in.K; i += kColumns * kRowGroups) {
-    const int mine = in.chosen[i] - first;
-    if (mine >= 0 && mine < kColumns && in.scored[i / in.K]) atomicAdd(&counts[mine], 1);
-  }
-  __syncthreads();
-  if (group == 0 && e < E) {
-    const int count = in.accumulate ? in.choices[e] + counts[column] : counts[column];
-    in.choices[e] = count;
-    const double rows = rows_of(in.scored_rows, in.layers);
-    in.f[e] = rows > 0 ? float(count / rows) : 0.0f;
-  }
-  if (!in.loss || !cuda::comes_last(in.arrived, gridDim.x)) return;
-  const int thread = group * kColumns + column;
-  if (thread < 32) balance(in.loss, in.f, in.total, in.scored_rows, 1, E, thread);
-}
-
-/// at += value, or = value
-__device__ void put(float& at, float value, bool accumulate) {
-  at = accumulate ? at + value : value;
-}
-/// A row to which nothing is added: 0, or what it was.
-__device__ void fill_row(float* row, int E, bool accumulate) {
-  for (int e = my_lane(); e < E && !accumulate; e += 32) row[e] = 0;
-}
-
-/// P[e] = mean of p[n,e]:  dz[n,e] += dloss E / rows / layers p[n,e] (f[e] - sum_k p[n,k] f[k])
-__global__ void balance_backward_kernel(float* dz, const float* p, const float* f,
-                                        const unsigned char* scored, const float* dloss,
-                                        const int* scored_rows, int layers, int N, int E,
-                                        bool accumulate) {
-  wait_for_earlier_kernels();
-  const int n = my_row(), lane = my_lane();
-  if (n >= N) return;
-  if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
-  const float* p_n = row_at(p, n, E);
-  const float factor = float(double(*dloss) * (double(E) / *scored_rows / layers));
-  float mean = 0;
-  for (int e = lane; e < E; e += 32) mean += p_n[e] * f[e];
-  mean = warp_sum(mean);
-  for (int e = lane; e < E; e += 32)
-    put(row_at(dz, n, E)[e], factor * p_n[e] * (f[e] - mean), accumulate);
-}
-
-constexpr int kZWarps = 8, kZThreads = 32 * kZWarps;
-
-/// lse of a row by each warp, and the mean of lse^2 over the scored rows: the sums of the blocks
-/// are added in order by the last one.
-__global__ void z_loss_kernel(float* loss, float* lse, double* partial, unsigned* arrived,
-                              const float* z, const unsigned char* scored, const int* scored_rows,
-                              int N, int E) {
-  wait_for_earlier_kernels();
-  const int lane = int(threadIdx.x % 32), n = int(blockIdx.x) * kZWarps + int(threadIdx.x / 32);
-  double square = 0;
-  if (n < N) {
-    const float* z_n = row_at(z, n, E);
-    float most = -INFINITY, total = 0;
-    for (int e = lane; e < E; e += 32) most = max(most, z_n[e]);
-    most = cuda::warp_max(most);
-    for (int e = lane; e < E; e += 32) total += expf(z_n[e] - most);
-    total = warp_sum(total);
-    const float lse_n = most + logf(total);
-    if (lane == 0) {
-      lse[n] = lse_n;
-      if (scored[n]) square = double(lse_n) * double(lse_n);
-    }
-  }
-  const double of_block = cuda::block_sum(square);
-  if (threadIdx.x == 0) partial[blockIdx.x] = of_block;
-  if (!cuda::comes_last(arrived, gridDim.x)) return;
-  double sum = 0;
-  for (unsigned b = threadIdx.x; b < gridDim.x; b += kZThreads) sum += partial[b];
-  sum = cuda::block_sum(sum);
-  if (threadIdx.x == 0) loss[0] = *scored_rows > 0 ? float(sum / *scored_rows) : 0.0f;
-}
-
-/// d lse / dz = p:  dz[n,e] += dloss 2 lse[n] / rows p[n,e]
-__global__ void z_loss_backward_kernel(float* dz, const float* lse, const float* p,
-                                       const unsigned char* scored, const float* dloss,
-                                       const int* scored_rows, int N, int E, bool accumulate) {
-  wait_for_earlier_kernels();
-  const int n = my_row();
-  if (n >= N) return;
-  if (!scored[n]) return fill_row(row_at(dz, n, E), E, accumulate);
-  const float factor = *dloss * 2 * lse[n] / float(*scored_rows);
-  for (int e = my_lane(); e < E; e += 32)
-    put(row_at(dz, n, E)[e], factor * row_at(p, n, E)[e], accumulate);
-}
-
+namespace {
 void run_route(GpuInt* chosen, GpuFloat* gate, GpuFloat* p, const GpuFloat* from, bool renormalise,
                int N, int E, int K) {
   const auto grid = warp_per_row(N);
@@ -330,71 +176,6 @@ void add_choices<GpuFloat>(GpuInt* choices, const GpuInt* chosen, const GpuByte*
 template <>
 void choice_shares(GpuFloat* f, const GpuInt* choices, double rows, int E) {
   launch<choice_shares_kernel>({blocks_for(std::size_t(E), 128), 128}, f, choices, rows, E);
-}
-
-namespace {
-void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                 const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
-                 const GpuInt* scored_rows, int layers, bool accumulate, int N, int E, int K) {
-  using cuda::raw;
-  const RoutingSums in = {raw(loss),   cuda::arrivals(), raw(f),
-                          raw(total),  f ? raw(choices) : nullptr, raw(p),
-                          raw(chosen), raw(scored),      raw(scored_rows),
-                          layers, accumulate, N, E, K};
-  launch<add_routing_kernel>({blocks_for(std::size_t(E), kColumns), {kColumns, kRowGroups}}, in);
-}
-}  // namespace
-
-template <>
-void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
-                 const GpuInt* chosen, const GpuByte* scored, const GpuInt* scored_rows, int layers,
-                 bool accumulate, int N, int E, int K) {
-  run_routing(nullptr, f, total, choices, p, chosen, scored, scored_rows, layers, accumulate, N, E,
-              K);
-}
-
-template <>
-void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
-                     const GpuInt* scored_rows, int N, int E, int K) {
-  run_routing(loss, f, total, choices, p, chosen, scored, scored_rows, 1, false, N, E, K);
-}
-
-template <>
-void add_probabilities(Gpu<double>* total, const GpuFloat* p, const GpuByte* scored, int N, int E) {
-  add_routing<GpuFloat>(nullptr, total, nullptr, p, nullptr, scored, nullptr, 1, true, N, E, 0);
-}
-
-template <>
-void balance_forward(GpuFloat* loss, const GpuFloat* f, const Gpu<double>* total,
-                     const GpuInt* scored_rows, int layers, int E) {
-  launch<balance_kernel>({1, 32}, loss, f, total, scored_rows, layers, E);
-}
-
-template <>
-void balance_backward(GpuFloat* dz, const GpuFloat* p, const GpuFloat* f, const GpuByte* scored,
-                      const GpuFloat* dloss, const GpuInt* scored_rows, int layers, int N, int E,
-                      bool accumulate) {
-  launch<balance_backward_kernel>(warp_per_row(N), dz, p, f, scored, dloss, scored_rows, layers, N,
-                                  E, accumulate);
-}
-
-template <>
-void z_loss_forward(GpuFloat* loss, GpuFloat* lse, const GpuFloat* z, const GpuByte* scored,
-                    const GpuInt* scored_rows, int N, int E) {
-  const unsigned blocks = std::max(1u, blocks_for(std::size_t(N), kZWarps));
-  cuda::Scratch scratch;
-  double* const partial = scratch.take<double>(blocks);
-  launch<z_loss_kernel>({blocks, kZThreads}, loss, lse, partial, cuda::arrivals(), z, scored,
-                        scored_rows, N, E);
-}
-
-template <>
-void z_loss_backward(GpuFloat* dz, const GpuFloat* lse, const GpuFloat* p, const GpuByte* scored,
-                     const GpuFloat* dloss, const GpuInt* scored_rows, int N, int E,
-                     bool accumulate) {
-  launch<z_loss_backward_kernel>(warp_per_row(N), dz, lse, p, scored, dloss, scored_rows, N, E,
-                                 accumulate);
 }
 
 }  // namespace ramoe

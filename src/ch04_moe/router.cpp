@@ -68,7 +68,7 @@ void balance_forward(double* loss, const double* f, const double* total, int sco
                      int layers, int E) {
   const double rows = double(layers) * scored_rows;
   *loss = 0;
-  for (int e = 0; rows > 0 && e < E; ++e) *loss += E * f[e] * total[e] / rows / layers;
+  for (int e = 0; rows > 0 && e < E; ++e) *loss += E * f[e] * total[e] / rows;
 }
 
 template <>
@@ -138,40 +138,41 @@ Routing<T> route(Tape<T>& tape, const Tensor<T>& x, const RouterLogits<T>& logit
 
 namespace {
 
-/// f and the sums of p over some layers, from which their balance loss is computed.
+/// The balance loss of L layers together.
 template <class T>
-struct Balance {
-  T* f;
-  Beside<T, double>* total;
-  Index<T>* choices;
-  Balance(Tape<T>& tape, std::size_t E)
-      : f(tape.template keep<T>(E)),
-        total(tape.template keep<Beside<T, double>>(E)),
-        choices(tape.template keep<Index<T>>(E)) {}
-
-  /// Adds up L layers.
-  void sum(const Routing<T>* layers, int L, const Flag<T>* scored, Count<T> scored_rows,
-           const T* step_f) {
-    const int E = layers[0].E, N = layers[0].N;
-    for (int l = 0; l < L; ++l)
-      add_routing<T>(step_f ? nullptr : f, total, choices, layers[l].probabilities.p,
-                     layers[l].chosen.expert, scored, scored_rows, L, l > 0, N, E, layers[l].K);
-    if (step_f) copy_values(f, step_f, std::size_t(E));
+Tensor<T> balance_over(Tape<T>& tape, const Routing<T>* layers, int L, const Flag<T>* scored,
+                       Count<T> scored_rows, const T* step_f) {
+  const int N = layers[0].N, E = layers[0].E;
+  T* f = tape.template keep<T>(std::size_t(E));
+  auto* total = tape.template keep<Beside<T, double>>(std::size_t(E));
+  auto* choices = tape.template keep<Index<T>>(std::size_t(E));
+  const std::size_t count = std::size_t(L);
+  auto* const routed = tape.template keep_host<RoutedLayer<T>>(count);
+  auto* const logits = tape.template keep_host<Tensor<T>>(count);
+  auto* const gradients = tape.template keep_host<BalanceGradient<T>>(count);
+  Tensor<T> any_gradient;
+  for (int l = 0; l < L; ++l) {
+    routed[l] = {layers[l].probabilities.p, layers[l].chosen.expert, layers[l].K};
+    logits[l] = layers[l].logits.z;
+    if (logits[l].node >= 0) any_gradient = logits[l];
   }
-};
-
-/// The backward of what a layer adds to the balance loss of L layers.
-template <class T>
-void record_balance(Tape<T>& tape, const Tensor<T>& loss, const Routing<T>& r, const T* f,
-                    const Flag<T>* scored, Count<T> scored_rows, int L) {
-  const Tensor<T> z = r.logits.z;
-  const T* p = r.probabilities.p;
-  tape.record(loss, [&tape = tape, z, loss, f, p, scored, scored_rows, L] {
-    bool fresh;
-    T* dz = tape.grad(z, fresh);
-    balance_backward<T>(dz, p, f, scored, tape.grad(loss), scored_rows, L, z.rows(), z.columns(),
-                        !fresh);
-  });
+  const Tensor<T> loss = tape.output(Shape{}, any_gradient);
+  sum_routing<T>(loss.data, step_f ? nullptr : f, total, choices, routed, L, scored, scored_rows, N,
+                 E);
+  if (step_f) {
+    copy_values(f, step_f, std::size_t(E));
+    balance_forward(loss.data, f, total, scored_rows, L, E);
+  }
+  tape.record(
+      loss, [&tape = tape, loss, routed, logits, gradients, f, scored, scored_rows, L, N, E] {
+        int wanted = 0;
+        for (int l = 0; l < L; ++l) {
+          bool fresh;
+          if (T* dz = tape.grad(logits[l], fresh)) gradients[wanted++] = {dz, routed[l].p, !fresh};
+        }
+        balances_backward<T>(gradients, wanted, f, scored, tape.grad(loss), scored_rows, L, N, E);
+      });
+  return loss;
 }
 
 }  // namespace
@@ -179,34 +180,15 @@ void record_balance(Tape<T>& tape, const Tensor<T>& loss, const Routing<T>& r, c
 template <class T>
 Tensor<T> balance_loss(Tape<T>& tape, const Routing<T>& r, const Flag<T>* scored,
                        Count<T> scored_rows, const T* step_f) {
-  Balance<T> b(tape, std::size_t(r.E));
-  const Tensor<T> loss = tape.output(Shape{}, r.logits.z);
-  if (step_f) {
-    b.sum(&r, 1, scored, scored_rows, step_f);
-    balance_forward(loss.data, b.f, b.total, scored_rows, 1, r.E);
-  } else {
-    routing_balance<T>(loss.data, b.f, b.total, b.choices, r.probabilities.p, r.chosen.expert,
-                       scored, scored_rows, r.N, r.E, r.K);
-  }
-  record_balance<T>(tape, loss, r, b.f, scored, scored_rows, 1);
-  return loss;
+  return balance_over(tape, &r, 1, scored, scored_rows, step_f);
 }
 
 template <class T>
 Tensor<T> pooled_balance_loss(Tape<T>& tape, const std::vector<Routing<T>>& layers,
                               const Flag<T>* scored, Count<T> scored_rows, const T* step_f) {
   check(!layers.empty(), "the balance loss needs the routing of at least one layer.");
-  const int L = static_cast<int>(layers.size()), E = layers[0].E;
-  Balance<T> b(tape, std::size_t(E));
-  b.sum(layers.data(), L, scored, scored_rows, step_f);
-  Tensor<T> total;
-  for (const Routing<T>& r : layers) {
-    const Tensor<T> loss = tape.output(Shape{}, r.logits.z);
-    balance_forward(loss.data, b.f, b.total, scored_rows, L, E);
-    record_balance<T>(tape, loss, r, b.f, scored, scored_rows, L);
-    total = weighted_sum<T>(tape, {{total, 1.0}, {loss, 1.0}});
-  }
-  return total;
+  return balance_over(tape, layers.data(), static_cast<int>(layers.size()), scored, scored_rows,
+                      step_f);
 }
 
 template <class T>

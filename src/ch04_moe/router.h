@@ -72,46 +72,60 @@ void choice_shares(T* f, const Index<T>* choices, double rows, int E);
 /// total[e] += sum of p[n,e] over the scored rows n, in order.
 template <class T>
 void add_probabilities(Beside<T, double>* total, const T* p, const Flag<T>* scored, int N, int E);
-/// What the balance loss sums up of one layer: total and choices, from zero or added to, and, if f
-/// is not null, choices and from them f, over the scored rows of all `layers` layers. A GPU does it
-/// in one launch.
-template <class T>
-void add_routing(T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
-                 const Index<T>* chosen, const Flag<T>* scored, Count<T> scored_rows, int layers,
-                 bool accumulate, int N, int E, int K) {
-  if (!accumulate) clear(total, std::size_t(E));
-  add_probabilities(total, p, scored, N, E);
-  if (!f) return;
-  if (!accumulate) clear(choices, std::size_t(E));
-  add_choices<T>(choices, chosen, scored, N, K);
-  choice_shares(f, choices, double(layers) * scored_rows, E);
-}
-template <>
-void add_routing(GpuFloat* f, Gpu<double>* total, GpuInt* choices, const GpuFloat* p,
-                 const GpuInt* chosen, const GpuByte* scored, const GpuInt* scored_rows, int layers,
-                 bool accumulate, int N, int E, int K);
-/// loss = E sum_e f[e] total[e] / rows / layers: what one of `layers` layers adds to the loss.
-/// total is summed over the scored rows of all these layers: rows = layers M.
+/// loss = E sum_e f[e] total[e] / rows. total is summed over the scored rows of `layers` layers:
+/// rows = layers M.
 template <class T>
 void balance_forward(T* loss, const T* f, const Beside<T, double>* total, Count<T> scored_rows,
                      int layers, int E);
-/// The sums of one layer from zero, and its loss; a GPU does it in one launch.
+/// The routing of a layer, as the balance loss reads it: p (N,E), chosen (N,K).
 template <class T>
-void routing_balance(T* loss, T* f, Beside<T, double>* total, Index<T>* choices, const T* p,
-                     const Index<T>* chosen, const Flag<T>* scored, Count<T> scored_rows, int N,
-                     int E, int K) {
-  add_routing(f, total, choices, p, chosen, scored, scored_rows, 1, false, N, E, K);
-  balance_forward(loss, f, total, scored_rows, 1, E);
+struct RoutedLayer {
+  const T* p;
+  const Index<T>* chosen;
+  int K;
+};
+/// What the balance loss sums up of L layers: total and, if f is not null, choices, f and the loss.
+/// A GPU does it in one launch.
+template <class T>
+void sum_routing(T* loss, T* f, Beside<T, double>* total, Index<T>* choices,
+                 const RoutedLayer<T>* layers, int L, const Flag<T>* scored, Count<T> scored_rows,
+                 int N, int E) {
+  clear(total, std::size_t(E));
+  for (int l = 0; l < L; ++l) add_probabilities(total, layers[l].p, scored, N, E);
+  if (!f) return;
+  clear(choices, std::size_t(E));
+  for (int l = 0; l < L; ++l) add_choices<T>(choices, layers[l].chosen, scored, N, layers[l].K);
+  choice_shares(f, choices, double(L) * scored_rows, E);
+  balance_forward(loss, f, total, scored_rows, L, E);
 }
 template <>
-void routing_balance(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
-                     const GpuFloat* p, const GpuInt* chosen, const GpuByte* scored,
-                     const GpuInt* scored_rows, int N, int E, int K);
+void sum_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
+                 const RoutedLayer<GpuFloat>* layers, int L, const GpuByte* scored,
+                 const GpuInt* scored_rows, int N, int E);
 /// dp[n,e] = dloss E f[e] / M / layers, then through the softmax into dz. M = scored_rows.
 /// accumulate: false overwrites dz, with 0 in the other rows.
 template <class T>
 void balance_backward(T* dz, const T* p, const T* f, const Flag<T>* scored, const T* dloss,
                       Count<T> scored_rows, int layers, int N, int E, bool accumulate = true);
+
+/// The gradient of one of these layers.
+template <class T>
+struct BalanceGradient {
+  T* dz;
+  const T* p;
+  bool accumulate;
+};
+/// The backward of `count` of the layers; a GPU does it in one launch.
+template <class T>
+void balances_backward(const BalanceGradient<T>* all, int count, const T* f, const Flag<T>* scored,
+                       const T* dloss, Count<T> scored_rows, int layers, int N, int E) {
+  for (const auto* b = all; b != all + count; ++b)
+    balance_backward<T>(b->dz, b->p, f, scored, dloss, scored_rows, layers, N, E, b->accumulate);
+}
+template <>
+void balances_backward(const BalanceGradient<GpuFloat>* all, int count, const GpuFloat* f,
+                       const GpuByte* scored, const GpuFloat* dloss, const GpuInt* scored_rows,
+                       int layers, int N, int E);
 
 /// z-loss (Zoph et al., arXiv 2202.08906): the mean over the scored rows of lse[n]^2, with
 /// lse[n] = log sum_e exp(z[n,e]). lse (N) is kept for backward.

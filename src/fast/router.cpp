@@ -93,7 +93,7 @@ void balance_forward(float* loss, const float* f, const double* total, int score
   const double rows = double(layers) * scored_rows;
   double sum = 0;
   for (int e = 0; rows > 0 && e < E; ++e) sum += double(f[e]) * total[e] / rows;
-  *loss = static_cast<float>(E * sum) / static_cast<float>(layers);
+  *loss = static_cast<float>(E * sum);
 }
 
 template <>

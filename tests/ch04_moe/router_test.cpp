@@ -112,7 +112,7 @@ Balance balance(const std::vector<Doubles>& p, const std::vector<std::vector<int
   choice_shares(f.data(), choices.data(), double(L) * rows, E);
   balance_forward(&loss, f.data(), total.data(), rows, L, E);
   EXPECT_TRUE(f.intact() && total.intact());
-  return {L * loss, Doubles(f.data(), f.data() + E)};
+  return {loss, Doubles(f.data(), f.data() + E)};
 }
 Balance balance(const Doubles& p, const std::vector<int>& chosen, const Bytes& counts, int E,
                 int K) {

@@ -97,35 +97,48 @@ TEST(RouterOnGpu, BalanceReadsScoredRowsAndAdds) {
   }
 }
 
-/// The sums of two layers, from poison, by two launches.
-TEST(RouterOnGpu, RoutingSumsOfTwoLayers) {
-  const int N = 150, E = 19, K = 3;
-  const Bytes scored = tokens(N, Padding::some);
-  const Floats p = random_values<float>(product(N, E), 4);
-  const Doubles exact = values_as<double>(p);
-  const std::size_t width = std::size_t(E);
-  Doubles total(width), f(width);
-  Ints choices(width);
-  auto total_gpu = Placed<double>::poisoned(width);
-  auto f_gpu = Placed<float>::poisoned(width);
-  auto choices_gpu = Placed<int>::poisoned(width);
-  Placed<float> p_gpu(p);
-  Placed<int> rows(Ints{100});
-  Placed<unsigned char> scored_gpu(scored);
-  for (const bool more : {false, true}) {
-    const Ints chosen = random_choices(N, E, K, -1, more ? 8 : 9);
-    Placed<int> chosen_gpu(chosen);
-    add_routing<double>(f.data(), total.data(), choices.data(), exact.data(), chosen.data(),
-                        scored.data(), 100, 2, more, N, E, K);
+/// The sums of some layers and their loss, from poison, by one launch, or more for many layers.
+TEST(RouterOnGpu, RoutingSumsOfLayers) {
+  struct Sizes {
+    int N, E, K, L;
+  };
+  for (const auto [N, E, K, L] : {Sizes{1, 3, 1, 1}, Sizes{150, 19, 3, 2}, Sizes{2100, 16, 2, 3},
+                                  Sizes{9, 300, 4, 2}, Sizes{7, 5, 2, 67}}) {
+    const Bytes scored = tokens(N, Padding::some);
+    const int count = std::max(1, int(std::count(scored.begin(), scored.end(), 1)));
+    const Floats p = random_values<float>(product(N, E), 4), q = random_values<float>(p.size(), 5);
+    const Doubles exact = values_as<double>(p), exact_q = values_as<double>(q);
+    const std::size_t width = std::size_t(E);
+    Doubles total(width), f(width), loss(1);
+    Ints choices(width);
+    auto total_gpu = Placed<double>::poisoned(width);
+    auto f_gpu = Placed<float>::poisoned(width), loss_gpu = f_gpu.poisoned(1);
+    auto choices_gpu = Placed<int>::poisoned(width);
+    Placed<float> p_gpu(p), q_gpu(q);
+    Placed<int> rows(Ints{count});
+    Placed<unsigned char> scored_gpu(scored);
+    const Ints even = random_choices(N, E, K, -1, 8), odd = random_choices(N, E, K, -1, 9);
+    Placed<int> even_gpu(even), odd_gpu(odd);
+    std::vector<RoutedLayer<double>> layers;
+    std::vector<RoutedLayer<GpuFloat>> layers_gpu;
+    for (int l = 0; l < L; ++l) {
+      layers.push_back(l % 2 == 0 ? RoutedLayer<double>{exact.data(), even.data(), K}
+                                  : RoutedLayer<double>{exact_q.data(), odd.data(), K});
+      layers_gpu.push_back(l % 2 == 0 ? RoutedLayer<GpuFloat>{p_gpu.data(), even_gpu.data(), K}
+                                      : RoutedLayer<GpuFloat>{q_gpu.data(), odd_gpu.data(), K});
+    }
+    sum_routing<double>(loss.data(), f.data(), total.data(), choices.data(), layers.data(), L,
+                        scored.data(), count, N, E);
     const long before = cuda::launches;
-    add_routing<GpuFloat>(f_gpu.data(), total_gpu.data(), choices_gpu.data(), p_gpu.data(),
-                          chosen_gpu.data(), scored_gpu.data(), rows.data(), 2, more, N, E, K);
-    EXPECT_EQ(cuda::launches - before, 1);
-    EXPECT_TRUE(all_same(total_gpu.host(), total, 1e-12)) << more;
-    EXPECT_EQ(choices_gpu.host(), choices) << more;
-    EXPECT_TRUE(all_same(f_gpu.host(), f, 1e-7)) << more;
+    sum_routing<GpuFloat>(loss_gpu.data(), f_gpu.data(), total_gpu.data(), choices_gpu.data(),
+                          layers_gpu.data(), L, scored_gpu.data(), rows.data(), N, E);
+    EXPECT_EQ(cuda::launches - before, L > 64 ? 2 : 1);
+    EXPECT_TRUE(all_same(total_gpu.host(), total, 1e-12 * N)) << N;
+    EXPECT_EQ(choices_gpu.host(), choices) << N;
+    EXPECT_TRUE(all_same(f_gpu.host(), f, 1e-7 * K)) << N;
+    EXPECT_TRUE(all_same(loss_gpu.host(), loss, 1e-5)) << N;
+    EXPECT_TRUE(total_gpu.intact() && choices_gpu.intact() && f_gpu.intact());
   }
-  EXPECT_TRUE(total_gpu.intact() && choices_gpu.intact() && f_gpu.intact());
 }
 
 TEST(RouterOnGpu, RouteFromLogitsIsSoftmaxThenRoute) {
