@@ -29,9 +29,9 @@ __device__ inline float sum_of_warps(float sum, int lane, int warp) {
   return sum;
 }
 
-/// The sum of column c over the rows first, first + step, ... of `rows`. Nothing else ends the loop,
-/// so that the compiler can ask for several rows before it adds the first.
-__device__ inline float sum_of_rows(const float* rows, int first, int end, int step, int c, int C) {
+/// The sum of column c over the rows first, first + step, ... before `end`. Nothing else ends the
+/// loop, so that the compiler can ask for several rows before it adds the first.
+__device__ inline float sum_column(const float* rows, int first, int end, int step, int c, int C) {
   float sum = 0;
 #pragma unroll 8
   for (int b = first; b < end; b += step) sum += row_at(rows, b, C)[c];
@@ -56,7 +56,7 @@ __global__ void sum_columns_kernel(float* out, float* partial, unsigned* arrived
   if (warp == 0 && c < C) *mine = sum;
   if (!comes_last(arrived + blockIdx.y, gridDim.x)) return;
   sum = 0;
-  if (c < C) sum = sum_of_rows(partial, warp, int(gridDim.x), kWarps, c, C);
+  if (c < C) sum = sum_column(partial, warp, int(gridDim.x), kWarps, c, C);
   sum = sum_of_warps(sum, lane, warp);
   if (warp == 0 && c < C) out[c] = accumulate ? out[c] + sum : sum;
 }
@@ -70,7 +70,7 @@ static __global__ void add_partial_kernel(float* out, const float* partial, int 
   __shared__ float sums[kWarps][32];
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), c = int(blockIdx.x) * 32 + lane;
   float sum = 0;
-  if (c < C) sum = sum_of_rows(partial, warp, blocks, kWarps, c, C);
+  if (c < C) sum = sum_column(partial, warp, blocks, kWarps, c, C);
   sums[warp][lane] = sum;
   __syncthreads();
   if (warp > 0 || c >= C) return;
