@@ -9,6 +9,7 @@ Exit code 1 if a test failed or the demo is not that of the processor.
 """
 import argparse
 import collections
+import concurrent.futures
 import csv
 import datetime
 import json
@@ -60,15 +61,21 @@ def tests(options):
 
 
 def sanitizer(options):
-    """compute-sanitizer over the list of cases, and but for the slow race check a whole model."""
-    parts = {}
-    for tool in ("memcheck", "racecheck", "synccheck"):
-        some = "*All*" if tool == "racecheck" else "*All*:*GpuGolden*qwen3*:GpuReplay*"
+    """compute-sanitizer over the list of cases, and but for the slow race check a whole model and
+    recordings; the three tools at the same time."""
+    def check(tool):
+        some = "*AgreesWithPlain*"
+        if tool != "racecheck":
+            some += ":*GpuGolden*qwen3*:GpuReplay*:GpuRecorded*"
         code, text, seconds = run(["compute-sanitizer", "--tool", tool, "--error-exitcode", "9",
-                                   f"{options.build}/cuda_test", f"--gtest_filter={some}"], 60)
+                                   f"{options.build}/cuda_test", f"--gtest_filter={some}"], 90)
         summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY: .*", text)
-        parts[tool] = {"ok": code == 0, "summary": summary[-1] if summary else text[-300:],
-                       "seconds": round(seconds, 1)}
+        tests = re.findall(r"\[  PASSED  \] (\d+) test", text)
+        return {"ok": code == 0, "tests": int(tests[-1]) if tests else 0,
+                "summary": summary[-1] if summary else text[-300:], "seconds": round(seconds, 1)}
+    tools = ("memcheck", "racecheck", "synccheck")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        parts = dict(zip(tools, pool.map(check, tools)))
     parts["ok"] = all(part["ok"] for part in parts.values())
     return parts
 
@@ -127,7 +134,8 @@ def steps(options):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         code, text, seconds = run([sys.executable, str(HERE / "cuda_steps.py"),
                                    f"--peer={options.build}/cuda_peer", f"--out={out.name}",
-                                   f"--rounds={options.rounds}", f"--limit={options.steps_limit}"],
+                                   f"--rounds={options.rounds}", f"--sizes={options.sizes}",
+                                   f"--limit={options.steps_limit}"],
                                   options.steps_limit + 60)
         print(text)
         written = pathlib.Path(out.name).read_text()
@@ -177,6 +185,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--steps_limit", type=float, default=150)
+    parser.add_argument("--sizes", default="standard,large", help="of the models of a step")
     parser.add_argument("--rounds", type=int, default=5, help="of each timing of a step")
     parser.add_argument("--revision", help="where the tree is no checkout")
     options = parser.parse_args()
