@@ -58,9 +58,10 @@ def kernels(rows):
     body.append(["others", rest[0], f"{rest[1] / max(1, rest[0]):.1f}", f"{rest[1]:.0f}",
                  f"{100 * rest[1] / all_us:.1f}"])
     count = sum(row["count"] for row in rows)
+    least = min(row["us"] / row["count"] for row in rows)
     return ["", f"The {count} kernels of a replayed step of the mixture in fp32, each timed alone by ncu: "
-            f"{all_us:.0f} us together. An empty one takes", "2.4 us so, and less in the step, where "
-            "the next is set up while it ends.", ""] + table(
+            f"{all_us:.0f} us together.", f"The smallest takes {least:.1f} us so, and less in the step, "
+            "which has no host between them.", ""] + table(
                 ["kernel", "launches", "us each", "us", "%"], body)
 
 
@@ -90,7 +91,8 @@ def section(path):
     report = json.loads(path.read_text())
     m = report["machine"]
     lines = [f"### {m.get('name', 'GPU')}", "",
-             f"Driver {m.get('driver_version')}, nvcc {', '.join(m.get('nvcc', []))}, {m.get('date')}; "
+             f"Driver {m.get('driver_version')}, nvcc {', '.join(m.get('nvcc', []))}, {m.get('date')}, "
+             f"revision {m.get('revision')}; "
              f"from [{path.name}](results/{path.name})."]
     if "tests" in report:
         t = report["tests"]
@@ -103,7 +105,7 @@ def section(path):
     if "demo" in report:
         d = report["demo"]
         lines.append(f"- the smoke demo: largest difference from the processor {d['largest']:.2g}; other "
-                     f"differences: {len(d['other'])}; {d['cuda']['seconds']} s, on the processor beside it "
+                     f"differences: {', '.join(d['other']) or 0}; {d['cuda']['seconds']} s, on the processor beside it "
                      f"{d['cpu']['seconds']} s")
     bench = report.get("bench", {})
     if "steps" in report:

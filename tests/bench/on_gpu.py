@@ -5,6 +5,7 @@
 
 `make check-cuda` builds what this needs and calls it. Each part has a time limit; one that fails is
 reported and the others go on. FILE gets everything: what the machine is, what passed, all times.
+Parts that FILE has of the same revision on the same machine stay in it.
 Exit code 1 if a test failed or the demo is not that of the processor.
 """
 import argparse
@@ -50,6 +51,13 @@ def machine(revision):
     code, text, _ = run(["git", "describe", "--always", "--dirty"], 20)
     facts["revision"] = revision or (text.strip() if code == 0 else None)
     return facts
+
+
+def with_earlier_parts(report, path):
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    same = all(earlier.get("machine", {}).get(fact) == report["machine"].get(fact)
+               for fact in ("name", "driver_version", "revision"))
+    return {**earlier, **report} if same else report
 
 
 def tests(options):
@@ -102,12 +110,14 @@ def demo(options):
     results, report = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for device in ("cpu", "cuda"):
+            here = pathlib.Path(folder, "run")  # of both: results name files in it
             code, text, seconds = run([f"{options.build}/ramoe", "demo", "--tier=smoke",
-                                       f"--device={device}", f"--run={folder}/{device}"], 120)
+                                       f"--device={device}", f"--run={here}"], 120)
             report[device] = {"seconds": round(seconds, 1)}
             if code != 0:
                 return {"ok": False, "tail": text[-1500:], **report}
-            results[device] = json.loads(pathlib.Path(folder, device, "results.json").read_text())
+            results[device] = json.loads((here / "results.json").read_text())
+            here.rename(here.with_name(device))
     found = differences(results["cpu"], results["cuda"])
     return {"ok": found["largest"] < TOLERANCE and not found["other"], **found, **report}
 
@@ -189,7 +199,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="of each timing of a step")
     parser.add_argument("--revision", help="where the tree is no checkout")
     options = parser.parse_args()
-    report = {"machine": machine(options.revision)}
+    report = with_earlier_parts({"machine": machine(options.revision)}, pathlib.Path(options.out))
     print(json.dumps(report["machine"]), flush=True)
     for name in options.only.split(","):
         start = time.time()
