@@ -193,7 +193,7 @@ struct Heads {
 
 /// A block turns `rows` rows of queries and keys. Its threads first compute each angle once, for
 /// all heads: in double, as position 100,000 times 1 has 17 bits before the point and float would
-/// keep 7 behind it. Whole turns are taken off before float's sine and cosine see the angle.
+/// keep 7 behind it. Whole turns are taken off before float's sine and cosine see what is left.
 template <int W>
 __global__ void rope_kernel(Heads q, Heads k, const int* position, int N, int half, int rows,
                             double log2_step, float sign) {
@@ -204,9 +204,8 @@ __global__ void rope_kernel(Heads q, Heads k, const int* position, int N, int ha
   for (int a = int(threadIdx.x); a < count * half; a += int(blockDim.x)) {
     const double frequency = exp2(-(a % half) * log2_step);
     const double turns = position[first + a / half] * frequency * (1 / kTurn);
-    const float angle = float((turns - rint(turns)) * kTurn);
-    cosine[a] = cosf(angle);
-    sine[a] = sinf(angle) * sign;
+    sincospif(float(2 * (turns - rint(turns))), sine + a, cosine + a);  // of half turns
+    sine[a] *= sign;
   }
   __syncthreads();
   const int pieces = half / W, of_q = count * q.heads;

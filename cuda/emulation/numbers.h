@@ -221,6 +221,11 @@ inline float __int2float_rn(int x) {
 inline float __double2float_rn(double x) {
   return float(x);
 }
+/// Of pi x.
+inline void sincospif(float x, float* sine, float* cosine) {
+  const double angle = 3.14159265358979323846 * double(x);
+  *sine = float(std::sin(angle)), *cosine = float(std::cos(angle));
+}
 using std::isfinite;
 using std::isinf;
 using std::isnan;

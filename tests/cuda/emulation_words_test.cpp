@@ -236,6 +236,10 @@ TEST(Emulation, SingleInstructions) {
   EXPECT_EQ(__clz(1), 31);
   EXPECT_EQ(__clz(-1), 0);
   EXPECT_EQ(__umulhi(0x80000000u, 6), 3u);
+  float sine = 0, cosine = 0;
+  sincospif(-0.5f, &sine, &cosine);
+  EXPECT_EQ(sine, -1);
+  EXPECT_NEAR(cosine, 0, 1e-16);
   EXPECT_EQ(__fmaf_rn(1 + 0x1p-12f, 1 - 0x1p-12f, -1), -0x1p-24f);
   EXPECT_EQ(rsqrtf(4), 0.5f);
   EXPECT_EQ(__int_as_float(__float_as_int(-1.5f)), -1.5f);
