@@ -99,7 +99,7 @@ function(ramoe_cuda_tests)
   endif()
 
   set_source_files_properties(${of_emulation} PROPERTIES COMPILE_OPTIONS -Wno-unknown-pragmas)
-  # Compiled once for both programs. Lines of the kernels are wanted in messages: -g1.
+  # Compiled once for both programs.
   # Of the operations' tests the list of cases is checked; the others would take minutes.
   set(cases ${CMAKE_SOURCE_DIR}/tests/cuda/op_cases_test.cpp)
   list(REMOVE_ITEM tests ${cases})
@@ -136,8 +136,11 @@ function(ramoe_cuda_tests)
   endif()
 endfunction()
 
+# Lines of the kernels are wanted in messages; the preset `debug` has more than lines.
+set(ramoe_lines $<$<NOT:$<CONFIG:Debug>>:-g1>)
+
 function(ramoe_watch_memory target)
-  target_compile_options(${target} PRIVATE -g1 -fsanitize=thread
+  target_compile_options(${target} PRIVATE ${ramoe_lines} -fsanitize=thread
     $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
   target_compile_definitions(${target} PRIVATE RAMOE_CUDA_EMULATION RAMOE_MEMORY_CHECK)
 endfunction()
@@ -146,7 +149,7 @@ function(ramoe_cuda_objects name sources)
   add_library(${name} OBJECT ${sources})
   target_compile_definitions(${name} PRIVATE RAMOE_CUDA_EMULATION
     RAMOE_SOURCE_DIR="${RAMOE_TESTED_TREE}")
-  target_compile_options(${name} PRIVATE -g1)
+  target_compile_options(${name} PRIVATE ${ramoe_lines})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ramoe_core GTest::gtest)
 endfunction()

@@ -156,7 +156,8 @@ void gemm_bias_forward(const Gemm<GpuFloat>* products, const GpuFloat* const* bi
 }
 
 // Sums are products of one row too: those that are cut are added up by the block that comes last.
-// In bf16 dy would be rounded, and beside large products a launch more costs nothing.
+// They are not rounded, so beside products in bf16 they share a launch of their own. Beside large
+// products a launch more costs nothing.
 template <>
 void gemm_bias_backward(const Gemm<GpuFloat>* products, int count,
                         const BiasBackward<GpuFloat>* bias, int sums) {
@@ -165,7 +166,8 @@ void gemm_bias_backward(const Gemm<GpuFloat>* products, int count,
     all.push_back(
         {GemmForm::TN, 1, b->C, b->N, ones(), 0, b->dy, b->C, b->dbias, b->C, b->accumulate});
   if (sums > 0 && run_small(all.data(), nullptr, count + sums)) return;
-  for (const auto* b = bias; b != bias + sums; ++b)
+  const bool together = are_small(products, count) && run_small(all.data() + count, nullptr, sums);
+  for (const auto* b = bias; b != bias + sums && !together; ++b)
     add_bias_backward(b->dbias, b->dy, b->N, b->C, b->accumulate);
   gemm_all(products, count);
 }
