@@ -36,6 +36,21 @@ void __tsan_read_range(void* at, std::size_t bytes) {
 void __tsan_write_range(void* at, std::size_t bytes) {
   emulation::check_access(at, bytes, true, __builtin_return_address(0));
 }
+// Newer versions of clang call these in place of the library's.
+void* __tsan_memcpy(void* to, const void* from, std::size_t bytes) {
+  emulation::check_access(from, bytes, false, __builtin_return_address(0));
+  emulation::check_access(to, bytes, true, __builtin_return_address(0));
+  return std::memcpy(to, from, bytes);
+}
+void* __tsan_memmove(void* to, const void* from, std::size_t bytes) {
+  emulation::check_access(from, bytes, false, __builtin_return_address(0));
+  emulation::check_access(to, bytes, true, __builtin_return_address(0));
+  return std::memmove(to, from, bytes);
+}
+void* __tsan_memset(void* to, int value, std::size_t bytes) {
+  emulation::check_access(to, bytes, true, __builtin_return_address(0));
+  return std::memset(to, value, bytes);
+}
 void __tsan_vptr_update(void** at, void*) {
   emulation::check_access(at, sizeof *at, true, __builtin_return_address(0));
 }

@@ -164,7 +164,7 @@ def preprocessed_offences(path: str, output: str, own: str, reference: str) -> l
         marker = re.match(r'# (\d+) "((?:[^"\\]|\\.)*)"((?: \d)*)', line)
         if marker:
             entered = "1" in marker[3].split()
-            if entered and here:
+            if entered and here and marker[2] not in ("<built-in>", "<command line>"):  # clang's
                 known = allowed | HEADERS | STUB_HEADERS
                 if not any(marker[2].endswith("/" + name) or marker[2] == name for name in known):
                     offences.append(f"{path}:{line_number}: it includes {Path(marker[2]).name} in a roundabout way")
