@@ -20,10 +20,6 @@ using namespace cuda;
 
 constexpr int kLongK = 2 * kShortestPart;  // worth cutting
 using Large = FmaTile<128, 128, 8, 8>;
-using Medium = FmaTile<64, 64, 8, 4>;
-using Small = FmaTile<32, 32, 8, 4, 4, 32>;
-using MediumBf16 = MmaTile<Bf16, 64, 64, 32, 32, 32>;
-using SmallBf16 = MmaTile<Bf16, 32, 32, 16, 32, 32>;
 
 /// A product that fills the GPU by itself. In fp32 its large tiles must be many: two are on a
 /// multiprocessor at a time, and the last ones leave others idle.
@@ -68,7 +64,7 @@ void run(Gemm<GpuFloat> g, const Plus& plus) {
   else if (is_large(g))
     run_tiles<Large>(g, plus);
   else
-    run_smaller<Medium, Small>(g, plus);
+    run_smaller<MediumTile, SmallTile>(g, plus);
 }
 
 template <class Medium, class Small>
@@ -97,7 +93,7 @@ bool run_small(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, int 
   if (products[0].precision == Precision::bf16)
     run_small_ones<MediumBf16, SmallBf16>(products, bias, count);
   else
-    run_small_ones<Medium, Small>(products, bias, count);
+    run_small_ones<MediumTile, SmallTile>(products, bias, count);
   return true;
 }
 

@@ -41,8 +41,8 @@ struct StoreRows {
 
 namespace grouped {
 
-/// A stretch of the slots of one expert, at most `kM` long: `piece` of `pieces`, the first of which
-/// has number `first` among all experts'. pieces = 0: this block has none.
+/// A stretch of the slots of one expert, at most `length` long: `piece` of `pieces`, the first of
+/// which has number `first` among all experts'. pieces = 0: this block has none.
 struct Work {
   int expert, begin, rows, piece, pieces, first;
 };
@@ -142,18 +142,15 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(
   });
 }
 
-using Medium = FmaTile<64, 64, 8, 4>;
-using Small = FmaTile<32, 32, 8, 4, 4, 32>;
-using Bf16Tile = MmaTile<Bf16, 64, 64, 32, 32, 32>;
-
 /// use.operator()<Tile>() with the tile for `count` results: medium ones if the GPU has some for
 /// each multiprocessor, as few experts have just a multiple of a tile's rows.
 template <class Use>
 void with_tile(Precision precision, std::size_t count, const Use& use) {
   constexpr std::size_t kEnough = 3 * 128;
-  if (precision == Precision::bf16) return use.template operator()<Bf16Tile>();
-  if (count / (Medium::kM * Medium::kN) >= kEnough) return use.template operator()<Medium>();
-  use.template operator()<Small>();
+  if (precision == Precision::bf16) return use.template operator()<MediumBf16>();
+  if (count / (MediumTile::kM * MediumTile::kN) >= kEnough)
+    return use.template operator()<MediumTile>();
+  use.template operator()<SmallTile>();
 }
 
 template <class Tile, bool transposed, class Store>
