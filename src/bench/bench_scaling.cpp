@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "bench/bench.h"
+#include "support/json.h"
 
 namespace ramoe {
 namespace {

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "bench/bench.h"
+#include "support/json.h"
 #include "support/platform.h"
 
 namespace ramoe {

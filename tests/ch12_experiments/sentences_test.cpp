@@ -13,6 +13,7 @@
 #include "report/markup.h"
 #include "report/report.h"
 #include "support/files.h"
+#include "support/texts.h"
 
 namespace ramoe {
 namespace {
