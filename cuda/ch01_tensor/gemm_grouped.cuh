@@ -57,22 +57,17 @@ __device__ inline Work find_work(const int* offset, int experts, int number, int
     const int e = first + lane;
     const int begin = e < experts ? offset[e] : 0, end = e < experts ? offset[e + 1] : 0;
     const int pieces = e < experts ? max(of_none, (end - begin + length - 1) / length) : 0;
-    int upto = pieces;  // becomes the sum over lanes up to this one
-#pragma unroll
-    for (int step = 1; step < 32; step *= 2) {
-      const int lower = __shfl_up_sync(kAllLanes, upto, unsigned(step));
-      if (lane >= step) upto += lower;
-    }
+    const int upto = sum_upto(pieces);
     const unsigned past = __ballot_sync(kAllLanes, before + upto > number);
     if (past != 0) {
       const int who = __ffs(int(past)) - 1, mine = before + upto - pieces;
-      const int at = begin + (number - mine) * length;
+      const int at = begin + (number - mine) * length, piece_0 = __shfl_sync(kAllLanes, mine, who);
       return {first + who,
               __shfl_sync(kAllLanes, at, who),
               __shfl_sync(kAllLanes, min(length, end - at), who),
-              number - __shfl_sync(kAllLanes, mine, who),
+              number - piece_0,
               __shfl_sync(kAllLanes, pieces, who),
-              __shfl_sync(kAllLanes, mine, who)};
+              piece_0};
     }
     before += __shfl_sync(kAllLanes, upto, 31);
   }

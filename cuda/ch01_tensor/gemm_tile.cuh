@@ -122,12 +122,12 @@ struct AcrossK {
 template <int BM, int BN, int TM, int TN, int Slices = 1, int Deep = 16>
 struct FmaTile {
   static constexpr int kM = BM, kN = BN, kDeep = Deep, kSlices = Slices;
-  static constexpr int kLanesM = BN / TN < 8 ? 8 : 4, kLanesN = 32 / kLanesM;  // of a warp
+  static constexpr int kLanesM = 4, kLanesN = 8;  // of a warp
   static constexpr int kWarpM = kLanesM * TM, kWarpN = kLanesN * TN,
                        kWarps = BM / kWarpM * (BN / kWarpN);  // of a slice
   static constexpr int kThreads = 32 * kWarps * Slices;
   static constexpr int kBlocks =
-      512 / kThreads;  // of a multiprocessor: leaves 128 registers a thread
+      512 / kThreads;               // of a multiprocessor: leaves 128 registers a thread
   static constexpr int kAhead = 3;  // steps that are on their way while one is multiplied
   static constexpr bool kTensor = false;
   using All = float[TM][TN];
@@ -136,18 +136,16 @@ struct FmaTile {
   static_assert(TM % Slices == 0 && Deep % Slices == 0);
 
   __device__ static int slice() { return int(threadIdx.x) / (32 * kWarps); }
-  /// Row and column of this thread's first sums. It has 4 neighbours of every 4 kLanesM rows and of
-  /// every 4 kLanesN columns of its warp. Lanes are numbered in a zigzag: half a warp reads 2 x 16
-  /// bytes of one operand and 8 x 16 of the other, which is one access of 128 bytes.
+  /// Row and column of this thread's first sums. It has 4 neighbours of every 16 rows and of every
+  /// 32 columns of its warp. Lanes are numbered in a zigzag: half a warp reads 2 x 16 bytes of A
+  /// and 8 x 16 of B, which is one access of 128 bytes.
   __device__ static int row() {
     const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % kWarps;
-    const int m = kLanesM == 4 ? lane / 16 * 2 + lane % 2 : lane / 2 % 8;
-    return warp / (BN / kWarpN) * kWarpM + m * 4;
+    return warp / (BN / kWarpN) * kWarpM + (lane / 16 * 2 + lane % 2) * 4;
   }
   __device__ static int column() {
     const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % kWarps;
-    const int n = kLanesN == 4 ? lane / 16 * 2 + lane % 2 : lane / 2 % 8;
-    return warp % (BN / kWarpN) * kWarpN + n * 4;
+    return warp % (BN / kWarpN) * kWarpN + lane / 2 % 8 * 4;
   }
 
   /// This slice's k of a step.

@@ -5,10 +5,11 @@
 //   rmsnorm.cuh     a row kept in the registers of a team of threads
 //   add_rows.cuh    sums of rows without atomics
 //   rope below      angles computed once for all heads of a row
+#include "ch03_transformer/layer_ops.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "ch03_transformer/layer_ops.h"
 #include "cuda/ch03_transformer/add_rows.cuh"
 #include "cuda/ch03_transformer/rmsnorm.cuh"
 #include "cuda/support/rows.cuh"

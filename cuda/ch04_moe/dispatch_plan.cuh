@@ -68,12 +68,7 @@ __device__ inline int sum_before(int* sums, int E) {
   int before = 0;
   for (int first = 0; first < E; first += 32) {
     const int e = first + lane, own = e < E ? sums[e] : 0;
-    int upto = own;
-#pragma unroll
-    for (int step = 1; step < 32; step *= 2) {
-      const int lower = __shfl_up_sync(kAllLanes, upto, unsigned(step));
-      if (lane >= step) upto += lower;
-    }
+    const int upto = sum_upto(own);
     if (e < E) sums[e] = before + upto - own;
     before += __shfl_sync(kAllLanes, upto, 31);
   }

@@ -4,9 +4,10 @@
 // instructions of all lanes: the largest value anywhere, and the lowest expert that has it. For
 // that a float becomes an unsigned integer of the same order: the largest of 32 integers is found
 // by one instruction (redux), of 32 floats by five exchanges.
+#include "ch04_moe/router.h"
+
 #include <algorithm>
 
-#include "ch04_moe/router.h"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/rows.cuh"
 

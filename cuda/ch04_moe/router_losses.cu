@@ -231,9 +231,6 @@ __global__ void z_loss_backward_kernel(float* dz, const float* lse, const float*
     put(row_at(dz, n, E)[e], factor * row_at(p, n, E)[e], accumulate);
 }
 
-}  // namespace
-
-namespace {
 /// Adds the layers to the sums, or begins with them.
 void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choices,
                  const RoutedLayer<GpuFloat>* layers, int L, const GpuByte* scored,
@@ -268,6 +265,7 @@ void run_routing(GpuFloat* loss, GpuFloat* f, Gpu<double>* total, GpuInt* choice
         in);
   }
 }
+
 }  // namespace
 
 template <>

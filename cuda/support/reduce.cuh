@@ -47,6 +47,15 @@ template <class T>
 __device__ T warp_max(T value) {
   return warp_fold<Max>(value);
 }
+/// The sum over the lanes up to this one.
+__device__ inline int sum_upto(int value) {
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    const int lower = __shfl_up_sync(kAllLanes, value, unsigned(step));
+    if (int(threadIdx.x % 32) >= step) value += lower;
+  }
+  return value;
+}
 
 /// Every thread gets the values of the block folded; the block is (x), a multiple of 32 threads.
 template <class Fold, class T>
