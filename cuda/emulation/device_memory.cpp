@@ -27,6 +27,15 @@ namespace {
 constexpr std::size_t kZone = std::size_t{256} << 30;  // addresses, not memory
 constexpr std::size_t kFirst = std::size_t{1} << 20;   // below it nothing is ever allocated
 constexpr std::size_t kGuardedByPages = std::size_t{1} << 20;
+constexpr std::size_t kFar = std::size_t{1} << 20;
+constexpr int kOpen = PROT_READ | PROT_WRITE;
+constexpr int kMemory = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+void* map(void* at, std::size_t bytes, int rights, int flags, int file) {
+  void* const memory = mmap(at, bytes, rights, flags, file, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return memory;
+}
 
 /// A stretch of whole pages, followed by at least one page without memory.
 struct Range {
@@ -42,21 +51,18 @@ struct Zone {
   std::size_t granted = 0;
   int key = -1;                     // of the processor; -1: none
   int accesses = 0;                 // alive
+  int nothing = -1;                 // an empty file
   unsigned char* usable = nullptr;  // for each word how many of its bytes may be touched
 
-  Zone() {
-    void* memory =
-        mmap(nullptr, kZone, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    begin = static_cast<char*>(memory);
+  /// Addresses of an empty file fault even where they may be written: what lies between two ranges
+  /// can be opened with them.
+  Zone() : nothing(memfd_create("nothing", MFD_CLOEXEC)) {
+    begin = static_cast<char*>(map(nullptr, kZone, PROT_NONE, MAP_SHARED | MAP_NORESERVE, nothing));
 #ifdef __x86_64__
     key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
 #endif
     if (watching) {
-      memory = mmap(nullptr, kZone / 4, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-      if (memory == MAP_FAILED) throw std::bad_alloc();
-      usable = static_cast<unsigned char*>(memory);
+      usable = static_cast<unsigned char*>(map(nullptr, kZone / 4, kOpen, kMemory, -1));
     }
     watch_faults();
   }
@@ -81,20 +87,32 @@ void protect(void* from, std::size_t bytes, int rights, [[maybe_unused]] int key
   if (result != 0) throw std::bad_alloc();
 }
 
+/// Ranges that lie near one another in one call, with what is between them.
 void open_or_close(Zone& z, int rights) {
-  for (const auto& [from, range] : z.ranges)
-    if (range.granted > 0) protect(from, range.granted, rights, -1);
+  char *from = nullptr, *to = nullptr;
+  for (const auto& [at, range] : z.ranges) {
+    if (range.granted == 0) continue;
+    if (from && static_cast<std::size_t>(at - to) > kFar) {
+      protect(from, static_cast<std::size_t>(to - from), rights, -1);
+      from = nullptr;
+    }
+    if (!from) from = at;
+    to = at + range.granted;
+  }
+  if (from) protect(from, static_cast<std::size_t>(to - from), rights, -1);
 }
 
 void grant_locked(Zone& z, char* from, Range& range, std::size_t bytes) {
   const std::size_t end = whole_pages(bytes);
   if (end <= range.granted) return;
   const bool was_open = z.open();
-  z.granted += end - range.granted;
+  const std::size_t more = end - range.granted;
+  map(from + range.granted, more, PROT_NONE, kMemory | MAP_FIXED, -1);
+  z.granted += more;
   range.granted = end;
   // Beyond the most that mprotect can guard, all is opened for good.
-  if (!was_open && z.open()) open_or_close(z, PROT_READ | PROT_WRITE);
-  protect(from, end, z.open() ? PROT_READ | PROT_WRITE : PROT_NONE, z.key);
+  if (!was_open && z.open()) open_or_close(z, kOpen);
+  protect(from, end, z.open() ? kOpen : PROT_NONE, z.key);
 }
 
 /// First fit: the first gap between ranges that is large enough.
@@ -113,10 +131,8 @@ std::map<char*, Range>::iterator reserve_locked(Zone& z, std::size_t bytes) {
 
 void release_locked(Zone& z, std::map<char*, Range>::iterator at) {
   z.granted -= at->second.granted;
-  // New pages in their place: PROT_NONE, without the old ones' memory and key.
-  void* const memory = mmap(at->first, at->second.reserved, PROT_NONE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
+  // In their place the empty file, without the old pages' memory and key.
+  map(at->first, at->second.reserved, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, z.nothing);
   z.ranges.erase(at);
 }
 
@@ -148,7 +164,7 @@ Access::Access() {
   const std::lock_guard lock(z.mutex);
   const bool was_open = z.open();
   ++z.accesses;
-  if (!was_open) open_or_close(z, PROT_READ | PROT_WRITE);
+  if (!was_open) open_or_close(z, kOpen);
 }
 
 Access::~Access() {
