@@ -50,7 +50,23 @@ __global__ void gather_rows_kernel(float* out, const float* x, const int* index,
     store(out + i * unsigned(C) + c, load<W>(from + c));
 }
 
+/// A thread widens one number, as in widen_kernel.
+__global__ void widen_rows_kernel(float* out, const std::uint16_t* table, const int* index, int R,
+                                  int C) {
+  wait_for_earlier_kernels();
+  const std::size_t i = block_row();
+  if (i >= unsigned(R)) return;
+  const std::uint16_t* const from = table + std::size_t(index[i]) * unsigned(C);
+  for (int c = int(threadIdx.x); c < C; c += int(blockDim.x))
+    out[i * unsigned(C) + unsigned(c)] = __uint_as_float(unsigned(from[c]) << 16);
+}
+
 }  // namespace
+
+template <>
+void widen_rows(GpuFloat* out, const Gpu<std::uint16_t>* table, const GpuInt* index, int R, int C) {
+  launch<widen_rows_kernel>(threads_per_row(std::size_t(R), C), out, table, index, R, C);
+}
 
 template <>
 void gather_rows_forward(GpuFloat* out, const GpuFloat* x, const GpuInt* index, int R, int C) {

@@ -251,7 +251,7 @@ std::string find_tokenizer_folder(const std::string& path) {
   return fs::exists(folder + "/tokenizer.json") ? folder : find_model_folder(path);
 }
 
-LoadedModel load_any_model(const std::string& path, Device device, Precision experts) {
+LoadedModel load_any_model(const std::string& path, Device device, Precision weights) {
   const std::string folder = find_model_folder(path);
   const ModelConfig config = load_model_config(folder);
   Tokenizer tokenizer = load_base_tokenizer(folder, config);
@@ -262,7 +262,7 @@ LoadedModel load_any_model(const std::string& path, Device device, Precision exp
         import_format(part_of<ImportOptions>(record.config, path + "/run.json"), tokenizer, config);
     format.prompt = PromptFormat{}.prompt;
   }
-  return {{device, folder, config, experts}, std::move(tokenizer), std::move(format)};
+  return {{device, folder, config, weights}, std::move(tokenizer), std::move(format)};
 }
 
 }  // namespace ramoe

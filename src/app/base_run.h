@@ -31,8 +31,8 @@ BaseRun load_base(const std::string& path, const std::string& stop = "");
 /// The same without the weights, and the weights where a device computes.
 BaseRun open_base(const std::string& path, const std::string& stop = "");
 inline DeviceModel load_weights(const BaseRun& base, Device device,
-                                Precision experts = Precision::fp32) {
-  return {device, base.model_folder, base.config, experts};
+                                Precision weights = Precision::fp32) {
+  return {device, base.model_folder, base.config, weights};
 }
 
 /// The run folder of a base model: the path itself, or the run that has this model folder or file.
@@ -63,6 +63,6 @@ struct LoadedModel {
   PromptFormat format;  // its template is the question alone
 };
 LoadedModel load_any_model(const std::string& path, Device device,
-                           Precision experts = Precision::fp32);
+                           Precision weights = Precision::fp32);
 
 }  // namespace ramoe

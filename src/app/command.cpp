@@ -53,7 +53,7 @@ void RunOptions::list(FieldList& f) {
 
 void ReadingOptions::list(FieldList& f) {
   RunOptions::list(f);
-  f.add("expert_weights", &expert_weights, expert_weights_help);
+  f.add("weights", &weights, weights_help);
 }
 
 OnExisting RunOptions::existing() const {

@@ -65,7 +65,7 @@ struct RunOptions {
 
 /// The same for commands that only compute with a model.
 struct ReadingOptions : RunOptions {
-  Precision expert_weights = Precision::fp32;
+  Precision weights = Precision::fp32;
   void list(FieldList& fields);
 };
 

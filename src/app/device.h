@@ -25,9 +25,9 @@ inline constexpr const char* device_help =
     "what computes: the processor with float; the definitions in double on one thread, slowly; or "
     "a GPU";
 
-inline constexpr const char* expert_weights_help =
-    "how the experts' weights are kept: fp32, or bf16 in half the memory, which changes no answer "
-    "of a model whose files have them in BF16, and rounds others";
+inline constexpr const char* weights_help =
+    "how weights are kept: fp32, or all but norms and biases as bf16 in half the memory, which "
+    "changes no answer of a model whose files have BF16, and rounds others";
 
 /// Error unless this program and this machine have the device.
 inline void check_device(Device device) {
@@ -84,8 +84,8 @@ class DeviceModel {
  public:
   /// Error: as for load_model and with_device.
   DeviceModel(Device device, const std::string& folder, const ModelConfig& config,
-              Precision experts = Precision::fp32) {
-    with_device(device, [&]<class T>() { model_ = load_model<T>(folder, config, experts); });
+              Precision weights = Precision::fp32) {
+    with_device(device, [&]<class T>() { model_ = load_model<T>(folder, config, weights); });
   }
   /// Calls act(model) and returns its result.
   template <class Act>

@@ -39,7 +39,7 @@ void print_curve(const std::map<std::string, std::vector<double>>& by_language,
 void divergence_stage(const DivergenceOptions& options) {
   const Workers workers(options.run);
   BaseRun base = open_base(options.base, options.answers.stop);
-  DeviceModel weights = load_weights(base, options.run.device, options.run.expert_weights);
+  DeviceModel weights = load_weights(base, options.run.device, options.run.weights);
   DivergenceOptions o = options;
   RunFolder folder(o.run.run, run_facts("divergence", fields_of(o), o.seed, base.facts()),
                    o.run.existing());

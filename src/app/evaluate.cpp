@@ -111,7 +111,7 @@ int run_evaluate(const Arguments& arguments) {
   o.run.check_place("evaluate");
   const Workers workers(o.run);
   BaseRun base = open_base(o.base, o.answers.stop);
-  std::optional<DeviceModel> model = load_weights(base, o.run.device, o.run.expert_weights);
+  std::optional<DeviceModel> model = load_weights(base, o.run.device, o.run.weights);
   for (std::string& lang : o.on) lang = base.data->language_code(lang);
   EvaluationPlan plan{o.on.empty() ? base.data->languages() : o.on, base.data->tasks_by_name(),
                       o.split, o.answers};
@@ -124,7 +124,7 @@ int run_evaluate(const Arguments& arguments) {
   });
   if (!o.model.empty()) {
     model.reset();  // memory holds one model at a time
-    LoadedModel loaded = load_any_model(o.model, o.run.device, o.run.expert_weights);
+    LoadedModel loaded = load_any_model(o.model, o.run.device, o.run.weights);
     check(loaded.tokenizer.parts().tokens == base.tokenizer->parts().tokens, o.model,
           " has another tokenizer than ", o.base,
           "; evaluate it with the base model it came from.");
@@ -159,7 +159,7 @@ struct GenerateKeys {
   bool special = false;
   int threads = 0;
   Device device = Device::cpu;
-  Precision expert_weights = Precision::fp32;
+  Precision weights = Precision::fp32;
   GenerateOptions options;
 
   void list(FieldList& f) {
@@ -178,7 +178,7 @@ struct GenerateKeys {
     f.add("seed", &options.seed, "seed of sampling");
     f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
     f.add("device", &device, device_help);
-    f.add("expert_weights", &expert_weights, expert_weights_help);
+    f.add("weights", &weights, weights_help);
   }
 };
 
@@ -191,7 +191,7 @@ int run_generate(const Arguments& arguments) {
   if (keys.options.temperature == 0)
     note_unused(fields, {"top_k", "top_p", "seed"}, "temperature=0 is greedy");
   const Workers workers(keys.threads);
-  LoadedModel loaded = load_any_model(keys.model, keys.device, keys.expert_weights);
+  LoadedModel loaded = load_any_model(keys.model, keys.device, keys.weights);
   CachedEncoder encoder(loaded.tokenizer);
   if (!keys.stop.empty()) {
     set_stop(loaded.format, loaded.tokenizer, keys.stop);

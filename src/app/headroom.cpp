@@ -179,7 +179,7 @@ void headroom_stage(HeadroomOptions o) {
   BaseRun base = open_base(o.base);
   resolve_names(o, *base.data);
   const std::vector<CellPairs> cells = cells_of(o, *base.data);
-  DeviceModel weights = load_weights(base, o.run.device, o.run.expert_weights);
+  DeviceModel weights = load_weights(base, o.run.device, o.run.weights);
   RunFolder folder(o.run.run, run_facts("headroom", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("headroom", texts_to_read(o, *base.data, cells));

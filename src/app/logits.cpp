@@ -17,7 +17,7 @@ struct LogitsKeys {
   std::string folder, ids, out;
   int threads = 0;
   Device device = Device::cpu;
-  Precision expert_weights = Precision::fp32;
+  Precision weights = Precision::fp32;
 
   void list(FieldList& f) {
     f.add("folder", &folder,
@@ -29,7 +29,7 @@ struct LogitsKeys {
     f.add("out", &out, "safetensors file: logits (B,T,V), router_logits.<layer> (B,T,E)");
     f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
     f.add("device", &device, device_help);
-    f.add("expert_weights", &expert_weights, expert_weights_help);
+    f.add("weights", &weights, weights_help);
   }
 };
 
@@ -164,7 +164,7 @@ int run_logits(const Arguments& arguments) {
   const std::string folder = find_model_folder(keys.folder);
   const ModelConfig config = load_model_config(folder);
   const Given given = read_given(keys.ids, config.vocab_size);  // before the weights are read
-  DeviceModel(keys.device, folder, config, keys.expert_weights).with([&]<class T>(Model<T>& model) {
+  DeviceModel(keys.device, folder, config, keys.weights).with([&]<class T>(Model<T>& model) {
     LogitsWriter<T>(model, given).write(keys.out);
   });
   std::cout << keys.out << ": logits (" << given.token.size() << "," << given.T << ","

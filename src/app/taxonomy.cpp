@@ -34,7 +34,7 @@ void taxonomy_stage(const TaxonomyOptions& options) {
   const Workers workers(options.run);
   TaxonomyOptions o = options;
   BaseRun base = open_base(o.base, o.answers.stop);
-  DeviceModel weights = load_weights(base, o.run.device, o.run.expert_weights);
+  DeviceModel weights = load_weights(base, o.run.device, o.run.weights);
   RunFolder folder(o.run.run, run_facts("taxonomy", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("taxonomy", questions_to_classify(*base.data));
@@ -129,7 +129,7 @@ void experts_stage(const ExpertsOptions& options) {
   const Workers workers(options.run);
   ExpertsOptions o = options;
   BaseRun base = open_base(o.base, o.answers.stop);
-  DeviceModel weights = load_weights(base, o.run.device, o.run.expert_weights);
+  DeviceModel weights = load_weights(base, o.run.device, o.run.weights);
   RunFolder folder(o.run.run, run_facts("experts", fields_of(o), base.record.seed, base.facts()),
                    o.run.existing());
   TextProgress progress("experts", texts_to_select(*base.data, o.experts, o.names));

@@ -32,7 +32,7 @@ Tensor<T> Tape<T>::leaf(Parameter<T>& parameter) {
     check(!recording_, parameter.name,
           " is kept as BF16, from which a model only answers; expected fp32 weights, or a tape "
           "that records nothing.");
-    T* wide = widened_.template take<T>(parameter.bf16.size());
+    T* wide = keep<T>(parameter.bf16.size());
     widen(wide, parameter.bf16.data(), parameter.bf16.size());
     return constant(wide, parameter.shape);
   }
@@ -141,7 +141,7 @@ void Tape<T>::reset() {
   steps_.clear();
   free_.clear();
   arena_.reset();
-  widened_.reset();
+  carried_.reset();
   host_.reset();
 }
 

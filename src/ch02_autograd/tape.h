@@ -22,6 +22,7 @@
 //   spent        The same for the gradient of a parameter, once the optimiser has used it.
 //   hand_over    The gradient of a sum becomes that of its summand, without a copy.
 //   output_over  An output takes the memory of an input whose values are no longer read.
+//   block        Where nothing is recorded, the memory of a block is given back at its end.
 //
 // Recording and running the closures take less than 1/10,000 of a training step (`ramoe bench
 // --only=memory`, docs/speed.md). Trials that gained nothing are in docs/log.md.
@@ -53,13 +54,9 @@ class Tape {
   Precision precision() const { return precision_; }
 
   /// A tensor for a parameter. Its gradient is Parameter::gradient if the parameter is trainable.
-  /// A parameter that is kept as BF16 is widened into memory that lasts until forget_widened() or
-  /// reset(). Error: that while operations are recorded, since backward would read it too late.
+  /// A parameter that is kept as BF16 is widened into the memory of the block. Error: that while
+  /// operations are recorded, since it would never learn.
   Tensor<T> leaf(Parameter<T>& parameter);
-  /// Widened parameters are no longer read: the next ones take their memory. So a model holds the
-  /// wide weights of one layer at a time.
-  void forget_widened() { widened_.reset(); }
-  const ArenaOf<T>& widened() const { return widened_; }
   /// An input that wants a gradient (for gradient checks): `gradient` holds count() values.
   Tensor<T> leaf(T* data, T* gradient, const Shape& shape);
   /// An input without gradient.
@@ -140,6 +137,36 @@ class Tape {
     return {x.data, x.shape, wanted ? add_node(x.count()) : -1};
   }
 
+  /// The same, if `memory` has data; otherwise output().
+  template <class... Inputs>
+  Tensor<T> output_in(const Tensor<T>& memory, const Shape& shape, const Inputs&... inputs) {
+    return memory.data ? output_over(memory, inputs...) : output(shape, inputs...);
+  }
+
+  /// A part of a model, of which only the result is read afterwards. Unless operations are
+  /// recorded, the memory that was taken while it lived is given back at its end: outputs, what
+  /// was kept, and parameters that were widened. The result is in memory from before, or carried.
+  class Block {
+   public:
+    explicit Block(Tape& tape) : tape_(tape), mark_(tape.arena_.mark()) {}
+    ~Block() {
+      if (!tape_.recording_) tape_.arena_.release(mark_);
+    }
+    Block(const Block&) = delete;
+    Block& operator=(const Block&) = delete;
+
+   private:
+    Tape& tape_;
+    typename ArenaOf<T>::Mark mark_;
+  };
+  /// A copy of values that outlives the block; lives until reset().
+  template <class Value>
+  Value* carry(const Value* values, std::size_t count) {
+    Value* copy = carried_.template take<Value>(count);
+    copy_within(copy, values, count);
+    return copy;
+  }
+
   std::size_t operations() const { return steps_.size(); }
   ArenaOf<T>& arena() { return arena_; }
 
@@ -196,7 +223,7 @@ class Tape {
   T* take_gradient(std::size_t count);
 
   ArenaOf<T>& arena_;
-  ArenaOf<T> widened_;  // parameters that are kept as BF16
+  ArenaOf<T> carried_;  // out of blocks
   Arena host_;          // closures, and the memory of keep_host
   Precision precision_;
   bool recording_ = true;

@@ -11,7 +11,12 @@ const float* CachedMoe<T>::run(const TokenBatch& batch, const std::vector<int>& 
   tape_.reset();
   const typename Tape<T>::NoGrad no_grad(tape_);
   const Tensor<T> logits =
-      model_.forward(tape_, batch, {.logit_rows = &rows, .cache = cache_.get(), .hook = hook_})
+      model_
+          .forward(tape_, batch,
+                   {.logit_rows = &rows,
+                    .cache = cache_.get(),
+                    .hook = hook_,
+                    .left = RoutingLeft::none})
           .logits;
   if constexpr (std::is_same_v<T, float>) return logits.data;
   fetched_.resize(logits.count());

@@ -165,7 +165,7 @@ RouterLogits<T> router_logits(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
                   const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token,
-                  const Tensor<T>& plus, const SharedExpert<T>& shared) {
+                  const Tensor<T>& plus, const SharedExpert<T>& shared, const Tensor<T>& over) {
   const ExpertDims d{x.rows(), routing.E, routing.K, x.columns(), down.shape[1], tape.precision()};
   expect_shape(gate_up, Shape{d.E, d.C, 2 * d.H}, "gate_up of the experts");
   expect_shape(down, Shape{d.E, d.H, d.C}, "down of the experts");
@@ -180,8 +180,8 @@ Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
   plan.slot_from_choice = tape.template keep<Index<T>>(slots);
   plan_dispatch(plan, routing.chosen.expert, is_token, d.N, d.E, d.K);
   const Tensor<T> gate = routing.gate;
-  const Tensor<T> out =
-      tape.output({d.N, d.C}, x, gate, gate_up, down, plus, shared.gu, shared.s, shared.down);
+  const Tensor<T> out = tape.output_in(over, {d.N, d.C}, x, gate, gate_up, down, plus, shared.gu,
+                                       shared.s, shared.down);
   T* gu = tape.template keep<T>(slots * 2 * std::size_t(d.H));
   const ExpertsInput<T> in{x.data, gate_up.data, down.data, gate.data};
   SharedInput<T> in_shared{};
@@ -262,7 +262,7 @@ Tensor<T> sigmoid_gate(Tape<T>& tape, const Tensor<T>& s, const Tensor<T>& y) {
                                          SharedExpert<T>&);                                   \
   template Tensor<T> experts(Tape<T>&, const Tensor<T>&, const Routing<T>&, const Tensor<T>&, \
                              const Tensor<T>&, const Flag<T>*, const Tensor<T>&,              \
-                             const SharedExpert<T>&);                                         \
+                             const SharedExpert<T>&, const Tensor<T>&);                       \
   template Tensor<T> sigmoid_gate(Tape<T>&, const Tensor<T>&, const Tensor<T>&);
 RAMOE_FOR_EACH_TYPE(RAMOE_INSTANTIATE)
 #undef RAMOE_INSTANTIATE

@@ -185,11 +185,13 @@ RouterLogits<T> router_logits(Tape<T>& tape, const Tensor<T>& x, const Tensor<T>
 
 /// The mixture on the tape: x (N,C) through the experts of `routing` -> (N,C); 0 for padding.
 /// If `plus` (N,C) has data, it is added, and then so is the shared expert if there is one. The
-/// products run in tape.precision().
+/// products run in tape.precision(). The sum is in the memory of `over` (N,C) if that has data,
+/// which are lost.
 template <class T>
 Tensor<T> experts(Tape<T>& tape, const Tensor<T>& x, const Routing<T>& routing,
                   const Tensor<T>& gate_up, const Tensor<T>& down, const Flag<T>* is_token,
-                  const Tensor<T>& plus = {}, const SharedExpert<T>& shared = {});
+                  const Tensor<T>& plus = {}, const SharedExpert<T>& shared = {},
+                  const Tensor<T>& over = {});
 
 /// s (N,1) gate logits, y (N,C): out = sigmoid(s) * y, the gate of qwen2_moe's shared expert.
 template <class T>

@@ -55,8 +55,8 @@ PlacedBatch<Value> place(Tape<Value>& tape, const TokenBatch& batch, int V) {
 
 template <class T>
 Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviation, Seed seed,
-                            Precision experts) {
-  const bool half = experts == Precision::bf16 && is_of_experts(shape);
+                            Precision weights) {
+  const bool half = weights == Precision::bf16 && is_matrix(shape);
   parameters_.push_back(std::make_unique<Parameter<T>>(
       half ? Parameter<T>::kept_as_bf16(std::move(name), shape)
            : Parameter<T>(std::move(name), shape)));
@@ -85,15 +85,15 @@ Model<T>::Model(const ModelConfig& config, std::uint64_t seed)
     : Model(config, Seed(seed), Precision::fp32) {}
 
 template <class T>
-Model<T>::Model(const ModelConfig& config, Precision experts) : Model(config, Seed(), experts) {}
+Model<T>::Model(const ModelConfig& config, Precision weights) : Model(config, Seed(), weights) {}
 
 template <class T>
-Model<T>::Model(const ModelConfig& config, Seed seed, Precision experts) : config_(config) {
+Model<T>::Model(const ModelConfig& config, Seed seed, Precision weights) : config_(config) {
   config_.validate();
   config_.resolve_widths();
   all_ = list_parameters<Parameter<T>*>(
       config_, [&](std::string name, const Shape& shape, double deviation) {
-        return add(std::move(name), shape, deviation, seed, experts);
+        return add(std::move(name), shape, deviation, seed, weights);
       });
 }
 
@@ -132,7 +132,8 @@ AttentionInput<T> Model<T>::project(Tape<T>& tape, const Tensor<T>& x, int l,
 
 template <class T>
 Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
-                                    const PlacedBatch<T>& batch, const Decoding& decoding) {
+                                    const PlacedBatch<T>& batch, const Decoding& decoding,
+                                    const Tensor<T>& over) {
   const auto [q, k, v] = project(tape, x, l, batch);
   const AttentionDims dims{batch.B, batch.T, config_.num_attention_heads,
                            config_.num_key_value_heads, config_.head_size()};
@@ -148,29 +149,44 @@ Tensor<T> Model<T>::attention_block(Tape<T>& tape, const Tensor<T>& x, int l,
     }
   }
   if (!mixed.data) mixed = attention(tape, q, k, v, batch.length, dims);
-  return linear_plus(tape, x, mixed, tape.leaf(*all_.layers[std::size_t(l)].o));
+  return linear_plus(tape, x, mixed, tape.leaf(*all_.layers[std::size_t(l)].o), over);
+}
+
+/// What is to be left of the routing, in memory that outlives the block.
+template <class T>
+Routing<T> carried(Tape<T>& tape, Routing<T> r, RoutingLeft left) {
+  if (left == RoutingLeft::none) return {};
+  const bool inputs = left == RoutingLeft::inputs;
+  const std::size_t N = std::size_t(r.N), all = N * std::size_t(r.E), some = N * std::size_t(r.K);
+  r.input.data = inputs ? tape.carry(r.input.data, r.input.count()) : nullptr;
+  r.logits.z.data = tape.carry(r.logits.z.data, all);
+  r.probabilities.p = tape.carry(r.probabilities.p, all);
+  r.chosen.expert = tape.carry(r.chosen.expert, some);
+  r.gate.data = tape.carry(r.gate.data, some);
+  return r;
 }
 
 template <class T>
 Tensor<T> Model<T>::mixture_block(Tape<T>& tape, const Tensor<T>& x, int l,
-                                  const PlacedBatch<T>& batch, const RouterHook<T>* hook,
-                                  std::vector<Routing<T>>& routing) {
+                                  const PlacedBatch<T>& batch, const Passing& passing,
+                                  std::vector<Routing<T>>& routing, const Tensor<T>& over) {
   const LayerParameters<T>& p = all_.layers[std::size_t(l)];
   const Tensor<T> h = rmsnorm(tape, x, tape.leaf(*p.norm2), config_.rms_norm_eps);
   if (!p.router) {
     const Tensor<T> act = swiglu(tape, linear(tape, h, tape.leaf(*p.dense_gate_up)));
-    return linear_plus(tape, x, act, tape.leaf(*p.dense_down));
+    return linear_plus(tape, x, act, tape.leaf(*p.dense_down), over);
   }
   SharedExpert<T> shared;
   if (p.shared_gate)
     shared = {tape.leaf(*p.shared_gate_up), tape.leaf(*p.shared_gate), tape.leaf(*p.shared_down)};
   const RouterLogits<T> logits = router_logits(tape, h, tape.leaf(*p.router), shared);
-  routing.push_back(route(tape, h, logits, config_.num_experts_per_tok, config_.norm_topk_prob,
-                          hook, static_cast<int>(routing.size())));
-  routing.back().layer = l;
-  tape.forget_widened();  // of the layer before
-  return experts(tape, h, routing.back(), tape.leaf(*p.gate_up), tape.leaf(*p.down), batch.is_token,
-                 x, shared);
+  Routing<T> routed = route(tape, h, logits, config_.num_experts_per_tok, config_.norm_topk_prob,
+                            passing.hook, static_cast<int>(routing.size()));
+  routed.layer = l;
+  const Tensor<T> sum = experts(tape, h, routed, tape.leaf(*p.gate_up), tape.leaf(*p.down),
+                                batch.is_token, x, shared, over);
+  routing.push_back(tape.recording() ? routed : carried(tape, routed, passing.left));
+  return sum;
 }
 
 template <class T>
@@ -198,10 +214,10 @@ ForwardResult<T> Model<T>::forward(Tape<T>& tape, const TokenBatch& batch,
   check_lengths(batch, options.cache);
   PlacedBatch<T> placed = place(tape, batch, config_.vocab_size);
   std::vector<int> before;
-  const Decoding decoding =
-      options.cache ? extend(tape, *options.cache, batch, before) : Decoding{};
+  Passing passing{.hook = options.hook, .left = options.left};
+  if (options.cache) passing.decoding = extend(tape, *options.cache, batch, before);
   if (options.logit_rows && !options.routing_only) place_rows(tape, placed, *options.logit_rows);
-  return compute(tape, placed, decoding, options.hook, options.routing_only);
+  return compute(tape, placed, passing, options.routing_only);
 }
 
 template <class T>
@@ -215,7 +231,7 @@ PlacedBatch<T> Model<T>::place_batch(Tape<T>& tape, const TokenBatch& batch,
 
 template <class T>
 ForwardResult<T> Model<T>::forward(Tape<T>& tape, const PlacedBatch<T>& batch) {
-  return compute(tape, batch, {}, nullptr, false);
+  return compute(tape, batch, {}, false);
 }
 
 template <class T>
@@ -225,27 +241,36 @@ AttentionInput<T> Model<T>::attention_input(Tape<T>& tape, const TokenBatch& bat
   check_lengths(batch, nullptr);
   const PlacedBatch<T> placed = place(tape, batch, config_.vocab_size);
   std::vector<Routing<T>> routing;
-  Tensor<T> x = ramoe::embedding(tape, tape.leaf(*all_.embedding), placed.token, placed.N);
-  for (int before = 0; before < l; ++before) {
-    x = attention_block(tape, x, before, placed, {});
-    x = mixture_block(tape, x, before, placed, nullptr, routing);
+  return project(tape, pass_layers(tape, l, placed, {}, routing), l, placed);
+}
+
+template <class T>
+Tensor<T> Model<T>::pass_layers(Tape<T>& tape, int count, const PlacedBatch<T>& batch,
+                                const Passing& passing, std::vector<Routing<T>>& routing) {
+  Tensor<T> x = ramoe::embedding(tape, *all_.embedding, batch.token, batch.N);
+  // Where nothing is recorded, x before and after a block are all that is in memory between blocks.
+  Tensor<T> other = tape.recording() ? Tensor<T>{} : tape.output(x.shape);
+  const auto add = [&](const auto& block) {
+    const typename Tape<T>::Block given_back(tape);
+    const Tensor<T> sum = block();
+    if (other.data) other = x;
+    x = sum;
+  };
+  for (int l = 0; l < count; ++l) {
+    stop_point();
+    add([&] { return attention_block(tape, x, l, batch, passing.decoding, other); });
+    add([&] { return mixture_block(tape, x, l, batch, passing, routing, other); });
   }
-  return project(tape, x, l, placed);
+  return x;
 }
 
 template <class T>
 ForwardResult<T> Model<T>::compute(Tape<T>& tape, const PlacedBatch<T>& batch,
-                                   const Decoding& decoding, const RouterHook<T>* hook,
-                                   bool routing_only) {
+                                   const Passing& passing, bool routing_only) {
   ForwardResult<T> result;
   result.batch = batch;
   result.routing.reserve(all_.layers.size());
-  Tensor<T> x = ramoe::embedding(tape, tape.leaf(*all_.embedding), batch.token, batch.N);
-  for (int l = 0; l < config_.num_hidden_layers; ++l) {
-    stop_point();
-    x = attention_block(tape, x, l, batch, decoding);
-    x = mixture_block(tape, x, l, batch, hook, result.routing);
-  }
+  Tensor<T> x = pass_layers(tape, config_.num_hidden_layers, batch, passing, result.routing);
   if (routing_only) return result;
   if (batch.R >= 0) x = gather_rows(tape, x, batch.logit_rows, batch.R);
   x = rmsnorm(tape, x, tape.leaf(*all_.final_norm), config_.rms_norm_eps);

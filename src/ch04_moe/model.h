@@ -67,6 +67,10 @@ PlacedBatch<Value> place(Tape<Value>& tape, const TokenBatch& batch, int V);
 template <class T>
 using LayerParameters = LayerOf<Parameter<T>*>;
 
+/// What is left of each layer's routing after a pass that records nothing: nothing, all but the
+/// router's inputs, or these too. What is not left has no data.
+enum class RoutingLeft { none, decisions, inputs };
+
 template <class T>
 struct ForwardOptions {
   /// Rows (of N) whose logits are wanted, in order; nullptr: all N rows.
@@ -78,6 +82,7 @@ struct ForwardOptions {
   KvCache<T>* cache = nullptr;
   /// Changes the router logits; for inference only.
   const RouterHook<T>* hook = nullptr;
+  RoutingLeft left = RoutingLeft::decisions;
 };
 
 /// What the attention of a layer reads: normalised where the family does so, and rotated.
@@ -89,7 +94,7 @@ struct AttentionInput {
 template <class T>
 struct ForwardResult {
   Tensor<T> logits;                 // (R,V); no data if routing_only
-  std::vector<Routing<T>> routing;  // one per MoE layer, in order
+  std::vector<Routing<T>> routing;  // one per MoE layer, in order; see RoutingLeft
   PlacedBatch<T> batch;
 };
 
@@ -99,13 +104,17 @@ class Model {
   /// Random weights from `seed`: normal with deviation initializer_range; norms 1, biases 0. The
   /// projections back into the residual stream (o, down) are scaled by 1/sqrt(2L).
   Model(const ModelConfig& config, std::uint64_t seed);
-  /// All weights are zero, norms too: to be filled from a file or another model. With experts in
-  /// bf16, the experts' weights are kept in half the memory; such a model only answers.
-  explicit Model(const ModelConfig& config, Precision experts = Precision::fp32);
+  /// All weights are zero, norms too: to be filled from a file or another model. With weights in
+  /// bf16, all matrices are kept in half the memory; such a model only answers.
+  explicit Model(const ModelConfig& config, Precision weights = Precision::fp32);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
   const ModelConfig& config() const { return config_; }
+  /// How the matrices are kept.
+  Precision weights() const {
+    return all_.embedding->bf16.empty() ? Precision::fp32 : Precision::bf16;
+  }
   const std::vector<std::unique_ptr<Parameter<T>>>& parameters() const { return parameters_; }
   const LayerParameters<T>& layer(int l) const { return all_.layers[static_cast<std::size_t>(l)]; }
   Parameter<T>* embedding() const { return all_.embedding; }
@@ -113,8 +122,9 @@ class Model {
   /// nullptr if tied to the embedding.
   Parameter<T>* lm_head() const { return all_.lm_head; }
 
-  /// The batch must outlive the tape's step. Error: a token outside the vocabulary, a sequence
-  /// longer than max_position_embeddings.
+  /// The batch must outlive the tape's step. On a tape that records nothing the memory of each
+  /// layer is given back after it. Error: a token outside the vocabulary, a sequence longer than
+  /// max_position_embeddings.
   ForwardResult<T> forward(Tape<T>& tape, const TokenBatch& batch,
                            const ForwardOptions<T>& options = {});
   /// The same in two steps: copies and checks the batch and the rows whose logits are wanted, and
@@ -132,9 +142,9 @@ class Model {
 
  private:
   using Seed = std::optional<std::uint64_t>;
-  Model(const ModelConfig& config, Seed seed, Precision experts);
+  Model(const ModelConfig& config, Seed seed, Precision weights);
   Parameter<T>* add(std::string name, const Shape& shape, double deviation, Seed seed,
-                    Precision experts);
+                    Precision weights);
   /// A cache, with the length of each sequence in it before and after this batch.
   struct Decoding {
     KvCache<T>* cache = nullptr;
@@ -144,13 +154,24 @@ class Model {
                   std::vector<int>& before) const;
   void check_lengths(const TokenBatch& batch, const KvCache<T>* cache) const;
   void place_rows(Tape<T>& tape, PlacedBatch<T>& batch, const std::vector<int>& logit_rows) const;
-  ForwardResult<T> compute(Tape<T>& tape, const PlacedBatch<T>& batch, const Decoding& decoding,
-                           const RouterHook<T>* hook, bool routing_only);
+  /// How a pass goes through the layers, but for its logits.
+  struct Passing {
+    Decoding decoding{};
+    const RouterHook<T>* hook = nullptr;
+    RoutingLeft left = RoutingLeft::decisions;
+  };
+  ForwardResult<T> compute(Tape<T>& tape, const PlacedBatch<T>& batch, const Passing& passing,
+                           bool routing_only);
+  /// The residual stream after `count` layers.
+  Tensor<T> pass_layers(Tape<T>& tape, int count, const PlacedBatch<T>& batch,
+                        const Passing& passing, std::vector<Routing<T>>& routing);
   AttentionInput<T> project(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch);
+  // x + the block, in the memory of `over` if that has data.
   Tensor<T> attention_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,
-                            const Decoding& decoding);
+                            const Decoding& decoding, const Tensor<T>& over);
   Tensor<T> mixture_block(Tape<T>& tape, const Tensor<T>& x, int l, const PlacedBatch<T>& batch,
-                          const RouterHook<T>* hook, std::vector<Routing<T>>& routing);
+                          const Passing& passing, std::vector<Routing<T>>& routing,
+                          const Tensor<T>& over);
 
   ModelConfig config_;
   std::vector<std::unique_ptr<Parameter<T>>> parameters_;

@@ -31,9 +31,10 @@ struct ModelOf {
   P final_norm{}, lm_head{};
 };
 
-/// Whether a parameter of this shape has a block for each expert.
-inline bool is_of_experts(const Shape& shape) {
-  return shape.rank() == 3;
+/// Whether a parameter of this shape is a weight matrix, or one for each expert, and no vector (a
+/// norm or a bias).
+inline bool is_matrix(const Shape& shape) {
+  return shape.rank() >= 2;
 }
 
 /// Instead of a deviation: all initial values are 1, or 0.

@@ -10,14 +10,21 @@
 namespace ramoe {
 namespace {
 constexpr double kMoments = 12;  // bytes of a trained parameter's gradient and its two moments
-constexpr double kGpuWide = 1.5;  // a GPU's arena grows by half more than is wanted
+constexpr double kGpuGrant = 1.5;  // a GPU's arena grows by up to half more than is wanted
+
+ModelConfig resolved(ModelConfig config) {
+  config.resolve_widths();
+  return config;
 }
 
-ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of) {
-  ModelConfig c = config;
-  c.resolve_widths();
+/// Floats that the blocks of a layer keep of a token, with their sums.
+struct BlockFloats {
+  double attention, mixture, dense;
+  double of_shared;  // of mixture: act of the shared expert and, but for a GPU, its output
+};
+BlockFloats count_blocks(const ModelConfig& c, int T, MemoryOf of) {
   const double C = c.hidden_size, E = c.num_experts, K = c.num_experts_per_tok;
-  const double H = c.moe_intermediate_size, V = c.vocab_size;
+  const double H = c.moe_intermediate_size;
   const double Q = c.num_attention_heads * c.head_size();
   const double KV = c.num_key_value_heads * c.head_size();
 
@@ -32,15 +39,31 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
   double mixture = (C + 1) + 2 * E + 5 * K + K * 2 * H + C;
   // Of the shared expert gate and up, act, its gate, and but for a GPU its output.
   const double shared = c.shared_expert() ? c.shared_expert_intermediate_size : 0;
-  const double act_of_shared = shared + (shared > 0 && of == MemoryOf::host ? C : 0);
-  if (shared > 0) mixture += 2 * shared + 1 + act_of_shared;
-  const double dense = (C + 1) + 3.0 * c.intermediate_size + C;
+  const double of_shared = shared + (shared > 0 && of == MemoryOf::host ? C : 0);
+  if (shared > 0) mixture += 2 * shared + 1 + of_shared;
+  return {attention, mixture, (C + 1) + 3.0 * c.intermediate_size + C, of_shared};
+}
 
+/// Floats beside the arena, for every token: a GPU computes all experts at once.
+double scratch_floats(const ModelConfig& c, MemoryOf of) {
+  return of == MemoryOf::gpu && c.moe_layer_count() > 0
+             ? double(c.num_experts_per_tok) * c.moe_intermediate_size
+             : 0;
+}
+
+}  // namespace
+
+ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of) {
+  const ModelConfig c = resolved(config);
+  const BlockFloats block = count_blocks(c, T, of);
+  const double C = c.hidden_size, E = c.num_experts, K = c.num_experts_per_tok;
+  const double V = c.vocab_size, Q = c.num_attention_heads * c.head_size();
+  const double KV = c.num_key_value_heads * c.head_size();
+  const double shared = c.shared_expert() ? c.shared_expert_intermediate_size : 0;
   const double moe = c.moe_layer_count();
   ActivationCount count;
-  count.all_layers =
-      c.num_hidden_layers * attention + moe * mixture + (c.num_hidden_layers - moe) * dense;
-  count.per_token = C + count.all_layers;
+  count.per_token = C + c.num_hidden_layers * block.attention + moe * block.mixture +
+                    (c.num_hidden_layers - moe) * block.dense;
   count.per_target = 2 * V + 4 * C;  // logits and last norm with their gradients
   // The residual stream and the normed input; q, k, v and output of attention; z and gates; gate
   // and up of a dense layer or shared expert, whose blocks do not always find a second use.
@@ -48,16 +71,46 @@ ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of)
       std::max(shared, c.num_hidden_layers > moe ? double(c.intermediate_size) : 0.0);
   count.one_layer = 2 * C + 2 * Q + 2 * KV + E + K + 2 * wide + shared;
   count.stream = C * (1 + c.num_hidden_layers);
-  count.widest_layer =
-      attention + std::max(moe > 0 ? mixture : 0, c.num_hidden_layers > moe ? dense : 0);
+  count.widest_layer = block.attention + std::max(moe > 0 ? block.mixture : 0,
+                                                  c.num_hidden_layers > moe ? block.dense : 0);
   // Outputs of the experts, or gradients of their inputs; gradients of the shared expert's values.
   // A GPU computes all experts at once: its backward needs gradients of gate, up and act of each
   // choice, its forward act.
-  const bool gpu = of == MemoryOf::gpu && moe > 0;
-  count.forward_lent = K * C;
-  count.lent = K * C + act_of_shared + (gpu ? 3 * K * H : 0);
-  count.scratch = gpu ? K * H : 0;
+  count.scratch = scratch_floats(c, of);
+  count.lent = K * C + block.of_shared + 3 * count.scratch;
   return count;
+}
+
+ForwardCount count_forward(const ModelConfig& config, int T, MemoryOf of) {
+  const ModelConfig c = resolved(config);
+  const BlockFloats block = count_blocks(c, T, of);
+  const double C = c.hidden_size;
+  ForwardCount count{.stream = 2 * C,
+                     .scratch = scratch_floats(c, of),
+                     .head = {2 * C + 1 + c.vocab_size, double(c.vocab_size) * C}};
+  const auto all = list_parameters<double>(c, [](const std::string&, const Shape& shape, double) {
+    return is_matrix(shape) ? double(shape.count()) : 0;
+  });
+  // The sum of a block is part of the stream. The experts' outputs are released within their block.
+  for (const LayerOf<double>& l : all.layers) {
+    count.attention = {block.attention - C, l.q + l.k + l.v + l.o};
+    if (l.router > 0)
+      count.mixture = {block.mixture - C + c.num_experts_per_tok * C,
+                       l.router + l.gate_up + l.down + l.shared_gate_up + l.shared_down +
+                           l.shared_gate};
+    else
+      count.dense = {block.dense - C, l.dense_gate_up + l.dense_down};
+  }
+  return count;
+}
+
+double weight_bytes(const ModelConfig& config, Precision weights) {
+  double bytes = 0;
+  list_parameters<int>(resolved(config), [&](const std::string&, const Shape& shape, double) {
+    bytes += double(shape.count()) * (weights == Precision::bf16 && is_matrix(shape) ? 2 : 4);
+    return 0;
+  });
+  return bytes;
 }
 
 double training_bytes(const ModelConfig& config, double B, int T, double trained, MemoryOf of) {
@@ -118,24 +171,23 @@ struct Terms {
     const double B = q.batch, N = B * q.tokens, prompt = std::max(1, q.tokens / 2);
     const ActivationCount count = count_activations(c, q.tokens, of);
     cache = N * cache_bytes_per_token(c);
-    const ActivationCount read = count_activations(c, static_cast<int>(prompt), of);
-    prompts = read.forward_bytes(B * prompt, B);
-    prompts_by_layer = read.forward_bytes_by_layer(B * prompt, B);
+    const ForwardCount read = count_forward(c, static_cast<int>(prompt), of);
+    const double granted = of == MemoryOf::gpu ? kGpuGrant : 1;
+    const auto held = [&](Precision weights) {
+      return weight_bytes(c, weights) + granted * read.bytes(B * prompt, B, weights);
+    };
+    answering = held(Precision::fp32);
+    answering_in_bf16 = held(Precision::bf16);
     step = count.bytes(N, N / 2);
     step_again = count.bytes_computed_again(N, N / 2);
     english = 8.0 * q.examples * c.moe_layer_count() * c.num_experts;
     rise = "RISE, " + std::to_string(static_cast<int>(100 * q.share)) + " % of the experts";
     chosen = q.share * experts;
   }
-  double P, routers, experts, chosen = 0;               // numbers of parameters
-  double cache = 0, prompts = 0, prompts_by_layer = 0;  // bytes of answering
-  double step = 0, step_again = 0, english = 0;
+  double P, routers, experts, chosen = 0;        // numbers of parameters
+  double answering = 0, answering_in_bf16 = 0;  // bytes of weights and the pass over the prompts
+  double cache = 0, step = 0, step_again = 0, english = 0;
   std::string rise;
-  /// Weights of a model that answers, with those of the experts in bf16: `wide` layers of them are
-  /// held as fp32 at once.
-  double experts_in_bf16(double moe_layers, double wide) const {
-    return 4 * P - 2 * experts + (moe_layers > 0 ? wide * 4 * experts / moe_layers : 0);
-  }
   /// Weights of `bytes` each but for the `trained` ones, which are fp32 with gradients and moments.
   double partly_trained(double bytes, double trained) const {
     return bytes * (P - trained) + (4 + kMoments) * trained;
@@ -146,13 +198,10 @@ struct Terms {
 
 std::vector<MemoryNeed> memory_needs(const ModelConfig& c, const MemoryQuestion& q) {
   const Terms t(c, q, MemoryOf::host);
-  const double answers = t.cache + t.prompts;
   return {
-      {"answering, Routing Steering", true, 4 * t.P + answers},
-      {"answering, the experts' weights in bf16", true,
-       t.experts_in_bf16(c.moe_layer_count(), 1) + answers},
-      {"answering, all weights in bf16", false, 2 * t.P + answers},
-      {"answering, weights in 8 bits", false, t.P + answers},
+      {"answering, Routing Steering", true, t.answering + t.cache},
+      {"answering, weights in bf16", true, t.answering_in_bf16 + t.cache},
+      {"answering, weights in 8 bits", false, t.answering_in_bf16 - t.P + t.cache},
       {"SFT", true, training_bytes(c, q.batch, q.tokens, t.P)},
       {"RA-MoE, SARA", true, training_bytes(c, q.batch, q.tokens, t.P) + t.english},
       {t.rise, true, training_bytes(c, q.batch, q.tokens, q.share > 0 ? t.experts : 0)},
@@ -173,13 +222,9 @@ std::vector<MemoryNeed> gpu_memory_needs(const ModelConfig& c, const MemoryQuest
   // The English routing of RA-MoE is kept on the host. Bytes of a parameter: weight + gradient +
   // two moments, and a master where the weight that computes is rounded.
   return {
-      {"answering, Routing Steering", true, 4 * t.P + t.cache + t.prompts},
-      {"answering, the experts' weights in bf16", true,
-       t.experts_in_bf16(c.moe_layer_count(), kGpuWide) + t.cache + t.prompts},
-      {"answering, all weights in bf16", false, 2 * t.P + t.cache + t.prompts},
-      {"... and the memory of each layer given back after it", false,
-       2 * t.P + t.cache + t.prompts_by_layer},
-      {"... and keys and values in bf16", false, 2 * t.P + t.cache / 2 + t.prompts_by_layer},
+      {"answering, Routing Steering", true, t.answering + t.cache},
+      {"answering, weights in bf16", true, t.answering_in_bf16 + t.cache},
+      {"... and keys and values in bf16", false, t.answering_in_bf16 + t.cache / 2},
       {"SFT, RA-MoE, SARA", true, train(t.P)},
       {"the same, activations computed again in backward", false, 16 * t.P + t.step_again},
       {"... and moments in bf16", false, (4 + 4 + 2 * 2) * t.P + t.step_again},

@@ -1,9 +1,10 @@
 // Chapter 5.5 - how much memory a model needs, from its shapes alone
 //
-//   weights       4 bytes per parameter (fp32)
+//   weights       4 bytes per parameter (fp32), or 2 where a model only answers
 //   training      12 more per trained parameter: 4 for its gradient, 8 for AdamW's two moments
 //   activations   what the tape keeps of B*T tokens for backward, and the gradients of one layer
-//   answers       keys and values of every layer, for every token of the sequences in the batch
+//   answers       keys and values of every layer, for every token of the sequences in the batch;
+//                 the residual stream and what one block of one layer takes, of the prompts
 //
 // The formulas give what this program allocates, term by term. The tests compare them with real
 // parameters and, within 5 per cent, with a real arena, on the host and on a GPU. A GPU holds the
@@ -24,10 +25,8 @@ struct ActivationCount {
   double per_target;    // for every token whose logits are wanted
   double one_layer;     // for every token, once: gradients inside one layer
   double lent;          // for every token, once: released within the layer (experts)
-  double forward_lent;  // the same of a forward pass alone
   double scratch;       // for every token, once: beside the arena, within one operation (GPU)
   double stream;        // of per_token: the input of each layer
-  double all_layers;    // of per_token: all but the embedding's row
   double widest_layer;  // of per_token: the largest layer
   double bytes(double tokens, double targets) const {
     return 4 * (tokens * (per_token + one_layer + lent + scratch) + targets * per_target);
@@ -37,20 +36,37 @@ struct ActivationCount {
     return 4 * (tokens * (stream + widest_layer + one_layer + lent + scratch) +
                 targets * per_target);
   }
-  /// Of a forward pass that records nothing; logits and last norm have no gradients.
-  double forward_bytes(double tokens, double targets) const {
-    return 4 * (tokens * (per_token + forward_lent + scratch) + targets * per_target / 2);
-  }
-  /// If it gave back the memory of each layer after it.
-  double forward_bytes_by_layer(double tokens, double targets) const {
-    const double kept = per_token - all_layers + widest_layer;
-    return 4 * (tokens * (kept + forward_lent + scratch) + targets * per_target / 2);
-  }
 };
 /// Where the step computes.
 enum class MemoryOf { host, gpu };
 /// `T`: tokens per sequence, padding included; attention keeps NH * T probabilities per token.
 ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of = MemoryOf::host);
+
+/// Floats that a forward pass takes that records nothing, whose blocks give their memory back.
+struct ForwardCount {
+  double stream;   // for every token: the residual stream before and after a block
+  double scratch;  // for every token: beside the arena, within one operation (GPU)
+  struct Block {
+    double per_row = 0;  // what it takes for each row besides
+    double weights = 0;  // numbers in its matrices
+  };
+  Block attention{}, mixture{}, dense{};  // of a layer
+  Block head{};                           // its rows: the tokens whose logits are wanted
+  /// With weights in bf16 a block also holds its matrices as fp32.
+  double bytes(double tokens, double targets, Precision weights) const {
+    const double wide = weights == Precision::bf16 ? 1 : 0;
+    const auto floats = [&](const Block& b, double rows) {
+      return rows * b.per_row + wide * b.weights;
+    };
+    const double most = std::max({floats(attention, tokens), floats(mixture, tokens),
+                                  floats(dense, tokens), floats(head, targets)});
+    return 4 * (tokens * (stream + scratch) + most);
+  }
+};
+ForwardCount count_forward(const ModelConfig& config, int T, MemoryOf of = MemoryOf::host);
+
+/// Bytes of the weights.
+double weight_bytes(const ModelConfig& config, Precision weights);
 
 /// Bytes of a training run with batches of B sequences of T tokens. `trained` parameters have
 /// gradients and moments; the logits of half of the tokens are wanted.

@@ -119,7 +119,7 @@ void add_inputs(Model<T>& model, int layer, const std::vector<TrainingSequence>&
     }
     if (watch) watch(batch.B);
   };
-  read_routing(model, tokens, visit);
+  read_routing(model, tokens, visit, RoutingLeft::inputs);
 }
 
 LayerLesion::Along along(const Moments& moments, const std::vector<double>& d) {

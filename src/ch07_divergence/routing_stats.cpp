@@ -68,7 +68,7 @@ bool fits(std::size_t rows, std::size_t longest) {
 
 template <class T>
 void read_routing(Model<T>& model, const std::vector<std::vector<int>>& sequences,
-                  const RoutingVisit<T>& visit) {
+                  const RoutingVisit<T>& visit, RoutingLeft left) {
   const auto length = [&](int i) { return sequences[std::size_t(i)].size(); };
   ArenaOf<T> arena;
   Tape<T> tape(arena);
@@ -79,7 +79,8 @@ void read_routing(Model<T>& model, const std::vector<std::vector<int>>& sequence
     for (const int i : members) rows.push_back(sequences[std::size_t(i)]);
     const TokenBatch batch = make_batch(rows, config.pad_token_id, config.bos_token_id);
     tape.reset();
-    visit(batch, members, model.forward(tape, batch, {.routing_only = true}).routing);
+    visit(batch, members,
+          model.forward(tape, batch, {.routing_only = true, .left = left}).routing);
   }
 }
 
@@ -123,7 +124,7 @@ PerLayer mean_of(const std::vector<SequenceRouting>& routings, PerLayer Sequence
 
 #define RAMOE_INSTANTIATE(T)                                                                   \
   template void read_routing(Model<T>&, const std::vector<std::vector<int>>&,                  \
-                             const RoutingVisit<T>&);                                          \
+                             const RoutingVisit<T>&, RoutingLeft);                             \
   template struct FetchedRouting<T>;                                                           \
   template int mean_routing(std::vector<double>&, const FetchedRouting<T>&, const TokenBatch&, \
                             int, TokenSpan);                                                   \

@@ -48,13 +48,14 @@ int mean_routing(std::vector<double>& q, const FetchedRouting<T>& routing, const
                  int b, TokenSpan span);
 
 /// Reads the sequences (BOS + text) in batches of similar length. `visit` gets each batch, the
-/// indices of its sequences, and their routing, valid until it returns.
+/// indices of its sequences, and their routing, valid until it returns; the router's inputs have
+/// data only if they are asked for.
 template <class T>
 using RoutingVisit = std::function<void(const TokenBatch& batch, const std::vector<int>& members,
                                         const std::vector<Routing<T>>& routing)>;
 template <class T>
 void read_routing(Model<T>& model, const std::vector<std::vector<int>>& sequences,
-                  const RoutingVisit<T>& visit);
+                  const RoutingVisit<T>& visit, RoutingLeft left = RoutingLeft::decisions);
 
 /// The routing of each sequence, in order. `spans`: one per sequence, or empty for all
 /// tokens. `watch` is told how many sequences are done. Error: a sequence without a scored token in

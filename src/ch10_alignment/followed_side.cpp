@@ -105,7 +105,7 @@ std::vector<std::vector<PerLayer>> read_sides(Model<T>& model, AlignedSignal sig
       }
     }
   };
-  read_routing(model, sequences, visit);
+  read_routing(model, sequences, visit, hidden ? RoutingLeft::inputs : RoutingLeft::decisions);
   return read;
 }
 

@@ -126,14 +126,15 @@ constexpr const char* kHead = "lm_head.weight";
 
 /// Error if the files of a tied model hold an output layer that differs from the embedding:
 /// versions of transformers differ in which of the two they use. Reads some rows at a time.
-void check_tied_head(const WeightFiles& files, const std::vector<float>& embedding,
+template <class Kept>
+void check_tied_head(const WeightFiles& files, const std::vector<Kept>& embedding,
                      const Shape& shape, const std::string& config_path) {
   const SafetensorsFile& file = files.file_of(kHead);
   const std::int64_t V = shape[0], C = shape[1];
   StoredTensor t{kHead, {V, C}, 0, 0, 0, false};
   file.expect(kHead, t.shape);
-  const std::int64_t rows = std::min(V, std::int64_t(band_rows(t, sizeof(float))));
-  std::vector<float> band(std::size_t(rows * C));
+  const std::int64_t rows = std::min(V, std::int64_t(band_rows(t, sizeof(Kept))));
+  std::vector<Kept> band(std::size_t(rows * C));
   bool same = true;
   for (std::int64_t v = 0; v < V; v += rows) {
     t.shape[0] = std::min(rows, V - v);
@@ -172,10 +173,10 @@ std::vector<StoredTensor> checked_tensors(const WeightFiles& files, const ModelC
 
 /// Bytes of the host that a model takes while it is read.
 template <class T>
-double bytes_to_load(const ModelConfig& config, Precision experts) {
+double bytes_to_load(const ModelConfig& config, Precision weights) {
   double here = 0, buffer = 0;  // of all parameters, and of the one that is on its way elsewhere
   list_parameters<int>(config, [&](const std::string&, const Shape& shape, double) {
-    const bool half = experts == Precision::bf16 && is_of_experts(shape);
+    const bool half = weights == Precision::bf16 && is_matrix(shape);
     const double count = static_cast<double>(shape.count());
     if (!Lives<T>::on_gpu) here += count * (half ? 2 : sizeof(T));
     if (Lives<T>::on_gpu || (!half && !std::is_same_v<T, float>))
@@ -279,38 +280,37 @@ std::unique_ptr<Model<T>> load_model(const std::string& folder) {
 
 template <class T>
 std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfig& given,
-                                     Precision experts) {
+                                     Precision weights) {
   const std::string config_path = folder + "/config.json";
   const WeightFiles files(folder);
   ModelConfig config = given;
   config.resolve_widths();
-  check_memory(bytes_to_load<T>(config, experts), "the model in " + folder,
+  check_memory(bytes_to_load<T>(config, weights), "the model in " + folder,
                "take a smaller one or a larger machine");
   for (const auto& file : files.files()) file->check_whole();
-  auto model = std::make_unique<Model<T>>(given, experts);
+  auto model = std::make_unique<Model<T>>(given, weights);
   const std::vector<StoredTensor> tensors = checked_tensors(files, config, config_path);
   std::vector<float> buffer;  // one parameter, on its way to values that are no floats
   std::vector<std::uint16_t> halves;  // the same of one that is kept as BF16
   for (auto t = tensors.begin(); t != tensors.end();) {
     Parameter<T>& parameter = *model->parameters()[t->parameter];
-    if (!parameter.bf16.empty()) {
-      std::vector<std::uint16_t>* kept = &halves;
-      if constexpr (!Lives<T>::on_gpu) kept = &parameter.bf16;
-      kept->resize(parameter.bf16.size());
-      t = read_parameter(*kept, files, tensors, t);
-      if constexpr (Lives<T>::on_gpu) copy_in(parameter.bf16.data(), halves.data(), halves.size());
-      continue;
-    }
-    std::vector<float>* values = &buffer;
-    if constexpr (std::is_same_v<T, float>) values = &parameter.value;
-    values->resize(parameter.value.size());
-    t = read_parameter(*values, files, tensors, t);
-    if (&parameter == model->embedding() && config.tie_word_embeddings && files.has(kHead))
-      check_tied_head(files, *values, parameter.shape, config_path);
-    if constexpr (std::is_same_v<T, double>)
-      std::copy(buffer.begin(), buffer.end(), parameter.value.begin());
-    else if constexpr (Lives<T>::on_gpu)
-      copy_in(parameter.value.data(), buffer.data(), buffer.size());
+    const auto read = [&]<class Kept>(auto& to, std::vector<Kept>& on_its_way) {
+      constexpr bool straight = std::is_same_v<decltype(to), std::vector<Kept>&>;
+      std::vector<Kept>* values = &on_its_way;
+      if constexpr (straight) values = &to;
+      values->resize(parameter.shape.count());
+      t = read_parameter(*values, files, tensors, t);
+      if (&parameter == model->embedding() && config.tie_word_embeddings && files.has(kHead))
+        check_tied_head(files, *values, parameter.shape, config_path);
+      if constexpr (Lives<T>::on_gpu)
+        copy_in(to.data(), values->data(), values->size());
+      else if constexpr (!straight)
+        std::copy(values->begin(), values->end(), to.begin());
+    };
+    if (parameter.bf16.empty())
+      read(parameter.value, buffer);
+    else
+      read(parameter.bf16, halves);
   }
   return model;
 }

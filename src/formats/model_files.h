@@ -95,10 +95,10 @@ void save_model(const Model<float>& model, const std::string& folder, const Save
 /// one as floats. Error: anything that does not fit; names file, key or tensor.
 template <class T = float>
 std::unique_ptr<Model<T>> load_model(const std::string& folder);
-/// The same with a configuration that was already read from the folder. With experts in bf16, their
-/// weights are kept in half the memory: as they are if the file has them in BF16, else rounded.
+/// The same with a configuration that was already read from the folder. With weights in bf16, all
+/// matrices are kept in half the memory: as they are if the file has them in BF16, else rounded.
 template <class T = float>
 std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfig& config,
-                                     Precision experts = Precision::fp32);
+                                     Precision weights = Precision::fp32);
 
 }  // namespace ramoe

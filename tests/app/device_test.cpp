@@ -70,7 +70,7 @@ TEST(Device, AnotherDeviceIsAnotherRun) {
   expect_contains(other.text, "device");
 }
 
-TEST(Device, EveryStageReadsWithExpertsKeptAsBf16) {
+TEST(Device, EveryStageReadsWithWeightsKeptAsBf16) {
   const ScratchFolder scratch;
   const std::string base = scratch.file("base");
   ASSERT_EQ(run_cli(tiny_pretrain(base)).code, 0);
@@ -83,15 +83,15 @@ TEST(Device, EveryStageReadsWithExpertsKeptAsBf16) {
                                       "experts", "evaluate --on=en"}) {
       const std::string run = scratch.file(cat(device, command.substr(0, 5)));
       const Outcome made = run_cli(cat(command, " --base=", base, " --run=", run,
-                                       " --device=", device, " --expert_weights=bf16"));
+                                       " --device=", device, " --weights=bf16"));
       EXPECT_EQ(made.code, 0) << command << made.text;
-      EXPECT_EQ(read_json(run + "/run.json")["config"]["expert_weights"], "bf16");
+      EXPECT_EQ(read_json(run + "/run.json")["config"]["weights"], "bf16");
     }
-  const Outcome generated = run_cli("generate " + base + " --prompt=a --expert_weights=bf16");
+  const Outcome generated = run_cli("generate " + base + " --prompt=a --weights=bf16");
   EXPECT_EQ(generated.code, 0) << generated.text;
-  const Outcome trained = run_cli("finetune --base=" + base + " --expert_weights=bf16");
+  const Outcome trained = run_cli("finetune --base=" + base + " --weights=bf16");
   EXPECT_EQ(trained.code, 1);
-  expect_contains(trained.text, "expert_weights");
+  expect_contains(trained.text, "unknown key \"weights\"");
 }
 
 TEST(Device, WhatIsNotThereIsSaid) {

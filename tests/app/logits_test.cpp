@@ -76,14 +76,14 @@ TEST(Logits, AreThoseOfTransformersWhereverThePaddingIs) {
   }
 }
 
-TEST(Logits, ExpertsKeptAsBf16ChangeNothingIfTheFilesHaveThemSo) {
+TEST(Logits, WeightsKeptAsBf16ChangeNothingIfTheFilesHaveThemSo) {
   const ScratchFolder scratch;
   write_json(scratch.file("in"), Json::parse("[[5, 17, 30], [8, 9]]"));
   for (const auto& [name, same] : {std::pair{"qwen2-bf16-shards", true}, {"olmoe-clip", false}}) {
     const auto run = [&](const std::string& key) {
       const std::string out = scratch.file("out" + key);
       const Outcome done = run_cli(cat("logits ", kGolden, name, " --ids=", scratch.file("in"),
-                                       " --out=", out, " --expert_weights=", key));
+                                       " --out=", out, " --weights=", key));
       EXPECT_EQ(done.code, 0) << done.text;
       return values_of(SafetensorsFile(out), "logits");
     };

@@ -162,8 +162,32 @@ TEST_F(TapeTest, AParameterKeptAsBf16IsWidenedWhereNothingIsRecorded) {
   EXPECT_EQ(a.data[0], 1);
   EXPECT_EQ(a.data[1], -2);
   EXPECT_NE(a.data, b.data) << "both are there";
-  tape.forget_widened();
-  EXPECT_EQ(tape.leaf(kept).data, a.data) << "the next ones take the memory";
+}
+
+TEST_F(TapeTest, ABlockGivesItsMemoryBackWhereNothingIsRecorded) {
+  const auto run = [&] {
+    const Tape<double>::Block block(tape);
+    double* taken = tape.keep<double>(1000);
+    std::fill_n(taken, 1000, 7.0);
+    return std::pair{taken, tape.carry(taken, 1000)};
+  };
+  EXPECT_NE(run().first, run().first) << "backward reads both";
+  const Tape<double>::NoGrad no_grad(tape);
+  const auto used = arena.mark().used;
+  const auto [taken, carried] = run();
+  EXPECT_EQ(arena.mark().used, used);
+  std::fill_n(tape.keep<double>(2000), 2000, 8.0);
+  EXPECT_EQ(carried[0], 7);
+  EXPECT_EQ(carried[999], 7);
+}
+
+TEST_F(TapeTest, AnOutputTakesTheMemoryItIsGiven) {
+  double memory[6] = {};
+  const Tensor<double> given = tape.constant(memory, {2, 3});
+  EXPECT_EQ(tape.output_in(given, {2, 3}).data, memory);
+  const Tensor<double> own = tape.output_in({}, {2, 3});
+  EXPECT_NE(own.data, nullptr);
+  EXPECT_NE(own.data, memory);
 }
 
 TEST_F(TapeTest, ReshapeSharesValuesAndGradient) {

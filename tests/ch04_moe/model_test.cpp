@@ -122,6 +122,73 @@ TEST(Model, LogitRowsAndRoutingOnly) {
                          all.routing[1].chosen.expert));
 }
 
+/// Everything of a pass: logits, and the routing of each layer.
+template <class T>
+std::vector<std::vector<T>> values_of(const ForwardResult<T>& result) {
+  std::vector<std::vector<T>> all;
+  const auto add = [&](const auto* from, std::size_t count) {
+    all.emplace_back(from, from ? from + count : from);
+  };
+  add(result.logits.data, result.logits.count());
+  for (const Routing<T>& r : result.routing) {
+    add(r.input.data, r.input.count());
+    add(r.logits.z.data, r.logits.z.count());
+    add(r.probabilities.p, r.logits.z.count());
+    add(r.chosen.expert, r.gate.count());
+    add(r.gate.data, r.gate.count());
+  }
+  return all;
+}
+
+template <class T>
+void expect_same_without_recording(const ModelConfig& config) {
+  Model<T> model(config, 3);
+  stir(model, 1);
+  const TokenBatch batch = make_batch(kSequences, 2, 0);
+  Arena recorded_arena, arena;
+  Tape<T> recorded_tape(recorded_arena), tape(arena);
+  std::vector<std::vector<T>> wanted = values_of(model.forward(recorded_tape, batch));
+  const typename Tape<T>::NoGrad no_grad(tape);
+  const auto pass = [&](RoutingLeft left) {
+    tape.reset();
+    return model.forward(tape, batch, {.left = left});
+  };
+  EXPECT_EQ(values_of(pass(RoutingLeft::inputs)), wanted);
+  for (std::size_t i = 1; i < wanted.size(); i += 5) wanted[i].clear();
+  EXPECT_EQ(values_of(pass(RoutingLeft::decisions)), wanted);
+  const ForwardResult<T> none = pass(RoutingLeft::none);
+  EXPECT_EQ(values_of(none)[0], wanted[0]);
+  for (const Routing<T>& r : none.routing) EXPECT_EQ(r.probabilities.p, nullptr);
+}
+
+TEST(Model, APassThatRecordsNothingComputesTheSame) {
+  std::vector<ModelConfig> configs = {with_dense_layers("qwen2_moe"),
+                                      with_dense_layers("qwen3_moe")};
+  for (const char* family : kFamilyNames)
+    for (const bool tied : {false, true}) configs.push_back(tiny_config(family, tied));
+  for (const ModelConfig& config : configs) {
+    expect_same_without_recording<float>(config);
+    expect_same_without_recording<double>(config);
+  }
+}
+
+TEST(Model, APassThatRecordsNothingTakesNoMoreMemoryForMoreLayers) {
+  const auto taken = [](int layers, Precision weights) {
+    ModelConfig config = tiny_config("qwen2_moe", false);
+    config.num_hidden_layers = layers;
+    Model<float> model(config, weights);
+    Arena arena;
+    Tape<float> tape(arena);
+    const Tape<float>::NoGrad no_grad(tape);
+    model.forward(tape, make_batch(kSequences, 2, 0));
+    return arena.most_bytes();
+  };
+  for (const Precision weights : {Precision::fp32, Precision::bf16}) {
+    EXPECT_EQ(taken(9, weights), taken(1, weights));
+    EXPECT_GT(taken(1, weights), 0u);
+  }
+}
+
 TEST(Model, CachedDecodingEqualsTheWholeForward) {
   for (const char* family : kFamilyNames) {
     Model<float> model(tiny_config(family, family == kFamilyNames[1]), 3);

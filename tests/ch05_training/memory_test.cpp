@@ -35,17 +35,38 @@ TEST(Memory, ActivationsOfAStepAreThoseOfTheArena) {
 TEST(Memory, ReadingPromptsTakesWhatTheArenaHolds) {
   const int B = 8, T = 32;
   for (const char* family : kFamilyNames)
-    for (const ModelConfig& config : memory_shapes(family)) {
-      Model<float> model(config, 1);
-      Arena arena;
-      Tape<float> tape(arena);
-      for (int time = 0; time < 2; ++time) read_prompts(model, tape, measured_sequences(B, T));
-      ActivationCount count = count_activations(config, T);
-      count.forward_lent = 0;  // given back before the end
-      const double used = static_cast<double>(arena.mark().used);
-      EXPECT_NEAR(count.forward_bytes(B * T, B) / used, 1, 0.05)
-          << family << " V=" << config.vocab_size << " E=" << config.num_experts;
-    }
+    for (const ModelConfig& config : memory_shapes(family))
+      for (const Precision weights : {Precision::fp32, Precision::bf16}) {
+        Model<float> model(config, weights);
+        Arena arena;
+        Tape<float> tape(arena);
+        read_prompts(model, tape, measured_sequences(B, T));
+        const double bytes = count_forward(config, T).bytes(B * T, B, weights);
+        EXPECT_NEAR(bytes / double(arena.most_bytes()), 1, 0.01)
+            << family << " V=" << config.vocab_size << " E=" << config.num_experts << " "
+            << name_of(weights);
+      }
+}
+
+/// Each of the three parts of a pass is the largest in one of these.
+TEST(Memory, TheLargestOfAttentionMixtureAndHeadIsWhatAPassTakes) {
+  const auto expect_taken = [](const ModelConfig& config, int B, int T,
+                               const ForwardCount::Block ForwardCount::*largest) {
+    Model<float> model(config, Precision::bf16);
+    Arena arena;
+    Tape<float> tape(arena);
+    read_prompts(model, tape, measured_sequences(B, T));
+    const ForwardCount count = count_forward(config, T);
+    const double rows = largest == &ForwardCount::head ? B : B * T;
+    const double floats = B * T * count.stream + rows * (count.*largest).per_row +
+                          (count.*largest).weights;
+    EXPECT_NEAR(4 * floats / double(arena.most_bytes()), 1, 0.05);
+    EXPECT_EQ(count.bytes(B * T, B, Precision::bf16), 4 * floats);
+  };
+  const std::vector<ModelConfig> shapes = memory_shapes("qwen3_moe");
+  expect_taken(shapes[0], 2, 128, &ForwardCount::attention);
+  expect_taken(shapes[2], 8, 16, &ForwardCount::mixture);
+  expect_taken(shapes[1], 8, 8, &ForwardCount::head);
 }
 
 double need_of(const std::vector<MemoryNeed>& needs, const std::string& what) {
@@ -73,34 +94,37 @@ TEST(Memory, StateIsWhatAModelAndItsOptimiserHold) {
   EXPECT_EQ(need_of(needs, "SFT"), values + state + step);
   // Keys and values of 4 layers, 2 key/value heads of 16, one token.
   EXPECT_EQ(cache_bytes_per_token(config), 4 * 2 * 4 * (config.num_key_value_heads * 16));
-  EXPECT_EQ(
-      need_of(needs, "answering, Routing Steering"),
-      values + cache_bytes_per_token(config) + count_activations(config, 1).forward_bytes(1, 1));
+  EXPECT_EQ(need_of(needs, "answering, Routing Steering"),
+            values + cache_bytes_per_token(config) +
+                count_forward(config, 1).bytes(1, 1, Precision::fp32));
   question.examples = 10;  // of 3 layers with 8 experts, doubles
   EXPECT_EQ(need_of(memory_needs(config, question), "RA-MoE, SARA"),
             values + state + step + 10 * 3 * 8 * 8);
 }
 
-TEST(Memory, ExpertsInBf16TakeWhatModelAndTapeHold) {
+TEST(Memory, WeightsInBf16TakeWhatTheModelHolds) {
   const ModelConfig config = memory_shapes("qwen2_moe")[3];
-  Model<float> model(config, Precision::bf16);
-  double weights = 0;
-  for (const auto& p : model.parameters())
+  const Model<float> model(config, Precision::bf16);
+  double weights = 0, vectors = 0;
+  for (const auto& p : model.parameters()) {
     weights += 4.0 * double(p->value.size()) + 2.0 * double(p->bf16.size());
-  Arena arena;
-  Tape<float> tape(arena);
-  read_prompts(model, tape, measured_sequences(2, 8));
-  const double wide = 4 * expert_parameters(config) / config.moe_layer_count();
-  EXPECT_NEAR(double(tape.widened().most_bytes()) / wide, 1, 0.05) << "one layer at a time";
+    vectors += double(p->value.size());
+    EXPECT_EQ(p->value.empty(), p->shape.rank() > 1) << p->name;
+  }
+  const double P = double(count_parameters(config).total);
+  EXPECT_EQ(weights, 2 * P + 2 * vectors);
+  EXPECT_EQ(weight_bytes(config, Precision::bf16), weights);
+  EXPECT_EQ(weight_bytes(config, Precision::fp32), 4 * P);
   MemoryQuestion question;
   question.batch = question.tokens = 1;
-  const double answers =
-      cache_bytes_per_token(config) + count_activations(config, 1).forward_bytes(1, 1);
-  EXPECT_EQ(need_of(memory_needs(config, question), "answering, the experts' weights in bf16"),
-            weights + wide + answers);
-  EXPECT_EQ(need_of(gpu_memory_needs(config, question), "answering, the experts' weights in bf16") -
-                count_activations(config, 1, MemoryOf::gpu).forward_bytes(1, 1),
-            weights + 1.5 * wide + cache_bytes_per_token(config));
+  const auto pass = [&](MemoryOf of) {
+    return count_forward(config, 1, of).bytes(1, 1, Precision::bf16);
+  };
+  const double cache = cache_bytes_per_token(config);
+  EXPECT_EQ(need_of(memory_needs(config, question), "answering, weights in bf16"),
+            weights + cache + pass(MemoryOf::host));
+  EXPECT_EQ(need_of(gpu_memory_needs(config, question), "answering, weights in bf16"),
+            weights + cache + 1.5 * pass(MemoryOf::gpu));
 }
 
 TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
@@ -124,13 +148,13 @@ TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
             6 * P + again);
   EXPECT_EQ(need_of(needs, "RISE, 25 % of the experts, gradients and moments for those alone"),
             4 * P + 12 * experts / 4 + gpu.bytes(16, 8));
-  const double prompts = count_activations(config, 4, MemoryOf::gpu).forward_bytes(8, 2);
-  EXPECT_EQ(need_of(needs, "answering, all weights in bf16"),
-            2 * P + 16 * cache_bytes_per_token(config) + prompts);
-  // 3 of 4 layers of the 8 tokens of the prompts are given back.
-  EXPECT_EQ(need_of(needs, "... and the memory of each layer given back after it"),
-            2 * P + 16 * cache_bytes_per_token(config) + prompts -
-                4 * 8 * 3 * count_activations(config, 4).widest_layer);
+  const auto pass = [&](Precision weights) {
+    return 1.5 * count_forward(config, 4, MemoryOf::gpu).bytes(8, 2, weights);
+  };
+  const double cache = 16 * cache_bytes_per_token(config);
+  EXPECT_EQ(need_of(needs, "answering, Routing Steering"), 4 * P + pass(Precision::fp32) + cache);
+  EXPECT_EQ(need_of(needs, "... and keys and values in bf16"),
+            need_of(needs, "answering, weights in bf16") - cache / 2);
   std::set<std::string> names;
   for (const MemoryNeed& need : needs) names.insert(need.what);
   EXPECT_EQ(names.size(), needs.size());

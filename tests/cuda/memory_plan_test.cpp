@@ -48,15 +48,16 @@ TEST(GpuMemoryPlan, AStepTakesWhatTheArenasHold) {
 
 TEST(GpuMemoryPlan, ReadingPromptsTakesWhatTheArenasHold) {
   for (const char* family : kFamilyNames)
-    in_new_thread([&] {
-      const ModelConfig config = memory_shapes(family)[2];
-      Model<GpuFloat> model(config, 1);
-      GpuArena arena;
-      Tape<GpuFloat> tape(arena);
-      read_prompts(model, tape, measured_sequences(kB, kT));
-      const ActivationCount count = count_activations(config, kT, MemoryOf::gpu);
-      expect_planned(count.forward_bytes(kTokens, kB), arena, config);
-    });
+    for (const Precision weights : {Precision::fp32, Precision::bf16})
+      in_new_thread([&] {
+        const ModelConfig config = memory_shapes(family)[2];
+        Model<GpuFloat> model(config, weights);
+        GpuArena arena;
+        Tape<GpuFloat> tape(arena);
+        read_prompts(model, tape, measured_sequences(kB, kT));
+        const ForwardCount count = count_forward(config, kT, MemoryOf::gpu);
+        expect_planned(count.bytes(kTokens, kB, weights), arena, config);
+      });
 }
 
 TEST(GpuMemoryPlan, AModelIsReadWithoutACopyOnTheHost) {
@@ -75,7 +76,7 @@ TEST(GpuMemoryPlan, AModelIsReadWithoutACopyOnTheHost) {
   EXPECT_LE(heap, static_cast<long long>(stored.largest) + StoredInHalf::kBesides);
 }
 
-TEST(GpuMemoryPlan, ExpertsKeptAsBf16AnswerAsTheFileDoes) {
+TEST(GpuMemoryPlan, WeightsKeptAsBf16AnswerAsTheFileDoes) {
   expect_same_answers<GpuFloat>();
 }
 
