@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include "ch12_experiments/made_grid.h"
+#include "support/error.h"
 #include "support/texts.h"
 
 namespace ramoe {
@@ -160,10 +163,10 @@ TEST(Claims, OfNoEvidenceNothingIsMeasured) {
   EXPECT_EQ(verdicts([](Evidence& e) { e = Evidence{}; }), "-----");
 }
 
-const ClaimPart& part_of(const Claim& claim, const std::string& what) {
+const ClaimPart& part_of(const Claim& claim, std::string_view what) {
   for (const ClaimPart& part : claim.parts)
     if (part.what == what) return part;
-  throw Error(claim.id + " has no part \"" + what + "\"");
+  fail(claim.id, " has no part \"", what, "\"");
 }
 
 TEST(Claims, PartsSayWhatTheyAre) {

@@ -1,21 +1,24 @@
 // The evidence on routing and on correlations against numbers worked out by hand.
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include "ch12_experiments/evidence_expect.h"
+#include "support/error.h"
 
 namespace ramoe {
 namespace {
 
 template <class Rows>
-const auto& row_of(const Rows& rows, const std::string& scope, bool within) {
+const auto& row_of(const Rows& rows, std::string_view scope, bool within) {
   for (const auto& row : rows)
     if (row.scope == scope && row.within == within) return row;
-  throw Error("no row of " + scope);
+  fail("no row of ", scope);
 }
-const RoutingChange& routing_of(const Evidence& evidence, const std::string& scope) {
+const RoutingChange& routing_of(const Evidence& evidence, std::string_view scope) {
   for (const RoutingChange& r : evidence.routing)
     if (r.scope == scope) return r;
-  throw Error("no routing of " + scope);
+  fail("no routing of ", scope);
 }
 
 // Gap and divergence: es lies below and sw above the mean of its group, by .1 each.

@@ -264,7 +264,7 @@ TEST_F(Grade, LabsWithOneReferenceMakeItOnce) {
   course_.link = {linker};
   for (const char* name : {"first", "second"})
     course_.hand_in({name, "double answer(int x) { return 2.0 * x; }\n"});
-  course_.link = {RAMOE_CXX};
+  course_.link = MadeCourse::compiler();
   ASSERT_EQ(course_.grade(""), 0) << course_.said();
   EXPECT_EQ(course_.graded("second").at("points"), 9);
   EXPECT_EQ(read_file(links).size(),

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <sstream>
 
 #include "support/error.h"
@@ -70,7 +71,13 @@ class MadeCourse {
   }
 
   /// How programs are linked; a part of what the reference is known by.
-  std::vector<std::string> link = {RAMOE_CXX};
+  std::vector<std::string> link = compiler();
+
+  /// This program's compiler, with the flags of CMAKE_CXX_FLAGS: they may choose a library.
+  static std::vector<std::string> compiler() {
+    std::istringstream words(RAMOE_CXX);
+    return {std::istream_iterator<std::string>(words), {}};
+  }
 
   /// A lab that is a header, and so is compiled together with the tests.
   void hand_in_header(const std::string& source) {
@@ -144,8 +151,9 @@ void hidden::check(const Case& given) {
 }
 )";
 
-  static Json command(std::vector<std::string> words) {
-    words.insert(words.begin(), RAMOE_CXX);
+  static Json command(const std::vector<std::string>& flags) {
+    std::vector<std::string> words = compiler();
+    words.insert(words.end(), flags.begin(), flags.end());
     for (const char* folder : {"/src", "/tests", ""})
       words.push_back(std::string("-I" RAMOE_SOURCE_DIR) + folder);
     std::istringstream includes(RAMOE_GTEST_INCLUDE);

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <regex>
 
 #include "support/files.h"
 #include "support/scratch.h"
@@ -246,6 +247,12 @@ TEST_F(Deps, AnOldCMakeIsMissing) {
   put("cmake", cmake("3.21.9"));
   EXPECT_EQ(deps("program"), 1);
   EXPECT_TRUE(says("missing: cmake 3.22 or newer\n")) << said();
+}
+
+// The container has ninja, so that .ci/deps does not bring the make that is called there.
+TEST(Container, InstallsMake) {
+  const std::string file = read_file(RAMOE_SOURCE_DIR "/.devcontainer/Dockerfile");
+  EXPECT_TRUE(std::regex_search(file, std::regex("apt-get install[^&]* make[ \\n]"))) << file;
 }
 
 TEST_F(Deps, NinjaWillDo) {

@@ -54,7 +54,8 @@ def fresh(out: Path) -> None:
 
 def configure(tree: Path, build: Path, made_like: Path) -> None:
     command = ["cmake", "-S", str(tree), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release"]
-    for key in ("CMAKE_CXX_COMPILER", "CMAKE_CXX_COMPILER_LAUNCHER", "RAMOE_DEPS", "RAMOE_SANITIZE"):
+    for key in ("CMAKE_CXX_COMPILER", "CMAKE_CXX_FLAGS", "CMAKE_CXX_COMPILER_LAUNCHER", "RAMOE_DEPS",
+                "RAMOE_SANITIZE"):
         if value := cached(made_like, key):
             command.append(f"-D{key}={value}")
     if generator := cached(made_like, "CMAKE_GENERATOR"):
