@@ -162,7 +162,7 @@ RAMOE_BF16 void tile(const Tile& t) {
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
       __m512i a_r = _mm512_set1_epi32(static_cast<int>(a[r]));
-#if defined(__clang__) && __clang_major__ == 16  // it crashes where a word in all lanes becomes bf16
+#if defined(__clang__) && __clang_major__ == 16  // crashes on a bf16 vector of equal words
       asm("" : "+v"(a_r));
 #endif
 #pragma GCC unroll 4
