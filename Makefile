@@ -261,7 +261,7 @@ test-arm:             ## tests of chapters 1 to 5 for 64-bit ARM: cross-built, r
 # Chapters 1 to 5 and what is below them: where compilers and instruction sets could differ.
 test-clang: deps-test ## the tests of chapters 1 to 5 and of the fast kernels, built by clang++, or CXX=clang++-16
 	@./.ci/deps clang
-	$(call configure_and_build,clang,$(if $(findstring clang,$(CXX)),-DCMAKE_CXX_COMPILER="$(CXX)"),,--target machine_tests)
+	$(call configure_and_build,clang,,$(if $(findstring clang,$(CXX)),-DCMAKE_CXX_COMPILER="$(CXX)"),--target machine_tests)
 	@cd build/clang && ctest --output-on-failure -j2 -R '^(support|fast|ch0[1-5]_[a-z]+)_test'
 
 BOOK ?= build/book

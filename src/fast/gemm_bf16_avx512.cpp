@@ -161,7 +161,10 @@ RAMOE_BF16 void tile(const Tile& t) {
     for (int v = 0; v < V; ++v) b_v[v] = _mm512_load_si512(b + v * kLanes);
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
-      const __m512i a_r = _mm512_set1_epi32(static_cast<int>(a[r]));
+      __m512i a_r = _mm512_set1_epi32(static_cast<int>(a[r]));
+#if defined(__clang__) && __clang_major__ == 16  // crashes on a bf16 vector of equal words
+      asm("" : "+v"(a_r));
+#endif
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v)
         acc[r][v] = _mm512_dpbf16_ps(acc[r][v], (__m512bh)a_r, (__m512bh)b_v[v]);
