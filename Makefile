@@ -249,12 +249,14 @@ test-asan-memory: deps-test ## the same for the rooms that handle memory by them
 
 ARM_ROOMS := support ch01_tensor ch02_autograd ch03_transformer ch04_moe ch05_training fast
 
-# The tiles of the product must keep their sums in registers; then the tests (docs/arm.md).
+# The tiles of the product must keep their sums in registers; the emulated GPU; then the tests
+# (docs/arm.md).
 test-arm:             ## tests of chapters 1 to 5 for 64-bit ARM: cross-built, run under qemu
 	@./.ci/deps program tests aarch64
 	$(call configure_and_build,aarch64,,-DRAMOE_PAPER=OFF,--target $(ARM_ROOMS:%=%_test))
 	@! command -v python3 >/dev/null || python3 tests/bench/count_tile_instructions.py \
 	   build/aarch64/CMakeFiles/ramoe_core.dir/src/fast/gemm_kernels.cpp.o
+	@sh cuda/emulation/aarch64_test.sh build/aarch64/emulation
 	@cd build/aarch64 && ctest --output-on-failure -j2 \
 	   -R '^(support|ch0[1-5]_[a-z]+|fast)_test' -LE slow_under_qemu
 

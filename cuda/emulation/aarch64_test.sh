@@ -8,7 +8,8 @@ compile="aarch64-linux-gnu-g++ -std=gnu++20 -O1 -g1 -I$gtest/include -I$gtest -I
   -DRAMOE_CUDA_EMULATION"
 mkdir -p "$out"
 watched="-x c++ -fsanitize=thread -DRAMOE_MEMORY_CHECK -Wno-tsan"
-for source in "$gtest"/src/gtest-all.cc "$gtest"/src/gtest_main.cc cuda/emulation/*.cpp; do
+for source in "$gtest"/src/gtest-all.cc "$gtest"/src/gtest_main.cc cuda/emulation/*.cpp \
+  src/support/names.cpp; do
   $compile -c "$source" -o "$out/$(basename "$source").o"
 done
 for source in cuda/ch01_tensor/storage.cu cuda/ch01_tensor/arena.cu cuda/ch01_tensor/replay.cu \

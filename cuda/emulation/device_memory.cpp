@@ -29,10 +29,11 @@ constexpr std::size_t kFirst = std::size_t{1} << 20;   // below it nothing is ev
 constexpr std::size_t kGuardedByPages = std::size_t{1} << 20;
 constexpr std::size_t kFar = std::size_t{1} << 20;
 constexpr int kOpen = PROT_READ | PROT_WRITE;
-constexpr int kMemory = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
-void* map(void* at, std::size_t bytes, int rights, int flags, int file) {
-  void* const memory = mmap(at, bytes, rights, flags, file, 0);
+/// Fresh memory, at `at` if that is not null.
+void* map(void* at, std::size_t bytes, int rights) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0);
+  void* const memory = mmap(at, bytes, rights, flags, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   return memory;
 }
@@ -54,17 +55,25 @@ struct Zone {
   int nothing = -1;                 // an empty file
   unsigned char* usable = nullptr;  // for each word how many of its bytes may be touched
 
-  /// Addresses of an empty file fault even where they may be written: what lies between two ranges
-  /// can be opened with them.
   Zone() : nothing(memfd_create("nothing", MFD_CLOEXEC)) {
-    begin = static_cast<char*>(map(nullptr, kZone, PROT_NONE, MAP_SHARED | MAP_NORESERVE, nothing));
+    begin = static_cast<char*>(clear(nullptr, kZone));
 #ifdef __x86_64__
     key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
 #endif
-    if (watching) {
-      usable = static_cast<unsigned char*>(map(nullptr, kZone / 4, kOpen, kMemory, -1));
-    }
+    if (watching) usable = static_cast<unsigned char*>(map(nullptr, kZone / 4, kOpen));
     watch_faults();
+  }
+  /// Addresses without memory, new ones or in the place of others. Those of an empty file fault
+  /// even where they may be written: they can be opened with the ranges that they lie between. Where
+  /// there is no such file (qemu with large pages has none), every range is opened by itself.
+  void* clear(void* at, std::size_t bytes) {
+    if (nothing >= 0) {
+      const int flags = MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0);
+      void* const empty = mmap(at, bytes, PROT_NONE, flags, nothing, 0);
+      if (empty != MAP_FAILED) return empty;
+      nothing = -1;
+    }
+    return map(at, bytes, PROT_NONE);
   }
   bool open() const {
     return key >= 0 || accesses > 0 || granted > kGuardedByPages;
@@ -89,10 +98,11 @@ void protect(void* from, std::size_t bytes, int rights, [[maybe_unused]] int key
 
 /// Ranges that lie near one another in one call, with what is between them.
 void open_or_close(Zone& z, int rights) {
+  const std::size_t far = z.nothing >= 0 ? kFar : 0;
   char *from = nullptr, *to = nullptr;
   for (const auto& [at, range] : z.ranges) {
     if (range.granted == 0) continue;
-    if (from && static_cast<std::size_t>(at - to) > kFar) {
+    if (from && static_cast<std::size_t>(at - to) > far) {
       protect(from, static_cast<std::size_t>(to - from), rights, -1);
       from = nullptr;
     }
@@ -107,7 +117,7 @@ void grant_locked(Zone& z, char* from, Range& range, std::size_t bytes) {
   if (end <= range.granted) return;
   const bool was_open = z.open();
   const std::size_t more = end - range.granted;
-  map(from + range.granted, more, PROT_NONE, kMemory | MAP_FIXED, -1);
+  map(from + range.granted, more, PROT_NONE);
   z.granted += more;
   range.granted = end;
   // Beyond the most that mprotect can guard, all is opened for good.
@@ -131,8 +141,7 @@ std::map<char*, Range>::iterator reserve_locked(Zone& z, std::size_t bytes) {
 
 void release_locked(Zone& z, std::map<char*, Range>::iterator at) {
   z.granted -= at->second.granted;
-  // In their place the empty file, without the old pages' memory and key.
-  map(at->first, at->second.reserved, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, z.nothing);
+  z.clear(at->first, at->second.reserved);  // without the old pages' memory and key
   z.ranges.erase(at);
 }
 
