@@ -64,8 +64,8 @@ struct Zone {
     watch_faults();
   }
   /// Addresses without memory, new ones or in the place of others. Those of an empty file fault
-  /// even where they may be written: they can be opened with the ranges that they lie between. Where
-  /// there is no such file (qemu with large pages has none), every range is opened by itself.
+  /// even where they may be written: they can be opened with the ranges that they lie between.
+  /// Without one (qemu with larger pages than the machine's) ranges are opened one by one.
   void* clear(void* at, std::size_t bytes) {
     if (nothing >= 0) {
       const int flags = MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0);
