@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "formats/safetensors.h"
@@ -36,23 +37,42 @@ std::size_t digits_of_checksum(std::string_view header) {
   return at == std::string_view::npos ? at : at + key.size();
 }
 
-std::string checksum_of_tensors(const std::string& path) {
-  const std::string bytes = read_file(path);
-  std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), std::min(bytes.size(), sizeof length));
-  check(bytes.size() >= sizeof length && length <= bytes.size() - sizeof length, path,
-        ": it is shorter than its header says; make or fetch it again.");
-  const std::string_view header = std::string_view(bytes).substr(sizeof length, length);
-  if (digits_of_checksum(header) == std::string_view::npos) return checksum(bytes);
+namespace {
+
+/// Length and header of a file as they were without a checksum.
+std::string without_checksum(std::string_view header, const std::string& path) {
   Json json = json_or_discarded(header);
   check(json.is_object() && json.contains("__metadata__"), path, ": its header is damaged.");
   json["__metadata__"].erase(checksum_key);
   json["__metadata__"].erase(checksum_of_key);
   const std::string text = padded_header(json.dump());
   const std::uint64_t size = text.size();
-  std::string plain(sizeof size, '\0');
-  std::memcpy(plain.data(), &size, sizeof size);
-  return checksum(plain + text + bytes.substr(sizeof length + length));
+  std::string length(sizeof size, '\0');
+  std::memcpy(length.data(), &size, sizeof size);
+  return length + text;
+}
+
+}  // namespace
+
+std::string checksum_of_tensors(const std::string& path) {
+  ByteChecksum sum;
+  std::string begin;  // until the header is whole
+  bool whole = false;
+  read_in_pieces(path, [&](std::string_view piece) {
+    if (whole) return sum.add(piece);
+    begin += piece;
+    std::uint64_t length = 0;
+    if (begin.size() < sizeof length) return;
+    std::memcpy(&length, begin.data(), sizeof length);
+    if (length > begin.size() - sizeof length) return;
+    whole = true;
+    const std::string_view header = std::string_view(begin).substr(sizeof length, length);
+    if (digits_of_checksum(header) == std::string_view::npos) return sum.add(begin);
+    sum.add(without_checksum(header, path));
+    sum.add(std::string_view(begin).substr(sizeof length + length));
+  });
+  check(whole, path, ": it is shorter than its header says; make or fetch it again.");
+  return sum.text();
 }
 
 bool SafetensorsFile::check_whole() const {

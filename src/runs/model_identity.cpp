@@ -56,14 +56,7 @@ std::string noted_of(const std::string& path, bool by_samples = false) {
   const std::uint64_t size = fs::file_size(path);
   if (size <= kSmall || size > kWhole || by_samples) return checksum(sampled(path));
   BlockChecksum sum;
-  std::ifstream file(path, std::ios::binary);
-  std::string block(kChecksumBlock, '\0');
-  for (std::uint64_t at = 0; at < size; at += block.size()) {
-    block.resize(std::min<std::uint64_t>(block.size(), size - at));
-    file.read(block.data(), static_cast<std::streamsize>(block.size()));
-    check(file.good(), path, " cannot be read at byte ", at, ".");
-    sum.add(block.data(), block.size());
-  }
+  read_in_pieces(path, [&](std::string_view piece) { sum.add(piece.data(), piece.size()); });
   return "whole:" + sum.text();
 }
 

@@ -5,6 +5,11 @@
 #include <bit>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "support/error.h"
+#include "support/stop.h"
 
 namespace ramoe {
 namespace {
@@ -125,6 +130,29 @@ std::string BlockChecksum::text() const {
   std::vector<std::uint64_t> sums = sums_;
   if (!rest_.empty()) sums.push_back(xxh64(rest_.data(), rest_.size()));
   return checksum_of_blocks(sums);
+}
+
+void ByteChecksum::add(std::string_view bytes) {
+  for (const char byte : bytes) {
+    hash_ ^= static_cast<unsigned char>(byte);
+    hash_ *= 1099511628211ull;
+  }
+}
+
+void read_in_pieces(const std::string& path, const std::function<void(std::string_view)>& visit) {
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  std::ifstream file(path, std::ios::binary);
+  check(!error && file.good(), path, " cannot be read: ",
+        error ? error.message() : "it cannot be opened", ".");
+  std::string piece;
+  for (std::uint64_t at = 0; at < size; at += piece.size()) {
+    stop_point();
+    piece.resize(std::min<std::uint64_t>(kChecksumBlock, size - at));
+    file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    check(file.good(), path, " cannot be read at byte ", at, ".");
+    visit(piece);
+  }
 }
 
 std::string sha256(std::string_view bytes) {

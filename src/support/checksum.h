@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,20 @@ class BlockChecksum {
   std::vector<std::uint64_t> sums_;
   std::string rest_;  // of an unfinished block
 };
+
+/// checksum() of files.h for bytes that arrive piece by piece: FNV-1a of 64 bits.
+class ByteChecksum {
+ public:
+  void add(std::string_view bytes);
+  std::string text() const { return hex_text(hash_); }
+
+ private:
+  std::uint64_t hash_ = 14695981039346656037ull;
+};
+
+/// Calls visit(piece) for the bytes of a file, at most kChecksumBlock at a time, so that a large
+/// file needs little memory. Error: it cannot be read.
+void read_in_pieces(const std::string& path, const std::function<void(std::string_view)>& visit);
 
 /// SHA-256 (FIPS 180-4) as 64 hexadecimal digits.
 std::string sha256(std::string_view bytes);

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <thread>
 
+#include "support/checksum.h"
 #include "support/error.h"
 #include "support/json.h"
 #include "support/stop.h"
@@ -176,18 +177,12 @@ void make_folder(const std::string& path) {
 }
 
 std::string checksum(std::string_view bytes) {
-  constexpr std::size_t kPiece = 1 << 20;
-  std::uint64_t hash = 14695981039346656037ull;
-  for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
+  ByteChecksum sum;
+  for (std::size_t at = 0; at < bytes.size(); at += kChecksumBlock) {
     stop_point();
-    for (const char byte : bytes.substr(at, kPiece)) {
-      hash ^= static_cast<unsigned char>(byte);
-      hash *= 1099511628211ull;
-    }
+    sum.add(bytes.substr(at, kChecksumBlock));
   }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
+  return sum.text();
 }
 
 namespace {

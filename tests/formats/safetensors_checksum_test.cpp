@@ -118,6 +118,21 @@ TEST_F(SafetensorsChecksum, DoesNotChangeWhatRunsNoteOfTheirBaseModel) {
   }
 }
 
+TEST_F(SafetensorsChecksum, OfALargeFileIsThatOfItsPieces) {
+  std::vector<unsigned char> data(3 * kChecksumBlock + 777, 'd');
+  for (std::size_t i = 0; i < data.size(); i += 1000) data[i] = static_cast<unsigned char>(i);
+  const TensorShape shape = {static_cast<std::int64_t>(data.size())};
+  // The second header ends in the file's second piece.
+  for (const std::size_t text : {std::size_t{1}, kChecksumBlock}) {
+    const SafetensorsMetadata metadata = {{"note", std::string(text, 'n')}};
+    write_safetensors(path_, {{"x", "U8", shape, data.data()}}, metadata);
+    const std::string before = checksum(read_file(path_));
+    EXPECT_EQ(checksum_of_tensors(path_), before);
+    write_safetensors(path_, {{"x", "U8", shape, data.data()}}, with_checksum(metadata));
+    EXPECT_EQ(checksum_of_tensors(path_), before);
+  }
+}
+
 /// What loading a model says after one byte of its weights has changed.
 TEST_F(SafetensorsChecksum, IsComparedWhenAModelIsLoaded) {
   const Model<float> model(tiny_config("qwen3_moe", false), 1);
