@@ -54,9 +54,9 @@ __device__ void form_product(typename Tile::All& all, TileStages<Tile>& stages,
     tile_product<Tile>(all, stages, a_tile, b_tile, begin, end);
   };
   if constexpr (form == GemmForm::NN)
-    product(Along_M<Tile>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
+    product(Along_M<Tile, vectors>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
   else if constexpr (form == GemmForm::NT)
-    product(Along_M<Tile>(a, i0, rows), Along_N<Tile>(b, j0, columns));
+    product(Along_M<Tile, vectors>(a, i0, rows), Along_N<Tile, vectors>(b, j0, columns));
   else
     product(Across_M<Tile, vectors>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
 }
@@ -74,7 +74,7 @@ __device__ void store_tile(const GridProduct& p, const TilePlace& at,
                            const typename Tile::Sums& sums) {
   TileStore store{p.g.C, p.plus, p.g.ldc, p.plus_ld, p.vectors_c};
   store.move(at.i, at.j);
-  Tile::each(sums, p.g.M - at.i, p.g.N - at.j, store);
+  for_each_four<Tile>(sums, p.g.M - at.i, p.g.N - at.j, store);
 }
 
 /// Block `number` of a product: multiply(all, i0, j0, begin, end) gives the sums of its part.
@@ -190,11 +190,16 @@ inline bool is_sum(const Gemm<GpuFloat>& g) {
   return g.lda == 0;
 }
 
-/// Whether B, and A where it is read along its rows, can be copied 16 bytes at a time.
-inline bool in_vectors(const Gemm<GpuFloat>& g) {
-  return g.form == GemmForm::NT ||
-         (aligned(g.B, g.ldb, g.N) &&
-          (g.form == GemmForm::NN || is_sum(g) || aligned(g.A, g.lda, g.M)));
+/// Whether what these tiles copy 16 bytes at a time is aligned: operands whose k are no neighbours,
+/// and with tensor cores the others too.
+template <class Tile>
+bool in_vectors(const Gemm<GpuFloat>& g) {
+  const auto fits = [](const GpuFloat* x, int ld, int columns, bool along) {
+    return (along && !Tile::kTensor) || aligned(x, ld, columns);
+  };
+  const bool a_along = g.form != GemmForm::TN, b_along = g.form == GemmForm::NT;
+  return (is_sum(g) || fits(g.A, g.lda, a_along ? g.K : g.M, a_along)) &&
+         fits(g.B, g.ldb, b_along ? g.K : g.N, b_along);
 }
 
 /// C = plus + A B with tiles of this kind; plus may be C.
@@ -206,17 +211,20 @@ void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
   const auto run_kernel = [&]<GemmForm form, bool vectors>() {
     // With 16-byte copies the large NN tile would need 2 more registers than a thread has.
     constexpr bool fits = form == GemmForm::TN || Tile::kThreads < 256 || Tile::kTensor;
-    launch<gemm_kernel<Tile, form, vectors && fits>>(grid, p);
+    // Without tensor cores NT has nothing to copy 16 bytes at a time.
+    constexpr bool differs = form != GemmForm::NT || Tile::kTensor;
+    launch<gemm_kernel<Tile, form, vectors && fits && differs>>(grid, p);
   };
-  const bool vectors = in_vectors(g);
-  if (g.form == GemmForm::NT)
-    run_kernel.template operator()<GemmForm::NT, false>();
-  else if (g.form == GemmForm::NN)
-    vectors ? run_kernel.template operator()<GemmForm::NN, true>()
-            : run_kernel.template operator()<GemmForm::NN, false>();
+  const auto run_form = [&]<GemmForm form>() {
+    in_vectors<Tile>(g) ? run_kernel.template operator()<form, true>()
+                        : run_kernel.template operator()<form, false>();
+  };
+  if (g.form == GemmForm::NN)
+    run_form.template operator()<GemmForm::NN>();
+  else if (g.form == GemmForm::NT)
+    run_form.template operator()<GemmForm::NT>();
   else
-    vectors ? run_kernel.template operator()<GemmForm::TN, true>()
-            : run_kernel.template operator()<GemmForm::TN, false>();
+    run_form.template operator()<GemmForm::TN>();
   if constexpr (!kAddsParts<Tile>)
     if (p.parts > 1) launch<add_parts_kernel<Tile>>({unsigned(p.tiles), Tile::kThreads}, p);
 }
@@ -241,7 +249,7 @@ void run_together(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, i
             " overwrites the one before it.");
       const Plus plus = bias ? Plus{bias[i], 0} : plus_itself(g);
       list.product[i] = grid_product<Tile>(products[i], plus, scratch, chain == 1);
-      vectors = vectors && in_vectors(products[i]);
+      vectors = vectors && in_vectors<Tile>(products[i]);
     }
     GridProduct& p = list.product[first];
     p.arrived = arrived;

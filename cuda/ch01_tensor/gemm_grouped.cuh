@@ -14,8 +14,8 @@
 //
 //   grouped_forward(GroupedRows{offset, E, N * K, token_from_slot}, x, gate_up, C, 2 * H, store);
 //
-// A kernel calls store(slot, column, values, count) for `count` of 4 (bf16: 2) neighbours of a row,
-// as StoreRows has it.
+// A kernel calls store(slot, column, values, count) for `count` of 4 neighbours of a row, as
+// StoreRows has it.
 // Tests: tests/cuda/gemm_test.cpp
 #pragma once
 
@@ -33,8 +33,7 @@ struct StoreRows {
   bool accumulate, vectors;
   explicit StoreRows(GpuFloat* to, int columns, bool add = false)
       : out(raw(to)), ld(columns), accumulate(add), vectors(aligned(to, columns, columns)) {}
-  template <int n>
-  __device__ void operator()(int slot, int j, const float (&values)[n], int count) const {
+  __device__ void operator()(int slot, int j, const float (&values)[4], int count) const {
     TileStore{out, accumulate ? out : nullptr, ld, ld, vectors}(slot, j, values, count);
   }
 };
@@ -86,16 +85,16 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int j0 = int(blockIdx.y) * Tile::kN, columns = min(Tile::kN, N - j0);
   w += std::size_t(work.expert) * std::size_t(N) * std::size_t(K);
   typename Tile::All all = {};
-  const Along_M<Tile, true> rows(a, work.begin, work.rows);
+  const Along_M<Tile, vectors, true> rows(a, work.begin, work.rows);
   if constexpr (transposed)
-    tile_product<Tile>(all, *stages, rows, Along_N<Tile>({w, K}, j0, columns), 0, K);
+    tile_product<Tile>(all, *stages, rows, Along_N<Tile, vectors>({w, K}, j0, columns), 0, K);
   else
     tile_product<Tile>(all, *stages, rows, Across_N<Tile, vectors>({w, N}, j0, columns), 0, K);
   const auto put = [&](int i, int j, const auto& values, int count) {
     store(work.begin + i, j0 + j, values, count);
   };
   with_sums<Tile>(all, *stages,
-                  [&](const auto& sums) { Tile::each(sums, work.rows, columns, put); });
+                  [&](const auto& sums) { for_each_four<Tile>(sums, work.rows, columns, put); });
 }
 
 /// What a weight's gradient is: dW[e] (M,N) = or += the sum over the slots of e of a[slot]^T
@@ -133,7 +132,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(
     }
     const std::size_t row = std::size_t(work.expert) * std::size_t(w.M) + std::size_t(i0);
     float* const dw = w.dw + row * std::size_t(w.N) + std::size_t(j0);
-    Tile::each(sums, rows, columns, TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, vectors});
+    for_each_four<Tile>(sums, rows, columns,
+                        TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, vectors});
   });
 }
 
@@ -157,9 +157,12 @@ void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K,
                   Tile::kThreads,
                   kTileBytes<Tile>};
   const TileMatrix rows{raw(a), K, raw(at.index)};
-  if (!transposed && aligned(w, N, N))
-    launch<rows_kernel<Tile, transposed, !transposed, Store>>(grid, store, rows, w, at.offset,
-                                                              at.experts, N, K);
+  // Without tensor cores only rows of W that are read across k are copied 16 bytes at a time.
+  constexpr bool differs = !transposed || Tile::kTensor;
+  const int long_w = transposed ? K : N;
+  if (differs && aligned(w, long_w, long_w) && (!Tile::kTensor || aligned(a, K, K)))
+    launch<rows_kernel<Tile, transposed, differs, Store>>(grid, store, rows, w, at.offset,
+                                                          at.experts, N, K);
   else
     launch<rows_kernel<Tile, transposed, false, Store>>(grid, store, rows, w, at.offset, at.experts,
                                                         N, K);

@@ -7,7 +7,8 @@
 //   memory        cp.async brings a step without a register in between. Some are on their way while
 //                 one is multiplied (kAhead)
 //   shared        A and B both lie k by k: the values that a thread multiplies are neighbours, read
-//                 16 bytes at a time. Rows are 4 longer than needed, to spread them over the banks
+//                 16 bytes at a time. Rows are 4 longer than needed, to spread them over the banks.
+//                 (The tiles of gemm_mma.cuh keep the order of memory.)
 //   registers     a thread has TM x TN sums: TM + TN values read serve TM TN multiply-adds
 //   slices        a small tile with many sums in a thread has few threads, which hide little
 //                 latency. So the k of a step are shared out to slices of the block, each with the
@@ -25,11 +26,13 @@
 
 namespace ramoe::cuda {
 
-constexpr int kTilePad = 4;
-
-/// A step along K of a tile of one operand: `deep` k of `rows` rows.
+/// Where row and k of a tile's operand lie in a step: k by k, with rows 4 longer than needed.
 template <int rows, int deep>
-using TileStep = float[deep][rows + kTilePad];
+struct KByK {
+  static constexpr int kLong = rows + 4, kSize = deep * kLong;
+  static constexpr bool kFours = false;  // whether 4 neighbouring k are neighbours here
+  __device__ static int place(int row, int k) { return k * kLong + row; }
+};
 
 /// Rows of a matrix; with an index, row i is row index[i] of `from`.
 struct TileMatrix {
@@ -40,11 +43,15 @@ struct TileMatrix {
   __device__ const float* row(int i) const { return plain_row(index ? index[i] : i); }
 };
 
-/// `count` rows of a tile, each with its K values side by side. With `indexed`, a thread keeps
-/// where the rows are that it copies at each step; without, they are at equal distances.
-template <int rows, int deep, int threads, bool indexed = false>
+/// `rows` rows of a tile, each with its K values side by side. With `indexed`, a thread keeps
+/// where the rows are that it copies at each step; without, they are at equal distances. With
+/// `vectors` rows are aligned to 16 bytes, which are copied at a time where the layout allows it.
+template <class Tile, int rows, bool vectors, bool indexed = false>
 struct AlongK {
-  static constexpr int kLanes = 8, kRows = threads / kLanes, kPasses = rows / kRows;
+  using Layout = typename Tile::template Layout<rows, true>;
+  static constexpr int kDeep = Tile::kDeep, kWidth = vectors && Layout::kFours ? 4 : 1;
+  static constexpr int kLanes = kWidth == 4 ? kDeep / 4 : 8;
+  static constexpr int kRows = Tile::kThreads / kLanes, kPasses = rows / kRows;
   static_assert(rows % kRows == 0);
   const float* row[indexed ? kPasses : 1];  // in the step that comes next
   std::size_t apart;                        // the rows of two passes
@@ -59,7 +66,7 @@ struct AlongK {
       row[p] = x.row(first + min(i + p * kRows, count - 1)) + lane();
   }
   __device__ static int lane() {
-    return int(threadIdx.x) % kLanes;
+    return int(threadIdx.x) % kLanes * kWidth;
   }
   /// The steps are those of columns [begin, end).
   __device__ void start(int begin, int end) {
@@ -67,31 +74,33 @@ struct AlongK {
     for (int p = 0; p < (indexed ? kPasses : 1); ++p) row[p] += begin;
     left_k = end - begin - lane();
   }
-  /// The next `deep` columns, those from the end on as zeros. 8 lanes read 32 bytes of a row, and
-  /// write to banks 4 k + i: none twice.
-  __device__ void fetch(TileStep<rows, deep>& to) {
+  /// The next `kDeep` columns, those from the end on as zeros. With 4 bytes at a time 8 lanes read
+  /// 32 bytes of a row, and write, k by k, to banks 4 k + i: none twice.
+  __device__ void fetch(float* to) {
     const int i = int(threadIdx.x) / kLanes;
 #pragma unroll
     for (int p = 0; p < kPasses; ++p) {
       const float* const from = indexed ? row[p] : row[0] + unsigned(p) * apart;
 #pragma unroll
-      for (int k = 0; k < deep; k += kLanes)
-        copy_async<4>(&to[lane() + k][i + p * kRows], from + k, p * kRows < left && k < left_k);
+      for (int k = 0; k < kDeep; k += kLanes * kWidth)
+        copy_async<4 * kWidth>(to + Layout::place(i + p * kRows, lane() + k), from + k,
+                               p * kRows < left && k < left_k);
     }
 #pragma unroll
-    for (int p = 0; p < (indexed ? kPasses : 1); ++p) row[p] += deep;
-    left_k -= deep;
+    for (int p = 0; p < (indexed ? kPasses : 1); ++p) row[p] += kDeep;
+    left_k -= kDeep;
   }
 };
 
-/// The other way: row k of the matrix holds the tile's `count` values of k, from column `first`.
+/// The other way: row k of the matrix holds the tile's `rows` values of k, from column `first`.
 /// With `vectors` 16 bytes are copied at a time: rows are aligned to that, and count is a multiple
 /// of 4.
-template <int rows, int deep, int threads, bool vectors, bool indexed = false>
+template <class Tile, int rows, bool vectors, bool indexed = false>
 struct AcrossK {
-  static constexpr int kWidth = vectors ? 4 : 1, kLanes = rows / kWidth;
-  static constexpr int kRows = threads < kLanes * deep ? threads / kLanes : deep;
-  static_assert(threads % kLanes == 0 && threads <= kLanes * deep);
+  using Layout = typename Tile::template Layout<rows, false>;
+  static constexpr int kDeep = Tile::kDeep, kWidth = vectors ? 4 : 1, kLanes = rows / kWidth;
+  static constexpr int kRows = Tile::kThreads < kLanes * kDeep ? Tile::kThreads / kLanes : kDeep;
+  static_assert(Tile::kThreads % kLanes == 0 && Tile::kThreads <= kLanes * kDeep);
   TileMatrix x;  // not indexed: from what this thread copies first in the step that comes next
   bool there;    // this thread's column
   int k, end;    // its first k of that step
@@ -106,17 +115,41 @@ struct AcrossK {
     k = begin + thread_k(), end = end_;
     if (!indexed) x.from = x.plain_row(k);
   }
-  __device__ void fetch(TileStep<rows, deep>& to) {
+  __device__ void fetch(float* to) {
 #pragma unroll
-    for (int p = 0; p < deep; p += kRows) {
+    for (int p = 0; p < kDeep; p += kRows) {
       const bool in = k + p < end;
       const float* const from = indexed ? x.row(in ? k + p : 0) : x.plain_row(p);
-      copy_async<4 * kWidth>(&to[thread_k() + p][lane()], from, in && there);
+      copy_async<4 * kWidth>(to + Layout::place(lane(), thread_k() + p), from, in && there);
     }
-    if (!indexed) x.from = x.plain_row(deep);
-    k += deep;
+    if (!indexed) x.from = x.plain_row(kDeep);
+    k += kDeep;
   }
 };
+
+/// A tile is shared out to slices, each to warps, those to kLanesM x kLanesN lanes. A lane has 4
+/// neighbours of every 4 kLanesM rows and of every 4 kLanesN columns of its warp, from these on.
+template <class Tile>
+__device__ int tile_slice() {
+  return int(threadIdx.x) / (32 * Tile::kWarps);
+}
+template <class Tile>
+__device__ int tile_row() {
+  const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % Tile::kWarps;
+  return warp / (Tile::kN / Tile::kWarpN) * Tile::kWarpM + Tile::lane_m(lane) * 4;
+}
+template <class Tile>
+__device__ int tile_column() {
+  const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % Tile::kWarps;
+  return warp % (Tile::kN / Tile::kWarpN) * Tile::kWarpN + Tile::lane_n(lane) * 4;
+}
+
+__device__ inline float4 four_at(const float* from) {
+  return *reinterpret_cast<const float4*>(from);
+}
+__device__ inline float part_of(const float4& v, int i) {
+  return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
+}
 
 /// Tiles of BM x BN by fp32 multiply-adds, TM x TN of them in a thread of each slice.
 template <int BM, int BN, int TM, int TN, int Slices = 1, int Deep = 16>
@@ -130,109 +163,61 @@ struct FmaTile {
       512 / kThreads;               // of a multiprocessor: leaves 128 registers a thread
   static constexpr int kAhead = 3;  // steps that are on their way while one is multiplied
   static constexpr bool kTensor = false;
+  template <int rows, bool along>
+  using Layout = KByK<rows, Deep>;
   using All = float[TM][TN];
   using Sums = float[TM / Slices][TN];  // what a thread has of the tile when slices are added
-  static constexpr std::size_t kSliceBytes = Slices == 1 ? 0 : sizeof(All) * kThreads;
   static_assert(TM % Slices == 0 && Deep % Slices == 0);
 
-  __device__ static int slice() { return int(threadIdx.x) / (32 * kWarps); }
-  /// Row and column of this thread's first sums. It has 4 neighbours of every 16 rows and of every
-  /// 32 columns of its warp. Lanes are numbered in a zigzag: half a warp reads 2 x 16 bytes of A
-  /// and 8 x 16 of B, which is one access of 128 bytes.
-  __device__ static int row() {
-    const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % kWarps;
-    return warp / (BN / kWarpN) * kWarpM + (lane / 16 * 2 + lane % 2) * 4;
-  }
-  __device__ static int column() {
-    const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % kWarps;
-    return warp % (BN / kWarpN) * kWarpN + lane / 2 % 8 * 4;
-  }
+  /// Lanes are numbered in a zigzag: half a warp reads 2 x 16 bytes of A and 8 x 16 of B, which is
+  /// one access of 128 bytes.
+  __device__ static int lane_m(int lane) { return lane / 16 * 2 + lane % 2; }
+  __device__ static int lane_n(int lane) { return lane / 2 % 8; }
 
   /// This slice's k of a step.
-  __device__ static void multiply(All& sums, const TileStep<BM, Deep>& a,
-                                  const TileStep<BN, Deep>& b) {
-    const int i0 = row(), j0 = column(), k0 = slice() * (Deep / Slices);
+  template <class LayoutA, class LayoutB>
+  __device__ static void multiply(All& sums, const float* a, const float* b) {
+    const int i0 = tile_row<FmaTile>(), j0 = tile_column<FmaTile>();
+    const int k0 = tile_slice<FmaTile>() * (Deep / Slices);
 #pragma unroll
     for (int k = 0; k < Deep / Slices; ++k) {
       float4 a_k[TM / 4], b_k[TN / 4];
 #pragma unroll
       for (int i = 0; i < TM / 4; ++i)
-        a_k[i] = *reinterpret_cast<const float4*>(&a[k0 + k][i0 + i * 4 * kLanesM]);
+        a_k[i] = four_at(a + LayoutA::place(i0 + i * 4 * kLanesM, k0 + k));
 #pragma unroll
       for (int j = 0; j < TN / 4; ++j)
-        b_k[j] = *reinterpret_cast<const float4*>(&b[k0 + k][j0 + j * 4 * kLanesN]);
+        b_k[j] = four_at(b + LayoutB::place(j0 + j * 4 * kLanesN, k0 + k));
 #pragma unroll
       for (int i = 0; i < TM; ++i)
 #pragma unroll
         for (int j = 0; j < TN; ++j)
-          sums[i][j] += part(a_k[i / 4], i % 4) * part(b_k[j / 4], j % 4);
+          sums[i][j] += part_of(a_k[i / 4], i % 4) * part_of(b_k[j / 4], j % 4);
     }
-  }
-
-  /// sums += the sums of all slices, in order, through shared memory that nobody uses any more. Of
-  /// a thread's rows each slice adds its share.
-  __device__ static void add_slices(Sums& sums, const All& all, float4* shared) {
-    constexpr int kFours = TN / 4, kOfSlice = kThreads / Slices;
-#pragma unroll
-    for (int i = 0; i < TM; ++i)
-#pragma unroll
-      for (int j = 0; j < kFours; ++j)
-        shared[(i * kFours + j) * kThreads + int(threadIdx.x)] =
-            make_float4(all[i][4 * j], all[i][4 * j + 1], all[i][4 * j + 2], all[i][4 * j + 3]);
-    __syncthreads();
-    const int first = slice() * (TM / Slices), t = int(threadIdx.x) % kOfSlice;
-#pragma unroll
-    for (int i = 0; i < TM / Slices; ++i)
-#pragma unroll
-      for (int j = 0; j < kFours; ++j)
-#pragma unroll
-        for (int s = 0; s < Slices; ++s) {
-          const float4 four = shared[((first + i) * kFours + j) * kThreads + s * kOfSlice + t];
-          sums[i][4 * j] += four.x, sums[i][4 * j + 1] += four.y;
-          sums[i][4 * j + 2] += four.z, sums[i][4 * j + 3] += four.w;
-        }
-  }
-
-  /// store(i, j, values, count): `count` of 4 neighbours from row i, column j of the tile.
-  template <class Store>
-  __device__ static void each(const Sums& sums, int rows, int columns, const Store& store) {
-#pragma unroll
-    for (int i = 0; i < TM / Slices; ++i)
-#pragma unroll
-      for (int j = 0; j < TN / 4; ++j) {
-        const int my_i = slice() * (TM / Slices) + i;
-        const int at_i = row() + my_i / 4 * 4 * kLanesM + my_i % 4;
-        const int at_j = column() + j * 4 * kLanesN;
-        const float values[4] = {sums[i][4 * j], sums[i][4 * j + 1], sums[i][4 * j + 2],
-                                 sums[i][4 * j + 3]};
-        if (at_i < rows && at_j < columns) store(at_i, at_j, values, min(4, columns - at_j));
-      }
-  }
-
-  __device__ static float part(const float4& v, int i) {
-    return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
   }
 };
 
 /// The steps of both operands, in dynamic shared memory.
 template <class Tile>
-struct TileStages {
-  TileStep<Tile::kM, Tile::kDeep> a[Tile::kAhead + 1];
-  TileStep<Tile::kN, Tile::kDeep> b[Tile::kAhead + 1];
+struct alignas(16) TileStages {
+  float a[Tile::kAhead + 1][Tile::template Layout<Tile::kM, true>::kSize];
+  float b[Tile::kAhead + 1][Tile::template Layout<Tile::kN, true>::kSize];
 };
 /// The dynamic shared memory of a block.
 template <class Tile>
-constexpr std::size_t kTileBytes = std::max(sizeof(TileStages<Tile>), Tile::kSliceBytes);
+constexpr std::size_t kTileBytes =
+    std::max(sizeof(TileStages<Tile>),
+             Tile::kSlices == 1 ? 0 : sizeof(typename Tile::All) * Tile::kThreads);
 
 /// The operands of a tile.
-template <class Tile, bool indexed = false>
-using Along_M = AlongK<Tile::kM, Tile::kDeep, Tile::kThreads, indexed>;
-template <class Tile>
-using Along_N = AlongK<Tile::kN, Tile::kDeep, Tile::kThreads>;
 template <class Tile, bool vectors, bool indexed = false>
-using Across_M = AcrossK<Tile::kM, Tile::kDeep, Tile::kThreads, vectors, indexed>;
+using Along_M = AlongK<Tile, Tile::kM, vectors, indexed>;
+template <class Tile, bool vectors>
+using Along_N = AlongK<Tile, Tile::kN, vectors>;
 template <class Tile, bool vectors, bool indexed = false>
-using Across_N = AcrossK<Tile::kN, Tile::kDeep, Tile::kThreads, vectors, indexed>;
+using Across_M = AcrossK<Tile, Tile::kM, vectors, indexed>;
+template <class Tile, bool vectors, bool indexed = false>
+using Across_N = AcrossK<Tile, Tile::kN, vectors, indexed>;
 
 /// all += A B of this block's tile over k in [begin, end), of each slice its k.
 template <class Tile, class A, class B>
@@ -255,9 +240,35 @@ __device__ void tile_product(typename Tile::All& all, TileStages<Tile>& stages, 
     // for the step to be fetched now.
     __syncthreads();
     fetch(from == 0 ? kAhead : from - 1, kAhead);
-    Tile::multiply(all, stages.a[from], stages.b[from]);
+    Tile::template multiply<typename A::Layout, typename B::Layout>(all, stages.a[from],
+                                                                    stages.b[from]);
     from = from == kAhead ? 0 : from + 1;
   }
+}
+
+/// sums += the sums of all slices, in order, through shared memory that nobody uses any more. Of a
+/// thread's rows each slice adds its share.
+template <class Tile>
+__device__ void add_slices(typename Tile::Sums& sums, const typename Tile::All& all,
+                           float4* shared) {
+  constexpr int kShare = sizeof(sums) / 16, kSlices = Tile::kSlices;
+  constexpr int kThreads = Tile::kThreads, kOfSlice = kThreads / kSlices;
+  const auto* const from = reinterpret_cast<const float*>(&all);
+#pragma unroll
+  for (int i = 0; i < kShare * kSlices; ++i)
+    shared[i * kThreads + int(threadIdx.x)] =
+        make_float4(from[4 * i], from[4 * i + 1], from[4 * i + 2], from[4 * i + 3]);
+  __syncthreads();
+  const int first = tile_slice<Tile>() * kShare, t = int(threadIdx.x) % kOfSlice;
+  auto* const to = reinterpret_cast<float*>(&sums);
+#pragma unroll
+  for (int i = 0; i < kShare; ++i)
+#pragma unroll
+    for (int s = 0; s < kSlices; ++s) {
+      const float4 four = shared[(first + i) * kThreads + s * kOfSlice + t];
+      to[4 * i] += four.x, to[4 * i + 1] += four.y;
+      to[4 * i + 2] += four.z, to[4 * i + 3] += four.w;
+    }
 }
 
 /// use(sums) with this thread's sums of the tile, those of all slices.
@@ -268,9 +279,27 @@ __device__ void with_sums(typename Tile::All& all, TileStages<Tile>& stages, con
   } else {
     typename Tile::Sums sums = {};
     __syncthreads();  // the last step has been read
-    Tile::add_slices(sums, all, reinterpret_cast<float4*>(&stages));
+    add_slices<Tile>(sums, all, reinterpret_cast<float4*>(&stages));
     use(sums);
   }
+}
+
+/// store(i, j, values, count): `count` of 4 neighbours from row i, column j of the tile.
+template <class Tile, class Store>
+__device__ void for_each_four(const typename Tile::Sums& sums, int rows, int columns,
+                              const Store& store) {
+  constexpr int kRows = sizeof(sums) / sizeof(sums[0]), kFours = sizeof(sums[0]) / 16;
+  const int first = (Tile::kSlices == 1 ? 0 : tile_slice<Tile>()) * kRows;
+#pragma unroll
+  for (int i = 0; i < kRows; ++i)
+#pragma unroll
+    for (int j = 0; j < kFours; ++j) {
+      const int at_i = tile_row<Tile>() + (first + i) / 4 * 4 * Tile::kLanesM + (first + i) % 4;
+      const int at_j = tile_column<Tile>() + j * 4 * Tile::kLanesN;
+      const float values[4] = {sums[i][4 * j], sums[i][4 * j + 1], sums[i][4 * j + 2],
+                               sums[i][4 * j + 3]};
+      if (at_i < rows && at_j < columns) store(at_i, at_j, values, min(4, columns - at_j));
+    }
 }
 
 /// Where a tile's values go: its top left element in memory.
