@@ -28,19 +28,22 @@ struct GridProduct {
   int tiles;
   int parts, part_length;  // of K
   float* partial;
-  unsigned* arrived;  // for each tile
+  unsigned* arrived;  // arrivals_of(parts) for each tile
 };
 
 /// Tile (x, y) of C for block `number`: blocks that run together form a square, so that they find
-/// rows of A and columns of B in the L2 cache that others have read.
+/// rows of A and columns of B in the L2 cache that others have read. Few blocks all run together;
+/// then they go down the columns, as the first copies wait for each division here.
 struct TilePlace {
   int i, j;
-  __device__ TilePlace(int number, int rows, int columns) {
-    constexpr int kBand = 8;
-    const int band = number / (kBand * columns), within = number % (kBand * columns);
-    const int height = min(kBand, rows - band * kBand);
-    i = band * kBand + within % height;
-    j = within / height;
+  __device__ TilePlace(unsigned number, unsigned rows, unsigned columns) {
+    constexpr unsigned kBand = 8, kFew = 2 * kEnoughBlocks;
+    const bool few = rows * columns <= kFew;
+    const unsigned band = few ? 0 : number / (kBand * columns);
+    const unsigned within = number - band * kBand * columns;
+    const unsigned height = few ? rows : min(kBand, rows - band * kBand);
+    i = int(band * kBand + within % height);
+    j = int(within / height);
   }
 };
 
@@ -64,7 +67,8 @@ __device__ void form_product(typename Tile::All& all, TileStages<Tile>& stages,
 /// Where tile `at` of a product begins in C.
 template <class Tile>
 __device__ TilePlace first_of_tile(const GridProduct& p, int at) {
-  TilePlace place(at, ceil_div(p.g.M, Tile::kM), ceil_div(p.g.N, Tile::kN));
+  TilePlace place(unsigned(at), ceil_div(unsigned(p.g.M), unsigned(Tile::kM)),
+                  ceil_div(unsigned(p.g.N), unsigned(Tile::kN)));
   place.i *= Tile::kM, place.j *= Tile::kN;
   return place;
 }
@@ -74,24 +78,24 @@ __device__ void store_tile(const GridProduct& p, const TilePlace& at,
                            const typename Tile::Sums& sums) {
   TileStore store{p.g.C, p.plus, p.g.ldc, p.plus_ld, p.vectors_c};
   store.move(at.i, at.j);
-  for_each_four<Tile>(sums, p.g.M - at.i, p.g.N - at.j, store);
+  for_each_run<Tile>(sums, p.g.M - at.i, p.g.N - at.j, store);
 }
 
 /// Block `number` of a product: multiply(all, i0, j0, begin, end) gives the sums of its part.
 template <class Tile, class Multiply>
 __device__ void make_part(const GridProduct& p, TileStages<Tile>& stages, int number,
                           const Multiply& multiply) {
-  const int tile = number % p.tiles, part = number / p.tiles, begin = part * p.part_length;
+  const int part = p.parts == 1 ? 0 : int(unsigned(number) / unsigned(p.tiles));
+  const int tile = number - part * p.tiles, begin = part * p.part_length;
   const TilePlace at = first_of_tile<Tile>(p, tile);
   typename Tile::All all = {};
   multiply(all, at.i, at.j, begin, min(p.g.K, begin + p.part_length));
   with_sums<Tile>(all, stages, [&](auto& sums) {
     if (p.parts > 1) {
       const PartSums<Tile> parts(p.partial, tile * p.parts);
-      parts.keep(sums, part);
-      if constexpr (!kAddsParts<Tile>) return;
-      if (!comes_last(p.arrived + tile, unsigned(p.parts))) return;
-      parts.add(sums, p.parts);
+      if constexpr (!kAddsParts<Tile>) return parts.keep(sums, part);
+      unsigned* const arrived = p.arrived + tile * arrivals_of(p.parts);
+      if (!add_parts(parts, sums, part, p.parts, arrived)) return;
     }
     store_tile<Tile>(p, at, sums);
   });
@@ -103,7 +107,7 @@ __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p
   wait_for_earlier_kernels();
   const int tile = int(blockIdx.x);
   typename Tile::Sums sums;
-  PartSums<Tile>(p.partial, tile * p.parts).add(sums, p.parts);
+  PartSums<Tile>(p.partial, tile * p.parts).add(sums, 0, p.parts);
   store_tile<Tile>(p, first_of_tile<Tile>(p, tile), sums);
 }
 
@@ -253,7 +257,7 @@ void run_together(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, i
     }
     GridProduct& p = list.product[first];
     p.arrived = arrived;
-    if (p.parts > 1) arrived += p.tiles;
+    if (p.parts > 1) arrived += p.tiles * arrivals_of(p.parts);
     list.chain[first] = chain;
     list.blocks[first] = p.tiles * p.parts;
     blocks += list.blocks[first];

@@ -26,10 +26,11 @@ void weights_of(float* dw, const GroupedRows& at, const TileMatrix& a, const Til
   const int I = a.ld, O = b.ld;
   const unsigned x = blocks_for(std::size_t(I), Tile::kM), y = blocks_for(std::size_t(O), Tile::kN);
   // With more tiles than there are places for arrivals, the GPU has enough to do without parts.
-  const std::size_t tiles = std::size_t(x) * y, all = tiles * std::size_t(at.experts);
-  const bool cut = all <= kArrivals && at.most_rows > kLongPart;
+  const std::size_t tiles = std::size_t(x) * y;
+  const int parts = at.experts + at.most_rows / kLongPart;
+  const bool cut = at.most_rows > kLongPart && tiles * unsigned(parts + at.experts) <= kArrivals;
   const int length = cut ? kLongPart : max(1, at.most_rows);
-  const unsigned z = unsigned(at.experts + (cut ? at.most_rows / length : 0));
+  const unsigned z = unsigned(cut ? parts : at.experts);
   Scratch scratch;
   float* const partial =
       cut ? scratch.take<float>(tiles * z * std::size_t(Tile::kM * Tile::kN)) : nullptr;

@@ -14,8 +14,8 @@
 //
 //   grouped_forward(GroupedRows{offset, E, N * K, token_from_slot}, x, gate_up, C, 2 * H, store);
 //
-// A kernel calls store(slot, column, values, count) for `count` of 4 neighbours of a row, as
-// StoreRows has it.
+// A kernel calls store(slot, column, values, count) for `count` of 4 (bf16: 2) neighbours of a row,
+// as StoreRows has it.
 // Tests: tests/cuda/gemm_test.cpp
 #pragma once
 
@@ -33,7 +33,8 @@ struct StoreRows {
   bool accumulate, vectors;
   explicit StoreRows(GpuFloat* to, int columns, bool add = false)
       : out(raw(to)), ld(columns), accumulate(add), vectors(aligned(to, columns, columns)) {}
-  __device__ void operator()(int slot, int j, const float (&values)[4], int count) const {
+  template <int n>
+  __device__ void operator()(int slot, int j, const float (&values)[n], int count) const {
     TileStore{out, accumulate ? out : nullptr, ld, ld, vectors}(slot, j, values, count);
   }
 };
@@ -94,7 +95,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     store(work.begin + i, j0 + j, values, count);
   };
   with_sums<Tile>(all, *stages,
-                  [&](const auto& sums) { for_each_four<Tile>(sums, work.rows, columns, put); });
+                  [&](const auto& sums) { for_each_run<Tile>(sums, work.rows, columns, put); });
 }
 
 /// What a weight's gradient is: dW[e] (M,N) = or += the sum over the slots of e of a[slot]^T
@@ -106,7 +107,7 @@ struct Weights {
   int experts, M, N, length;
   bool accumulate;
   float* partial;
-  unsigned* arrived;  // for each tile of each expert
+  unsigned* arrived;  // for each tile, of each part and each expert
 };
 
 /// Block (x, y, z): tile (x, y) of part z of all experts'.
@@ -124,15 +125,16 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(
                      work.begin + work.rows);
   with_sums<Tile>(all, *stages, [&](auto& sums) {
     if (work.pieces > 1) {
-      const int tiles = int(gridDim.x * gridDim.y), tile = int(blockIdx.y * gridDim.x + blockIdx.x);
+      const int tile = int(blockIdx.y * gridDim.x + blockIdx.x);
       const PartSums<Tile> parts(w.partial, tile * int(gridDim.z) + work.first);
-      parts.keep(sums, work.piece);
-      if (!comes_last(w.arrived + work.expert * tiles + tile, unsigned(work.pieces))) return;
-      parts.add(sums, work.pieces);
+      // An expert's first part has two places, the others one: as many as arrivals_of and more.
+      unsigned* const arrived =
+          w.arrived + tile * int(gridDim.z + unsigned(w.experts)) + work.first + work.expert;
+      if (!add_parts(parts, sums, work.piece, work.pieces, arrived)) return;
     }
     const std::size_t row = std::size_t(work.expert) * std::size_t(w.M) + std::size_t(i0);
     float* const dw = w.dw + row * std::size_t(w.N) + std::size_t(j0);
-    for_each_four<Tile>(sums, rows, columns,
+    for_each_run<Tile>(sums, rows, columns,
                         TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, vectors});
   });
 }

@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     packed_mma_kernel(TileStore store, Packed a, Packed b, int M, int N) {
   wait_for_earlier_kernels();
   DYNAMIC_SHARED(PackedStage, stages);
-  const TilePlace tile(int(blockIdx.x), ceil_div(M, 128), ceil_div(N, 128));
+  const TilePlace tile(blockIdx.x, ceil_div(unsigned(M), 128u), ceil_div(unsigned(N), 128u));
   const auto fetch = [&](int into, int k) {
     if (k < a.k_blocks) {
       fetch_block(stages[into].a, a.block(tile.i, k));

@@ -59,14 +59,14 @@ struct AlongK {
 
   __device__ AlongK(const TileMatrix& x, int first, int count)
       : apart(std::size_t(kRows) * unsigned(x.ld)) {
-    const int i = int(threadIdx.x) / kLanes;
+    const int i = int(threadIdx.x / unsigned(kLanes));
     left = count - i;
 #pragma unroll
     for (int p = 0; p < (indexed ? kPasses : 1); ++p)
       row[p] = x.row(first + min(i + p * kRows, count - 1)) + lane();
   }
   __device__ static int lane() {
-    return int(threadIdx.x) % kLanes * kWidth;
+    return int(threadIdx.x % unsigned(kLanes)) * kWidth;
   }
   /// The steps are those of columns [begin, end).
   __device__ void start(int begin, int end) {
@@ -77,7 +77,7 @@ struct AlongK {
   /// The next `kDeep` columns, those from the end on as zeros. With 4 bytes at a time 8 lanes read
   /// 32 bytes of a row, and write, k by k, to banks 4 k + i: none twice.
   __device__ void fetch(float* to) {
-    const int i = int(threadIdx.x) / kLanes;
+    const int i = int(threadIdx.x / unsigned(kLanes));
 #pragma unroll
     for (int p = 0; p < kPasses; ++p) {
       const float* const from = indexed ? row[p] : row[0] + unsigned(p) * apart;
@@ -108,8 +108,8 @@ struct AcrossK {
   __device__ AcrossK(const TileMatrix& x_, int first, int count) : x(x_), there(lane() < count) {
     x.from += first + (there ? lane() : 0);
   }
-  __device__ static int lane() { return int(threadIdx.x) % kLanes * kWidth; }
-  __device__ static int thread_k() { return int(threadIdx.x) / kLanes; }
+  __device__ static int lane() { return int(threadIdx.x % unsigned(kLanes)) * kWidth; }
+  __device__ static int thread_k() { return int(threadIdx.x / unsigned(kLanes)); }
   /// The steps are those of rows [begin, end_).
   __device__ void start(int begin, int end_) {
     k = begin + thread_k(), end = end_;
@@ -127,21 +127,24 @@ struct AcrossK {
   }
 };
 
-/// A tile is shared out to slices, each to warps, those to kLanesM x kLanesN lanes. A lane has 4
-/// neighbours of every 4 kLanesM rows and of every 4 kLanesN columns of its warp, from these on.
+/// A tile is shared out to slices, each to warps, those to kLanesM x kLanesN lanes. A lane has
+/// kHigh x kWide neighbours in every kLanesM kHigh rows and kLanesN kWide columns of its warp, the
+/// first of them here. (Unsigned: to divide what may be negative takes more than a shift.)
 template <class Tile>
 __device__ int tile_slice() {
-  return int(threadIdx.x) / (32 * Tile::kWarps);
+  return int(threadIdx.x / (32u * Tile::kWarps));
 }
 template <class Tile>
 __device__ int tile_row() {
-  const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % Tile::kWarps;
-  return warp / (Tile::kN / Tile::kWarpN) * Tile::kWarpM + Tile::lane_m(lane) * 4;
+  const unsigned warp = threadIdx.x / 32u % Tile::kWarps;
+  return int(warp / (Tile::kN / Tile::kWarpN)) * Tile::kWarpM +
+         Tile::lane_m(threadIdx.x % 32) * Tile::kHigh;
 }
 template <class Tile>
 __device__ int tile_column() {
-  const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32 % Tile::kWarps;
-  return warp % (Tile::kN / Tile::kWarpN) * Tile::kWarpN + Tile::lane_n(lane) * 4;
+  const unsigned warp = threadIdx.x / 32u % Tile::kWarps;
+  return int(warp % (Tile::kN / Tile::kWarpN)) * Tile::kWarpN +
+         Tile::lane_n(threadIdx.x % 32) * Tile::kWide;
 }
 
 __device__ inline float4 four_at(const float* from) {
@@ -155,7 +158,7 @@ __device__ inline float part_of(const float4& v, int i) {
 template <int BM, int BN, int TM, int TN, int Slices = 1, int Deep = 16>
 struct FmaTile {
   static constexpr int kM = BM, kN = BN, kDeep = Deep, kSlices = Slices;
-  static constexpr int kLanesM = 4, kLanesN = 8;  // of a warp
+  static constexpr int kLanesM = 4, kLanesN = 8, kHigh = 4, kWide = 4;
   static constexpr int kWarpM = kLanesM * TM, kWarpN = kLanesN * TN,
                        kWarps = BM / kWarpM * (BN / kWarpN);  // of a slice
   static constexpr int kThreads = 32 * kWarps * Slices;
@@ -171,8 +174,8 @@ struct FmaTile {
 
   /// Lanes are numbered in a zigzag: half a warp reads 2 x 16 bytes of A and 8 x 16 of B, which is
   /// one access of 128 bytes.
-  __device__ static int lane_m(int lane) { return lane / 16 * 2 + lane % 2; }
-  __device__ static int lane_n(int lane) { return lane / 2 % 8; }
+  __device__ static int lane_m(unsigned lane) { return int(lane / 16 * 2 + lane % 2); }
+  __device__ static int lane_n(unsigned lane) { return int(lane / 2 % 8); }
 
   /// This slice's k of a step.
   template <class LayoutA, class LayoutB>
@@ -200,8 +203,10 @@ struct FmaTile {
 /// The steps of both operands, in dynamic shared memory.
 template <class Tile>
 struct alignas(16) TileStages {
-  float a[Tile::kAhead + 1][Tile::template Layout<Tile::kM, true>::kSize];
-  float b[Tile::kAhead + 1][Tile::template Layout<Tile::kN, true>::kSize];
+  template <int rows>  // the layout that takes more
+  using Step = typename Tile::template Layout<rows, false>;
+  float a[Tile::kAhead + 1][Step<Tile::kM>::kSize];
+  float b[Tile::kAhead + 1][Step<Tile::kN>::kSize];
 };
 /// The dynamic shared memory of a block.
 template <class Tile>
@@ -284,21 +289,24 @@ __device__ void with_sums(typename Tile::All& all, TileStages<Tile>& stages, con
   }
 }
 
-/// store(i, j, values, count): `count` of 4 neighbours from row i, column j of the tile.
+/// store(i, j, values, count): `count` of kWide neighbours from row i, column j of the tile.
 template <class Tile, class Store>
-__device__ void for_each_four(const typename Tile::Sums& sums, int rows, int columns,
-                              const Store& store) {
-  constexpr int kRows = sizeof(sums) / sizeof(sums[0]), kFours = sizeof(sums[0]) / 16;
-  const int first = (Tile::kSlices == 1 ? 0 : tile_slice<Tile>()) * kRows;
+__device__ void for_each_run(const typename Tile::Sums& sums, int rows, int columns,
+                             const Store& store) {
+  constexpr int kRows = int(sizeof(sums) / sizeof(sums[0])), kHigh = Tile::kHigh;
+  constexpr int kWide = Tile::kWide, kRuns = int(sizeof(sums[0])) / (4 * kWide);
+  const int first = Tile::kSlices == 1 ? 0 : tile_slice<Tile>() * kRows;
 #pragma unroll
-  for (int i = 0; i < kRows; ++i)
+  for (int r = 0; r < kRows; ++r)
 #pragma unroll
-    for (int j = 0; j < kFours; ++j) {
-      const int at_i = tile_row<Tile>() + (first + i) / 4 * 4 * Tile::kLanesM + (first + i) % 4;
-      const int at_j = tile_column<Tile>() + j * 4 * Tile::kLanesN;
-      const float values[4] = {sums[i][4 * j], sums[i][4 * j + 1], sums[i][4 * j + 2],
-                               sums[i][4 * j + 3]};
-      if (at_i < rows && at_j < columns) store(at_i, at_j, values, min(4, columns - at_j));
+    for (int j = 0; j < kRuns; ++j) {
+      const int i = first + r;
+      const int at_i = tile_row<Tile>() + i / kHigh * kHigh * Tile::kLanesM + i % kHigh;
+      const int at_j = tile_column<Tile>() + j * kWide * Tile::kLanesN;
+      float values[kWide];
+#pragma unroll
+      for (int c = 0; c < kWide; ++c) values[c] = sums[r][j * kWide + c];
+      if (at_i < rows && at_j < columns) store(at_i, at_j, values, min(kWide, columns - at_j));
     }
 }
 

@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     barriers_begun();
   }
   __syncthreads();
-  const TilePlace tile(int(blockIdx.x), ceil_div(M, kRows), ceil_div(N, kColumns));
+  const TilePlace tile(blockIdx.x, unsigned(ceil_div(M, kRows)), unsigned(ceil_div(N, kColumns)));
   const int group = int(threadIdx.x) / 128 - 1;
   if (group < 0) {
     give_registers<40>();

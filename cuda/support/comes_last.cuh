@@ -15,7 +15,7 @@
 namespace ramoe::cuda {
 
 /// Places for arrivals, all 0; comes_last leaves them so. Enough for the groups of one launch.
-constexpr int kArrivals = 1024;
+constexpr int kArrivals = 2048;
 unsigned* arrivals();
 
 /// Whether this block is the last of `count` that come here; then it sees what the others wrote to
