@@ -45,20 +45,15 @@ struct TilePlace {
 };
 
 /// all += A B of a tile, for k in [begin, end).
-template <class Tile, GemmForm form, bool vectors>
+template <class Tile, GemmForm form, bool vectors, bool whole = false>
 __device__ void form_product(typename Tile::All& all, TileStages<Tile>& stages,
                              const Gemm<float>& g, int i0, int j0, int begin, int end) {
-  const int rows = g.M - i0, columns = g.N - j0;
   const TileMatrix a{g.A, g.lda}, b{g.B, g.ldb};
-  const auto product = [&](const auto& a_tile, const auto& b_tile) {
-    tile_product<Tile>(all, stages, a_tile, b_tile, begin, end);
-  };
-  if constexpr (form == GemmForm::NN)
-    product(Along_M<Tile>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
-  else if constexpr (form == GemmForm::NT)
-    product(Along_M<Tile>(a, i0, rows), Along_N<Tile>(b, j0, columns));
-  else
-    product(Across_M<Tile, vectors>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
+  using TileOfA = std::conditional_t<form == GemmForm::TN, Across_M<Tile, vectors, false, whole>,
+                                     Along_M<Tile, false, whole>>;
+  using TileOfB = std::conditional_t<form == GemmForm::NT, Along_N<Tile, whole>,
+                                     Across_N<Tile, vectors, false, whole>>;
+  tile_product<Tile>(all, stages, TileOfA(a, i0, g.M - i0), TileOfB(b, j0, g.N - j0), begin, end);
 }
 
 /// Where tile `at` of a product begins in C.
@@ -107,12 +102,12 @@ __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p
   store_tile<Tile>(p, first_of_tile<Tile>(p, tile), sums);
 }
 
-template <class Tile, GemmForm form, bool vectors>
+template <class Tile, GemmForm form, bool vectors, bool whole>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) gemm_kernel(GridProduct p) {
   wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   make_part(p, *stages, int(blockIdx.x), [&](auto& all, int i0, int j0, int begin, int end) {
-    form_product<Tile, form, vectors>(all, *stages, p.g, i0, j0, begin, end);
+    form_product<Tile, form, vectors, whole>(all, *stages, p.g, i0, j0, begin, end);
   });
 }
 
@@ -197,26 +192,34 @@ inline bool in_vectors(const Gemm<GpuFloat>& g) {
           (g.form == GemmForm::NN || is_sum(g) || aligned(g.A, g.lda, g.M)));
 }
 
+/// Tiles of large products: one whose sizes are multiples of the tile's has a kernel of its own.
+template <class Tile>
+constexpr bool kLargeFma = !Tile::kTensor && Tile::kThreads == 256;
+
 /// C = plus + A B with tiles of this kind; plus may be C.
 template <class Tile>
 void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
   Scratch scratch;
   const GridProduct p = grid_product<Tile>(g, plus, scratch);
   const Grid grid{blocks_for(std::size_t(p.tiles * p.parts), 1), Tile::kThreads, kTileBytes<Tile>};
-  const auto run_kernel = [&]<GemmForm form, bool vectors>() {
-    // With 16-byte copies the large NN tile would need 2 more registers than a thread has.
-    constexpr bool fits = form == GemmForm::TN || Tile::kThreads < 256 || Tile::kTensor;
-    launch<gemm_kernel<Tile, form, vectors && fits>>(grid, p);
-  };
   const bool vectors = in_vectors(g);
+  const bool whole =
+      vectors && g.M % Tile::kM == 0 && g.N % Tile::kN == 0 && g.K % Tile::kDeep == 0;
+  const auto run_form = [&]<GemmForm form>() {
+    constexpr bool across = form != GemmForm::NT;  // has rows to be copied 16 bytes at a time
+    if (kLargeFma<Tile> && whole)
+      launch<gemm_kernel<Tile, form, across, kLargeFma<Tile>>>(grid, p);
+    else if (across && vectors)
+      launch<gemm_kernel<Tile, form, across, false>>(grid, p);
+    else
+      launch<gemm_kernel<Tile, form, false, false>>(grid, p);
+  };
   if (g.form == GemmForm::NT)
-    run_kernel.template operator()<GemmForm::NT, false>();
+    run_form.template operator()<GemmForm::NT>();
   else if (g.form == GemmForm::NN)
-    vectors ? run_kernel.template operator()<GemmForm::NN, true>()
-            : run_kernel.template operator()<GemmForm::NN, false>();
+    run_form.template operator()<GemmForm::NN>();
   else
-    vectors ? run_kernel.template operator()<GemmForm::TN, true>()
-            : run_kernel.template operator()<GemmForm::TN, false>();
+    run_form.template operator()<GemmForm::TN>();
   if constexpr (!kAddsParts<Tile>)
     if (p.parts > 1) launch<add_parts_kernel<Tile>>({unsigned(p.tiles), Tile::kThreads}, p);
 }

@@ -15,7 +15,8 @@
 //
 // An operand whose k are neighbours in memory (A in NN and NT, B in NT) is turned while it is
 // copied, 4 bytes at a time; the other kind keeps its order, so 16 bytes at a time where it is
-// aligned.
+// aligned. Where all tiles and steps are whole, copies need not ask whether a value is there, which
+// saves instructions beside the multiply-adds (`whole`).
 #pragma once
 
 #include <algorithm>
@@ -41,8 +42,9 @@ struct TileMatrix {
 };
 
 /// `count` rows of a tile, each with its K values side by side. With `indexed`, a thread keeps
-/// where the rows are that it copies at each step; without, they are at equal distances.
-template <int rows, int deep, int threads, bool indexed = false>
+/// where the rows are that it copies at each step; without, they are at equal distances. With
+/// `whole` count is `rows`, and the columns are whole steps.
+template <int rows, int deep, int threads, bool indexed = false, bool whole = false>
 struct AlongK {
   static constexpr int kLanes = 8, kRows = threads / kLanes, kPasses = rows / kRows;
   static_assert(rows % kRows == 0);
@@ -76,7 +78,8 @@ struct AlongK {
       const float* const from = indexed ? row[p] : row[0] + unsigned(p) * apart;
 #pragma unroll
       for (int k = 0; k < deep; k += kLanes)
-        copy_async<4>(&to[lane() + k][i + p * kRows], from + k, p * kRows < left && k < left_k);
+        copy_async<4>(&to[lane() + k][i + p * kRows], from + k,
+                      whole || (p * kRows < left && k < left_k));
     }
 #pragma unroll
     for (int p = 0; p < (indexed ? kPasses : 1); ++p) row[p] += deep;
@@ -86,8 +89,8 @@ struct AlongK {
 
 /// The other way: row k of the matrix holds the tile's `count` values of k, from column `first`.
 /// With `vectors` 16 bytes are copied at a time: rows are aligned to that, and count is a multiple
-/// of 4.
-template <int rows, int deep, int threads, bool vectors, bool indexed = false>
+/// of 4. `whole` as in AlongK.
+template <int rows, int deep, int threads, bool vectors, bool indexed = false, bool whole = false>
 struct AcrossK {
   static constexpr int kWidth = vectors ? 4 : 1, kLanes = rows / kWidth;
   static constexpr int kRows = threads < kLanes * deep ? threads / kLanes : deep;
@@ -111,7 +114,7 @@ struct AcrossK {
     for (int p = 0; p < deep; p += kRows) {
       const bool in = k + p < end;
       const float* const from = indexed ? x.row(in ? k + p : 0) : x.plain_row(p);
-      copy_async<4 * kWidth>(&to[thread_k() + p][lane()], from, in && there);
+      copy_async<4 * kWidth>(&to[thread_k() + p][lane()], from, whole || (in && there));
     }
     if (!indexed) x.from = x.plain_row(deep);
     k += deep;
@@ -225,14 +228,14 @@ template <class Tile>
 constexpr std::size_t kTileBytes = std::max(sizeof(TileStages<Tile>), Tile::kSliceBytes);
 
 /// The operands of a tile.
-template <class Tile, bool indexed = false>
-using Along_M = AlongK<Tile::kM, Tile::kDeep, Tile::kThreads, indexed>;
-template <class Tile>
-using Along_N = AlongK<Tile::kN, Tile::kDeep, Tile::kThreads>;
-template <class Tile, bool vectors, bool indexed = false>
-using Across_M = AcrossK<Tile::kM, Tile::kDeep, Tile::kThreads, vectors, indexed>;
-template <class Tile, bool vectors, bool indexed = false>
-using Across_N = AcrossK<Tile::kN, Tile::kDeep, Tile::kThreads, vectors, indexed>;
+template <class Tile, bool indexed = false, bool whole = false>
+using Along_M = AlongK<Tile::kM, Tile::kDeep, Tile::kThreads, indexed, whole>;
+template <class Tile, bool whole = false>
+using Along_N = AlongK<Tile::kN, Tile::kDeep, Tile::kThreads, false, whole>;
+template <class Tile, bool vectors, bool indexed = false, bool whole = false>
+using Across_M = AcrossK<Tile::kM, Tile::kDeep, Tile::kThreads, vectors, indexed, whole>;
+template <class Tile, bool vectors, bool indexed = false, bool whole = false>
+using Across_N = AcrossK<Tile::kN, Tile::kDeep, Tile::kThreads, vectors, indexed, whole>;
 
 /// all += A B of this block's tile over k in [begin, end), of each slice its k.
 template <class Tile, class A, class B>
