@@ -9,6 +9,8 @@
 // the gradients of a layer's weight and of its input.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/ch01_tensor/gemm_parts.cuh"
 #include "cuda/ch01_tensor/gemm_tile.cuh"
 #include "cuda/support/scratch.h"
@@ -48,20 +50,13 @@ struct TilePlace {
 };
 
 /// all += A B of a tile, for k in [begin, end).
-template <class Tile, GemmForm form, bool vectors>
+template <class Tile, GemmForm form, Fit fit>
 __device__ void form_product(typename Tile::All& all, TileStages<Tile>& stages,
                              const Gemm<float>& g, int i0, int j0, int begin, int end) {
-  const int rows = g.M - i0, columns = g.N - j0;
-  const TileMatrix a{g.A, g.lda}, b{g.B, g.ldb};
-  const auto product = [&](const auto& a_tile, const auto& b_tile) {
-    tile_product<Tile>(all, stages, a_tile, b_tile, begin, end);
-  };
-  if constexpr (form == GemmForm::NN)
-    product(Along_M<Tile, vectors>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
-  else if constexpr (form == GemmForm::NT)
-    product(Along_M<Tile, vectors>(a, i0, rows), Along_N<Tile, vectors>(b, j0, columns));
-  else
-    product(Across_M<Tile, vectors>(a, i0, rows), Across_N<Tile, vectors>(b, j0, columns));
+  using A = std::conditional_t<form == GemmForm::TN, Across_M<Tile, fit>, Along_M<Tile, fit>>;
+  using B = std::conditional_t<form == GemmForm::NT, Along_N<Tile, fit>, Across_N<Tile, fit>>;
+  tile_product<Tile>(all, stages, A({g.A, g.lda}, i0, g.M - i0), B({g.B, g.ldb}, j0, g.N - j0),
+                     begin, end);
 }
 
 /// Where tile `at` of a product begins in C.
@@ -111,12 +106,12 @@ __global__ void __launch_bounds__(Tile::kThreads) add_parts_kernel(GridProduct p
   store_tile<Tile>(p, first_of_tile<Tile>(p, tile), sums);
 }
 
-template <class Tile, GemmForm form, bool vectors>
+template <class Tile, GemmForm form, Fit fit>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) gemm_kernel(GridProduct p) {
   wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
   make_part(p, *stages, int(blockIdx.x), [&](auto& all, int i0, int j0, int begin, int end) {
-    form_product<Tile, form, vectors>(all, *stages, p.g, i0, j0, begin, end);
+    form_product<Tile, form, fit>(all, *stages, p.g, i0, j0, begin, end);
   });
 }
 
@@ -128,7 +123,7 @@ struct ProductList {
   int blocks[kMost], chain[kMost];
 };
 
-template <class Tile, bool vectors>
+template <class Tile, Fit fit>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     products_kernel(const __grid_constant__ ProductList list) {
   wait_for_earlier_kernels();
@@ -141,11 +136,11 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
       const Gemm<float>& g = list.product[first + c].g;
       const int last = c == 0 ? end : g.K;
       if (g.form == GemmForm::NN)
-        form_product<Tile, GemmForm::NN, vectors>(all, *stages, g, i0, j0, begin, last);
+        form_product<Tile, GemmForm::NN, fit>(all, *stages, g, i0, j0, begin, last);
       else if (g.form == GemmForm::NT)
-        form_product<Tile, GemmForm::NT, vectors>(all, *stages, g, i0, j0, begin, last);
+        form_product<Tile, GemmForm::NT, fit>(all, *stages, g, i0, j0, begin, last);
       else
-        form_product<Tile, GemmForm::TN, vectors>(all, *stages, g, i0, j0, begin, last);
+        form_product<Tile, GemmForm::TN, fit>(all, *stages, g, i0, j0, begin, last);
     }
   };
   make_part(list.product[first], *stages, number, multiply);
@@ -206,22 +201,28 @@ bool in_vectors(const Gemm<GpuFloat>& g) {
          fits(g.B, g.ldb, b_along ? g.K : g.N, b_along);
 }
 
+/// Tiles of large products: one whose sizes are multiples of the tile's has a kernel of its own.
+template <class Tile>
+constexpr bool kLargeFma = !Tile::kTensor && Tile::kThreads == 256 && Tile::kSlices == 1;
+
 /// C = plus + A B with tiles of this kind; plus may be C.
 template <class Tile>
 void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
   Scratch scratch;
   const GridProduct p = grid_product<Tile>(g, plus, scratch);
   const Grid grid{blocks_for(std::size_t(p.tiles * p.parts), 1), Tile::kThreads, kTileBytes<Tile>};
-  const auto run_kernel = [&]<GemmForm form, bool vectors>() {
-    // With 16-byte copies the large NN tile would need 2 more registers than a thread has.
-    constexpr bool fits = form == GemmForm::TN || Tile::kThreads < 256 || Tile::kTensor;
-    // Without tensor cores NT has nothing to copy 16 bytes at a time.
-    constexpr bool differs = form != GemmForm::NT || Tile::kTensor;
-    launch<gemm_kernel<Tile, form, vectors && fits && differs>>(grid, p);
-  };
+  const bool vectors = in_vectors<Tile>(g);
+  const bool whole =
+      vectors && g.M % Tile::kM == 0 && g.N % Tile::kN == 0 && g.K % Tile::kDeep == 0;
   const auto run_form = [&]<GemmForm form>() {
-    in_vectors<Tile>(g) ? run_kernel.template operator()<form, true>()
-                        : run_kernel.template operator()<form, false>();
+    // Without tensor cores NT has nothing to copy 16 bytes at a time.
+    constexpr Fit best = form != GemmForm::NT || Tile::kTensor ? Fit::aligned : Fit::ragged;
+    if (kLargeFma<Tile> && whole)
+      launch<gemm_kernel<Tile, form, kLargeFma<Tile> ? Fit::whole : best>>(grid, p);
+    else if (vectors)
+      launch<gemm_kernel<Tile, form, best>>(grid, p);
+    else
+      launch<gemm_kernel<Tile, form, Fit::ragged>>(grid, p);
   };
   if (g.form == GemmForm::NN)
     run_form.template operator()<GemmForm::NN>();
@@ -265,9 +266,9 @@ void run_together(const Gemm<GpuFloat>* products, const GpuFloat* const* bias, i
   check(arrived <= arrivals() + kArrivals, "gemm_all: too many tiles that are cut.");
   const Grid grid{unsigned(blocks), Tile::kThreads, kTileBytes<Tile>};
   if (vectors)
-    launch<products_kernel<Tile, true>>(grid, list);
+    launch<products_kernel<Tile, Fit::aligned>>(grid, list);
   else
-    launch<products_kernel<Tile, false>>(grid, list);
+    launch<products_kernel<Tile, Fit::ragged>>(grid, list);
 }
 
 }  // namespace ramoe::cuda

@@ -38,9 +38,9 @@ void weights_of(float* dw, const GroupedRows& at, const TileMatrix& a, const Til
                            O,  length, accumulate, partial,        arrivals()};
   const Grid grid{{x, y, z}, Tile::kThreads, kTileBytes<Tile>};
   if (aligned(a.from, I, I) && aligned(b.from, O, O) && aligned(dw, O, O))
-    launch<grouped::weights_kernel<Tile, true>>(grid, w);
+    launch<grouped::weights_kernel<Tile, Fit::aligned>>(grid, w);
   else
-    launch<grouped::weights_kernel<Tile, false>>(grid, w);
+    launch<grouped::weights_kernel<Tile, Fit::ragged>>(grid, w);
 }
 
 }  // namespace

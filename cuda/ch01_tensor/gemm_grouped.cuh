@@ -75,7 +75,7 @@ __device__ inline Work find_work(const int* offset, int experts, int number, int
 }
 
 /// out[slot] = A[slot] W[e] for W[e] (K,N), or A[slot] W[e]^T for W[e] (N,K).
-template <class Tile, bool transposed, bool vectors, class Store>
+template <class Tile, bool transposed, Fit fit, class Store>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     rows_kernel(Store store, TileMatrix a, const float* w, const int* offset, int experts, int N,
                 int K) {
@@ -86,11 +86,11 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int j0 = int(blockIdx.y) * Tile::kN, columns = min(Tile::kN, N - j0);
   w += std::size_t(work.expert) * std::size_t(N) * std::size_t(K);
   typename Tile::All all = {};
-  const Along_M<Tile, vectors, true> rows(a, work.begin, work.rows);
+  const Along_M<Tile, fit, true> rows(a, work.begin, work.rows);
   if constexpr (transposed)
-    tile_product<Tile>(all, *stages, rows, Along_N<Tile, vectors>({w, K}, j0, columns), 0, K);
+    tile_product<Tile>(all, *stages, rows, Along_N<Tile, fit>({w, K}, j0, columns), 0, K);
   else
-    tile_product<Tile>(all, *stages, rows, Across_N<Tile, vectors>({w, N}, j0, columns), 0, K);
+    tile_product<Tile>(all, *stages, rows, Across_N<Tile, fit>({w, N}, j0, columns), 0, K);
   const auto put = [&](int i, int j, const auto& values, int count) {
     store(work.begin + i, j0 + j, values, count);
   };
@@ -111,7 +111,7 @@ struct Weights {
 };
 
 /// Block (x, y, z): tile (x, y) of part z of all experts'.
-template <class Tile, bool vectors>
+template <class Tile, Fit fit>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(Weights w) {
   wait_for_earlier_kernels();
   DYNAMIC_SHARED(TileStages<Tile>, stages);
@@ -120,8 +120,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(
   const int i0 = int(blockIdx.x) * Tile::kM, j0 = int(blockIdx.y) * Tile::kN;
   const int rows = min(Tile::kM, w.M - i0), columns = min(Tile::kN, w.N - j0);
   typename Tile::All all = {};
-  tile_product<Tile>(all, *stages, Across_M<Tile, vectors, true>(w.a, i0, rows),
-                     Across_N<Tile, vectors, true>(w.b, j0, columns), work.begin,
+  tile_product<Tile>(all, *stages, Across_M<Tile, fit, true>(w.a, i0, rows),
+                     Across_N<Tile, fit, true>(w.b, j0, columns), work.begin,
                      work.begin + work.rows);
   with_sums<Tile>(all, *stages, [&](auto& sums) {
     if (work.pieces > 1) {
@@ -135,7 +135,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(
     const std::size_t row = std::size_t(work.expert) * std::size_t(w.M) + std::size_t(i0);
     float* const dw = w.dw + row * std::size_t(w.N) + std::size_t(j0);
     for_each_run<Tile>(sums, rows, columns,
-                        TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, vectors});
+                        TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, fit != Fit::ragged});
   });
 }
 
@@ -160,14 +160,14 @@ void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K,
                   kTileBytes<Tile>};
   const TileMatrix rows{raw(a), K, raw(at.index)};
   // Without tensor cores only rows of W that are read across k are copied 16 bytes at a time.
-  constexpr bool differs = !transposed || Tile::kTensor;
+  constexpr Fit best = !transposed || Tile::kTensor ? Fit::aligned : Fit::ragged;
   const int long_w = transposed ? K : N;
-  if (differs && aligned(w, long_w, long_w) && (!Tile::kTensor || aligned(a, K, K)))
-    launch<rows_kernel<Tile, transposed, differs, Store>>(grid, store, rows, w, at.offset,
-                                                          at.experts, N, K);
+  if (aligned(w, long_w, long_w) && (!Tile::kTensor || aligned(a, K, K)))
+    launch<rows_kernel<Tile, transposed, best, Store>>(grid, store, rows, w, at.offset, at.experts,
+                                                       N, K);
   else
-    launch<rows_kernel<Tile, transposed, false, Store>>(grid, store, rows, w, at.offset, at.experts,
-                                                        N, K);
+    launch<rows_kernel<Tile, transposed, Fit::ragged, Store>>(grid, store, rows, w, at.offset,
+                                                              at.experts, N, K);
 }
 
 template <bool transposed, class Store>

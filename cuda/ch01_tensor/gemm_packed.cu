@@ -15,35 +15,79 @@ struct Unpacked {
   const float* from;
   std::ptrdiff_t row, column;
   int rows, blocks;
+  bool vectors;  // 16 bytes may be read at a time
   std::byte* to;
+  /// The neighbours in memory from (i,k) on; zeros instead of those from `count` on. With `whole`
+  /// all are there and one instruction reads them. They are not kept in the L2 cache, which is then
+  /// free for what is written.
+  template <bool whole>
+  __device__ float4 four(int i, int k, int count) const {
+    const float* at = from + i * row + k * column;
+    const auto one = [&](int n) { return n < count ? __ldcs(at + n) : 0.0f; };
+    return whole ? __ldcs(reinterpret_cast<const float4*>(at))
+                 : make_float4(one(0), one(1), one(2), one(3));
+  }
 };
 
-/// A block of threads packs 32 rows and 64 k. Values whose rows are neighbours in memory are read
-/// along the rows; shared memory turns them. Its rows are 33 long, so that no more than two lanes
-/// meet at a bank.
-__global__ void __launch_bounds__(256) pack_kernel(Unpacked a, Unpacked b, int K, int k_blocks) {
-  wait_for_earlier_kernels();
-  __shared__ float values[kPackedK][33];
-  const Unpacked x = blockIdx.z == 0 ? a : b;
-  const int r0 = int(blockIdx.x) * 32, k0 = int(blockIdx.y) * kPackedK;
-  if (r0 >= x.blocks * kPackedRows) return;
-  const bool along_k = x.column == 1;
-#pragma unroll 4
-  for (int at = int(threadIdx.x); at < 32 * kPackedK; at += 256) {
-    const int r = along_k ? at / kPackedK : at % 32, k = along_k ? at % kPackedK : at / 32;
-    const bool there = r0 + r < x.rows && k0 + k < K;
-    values[k][r] = there ? x.from[(r0 + r) * x.row + (k0 + k) * x.column] : 0.0f;
-  }
-  __syncthreads();
-  const int c = int(threadIdx.x) % 8, r = int(threadIdx.x) / 8;
-  unsigned pairs[4];
+// A block of threads packs 64 rows and 64 k. Each thread reads 16 bytes eight times before it needs
+// the first.
+constexpr int kPackThreads = 128, kPackRows = 64;
+
+/// The k of a row are neighbours: a warp reads 256 bytes of two rows, and writes them as 128.
+template <bool whole>
+__device__ void pack_along_k(std::byte* to, const Unpacked& x, int r0, int k0, int K) {
+  const int four = int(threadIdx.x) % 16, first = int(threadIdx.x) / 16, k = k0 + 4 * four;
+  float4 values[8];
 #pragma unroll
-  for (int i = 0; i < 4; ++i)
-    pairs[i] = pack_bf16(values[8 * c + 2 * i][r], values[8 * c + 2 * i + 1][r]);
-  std::byte* block =
+  for (int p = 0; p < 8; ++p) {
+    const int i = r0 + first + 8 * p;
+    values[p] = x.four<whole>(i, k, i < x.rows ? K - k : 0);
+  }
+#pragma unroll
+  for (int p = 0; p < 8; ++p) {
+    const int r = r0 % kPackedRows + first + 8 * p;
+    const float4& v = values[p];
+    *reinterpret_cast<uint2*>(to + packed_place(r, four / 2) + four % 2 * 8) = {
+        pack_bf16(v.x, v.y), pack_bf16(v.z, v.w)};
+  }
+}
+
+/// The rows of a k are neighbours: a warp reads 128 bytes of each of 32 k, a thread 4 rows of 8 k,
+/// which it turns in its registers.
+template <bool whole>
+__device__ void pack_across_k(std::byte* to, const Unpacked& x, int r0, int k0, int K) {
+  const int c = int(threadIdx.x) / 8 % 8;
+  const int first = int(threadIdx.x) / 64 * 32 + int(threadIdx.x) % 8 * 4, i = r0 + first;
+  float4 values[8];
+#pragma unroll
+  for (int p = 0; p < 8; ++p) {
+    const int k = k0 + 8 * c + p;
+    values[p] = x.four<whole>(i, k, k < K ? x.rows - i : 0);
+  }
+  const int r = r0 % kPackedRows + first;
+  const auto put = [&](int n, float float4::*at) {
+    unsigned pairs[4];
+#pragma unroll
+    for (int p = 0; p < 4; ++p) pairs[p] = pack_bf16(values[2 * p].*at, values[2 * p + 1].*at);
+    *reinterpret_cast<uint4*>(to + packed_place(r + n, c)) = {pairs[0], pairs[1], pairs[2],
+                                                              pairs[3]};
+  };
+  put(0, &float4::x), put(1, &float4::y), put(2, &float4::z), put(3, &float4::w);
+}
+
+__global__ void __launch_bounds__(kPackThreads)
+    pack_kernel(Unpacked a, Unpacked b, int K, int k_blocks) {
+  wait_for_earlier_kernels();
+  const Unpacked x = blockIdx.z == 0 ? a : b;
+  const int r0 = int(blockIdx.x) * kPackRows, k0 = int(blockIdx.y) * kPackedK;
+  if (r0 >= x.blocks * kPackedRows) return;
+  const bool whole = x.vectors && r0 + kPackRows <= x.rows && k0 + kPackedK <= K;
+  std::byte* to =
       x.to + (std::size_t(r0 / kPackedRows) * std::size_t(k_blocks) + blockIdx.y) * kPackedBytes;
-  *reinterpret_cast<uint4*>(block + packed_place(r0 % kPackedRows + r, c)) = {pairs[0], pairs[1],
-                                                                              pairs[2], pairs[3]};
+  if (x.column == 1)
+    whole ? pack_along_k<true>(to, x, r0, k0, K) : pack_along_k<false>(to, x, r0, k0, K);
+  else
+    whole ? pack_across_k<true>(to, x, r0, k0, K) : pack_across_k<false>(to, x, r0, k0, K);
 }
 
 struct PackedStage {
@@ -126,13 +170,15 @@ PackedOperands pack_operands(const Gemm<GpuFloat>& g, Scratch& scratch) {
   const auto operand = [&](const Operand<GpuFloat>& x, std::ptrdiff_t row, std::ptrdiff_t column,
                            int rows, int blocks) {
     const std::size_t bytes = std::size_t(blocks) * std::size_t(k_blocks) * kPackedBytes;
-    return Unpacked{raw(x.from), row, column, rows, blocks, scratch.take<std::byte>(bytes)};
+    const bool vectors = aligned(x.from, int(row * column), 0);  // one of them is 1
+    return Unpacked{
+        raw(x.from), row, column, rows, blocks, vectors, scratch.take<std::byte>(bytes)};
   };
   const Operand<GpuFloat> A = operand_a(g), B = operand_b(g);
   const Unpacked a = operand(A, A.row, A.column, g.M, ceil_div(g.M, kPackedRows));
   const Unpacked b = operand(B, B.column, B.row, g.N, 2 * ceil_div(g.N, 2 * kPackedRows));
-  const auto most = unsigned(max(a.blocks, b.blocks)) * (kPackedRows / 32);
-  launch<pack_kernel>({{most, unsigned(k_blocks), 2}, 256}, a, b, g.K, k_blocks);
+  const auto most = unsigned(max(a.blocks, b.blocks)) * (kPackedRows / kPackRows);
+  launch<pack_kernel>({{most, unsigned(k_blocks), 2}, kPackThreads}, a, b, g.K, k_blocks);
   return {{a.to, k_blocks}, {b.to, k_blocks}};
 }
 

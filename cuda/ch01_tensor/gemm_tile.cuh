@@ -43,13 +43,18 @@ struct TileMatrix {
   __device__ const float* row(int i) const { return plain_row(index ? index[i] : i); }
 };
 
-/// `rows` rows of a tile, each with its K values side by side. With `indexed`, a thread keeps
-/// where the rows are that it copies at each step; without, they are at equal distances. With
-/// `vectors` rows are aligned to 16 bytes, which are copied at a time where the layout allows it.
-template <class Tile, int rows, bool vectors, bool indexed = false>
+/// What a kernel may take for granted: nothing; that the rows of matrices are aligned to 16 bytes,
+/// which it copies at a time; and that its sizes are multiples of the tile's, so that it asks for
+/// no edge.
+enum class Fit { ragged, aligned, whole };
+
+/// `rows` rows of a tile, `count` of which are there, each with its K values side by side. With
+/// `indexed`, a thread keeps where the rows are that it copies at each step; without, they are at
+/// equal distances.
+template <class Tile, int rows, Fit fit, bool indexed = false>
 struct AlongK {
   using Layout = typename Tile::template Layout<rows, true>;
-  static constexpr int kDeep = Tile::kDeep, kWidth = vectors && Layout::kFours ? 4 : 1;
+  static constexpr int kDeep = Tile::kDeep, kWidth = fit != Fit::ragged && Layout::kFours ? 4 : 1;
   static constexpr int kLanes = kWidth == 4 ? kDeep / 4 : 8;
   static constexpr int kRows = Tile::kThreads / kLanes, kPasses = rows / kRows;
   static_assert(rows % kRows == 0);
@@ -84,7 +89,7 @@ struct AlongK {
 #pragma unroll
       for (int k = 0; k < kDeep; k += kLanes * kWidth)
         copy_async<4 * kWidth>(to + Layout::place(i + p * kRows, lane() + k), from + k,
-                               p * kRows < left && k < left_k);
+                               fit == Fit::whole || (p * kRows < left && k < left_k));
     }
 #pragma unroll
     for (int p = 0; p < (indexed ? kPasses : 1); ++p) row[p] += kDeep;
@@ -93,12 +98,11 @@ struct AlongK {
 };
 
 /// The other way: row k of the matrix holds the tile's `rows` values of k, from column `first`.
-/// With `vectors` 16 bytes are copied at a time: rows are aligned to that, and count is a multiple
-/// of 4.
-template <class Tile, int rows, bool vectors, bool indexed = false>
+/// If not ragged, `count` is a multiple of 4.
+template <class Tile, int rows, Fit fit, bool indexed = false>
 struct AcrossK {
   using Layout = typename Tile::template Layout<rows, false>;
-  static constexpr int kDeep = Tile::kDeep, kWidth = vectors ? 4 : 1, kLanes = rows / kWidth;
+  static constexpr int kDeep = Tile::kDeep, kWidth = fit == Fit::ragged ? 1 : 4, kLanes = rows / kWidth;
   static constexpr int kRows = Tile::kThreads < kLanes * kDeep ? Tile::kThreads / kLanes : kDeep;
   static_assert(Tile::kThreads % kLanes == 0 && Tile::kThreads <= kLanes * kDeep);
   TileMatrix x;  // not indexed: from what this thread copies first in the step that comes next
@@ -120,7 +124,8 @@ struct AcrossK {
     for (int p = 0; p < kDeep; p += kRows) {
       const bool in = k + p < end;
       const float* const from = indexed ? x.row(in ? k + p : 0) : x.plain_row(p);
-      copy_async<4 * kWidth>(to + Layout::place(lane(), thread_k() + p), from, in && there);
+      copy_async<4 * kWidth>(to + Layout::place(lane(), thread_k() + p), from,
+                             fit == Fit::whole || (in && there));
     }
     if (!indexed) x.from = x.plain_row(kDeep);
     k += kDeep;
@@ -215,14 +220,14 @@ constexpr std::size_t kTileBytes =
              Tile::kSlices == 1 ? 0 : sizeof(typename Tile::All) * Tile::kThreads);
 
 /// The operands of a tile.
-template <class Tile, bool vectors, bool indexed = false>
-using Along_M = AlongK<Tile, Tile::kM, vectors, indexed>;
-template <class Tile, bool vectors>
-using Along_N = AlongK<Tile, Tile::kN, vectors>;
-template <class Tile, bool vectors, bool indexed = false>
-using Across_M = AcrossK<Tile, Tile::kM, vectors, indexed>;
-template <class Tile, bool vectors, bool indexed = false>
-using Across_N = AcrossK<Tile, Tile::kN, vectors, indexed>;
+template <class Tile, Fit fit, bool indexed = false>
+using Along_M = AlongK<Tile, Tile::kM, fit, indexed>;
+template <class Tile, Fit fit>
+using Along_N = AlongK<Tile, Tile::kN, fit>;
+template <class Tile, Fit fit, bool indexed = false>
+using Across_M = AcrossK<Tile, Tile::kM, fit, indexed>;
+template <class Tile, Fit fit, bool indexed = false>
+using Across_N = AcrossK<Tile, Tile::kN, fit, indexed>;
 
 /// all += A B of this block's tile over k in [begin, end), of each slice its k.
 template <class Tile, class A, class B>

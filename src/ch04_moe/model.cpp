@@ -56,10 +56,9 @@ PlacedBatch<Value> place(Tape<Value>& tape, const TokenBatch& batch, int V) {
 template <class T>
 Parameter<T>* Model<T>::add(std::string name, const Shape& shape, double deviation, Seed seed,
                             Precision weights) {
-  const bool half = weights == Precision::bf16 && is_matrix(shape);
   parameters_.push_back(std::make_unique<Parameter<T>>(
-      half ? Parameter<T>::kept_as_bf16(std::move(name), shape)
-           : Parameter<T>(std::move(name), shape)));
+      kept_as_bf16(shape, weights) ? Parameter<T>::kept_as_bf16(std::move(name), shape)
+                                   : Parameter<T>(std::move(name), shape)));
   Parameter<T>* parameter = parameters_.back().get();
   if (!seed || deviation == kZeros) return parameter;
   // Each parameter has its own stream: adding one does not change the values of the others.

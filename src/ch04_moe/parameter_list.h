@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ch01_tensor/gemm.h"
 #include "ch01_tensor/tensor.h"
 #include "ch04_moe/model_config.h"
 
@@ -35,6 +36,10 @@ struct ModelOf {
 /// norm or a bias).
 inline bool is_matrix(const Shape& shape) {
   return shape.rank() >= 2;
+}
+/// Whether a model with such weights keeps a parameter of this shape as bf16: its matrices alone.
+inline bool kept_as_bf16(const Shape& shape, Precision weights) {
+  return weights == Precision::bf16 && is_matrix(shape);
 }
 
 /// Instead of a deviation: all initial values are 1, or 0.

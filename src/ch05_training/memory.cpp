@@ -107,7 +107,7 @@ ForwardCount count_forward(const ModelConfig& config, int T, MemoryOf of) {
 double weight_bytes(const ModelConfig& config, Precision weights) {
   double bytes = 0;
   list_parameters<int>(resolved(config), [&](const std::string&, const Shape& shape, double) {
-    bytes += double(shape.count()) * (weights == Precision::bf16 && is_matrix(shape) ? 2 : 4);
+    bytes += double(shape.count()) * (kept_as_bf16(shape, weights) ? 2 : 4);
     return 0;
   });
   return bytes;
@@ -116,8 +116,8 @@ double weight_bytes(const ModelConfig& config, Precision weights) {
 double training_bytes(const ModelConfig& config, double B, int T, double trained, MemoryOf of) {
   const int padded = common_size(T);
   if (of == MemoryOf::gpu && B * padded <= kMostCommonTokens) T = padded;
-  const double weights = 4 * static_cast<double>(count_parameters(config).total);
-  return weights + kMoments * trained + count_activations(config, T, of).bytes(B * T, B * T / 2);
+  return weight_bytes(config, Precision::fp32) + kMoments * trained +
+         count_activations(config, T, of).bytes(B * T, B * T / 2);
 }
 
 double expert_parameters(const ModelConfig& c) {

@@ -176,7 +176,7 @@ template <class T>
 double bytes_to_load(const ModelConfig& config, Precision weights) {
   double here = 0, buffer = 0;  // of all parameters, and of the one that is on its way elsewhere
   list_parameters<int>(config, [&](const std::string&, const Shape& shape, double) {
-    const bool half = weights == Precision::bf16 && is_matrix(shape);
+    const bool half = kept_as_bf16(shape, weights);
     const double count = static_cast<double>(shape.count());
     if (!Lives<T>::on_gpu) here += count * (half ? 2 : sizeof(T));
     if (Lives<T>::on_gpu || (!half && !std::is_same_v<T, float>))

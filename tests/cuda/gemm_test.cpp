@@ -110,8 +110,9 @@ float round_to_tf32(float x) {
 constexpr double kFp32 = 6e-8;
 
 std::vector<std::array<int, 3>> sizes() {
-  std::vector<std::array<int, 3>> all = {{1, 1, 1},   {17, 5, 33},  {65, 129, 20}, {4, 36, 8},
-                                         {1, 65, 17}, {129, 1, 40}, {6, 10, 0},    {33, 64, 530}};
+  std::vector<std::array<int, 3>> all = {
+      {1, 1, 1},    {17, 5, 33}, {65, 129, 20}, {4, 36, 16},    {1, 65, 17},
+      {129, 1, 40}, {6, 10, 0},  {33, 64, 530}, {128, 256, 80}, {128, 128, 20}};
 #ifndef RAMOE_CUDA_EMULATION
   for (const auto& more : {std::array{2048, 384, 128}, std::array{128, 384, 4096},
                            std::array{1500, 1401, 700}, std::array{2049, 1, 129}})
