@@ -50,6 +50,12 @@ TEST(GpuRows, RepeatedIndicesAreAddedInOrder) {
       for (int i = 0; i < N; ++i) all[std::size_t(i)] = N - 1 - i;  // all different
       expect_rows_added(all, N, 4, fence);
     }
+  // Indices in several stretches, all equal, all different, and between.
+  for (const int N : {4096, 4097, 9 * 1024 + 5}) {
+    expect_rows_added(std::vector<int>(std::size_t(N), 2), 4, 1, kAligned);
+    for (const int rows : {7, 1000, 1 << 20})
+      expect_rows_added(random_indices(N, rows, 4), rows, 1, kAligned);
+  }
   expect_rows_added(random_indices(200, 3, 2), 4, 300, kAligned);  // several pieces of columns
   expect_rows_added(random_indices(200, 3, 2), 4, 300, kUnaligned);
   // Runs that end with a chunk of 32, and ones that begin with it.
@@ -112,7 +118,7 @@ void expect_rmsnorm(int N, int C, std::size_t fence) {
   EXPECT_EQ(difference(gout.host(), out, 2e-6, 2e-6), "") << at;
   EXPECT_EQ(difference(grstd.host(), rstd, 1e-6, 1e-6), "") << at;
   EXPECT_EQ(difference(gdx.host(), dx, 5e-6, 5e-6), "") << at;  // the mean sums C products
-  const double of_sum = N > 1000 ? 2e-5 : 5e-6;  // dw sums N products of either sign
+  const double of_sum = N > 1000 ? 2e-5 : 5e-6;                 // dw sums N products of either sign
   EXPECT_EQ(difference(gdw.host(), dw, of_sum, of_sum), "") << at;
   GpuFenced fresh(count, fence), only_w(width, fence, 0.5f);  // over NaN
   backward(fresh.data(), nullptr, false);
