@@ -79,6 +79,23 @@ TEST(GpuRows, AreCopied) {
     }
 }
 
+TEST(GpuRows, SoftmaxOfRowsInRegistersAndLonger) {
+  for (const std::size_t fence : {kAligned, kUnaligned})
+    for (const int E : {1, 31, 32, 33, 64, 65, 128, 200, 257, 512, 1000, 1023, 1024, 1025, 3000}) {
+      const int N = 9;  // more than the warps of a block; NaN in the last row
+      auto z = random_values<float>(std::size_t(N * E), 6, 3);
+      if (E > 1) z[std::size_t(2 * E)] = -HUGE_VALF;
+      z[std::size_t((N - 1) * E + E / 2)] = kNan;
+      std::vector<double> wanted(std::size_t((N - 1) * E));
+      softmax_forward(wanted.data(), doubles(z).data(), N - 1, E);
+      GpuFenced from(z, fence), to(z.size(), fence);
+      softmax_forward(to.data(), from.data(), N, E);
+      std::vector<float> p = to.host();
+      for (; p.size() > wanted.size(); p.pop_back()) EXPECT_TRUE(std::isnan(p.back())) << E;
+      EXPECT_EQ(difference(p, wanted, 1e-7, 2e-6), "") << "E=" << E << " fence=" << fence;
+    }
+}
+
 TEST(GpuRows, AppendOnlyWhatIsThere) {
   const std::vector<int> cached = {2, 0, 1, 3}, length = {3, 1, 0, 2};
   const GpuVector<GpuInt> cached_there = gpu_indices(cached), length_there = gpu_indices(length);
