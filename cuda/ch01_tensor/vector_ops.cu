@@ -2,7 +2,8 @@
 //
 // Elementwise: a thread has four neighbouring values, where addresses allow it, and a warp a
 // stretch of 512 bytes: one load of each lane keeps the memory as busy as four of 4 bytes would.
-// Rows: a warp walks along a row and its lanes exchange what they found.
+// Rows: a warp has a row, in its registers where that is read twice, and its lanes exchange what
+// they found.
 #include "ch01_tensor/vector_ops.h"
 #include "cuda/support/columns.cuh"
 #include "cuda/support/pieces.cuh"
@@ -21,6 +22,7 @@ using cuda::my_lane;
 using cuda::my_number;
 using cuda::my_row;
 using cuda::Piece;
+using cuda::row_at;
 using cuda::store;
 using cuda::Sum;
 using cuda::threads_per_row;
@@ -83,12 +85,39 @@ __global__ void add_bias_kernel(float* y, const float* bias, int N, int C) {
     add_to(y + n * unsigned(C) + c, load<W>(bias + c));
 }
 
+template <int Each>
 __global__ void softmax_kernel(float* p, const float* z, int N, int E) {
   wait_for_earlier_kernels();
-  const int n = my_row();
+  const int n = my_row(), lane = my_lane();
   if (n >= N) return;  // the whole warp
-  const std::size_t at = std::size_t(n) * std::size_t(E);
-  cuda::softmax_row(p + at, z + at, E, my_lane());
+  float p_n[Each];
+  cuda::softmax_row(p_n, row_at(z, n, E), E, lane);
+#pragma unroll
+  for (int i = 0; i < Each; ++i)
+    if (lane + 32 * i < E) row_at(p, n, E)[lane + 32 * i] = p_n[i];
+}
+
+/// Rows too long for registers are read three times.
+__global__ void softmax_long_kernel(float* p, const float* z, int N, int E) {
+  wait_for_earlier_kernels();
+  const int n = my_row(), lane = my_lane();
+  if (n >= N) return;
+  const float* const z_n = row_at(z, n, E);
+  float most = -INFINITY, sum = 0;
+  for (int e = lane; e < E; e += 32) most = max(most, z_n[e]);
+  most = cuda::warp_max(most);
+  for (int e = lane; e < E; e += 32) sum += expf(z_n[e] - most);
+  const float scale = 1 / warp_sum(sum);
+  for (int e = lane; e < E; e += 32) row_at(p, n, E)[e] = scale * expf(z_n[e] - most);
+}
+
+template <int Each = 1>
+void run_softmax(GpuFloat* p, const GpuFloat* z, int N, int E) {
+  if (E <= 32 * Each) return launch<softmax_kernel<Each>>(warp_per_row(N), p, z, N, E);
+  if constexpr (Each < 32)
+    run_softmax<2 * Each>(p, z, N, E);
+  else
+    launch<softmax_long_kernel>(warp_per_row(N), p, z, N, E);
 }
 
 /// dz[n,j] += p[n,j] (dp[n,j] - sum_k p[n,k] dp[n,k])
@@ -153,7 +182,7 @@ void add_bias_backward(GpuFloat* dbias, const GpuFloat* dy, int N, int C, bool a
 
 template <>
 void softmax_forward(GpuFloat* p, const GpuFloat* z, int N, int E) {
-  launch<softmax_kernel>(warp_per_row(N), p, z, N, E);
+  run_softmax(p, z, N, E);
 }
 
 template <>

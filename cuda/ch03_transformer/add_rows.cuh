@@ -3,8 +3,12 @@
 // Many i may have the same index, a frequent token or the padding. Atomic additions would come in
 // another order, and give other bits, at every run. Here each sum has an order:
 //
-//   1  rank   The place of i in the sorted list is the number of those before it. N^2 comparisons,
-//             but no memory and no second pass.
+//   1  rank   Indices are sorted in stretches: the place of i is the number of those before it.
+//             Every two of a stretch are compared, which costs no memory and no second pass; of
+//             32,768 indices in one stretch it would be 2^30 comparisons, most of the time.
+//      merge  So with more than 4096 a stretch is 1024, and i counts those before it in each of
+//             the others by halving: 11 loads. A warp has 32 neighbours of a sorted stretch, so its
+//             lanes load the same at first and neighbours later.
 //   2  sum    A warp takes 32 neighbours of the sorted list and adds up rows with the same index. A
 //             run that lies in its 32 goes to dx; one that crosses a border leaves its part in
 //             `partial`.
@@ -24,17 +28,30 @@ constexpr int kChunkWarps = 2;   // of a block
 constexpr int kAtOnce = 8;       // rows that a warp of step 2 asks for before it adds the first
 constexpr int kRankWarps = 8;    // of a block of step 1
 constexpr int kRankTile = 1024;  // indices in shared memory at a time
+constexpr int kOneStretch = 4 * kRankTile;  // up to so many need no merge; of more each tile is one
 
-/// source[place] = i, sorted[place] = index[i]: ascending indices, equal ones in order of i.
-static __global__ void rank_kernel(int* source, int* sorted, const int* index, int N) {
+/// The sum of `before` over the warps of a block of step 1, for each lane.
+__device__ inline int sum_of_warps(int before) {
+  __shared__ int found[kRankWarps][32];
+  found[threadIdx.y][threadIdx.x] = before;
+  __syncthreads();
+  int sum = 0;
+#pragma unroll
+  for (int w = 0; w < kRankWarps; ++w) sum += found[w][threadIdx.x];
+  return sum;
+}
+
+/// source[place] = i, sorted[place] = index[i]: in each stretch ascending indices, equal ones in
+/// order of i. A stretch is a multiple of kRankTile.
+static __global__ void rank_kernel(int* source, int* sorted, const int* index, int N, int stretch) {
   wait_for_earlier_kernels();
   constexpr int kWarps = kRankWarps, kEach = kRankTile / kWarps;
   __shared__ int tile[kRankTile];
-  __shared__ int found[kWarps][32];
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), segment = int(blockIdx.x);
   const int i = segment * 32 + lane, mine = i < N ? index[i] : 0;
+  const int begin = segment * 32 / stretch * stretch, end = begin + min(stretch, N - begin);
   int before = 0;
-  for (int first = 0; first < N; first += kRankTile) {
+  for (int first = begin; first < end; first += kRankTile) {
     __syncthreads();  // the tile before may still be read
     for (int m = warp * 32 + lane; m < kRankTile; m += kWarps * 32)
       tile[m] = first + m < N ? index[first + m] : INT_MAX;
@@ -43,16 +60,41 @@ static __global__ void rank_kernel(int* source, int* sorted, const int* index, i
       // Equal indices in segments of 32 before mine come before me, those behind it do not.
       const int here = (first + m) / 32, bound = here < segment ? mine + 1 : mine;
 #pragma unroll
-      for (int l = 0; l < 32; ++l) before += tile[m + l] < bound;
+      for (int l = 0; l < 32; ++l)  // the sign of a difference: half the instructions of a <
+        before += int(unsigned(tile[m + l] - bound) >> 31);
       if (here == segment)
         for (int l = 0; l < lane; ++l) before += tile[m + l] == mine;
     }
   }
-  found[warp][lane] = before;
-  __syncthreads();
-  if (warp > 0 || i >= N) return;
-  for (int w = 1; w < kWarps; ++w) before += found[w][lane];
-  source[before] = i;
+  before = sum_of_warps(before);
+  if (warp > 0) return;
+  if (i < N) {
+    source[begin + before] = i;
+    sorted[begin + before] = mine;
+  } else if (stretch == kRankTile) {
+    sorted[i] = INT_MAX;  // the next kernel reads whole stretches
+  }
+}
+
+/// The same for all N as one stretch, from stretches of kRankTile: a block's warps share these out.
+static __global__ void merge_kernel(int* source, int* sorted, const int* source_in,
+                                    const int* sorted_in, int N) {
+  wait_for_earlier_kernels();
+  const int i = int(blockIdx.x) * 32 + int(threadIdx.x), from = min(i, N - 1);
+  const int own = from / kRankTile, mine = sorted_in[from];
+  int before = 0;
+  for (int s = int(threadIdx.y); s * kRankTile < N; s += kRankWarps) {
+    const int bound = s < own ? mine + 1 : mine;
+    unsigned at = unsigned(s) * kRankTile;  // all of the stretch before it come before me
+#pragma unroll
+    for (unsigned step = kRankTile / 2; step > 0; step /= 2)
+      if ((sorted_in + (step - 1))[at] < bound) at += step;
+    at += sorted_in[at] < bound;  // of kRankTile so many minus one are known by now
+    before += s == own ? from % kRankTile : int(at) - s * kRankTile;
+  }
+  before = sum_of_warps(before);
+  if (threadIdx.y > 0 || i >= N) return;
+  source[before] = source_in[i];
   sorted[before] = mine;
 }
 
@@ -146,7 +188,18 @@ inline void add_rows(GpuFloat* dx, const GpuInt* index, const GpuFloat* dout, in
   int* const source = scratch.take<int>(count);
   int* const sorted = scratch.take<int>(count);
   float* const partial = scratch.take<float>(chunks * 2 * std::size_t(C));
-  launch<rank_kernel>({blocks_for(count, 32), {32, kRankWarps}}, source, sorted, index, N);
+  if (N <= kOneStretch) {
+    launch<rank_kernel>({blocks_for(count, 32), {32, kRankWarps}}, source, sorted, index, N,
+                        kOneStretch);
+  } else {
+    const std::size_t whole = ceil_div(count, std::size_t(kRankTile)) * kRankTile;
+    int* const source_in = scratch.take<int>(count);
+    int* const sorted_in = scratch.take<int>(whole);
+    launch<rank_kernel>({blocks_for(whole, 32), {32, kRankWarps}}, source_in, sorted_in, index, N,
+                        kRankTile);
+    launch<merge_kernel>({blocks_for(count, 32), {32, kRankWarps}}, source, sorted, source_in,
+                         sorted_in, N);
+  }
   with_width(in_pieces(C, dx, dout), [&]<int W>() {
     const Grid grid = {{blocks_for(chunks, kChunkWarps), blocks_for(std::size_t(C), 32 * W)},
                        {32, kChunkWarps}};

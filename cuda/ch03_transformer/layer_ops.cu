@@ -4,7 +4,7 @@
 // once and written once, in 16-byte pieces where rows allow it. Look at
 //   rmsnorm.cuh     a row kept in the registers of a team of threads
 //   add_rows.cuh    sums of rows without atomics
-//   rope below      angles computed once for all heads of a row
+//   rope.cuh        angles computed once for all heads of a row, while these are on their way
 #include "ch03_transformer/layer_ops.h"
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 
 #include "cuda/ch03_transformer/add_rows.cuh"
 #include "cuda/ch03_transformer/rmsnorm.cuh"
+#include "cuda/ch03_transformer/rope.cuh"
 #include "cuda/support/rows.cuh"
 
 namespace ramoe {
@@ -200,59 +201,13 @@ void rmsnorm_backward(GpuFloat* dx, GpuFloat* dw, const GpuFloat* x, const GpuFl
 
 namespace {
 
-constexpr double kTurn = 6.283185307179586477;  // 2 pi
-
-/// Heads whose rows are turned: (N, heads, 2 half) of queries or keys.
-struct Heads {
-  float* x;
-  int heads;
-};
-
-/// A block turns `rows` rows of queries and keys. Its threads first compute each angle once, for
-/// all heads: in double, as position 100,000 times 1 has 17 bits before the point and float would
-/// keep 7 behind it. Whole turns are taken off before float's sine and cosine see what is left.
-template <int W>
-__global__ void rope_kernel(Heads q, Heads k, const int* position, int N, int half, int rows,
-                            double log2_step, float sign) {
-  wait_for_earlier_kernels();
-  DYNAMIC_SHARED(float, cosine);
-  float* const sine = cosine + rows * half;
-  const int first = int(blockIdx.x) * rows, count = min(rows, N - first);
-  for (int a = int(threadIdx.x); a < count * half; a += int(blockDim.x)) {
-    const double frequency = exp2(-(a % half) * log2_step);
-    const double turns = position[first + a / half] * frequency * (1 / kTurn);
-    sincospif(float(2 * (turns - rint(turns))), sine + a, cosine + a);  // of half turns
-    sine[a] *= sign;
-  }
-  __syncthreads();
-  const int pieces = half / W, of_q = count * q.heads;
-  for (int i = int(threadIdx.x); i < (of_q + count * k.heads) * pieces; i += int(blockDim.x)) {
-    // The head is counted over all rows of the block, queries before keys.
-    const int all = i / pieces, at = i % pieces * W;
-    const Heads& mine = all < of_q ? q : k;
-    const int head = all < of_q ? all : all - of_q, angle = head / mine.heads * half + at;
-    const std::size_t heads_before = std::size_t(first) * unsigned(mine.heads) + unsigned(head);
-    float* const low = mine.x + heads_before * 2 * unsigned(half) + at;
-    Piece<W> a = load<W>(low), b = load<W>(low + half);
-    const Piece<W> c = load<W>(cosine + angle), s = load<W>(sine + angle);
-#pragma unroll
-    for (int j = 0; j < W; ++j) {
-      const float a_j = a[j], b_j = b[j];
-      a[j] = a_j * c[j] - b_j * s[j];
-      b[j] = b_j * c[j] + a_j * s[j];
-    }
-    store(low, a);
-    store(low + half, b);
-  }
-}
-
-void rotate(const Heads& q, const Heads& k, const GpuInt* position, int N, int HS, double theta,
-            float sign) {
+void rotate(const cuda::Heads& q, const cuda::Heads& k, const GpuInt* position, int N, int HS,
+            double theta, float sign) {
   const int half = HS / 2, rows = std::max(1, int(kThreads) / half);
   with_width(in_pieces(half, q.x, k.x), [&]<int W>() {
-    launch<rope_kernel<W>>({blocks_for(std::size_t(N), std::size_t(rows)), kThreads,
-                            std::size_t(rows * half) * 2 * sizeof(float)},
-                           q, k, position, N, half, rows, std::log2(theta) / half, sign);
+    launch<cuda::rope_kernel<W>>({blocks_for(std::size_t(N), std::size_t(rows)), kThreads,
+                                  std::size_t(rows * half) * 2 * sizeof(float)},
+                                 q, k, position, N, half, rows, std::log2(theta) / half, sign);
   });
 }
 

@@ -123,12 +123,13 @@ __global__ void __launch_bounds__(kNormThreads) rmsnorm_backward_kernel(Two<Norm
   float* const dx = in.norm.dx;
   const int N = in.norm.N, C = in.norm.C;
   const bool adds = dx && in.norm.accumulate;
+  const float of_C = 1 / float(C);
   const int team = int(threadIdx.x) / kTeam;
   Piece<4> dw[kEach] = {};
   for (int first = int(block) * kOfBlock; first < N; first += int(blocks) * kOfBlock) {
     // All that is read, before anything is waited for. What is beyond N or C is 0.
-    Piece<4> x[kRows][kEach] = {}, g[kRows][kEach] = {}, sum[kRows][kEach] = {};
-    float r[kRows] = {};
+    Piece<4> x[kRows][kEach] = {}, g[kRows][kEach] = {}, sum[kRows][kEach] = {}, w[kEach] = {};
+    float r[kRows] = {}, product[kRows] = {};
 #pragma unroll
     for (int k = 0; k < kRows; ++k) {
       const int n = first + k * kTeams + team;
@@ -142,20 +143,22 @@ __global__ void __launch_bounds__(kNormThreads) rmsnorm_backward_kernel(Two<Norm
         }
     }
 #pragma unroll
-    for (int k = 0; k < kRows; ++k) {
-      const int n = first + k * kTeams + team;
-      float product = 0;
+    for (int i = 0; i < kEach; ++i)
+      if (const int c = column_of<kTeam>(i); c < C) w[i] = load<4>(in.norm.w + c);
+#pragma unroll
+    for (int k = 0; k < kRows; ++k)
 #pragma unroll
       for (int i = 0; i < kEach; ++i)
-        if (const int c = column_of<kTeam>(i); c < C) {
-          const Piece<4> w_c = load<4>(in.norm.w + c);
-          for (int j = 0; j < 4; ++j) {
-            dw[i][j] += g[k][i][j] * x[k][i][j] * r[k];
-            g[k][i][j] *= w_c[j];  // dout w
-            product += g[k][i][j] * x[k][i][j];
-          }
+        for (int j = 0; j < 4; ++j) {
+          dw[i][j] += g[k][i][j] * x[k][i][j] * r[k];
+          g[k][i][j] *= w[i][j];  // dout w
+          product[k] += g[k][i][j] * x[k][i][j];
         }
-      const float mean = team_sum<kTeam>(product) / float(C) * r[k] * r[k] * r[k];
+    team_sums<kTeam>(product);
+#pragma unroll
+    for (int k = 0; k < kRows; ++k) {
+      const int n = first + k * kTeams + team;
+      const float mean = product[k] * of_C * r[k] * r[k] * r[k];
 #pragma unroll
       for (int i = 0; i < kEach; ++i)
         if (const int c = column_of<kTeam>(i); dx && n < N && c < C) {

@@ -43,18 +43,16 @@ __global__ void route_kernel(int* chosen, float* gate, float* p, const float* fr
   wait_for_earlier_kernels();
   const int n = my_row(), lane = my_lane();
   if (n >= N) return;  // the whole warp
-  const float* p_n = row_at(from, n, E);
-  if (p) {
-    cuda::softmax_row(row_at(p, n, E), p_n, E, lane);
-    __syncwarp();  // all of the row is there
-    p_n = row_at(p, n, E);
-  }
+  float p_n[Each];
   unsigned key[Each];
+  if (p) cuda::softmax_row(p_n, row_at(from, n, E), E, lane);
   bool odd = false;
 #pragma unroll
   for (int i = 0; i < Each; ++i) {
     const int e = lane + 32 * i;
-    key[i] = e < E ? key_of(p_n[e]) : kTaken;
+    if (p && e < E) row_at(p, n, E)[e] = p_n[i];
+    if (!p) p_n[i] = e < E ? row_at(from, n, E)[e] : 0;
+    key[i] = e < E ? key_of(p_n[i]) : kTaken;
     odd = odd || key[i] == kNotANumber;
   }
   odd = __any_sync(kAllLanes, odd);
@@ -75,10 +73,11 @@ __global__ void route_kernel(int* chosen, float* gate, float* p, const float* fr
       const int lowest = __reduce_max_sync(kAllLanes, first);
       if (__any_sync(kAllLanes, first_odd && first == lowest)) best = E - lowest;
     }
+    float p_best = 0;
 #pragma unroll
     for (int i = 0; i < Each; ++i)
-      if (lane + 32 * i == best) key[i] = kTaken;
-    const float p_best = p_n[best];  // of all lanes the same address: one access
+      if (lane + 32 * i == best) key[i] = kTaken, p_best = p_n[i];
+    p_best = __shfl_sync(kAllLanes, p_best, best % 32);
     total += p_best;
     if (lane == 0) row_at(chosen, n, K)[k] = best, row_at(gate, n, K)[k] = p_best;
   }

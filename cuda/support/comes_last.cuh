@@ -18,16 +18,32 @@ namespace ramoe::cuda {
 constexpr int kArrivals = 2048;
 unsigned* arrivals();
 
+/// atomicInc between two fences, for what the block has written and what it will read. As one
+/// instruction they are a release and an acquire: the results are waited for once, and nothing
+/// after the count. __threadfence() also orders all fences of the GPU and waits each time.
+__device__ inline unsigned count_arrival(unsigned* arrived, unsigned last) {
+#ifdef __CUDACC__
+  unsigned before;
+  asm volatile("atom.acq_rel.gpu.inc.u32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(arrived), "r"(last)
+               : "memory");
+  return before;
+#else
+  __threadfence();
+  const unsigned before = atomicInc(arrived, last);
+  __threadfence();
+  return before;
+#endif
+}
+
 /// Whether this block is the last of `count` that come here; then it sees what the others wrote to
 /// memory before. For all threads of a block, which may have read no such place earlier.
 __device__ inline bool comes_last(unsigned* arrived, unsigned count) {
   __shared__ bool last;
   __syncthreads();  // all results of the block are written
-  if (threadIdx.x == 0 && threadIdx.y == 0) {
-    __threadfence();                                    // and are seen before the count is
-    last = atomicInc(arrived, count - 1) == count - 1;  // the last one leaves 0
-    __threadfence();
-  }
+  if (threadIdx.x == 0 && threadIdx.y == 0)
+    last = count_arrival(arrived, count - 1) == count - 1;  // the last one leaves 0
   __syncthreads();
   return last;
 }

@@ -64,4 +64,18 @@ __device__ float team_sum(float value) {
   }
 }
 
+/// The same for K values at once: exchanges of a warp that do not wait for one another.
+template <int kTeam, int K>
+__device__ void team_sums(float (&value)[K]) {
+  if constexpr (kTeam > 32) {
+#pragma unroll
+    for (int k = 0; k < K; ++k) value[k] = block_sum(value[k]);
+  } else {
+#pragma unroll
+    for (int bits = kTeam / 2; bits > 0; bits /= 2)
+#pragma unroll
+      for (int k = 0; k < K; ++k) value[k] += __shfl_xor_sync(kAllLanes, value[k], bits);
+  }
+}
+
 }  // namespace ramoe::cuda

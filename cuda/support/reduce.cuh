@@ -78,14 +78,22 @@ __device__ T block_max(T value) {
   return block_fold<Max>(value);
 }
 
-/// p = softmax(z) for one row of E values, by a warp; the row maximum is subtracted first.
-__device__ inline void softmax_row(float* p, const float* z, int E, int lane) {
+/// p = softmax(z) for one row of E <= 32 Each values, by a warp. Lane l has e = l + 32 i in p[i], 0
+/// beyond E. A row is read once, all of it asked for before any is waited for. The row maximum is
+/// subtracted first.
+template <int Each>
+__device__ void softmax_row(float (&p)[Each], const float* z, int E, int lane) {
   float most = -INFINITY, sum = 0;
-  for (int e = lane; e < E; e += 32) most = max(most, z[e]);
+#pragma unroll
+  for (int i = 0; i < Each; ++i) p[i] = lane + 32 * i < E ? z[lane + 32 * i] : -INFINITY;
+#pragma unroll
+  for (int i = 0; i < Each; ++i) most = max(most, p[i]);
   most = warp_max(most);
-  for (int e = lane; e < E; e += 32) sum += expf(z[e] - most);
-  sum = warp_sum(sum);
-  for (int e = lane; e < E; e += 32) p[e] = expf(z[e] - most) / sum;
+#pragma unroll
+  for (int i = 0; i < Each; ++i) sum += p[i] = expf(p[i] - most);
+  const float scale = 1 / warp_sum(sum);  // at most 1
+#pragma unroll
+  for (int i = 0; i < Each; ++i) p[i] *= scale;
 }
 
 }  // namespace ramoe::cuda

@@ -50,6 +50,12 @@ TEST(GpuRows, RepeatedIndicesAreAddedInOrder) {
       for (int i = 0; i < N; ++i) all[std::size_t(i)] = N - 1 - i;  // all different
       expect_rows_added(all, N, 4, fence);
     }
+  // Indices in several stretches, all equal, all different, and between.
+  for (const int N : {4096, 4097, 9 * 1024 + 5}) {
+    expect_rows_added(std::vector<int>(std::size_t(N), 2), 4, 1, kAligned);
+    for (const int rows : {7, 1000, 1 << 20})
+      expect_rows_added(random_indices(N, rows, 4), rows, 1, kAligned);
+  }
   expect_rows_added(random_indices(200, 3, 2), 4, 300, kAligned);  // several pieces of columns
   expect_rows_added(random_indices(200, 3, 2), 4, 300, kUnaligned);
   // Runs that end with a chunk of 32, and ones that begin with it.
@@ -70,6 +76,23 @@ TEST(GpuRows, AreCopied) {
       const GpuVector<GpuInt> there = gpu_indices(index);
       gather_rows_forward(out.data(), from.data(), there.data(), 9, C);
       EXPECT_EQ(difference(out.host(), wanted, 0, 0), "") << C;
+    }
+}
+
+TEST(GpuRows, SoftmaxOfRowsInRegistersAndLonger) {
+  for (const std::size_t fence : {kAligned, kUnaligned})
+    for (const int E : {1, 31, 32, 33, 64, 65, 128, 200, 257, 512, 1000, 1023, 1024, 1025, 3000}) {
+      const int N = 9;  // more than the warps of a block; NaN in the last row
+      auto z = random_values<float>(std::size_t(N * E), 6, 3);
+      if (E > 1) z[std::size_t(2 * E)] = -HUGE_VALF;
+      z[std::size_t((N - 1) * E + E / 2)] = kNan;
+      std::vector<double> wanted(std::size_t((N - 1) * E));
+      softmax_forward(wanted.data(), doubles(z).data(), N - 1, E);
+      GpuFenced from(z, fence), to(z.size(), fence);
+      softmax_forward(to.data(), from.data(), N, E);
+      std::vector<float> p = to.host();
+      for (; p.size() > wanted.size(); p.pop_back()) EXPECT_TRUE(std::isnan(p.back())) << E;
+      EXPECT_EQ(difference(p, wanted, 1e-7, 2e-6), "") << "E=" << E << " fence=" << fence;
     }
 }
 
@@ -112,7 +135,7 @@ void expect_rmsnorm(int N, int C, std::size_t fence) {
   EXPECT_EQ(difference(gout.host(), out, 2e-6, 2e-6), "") << at;
   EXPECT_EQ(difference(grstd.host(), rstd, 1e-6, 1e-6), "") << at;
   EXPECT_EQ(difference(gdx.host(), dx, 5e-6, 5e-6), "") << at;  // the mean sums C products
-  const double of_sum = N > 1000 ? 2e-5 : 5e-6;  // dw sums N products of either sign
+  const double of_sum = N > 1000 ? 2e-5 : 5e-6;                 // dw sums N products of either sign
   EXPECT_EQ(difference(gdw.host(), dw, of_sum, of_sum), "") << at;
   GpuFenced fresh(count, fence), only_w(width, fence, 0.5f);  // over NaN
   backward(fresh.data(), nullptr, false);

@@ -142,7 +142,7 @@ TEST(RouterOnGpu, RoutingSumsOfLayers) {
 }
 
 TEST(RouterOnGpu, RouteFromLogitsIsSoftmaxThenRoute) {
-  for (const int E : {1, 5, 33, 70, 200})
+  for (const int E : {1, 5, 33, 70, 200, 512})
     for (const bool renormalise : {false, true}) {
       const int N = 19, K = std::min(E, 3);
       Placed<float> z(random_values<float>(product(N, E), 4, 3));

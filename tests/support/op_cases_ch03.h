@@ -57,6 +57,7 @@ inline std::vector<OpCase> op_cases_ch03() {
              })
           .size({{4, 17}}, {3})
           .size({{3, 1}}, {1})
+          .size({{500, 1}}, {4200})  // a GPU merges so many indices
           .large({{300, 129}}, {200})
           .within(1e-6, "copies; a few gradients are added")
           .at_step([](const StepSizes& s) -> std::vector<OpAtStep> {
