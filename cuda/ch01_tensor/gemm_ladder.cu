@@ -134,7 +134,7 @@ void pipelined(const Gemm<GpuFloat>& g) {
   if (g.M > 0 && g.N > 0) run_tiles<FmaTile<128, 128, 8, 8>>(g, plus_itself(g));
 }
 void tf32(const Gemm<GpuFloat>& g) {
-  if (g.M > 0 && g.N > 0) run_tiles<MmaTile<Tf32, 128, 128, 64, 32, 2>>(g, plus_itself(g));
+  if (g.M > 0 && g.N > 0) run_tiles<MmaTile<Tf32, 128, 64, 32, 32>>(g, plus_itself(g));
 }
 
 }  // namespace
