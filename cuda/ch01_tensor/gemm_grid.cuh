@@ -190,11 +190,11 @@ inline bool is_sum(const Gemm<GpuFloat>& g) {
 }
 
 /// Whether what these tiles copy 16 bytes at a time is aligned: operands whose k are no neighbours,
-/// and with tensor cores the others too.
+/// and where they are, if they keep that order.
 template <class Tile>
 bool in_vectors(const Gemm<GpuFloat>& g) {
   const auto fits = [](const GpuFloat* x, int ld, int columns, bool along) {
-    return (along && !Tile::kTensor) || aligned(x, ld, columns);
+    return (along && !kKeepsRows<Tile>) || aligned(x, ld, columns);
   };
   const bool a_along = g.form != GemmForm::TN, b_along = g.form == GemmForm::NT;
   return (is_sum(g) || fits(g.A, g.lda, a_along ? g.K : g.M, a_along)) &&
@@ -203,7 +203,7 @@ bool in_vectors(const Gemm<GpuFloat>& g) {
 
 /// Tiles of large products: one whose sizes are multiples of the tile's has a kernel of its own.
 template <class Tile>
-constexpr bool kLargeFma = !Tile::kTensor && Tile::kThreads == 256 && Tile::kSlices == 1;
+constexpr bool kHasWhole = !kKeepsRows<Tile>;
 
 /// C = plus + A B with tiles of this kind; plus may be C.
 template <class Tile>
@@ -215,10 +215,11 @@ void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
   const bool whole =
       vectors && g.M % Tile::kM == 0 && g.N % Tile::kN == 0 && g.K % Tile::kDeep == 0;
   const auto run_form = [&]<GemmForm form>() {
-    // Without tensor cores NT has nothing to copy 16 bytes at a time.
-    constexpr Fit best = form != GemmForm::NT || Tile::kTensor ? Fit::aligned : Fit::ragged;
-    if (kLargeFma<Tile> && whole)
-      launch<gemm_kernel<Tile, form, kLargeFma<Tile> ? Fit::whole : best>>(grid, p);
+    // A tile that turns rows has nothing to copy 16 bytes at a time in NT.
+    constexpr Fit best =
+        form != GemmForm::NT || kKeepsRows<Tile> ? Fit::aligned : Fit::ragged;
+    if (kHasWhole<Tile> && whole)
+      launch<gemm_kernel<Tile, form, kHasWhole<Tile> ? Fit::whole : best>>(grid, p);
     else if (vectors)
       launch<gemm_kernel<Tile, form, best>>(grid, p);
     else

@@ -159,12 +159,10 @@ void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K,
                   Tile::kThreads,
                   kTileBytes<Tile>};
   const TileMatrix rows{raw(a), K, raw(at.index)};
-  // Without tensor cores only rows of W that are read across k are copied 16 bytes at a time.
-  constexpr Fit best = !transposed || Tile::kTensor ? Fit::aligned : Fit::ragged;
   const int long_w = transposed ? K : N;
-  if (aligned(w, long_w, long_w) && (!Tile::kTensor || aligned(a, K, K)))
-    launch<rows_kernel<Tile, transposed, best, Store>>(grid, store, rows, w, at.offset, at.experts,
-                                                       N, K);
+  if (aligned(w, long_w, long_w) && aligned(a, K, K))
+    launch<rows_kernel<Tile, transposed, Fit::aligned, Store>>(grid, store, rows, w, at.offset,
+                                                               at.experts, N, K);
   else
     launch<rows_kernel<Tile, transposed, Fit::ragged, Store>>(grid, store, rows, w, at.offset,
                                                               at.experts, N, K);

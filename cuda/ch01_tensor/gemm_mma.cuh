@@ -19,7 +19,7 @@ namespace ramoe::cuda {
 
 /// Where row and k lie in a step: row by row, each with its k side by side.
 template <int rows, int deep>
-struct RowByRow {
+struct RowsMoved {
   static constexpr int kSize = rows * deep;
   static constexpr bool kFours = true;
   __device__ static int place(int row, int k) { return row * deep + (k ^ (row & 3) << 3); }
@@ -61,9 +61,8 @@ struct MmaTile {
   static constexpr int kHigh = 1, kWide = 2;
   static constexpr int kWarps = BM / WM * (BN / WN), kThreads = 32 * kWarps;
   static constexpr int kBlocks = 512 / kThreads;
-  static constexpr bool kTensor = true;
   template <int rows, bool along>
-  using Layout = std::conditional_t<along, RowByRow<rows, kDeep>, KByK<rows, kDeep>>;
+  using Layout = std::conditional_t<along, RowsMoved<rows, kDeep>, KByK<rows, kDeep>>;
   using All = float[WM / 8][WN / 4];
   using Sums = All;
   static_assert(WM % 16 == 0 && WN % 8 == 0);

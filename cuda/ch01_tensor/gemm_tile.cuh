@@ -20,6 +20,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "ch01_tensor/gemm.h"
 #include "cuda/support/mma.cuh"
@@ -32,6 +33,17 @@ struct KByK {
   static constexpr int kLong = rows + 4, kSize = deep * kLong;
   static constexpr bool kFours = false;  // whether 4 neighbouring k are neighbours here
   __device__ static int place(int row, int k) { return k * kLong + row; }
+};
+
+/// Row by row, each with its k side by side and 4 longer than needed; pieces of 16 bytes are moved,
+/// by another number in each 8 rows of 32. Eight lanes that read the same k of rows 4 l do so in
+/// different banks.
+template <int rows, int deep>
+struct RowByRow {
+  static constexpr int kLong = deep + 4, kSize = rows * kLong;
+  static constexpr bool kFours = true;
+  __device__ static constexpr int moved(int row) { return (row >> 3 & 3) << 2; }
+  __device__ static int place(int row, int k) { return row * kLong + (k ^ moved(row)); }
 };
 
 /// Rows of a matrix; with an index, row i is row index[i] of `from`.
@@ -83,7 +95,7 @@ struct AlongK {
   /// 32 bytes of a row, and write, k by k, to banks 4 k + i: none twice.
   __device__ void fetch(float* to) {
     const int i = int(threadIdx.x / unsigned(kLanes));
-#pragma unroll
+#pragma unroll(fit == Fit::ragged ? 1 : kPasses)
     for (int p = 0; p < kPasses; ++p) {
       const float* const from = indexed ? row[p] : row[0] + unsigned(p) * apart;
 #pragma unroll
@@ -170,9 +182,10 @@ struct FmaTile {
   static constexpr int kBlocks =
       512 / kThreads;               // of a multiprocessor: leaves 128 registers a thread
   static constexpr int kAhead = 3;  // steps that are on their way while one is multiplied
-  static constexpr bool kTensor = false;
+  // With 8 x 8 sums a thread has no registers left for 4 k at a time.
+  static constexpr bool kTurns = TM * TN > 32;
   template <int rows, bool along>
-  using Layout = KByK<rows, Deep>;
+  using Layout = std::conditional_t<along && !kTurns, RowByRow<rows, Deep>, KByK<rows, Deep>>;
   using All = float[TM][TN];
   using Sums = float[TM / Slices][TN];  // what a thread has of the tile when slices are added
   static_assert(TM % Slices == 0 && Deep % Slices == 0);
@@ -182,25 +195,50 @@ struct FmaTile {
   __device__ static int lane_m(unsigned lane) { return int(lane / 16 * 2 + lane % 2); }
   __device__ static int lane_n(unsigned lane) { return int(lane / 2 % 8); }
 
-  /// This slice's k of a step.
+  /// This slice's k of a step, four at a time.
   template <class LayoutA, class LayoutB>
   __device__ static void multiply(All& sums, const float* a, const float* b) {
     const int i0 = tile_row<FmaTile>(), j0 = tile_column<FmaTile>();
     const int k0 = tile_slice<FmaTile>() * (Deep / Slices);
+    constexpr int kOnce = kTurns ? 1 : 4;
 #pragma unroll
-    for (int k = 0; k < Deep / Slices; ++k) {
-      float4 a_k[TM / 4], b_k[TN / 4];
-#pragma unroll
-      for (int i = 0; i < TM / 4; ++i)
-        a_k[i] = four_at(a + LayoutA::place(i0 + i * 4 * kLanesM, k0 + k));
-#pragma unroll
-      for (int j = 0; j < TN / 4; ++j)
-        b_k[j] = four_at(b + LayoutB::place(j0 + j * 4 * kLanesN, k0 + k));
+    for (int k = 0; k < Deep / Slices; k += kOnce) {
+      float a_k[TM][kOnce], b_k[TN][kOnce];
+      load<LayoutB, TN, kLanesN>(b_k, b, j0, k0, k);
+      load<LayoutA, TM, kLanesM>(a_k, a, i0, k0, k);
 #pragma unroll
       for (int i = 0; i < TM; ++i)
 #pragma unroll
-        for (int j = 0; j < TN; ++j)
-          sums[i][j] += part_of(a_k[i / 4], i % 4) * part_of(b_k[j / 4], j % 4);
+        for (int next = 0; next < kOnce; ++next)
+#pragma unroll
+          for (int j = 0; j < TN; ++j) sums[i][j] += a_k[i][next] * b_k[j][next];
+    }
+  }
+
+  /// This thread's rows of an operand, the first of which is `row`: kOnce k of each, from k0 + k on.
+  /// Which of row, k0 and k are constants is of use: what is moved is so by a constant from there.
+  template <class Step, int count, int lanes, int kOnce>
+  __device__ static void load(float (&to)[count][kOnce], const float* step, int row, int k0,
+                              int k) {
+#pragma unroll
+    for (int four = 0; four < count / 4; ++four) {
+      const int more = four * 4 * lanes;
+      if constexpr (Step::kFours) {
+        const int at = row * Step::kLong + ((k0 ^ Step::moved(row)) ^ (k ^ Step::moved(more)));
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const float4 v = four_at(step + at + (more + i) * Step::kLong);
+#pragma unroll
+          for (int next = 0; next < 4; ++next) to[4 * four + i][next] = part_of(v, next);
+        }
+      } else {
+#pragma unroll
+        for (int next = 0; next < kOnce; ++next) {
+          const float4 v = four_at(step + Step::place(row + more, k0 + k + next));
+#pragma unroll
+          for (int i = 0; i < 4; ++i) to[4 * four + i][next] = part_of(v, i);
+        }
+      }
     }
   }
 };
@@ -208,16 +246,21 @@ struct FmaTile {
 /// The steps of both operands, in dynamic shared memory.
 template <class Tile>
 struct alignas(16) TileStages {
-  template <int rows>  // the layout that takes more
-  using Step = typename Tile::template Layout<rows, false>;
-  float a[Tile::kAhead + 1][Step<Tile::kM>::kSize];
-  float b[Tile::kAhead + 1][Step<Tile::kN>::kSize];
+  template <int rows>  // of the layout that takes more
+  static constexpr int kSize = std::max(Tile::template Layout<rows, true>::kSize,
+                                        Tile::template Layout<rows, false>::kSize);
+  float a[Tile::kAhead + 1][kSize<Tile::kM>];
+  float b[Tile::kAhead + 1][kSize<Tile::kN>];
 };
 /// The dynamic shared memory of a block.
 template <class Tile>
 constexpr std::size_t kTileBytes =
     std::max(sizeof(TileStages<Tile>),
              Tile::kSlices == 1 ? 0 : sizeof(typename Tile::All) * Tile::kThreads);
+
+/// Whether an operand whose k are neighbours keeps that order in a step.
+template <class Tile>
+constexpr bool kKeepsRows = Tile::template Layout<Tile::kM, true>::kFours;
 
 /// The operands of a tile.
 template <class Tile, Fit fit, bool indexed = false>

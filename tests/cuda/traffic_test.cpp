@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ch01_tensor/gemm.h"
 #include "cuda/emulation/memory_check.h"
 #include "cuda/watched.h"
 
@@ -86,6 +87,27 @@ TEST_F(TrafficCount, CountsTurnsOfTheBanks) {
   EXPECT_EQ(error_of<padded>({1, 32}, y), "");
   EXPECT_EQ(counted(true).turns, 32);
   emulation::count_traffic(false);
+}
+
+// Neither the copies nor the products of a tile meet at a bank, whichever way its operands lie.
+TEST(TileTraffic, MeetsAtNoBank) {
+  constexpr int M = 128, N = 256, K = 64;
+  GpuVector<GpuFloat> a(M * K), b(K * N), c(M * N);
+  copy_in(a.data(), std::vector<float>(a.size(), 1.0f).data(), a.size());
+  copy_in(b.data(), std::vector<float>(b.size(), 1.0f).data(), b.size());
+  for (const Precision precision : {Precision::fp32, Precision::bf16})
+    for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+      emulation::count_traffic(true);
+      gemm<GpuFloat>({form, M, N, K, a.data(), form == GemmForm::TN ? M : K, b.data(),
+                      form == GemmForm::NT ? K : N, c.data(), N, false, precision});
+      emulation::count_traffic(false);
+      int lines = 0;
+      for (const emulation::Traffic& t : emulation::traffic()) {
+        EXPECT_EQ(t.turns, t.fewest_turns) << emulation::traffic_table();
+        lines += t.shared;
+      }
+      EXPECT_GE(lines, 2);  // copies, and what is multiplied
+    }
 }
 
 }  // namespace
