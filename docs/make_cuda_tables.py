@@ -31,6 +31,8 @@ def plain(names):
     for mangled, name in zip(names, text.stdout.split("\n")):
         name = re.sub(r"\(anonymous namespace\)::|ramoe::|cuda::|grouped::|\(int\)|\(bool\)|^void ", "", name)
         name = re.sub(r"_INTERNAL\w+::|_GLOBAL__N\w+::", "", name)
+        for number, fit in enumerate(("ragged", "aligned", "whole")):
+            name = name.replace(f"(Fit){number}", fit)
         name = name.replace("(GemmForm)0", "NN").replace("(GemmForm)1", "NT").replace("(GemmForm)2", "TN")
         out[mangled] = name.split("(")[0]
     return out
@@ -75,12 +77,15 @@ def loop_shares(objects, cuobjdump):
 
 def launch_size(name):
     """Threads of a block and its dynamic shared memory."""
-    if match := re.search(r"FmaTile<(\d+), (\d+), (\d+), (\d+)>", name):
-        m, n, tm, tn = map(int, match.groups())
-        return 32 * (m // (4 * tm)) * (n // (8 * tn)), 3 * 16 * (m + n + 8) * 4
-    if match := re.search(r"MmaTile<\w+, (\d+), (\d+), (\d+), (\d+)>", name):
-        m, n, wm, wn = map(int, match.groups())
-        return 32 * (m // wm) * (n // wn), 3 * 16 * (m + n + 8) * 4
+    if match := re.search(r"FmaTile<(\d+), (\d+), (\d+), (\d+), (\d+), (\d+)>", name):
+        m, n, tm, tn, slices, deep = map(int, match.groups())
+        threads = 32 * (m // (4 * tm)) * (n // (8 * tn)) * slices
+        def step(rows):  # the larger layout of an operand
+            return max(deep * (rows + 4), 0 if tm * tn > 32 else rows * (deep + 4))
+        return threads, 4 * max(4 * (step(m) + step(n)), (slices > 1) * tm * tn * threads)
+    if match := re.search(r"MmaTile<\w+, (\d+), (\d+), (\d+), (\d+), (\d+)>", name):
+        m, n, wm, wn, ahead = map(int, match.groups())
+        return 32 * (m // wm) * (n // wn), 4 * (ahead + 1) * 32 * (m + n + 8)
     return {"packed_mma_kernel": (256, 3 * 32768), "wgmma_kernel": (384, 4 * 49152 + 1024),
             "shared_kernel": (1024, 0)}.get(name, (256, 0))
 

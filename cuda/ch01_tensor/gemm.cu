@@ -34,11 +34,15 @@ std::size_t blocks_of(const Gemm<GpuFloat>& g) {
   return tiles_of<Tile>(g) * std::size_t(std::max(1, g.K / kLongK));
 }
 /// Medium tiles, if there are enough of them for all multiprocessors to end at about the same time.
-constexpr std::size_t kEnoughMedium = 3 * kEnoughBlocks / 2;
+/// Tensor cores wait for what is copied, and small tiles copy twice as much: few medium ones do.
+template <class Medium>
+constexpr std::size_t kEnough = kEnoughBlocks * 3;
+template <>
+constexpr std::size_t kEnough<MediumBf16> = kEnoughBlocks / 2;
 
 template <class Medium, class Small>
 void run_smaller(const Gemm<GpuFloat>& g, const Plus& plus) {
-  if (blocks_of<Medium>(g) >= kEnoughMedium)
+  if (blocks_of<Medium>(g) >= kEnough<Medium>)
     run_tiles<Medium>(g, plus);
   else
     run_tiles<Small>(g, plus);
@@ -72,7 +76,7 @@ void run_small_ones(const Gemm<GpuFloat>* products, const GpuFloat* const* bias,
   std::size_t blocks = 0;
   for (int p = 0; p < count; ++p)
     if (p == 0 || products[p].C != products[p - 1].C) blocks += blocks_of<Medium>(products[p]);
-  if (blocks >= kEnoughMedium)
+  if (blocks >= kEnough<Medium>)
     run_together<Medium>(products, bias, count);
   else
     run_together<Small>(products, bias, count);

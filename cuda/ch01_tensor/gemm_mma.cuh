@@ -111,7 +111,7 @@ struct MmaTile {
 };
 
 // What the program multiplies with where tiles of 128 x 128 would be few.
-using MediumTile = FmaTile<64, 64, 8, 4>;
+using MediumTile = FmaTile<32, 64, 8, 4>;
 using SmallTile = FmaTile<32, 32, 8, 4, 4, 32>;
 using MediumBf16 = MmaTile<Bf16, 64, 64, 32, 32>;
 using SmallBf16 = MmaTile<Bf16, 32, 32, 16, 32>;

@@ -18,14 +18,12 @@ struct Unpacked {
   bool vectors;  // 16 bytes may be read at a time
   std::byte* to;
   /// The neighbours in memory from (i,k) on; zeros instead of those from `count` on. With `whole`
-  /// all are there and one instruction reads them. They are not kept in the L2 cache, which is then
-  /// free for what is written.
+  /// all are there and one instruction reads them.
   template <bool whole>
   __device__ float4 four(int i, int k, int count) const {
     const float* at = from + i * row + k * column;
-    const auto one = [&](int n) { return n < count ? __ldcs(at + n) : 0.0f; };
-    return whole ? __ldcs(reinterpret_cast<const float4*>(at))
-                 : make_float4(one(0), one(1), one(2), one(3));
+    const auto one = [&](int n) { return n < count ? at[n] : 0.0f; };
+    return whole ? four_at(at) : make_float4(one(0), one(1), one(2), one(3));
   }
 };
 

@@ -23,14 +23,12 @@ __host__ __device__ constexpr int packed_place(int r, int c) {
 }
 
 /// Writes what all(put) gives: put(row, column, two neighbours). A tile that lies inside of C and
-/// is only written, as most are, takes one instruction for each pair, which says that C need not be
-/// kept in the L2 cache: packed blocks are read again.
+/// is only written, as most are, takes one instruction for each pair.
 template <class All>
 __device__ void put_pairs(const TileStore& store, int M, int N, bool inside, const All& all) {
   if (inside && store.vectors && !store.plus)
     all([&](int m, int n, float2 pair) {
-      float* to = store.to + std::size_t(m) * std::size_t(store.ld) + n;
-      __stcs(reinterpret_cast<float2*>(to), pair);
+      *reinterpret_cast<float2*>(store.to + std::size_t(m) * std::size_t(store.ld) + n) = pair;
     });
   else
     all([&](int m, int n, float2 pair) {

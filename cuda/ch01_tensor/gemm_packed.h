@@ -4,7 +4,7 @@
 // bf16, turns them so that the k of a row are neighbours, fills up with zeros, and lays them out in
 // blocks of 128 rows and 64 k, 16 KiB each. So the products know one form, no edges and no
 // alignment, and a block is copied to shared memory as it lies. Costs 6 bytes of memory traffic for
-// each value, or less: of what is packed the L2 cache keeps what it can.
+// each value.
 //
 // Within a block the eight 16-byte pieces of a row are exchanged: piece c of row r lies at c ^ (r %
 // 8) ("128-byte swizzle"). Eight rows of one piece are then in different banks, for ldmatrix and

@@ -1,6 +1,7 @@
 // Our products beside cuBLAS, at 4096^3 and at the model's sizes: fp32 beside cublasSgemm,
 // tf32 and bf16 beside cublasGemmEx with fp32 sums. cuBLAS gets its matrices in bf16; our rungs in
-// bf16 get fp32 and their time holds the rounding, whose own time is the row "packing".
+// bf16 get fp32 and their time holds the rounding, whose own time is the row "packing". What cuBLAS
+// takes for such inputs, both rounded in one launch before, is the row "rounding, cuBLAS".
 #include <cublas_v2.h>
 
 #include <array>
@@ -11,6 +12,7 @@
 #include "cuda/ch01_tensor/gemm_ladder.h"
 #include "cuda/ch01_tensor/gemm_packed.cuh"
 #include "cuda/ch01_tensor/gemm_packed.h"
+#include "cuda/support/mma.cuh"
 
 namespace ramoe::bench {
 namespace {
@@ -40,10 +42,21 @@ std::vector<float> random_values(std::size_t n) {
   return values;
 }
 
-__global__ void round_kernel(__nv_bfloat16* to, const float* from, std::size_t n) {
+/// Four values a thread, first those of the one matrix, then those of the other; n and m are
+/// multiples of 4.
+__global__ void round_kernel(__nv_bfloat16* to, const float* from, std::size_t n,
+                             __nv_bfloat16* to_2, const float* from_2, std::size_t m) {
   wait_for_earlier_kernels();
-  const std::size_t i = std::size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < n) to[i] = __float2bfloat16(from[i]);
+  std::size_t i = 4 * (std::size_t(blockIdx.x) * blockDim.x + threadIdx.x);
+  if (i >= n) i -= n, n = m, to = to_2, from = from_2;
+  if (i >= n) return;
+  const float4 x = *reinterpret_cast<const float4*>(from + i);
+  *reinterpret_cast<uint2*>(to + i) =
+      make_uint2(cuda::pack_bf16(x.x, x.y), cuda::pack_bf16(x.z, x.w));
+}
+void round_both(Gpu<__nv_bfloat16>* to, const GpuFloat* from, std::size_t n,
+                Gpu<__nv_bfloat16>* to_2, const GpuFloat* from_2, std::size_t m) {
+  cuda::launch<round_kernel>({cuda::blocks_for(n + m, 4 * 256), 256}, to, from, n, to_2, from_2, m);
 }
 
 /// Matrices of a shape, several times, in fp32 and in bf16: together more than an L2 cache holds.
@@ -51,7 +64,7 @@ struct Buffers {
   std::size_t a, b, c;  // values of one matrix
   int count;
   GpuVector<GpuFloat> A, B, C;
-  GpuVector<Gpu<__nv_bfloat16>> A16, B16;
+  mutable GpuVector<Gpu<__nv_bfloat16>> A16, B16;
 
   explicit Buffers(const Shape& s)
       : a(std::size_t(s.M) * std::size_t(s.K)),
@@ -65,7 +78,7 @@ struct Buffers {
   static void fill(GpuVector<GpuFloat>& to, GpuVector<Gpu<__nv_bfloat16>>& rounded, std::size_t n) {
     to.resize(n), rounded.resize(n);
     copy_in(to.data(), random_values(n).data(), n);
-    cuda::launch<round_kernel>({cuda::blocks_for(n, 256), 256}, rounded.data(), to.data(), n);
+    round_both(rounded.data(), to.data(), n, nullptr, nullptr, 0);
   }
   Gemm<GpuFloat> product(const Shape& s, int call) const {
     const std::size_t i = std::size_t(call % count);
@@ -84,7 +97,8 @@ struct Buffers {
   }
 };
 
-double cublas_us(cublasHandle_t handle, const Shape& s, const Buffers& buffers, Rounding rounding) {
+double cublas_us(cublasHandle_t handle, const Shape& s, const Buffers& buffers, Rounding rounding,
+                 bool with_rounding = false) {
   return median_us([&](int call) {
     const Gemm<GpuFloat> g = buffers.product(s, call);
     const cublasOperation_t op_a = s.form == GemmForm::TN ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -95,6 +109,9 @@ double cublas_us(cublasHandle_t handle, const Shape& s, const Buffers& buffers, 
                                    raw(g.A), g.lda, &zero, raw(g.C), g.ldc));
     const bool bf16 = rounding == Rounding::bf16;
     const std::size_t i = std::size_t(call % buffers.count);
+    if (with_rounding)
+      round_both(buffers.A16.data() + i * buffers.a, g.A, buffers.a,
+                 buffers.B16.data() + i * buffers.b, g.B, buffers.b);
     const void* a = bf16 ? static_cast<const void*>(buffers.A16.data() + i * buffers.a) : g.A;
     const void* b = bf16 ? static_cast<const void*>(buffers.B16.data() + i * buffers.b) : g.B;
     const cudaDataType_t type = bf16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -122,6 +139,7 @@ void bench_shape(Results& results, cublasHandle_t handle, const Shape& s) {
     judge[std::size_t(rounding)] = cublas_us(handle, s, buffers, rounding);
     add("cuBLAS", rounding, judge[std::size_t(rounding)]);
   }
+  add("rounding, cuBLAS", Rounding::bf16, cublas_us(handle, s, buffers, Rounding::bf16, true));
   for (const GpuGemmRung& rung : gpu_gemm_ladder()) {
     if (rung.capability == 90 && !cuda::has_wgmma()) continue;
     add(rung.name, rung.inputs,
