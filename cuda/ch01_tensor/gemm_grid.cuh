@@ -216,8 +216,7 @@ void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
       vectors && g.M % Tile::kM == 0 && g.N % Tile::kN == 0 && g.K % Tile::kDeep == 0;
   const auto run_form = [&]<GemmForm form>() {
     // A tile that turns rows has nothing to copy 16 bytes at a time in NT.
-    constexpr Fit best =
-        form != GemmForm::NT || kKeepsRows<Tile> ? Fit::aligned : Fit::ragged;
+    constexpr Fit best = form != GemmForm::NT || kKeepsRows<Tile> ? Fit::aligned : Fit::ragged;
     if (kHasWhole<Tile> && whole)
       launch<gemm_kernel<Tile, form, kHasWhole<Tile> ? Fit::whole : best>>(grid, p);
     else if (vectors)

@@ -135,7 +135,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks) weights_kernel(
     const std::size_t row = std::size_t(work.expert) * std::size_t(w.M) + std::size_t(i0);
     float* const dw = w.dw + row * std::size_t(w.N) + std::size_t(j0);
     for_each_run<Tile>(sums, rows, columns,
-                        TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, fit != Fit::ragged});
+                       TileStore{dw, w.accumulate ? dw : nullptr, w.N, w.N, fit != Fit::ragged});
   });
 }
 

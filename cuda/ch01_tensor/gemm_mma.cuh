@@ -4,11 +4,10 @@
 // (tf32) or 16 (bf16) steps of k. Values are rounded on their way from shared memory to the
 // registers, so nothing is written twice and any form, row length and index works.
 //
-// A step keeps the order of memory: nothing is turned, so all is copied 16 bytes at a time. With g =
-// lane / 4 and i = lane % 4 (cuda/support/mma.cuh) a lane reads, of 16 k of row or column g, k = 2 i,
-// 2 i + 1, 2 i + 8 and 2 i + 9. No two lanes meet at a bank: where rows are neighbours, k = 2 i lies
-// in banks 8 i + g, as a k is 4 longer than its rows; where k are, two are read at once, by half a
-// warp, of four rows, which are moved by 0, 8, 16 and 24 k.
+// With g = lane / 4 and i = lane % 4 (cuda/support/mma.cuh) a lane reads of each 16 k, of row or
+// column g, k = 2 i, 2 i + 1, 2 i + 8 and 2 i + 9. No two lanes meet at a bank: of a step that lies
+// k by k, k = 2 i is in banks 8 i + g. Of one row by row two k are read at once, by half a warp, of
+// four rows, which are moved by 0, 8, 16 and 24 k.
 #pragma once
 
 #include <type_traits>

@@ -31,8 +31,8 @@ struct PartSums {
     for (int s = 0; s < kSums; s += 4)
       at(part, s) = make_float4(flat[s], flat[s + 1], flat[s + 2], flat[s + 3]);
   }
-  /// The sums of `count` parts, every `step`-th from `first` on, added in order; of several parts at
-  /// a time they are read together.
+  /// The sums of `count` parts, every `step`-th from `first` on, added in order; of several parts
+  /// at a time they are read together.
   __device__ void add(Sums& sums, int first, int count, int step = 1) const {
     auto* const flat = reinterpret_cast<float*>(&sums);
 #pragma unroll
