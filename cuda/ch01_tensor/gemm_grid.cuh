@@ -9,6 +9,7 @@
 // the gradients of a layer's weight and of its input.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include "cuda/ch01_tensor/gemm_parts.cuh"
@@ -172,7 +173,9 @@ GridProduct grid_product(const Gemm<GpuFloat>& g, const Plus& plus, Scratch& scr
                 int(tiles), 1,
                 g.K,        nullptr,
                 nullptr};
-  const std::size_t most = std::size_t(g.K / kShortestPart), wanted = 2 * kEnoughBlocks / tiles;
+  // Two blocks of 128 threads for each multiprocessor, or as many threads in more blocks.
+  constexpr std::size_t kWanted = 2 * kEnoughBlocks * 128 / std::min(128, Tile::kThreads);
+  const std::size_t most = std::size_t(g.K / kShortestPart), wanted = kWanted / tiles;
   if (!cut || min(wanted, most) < 2 || tiles >= kEnoughBlocks) return p;
   p.part_length = ceil_div(ceil_div(g.K, int(min(wanted, most))), Tile::kDeep) * Tile::kDeep;
   p.parts = ceil_div(g.K, p.part_length);

@@ -150,29 +150,31 @@ void with_tile(Precision precision, std::size_t count, const Use& use) {
   use.template operator()<SmallTile>();
 }
 
-template <class Tile, bool transposed, class Store>
+template <class Tile, bool transposed, Fit fit, class Store>
 void rows_of(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
              const Store& store) {
-  if (at.most_rows == 0) return;
   const std::size_t tiles = std::size_t(at.most_rows / Tile::kM + at.experts);
   const Grid grid{{blocks_for(tiles, 1), blocks_for(std::size_t(N), Tile::kN)},
                   Tile::kThreads,
                   kTileBytes<Tile>};
-  const TileMatrix rows{raw(a), K, raw(at.index)};
-  const int long_w = transposed ? K : N;
-  if (aligned(w, long_w, long_w) && aligned(a, K, K))
-    launch<rows_kernel<Tile, transposed, Fit::aligned, Store>>(grid, store, rows, w, at.offset,
-                                                               at.experts, N, K);
-  else
-    launch<rows_kernel<Tile, transposed, Fit::ragged, Store>>(grid, store, rows, w, at.offset,
-                                                              at.experts, N, K);
+  launch<rows_kernel<Tile, transposed, fit, Store>>(
+      grid, store, TileMatrix{raw(a), K, raw(at.index)}, w, at.offset, at.experts, N, K);
 }
 
 template <bool transposed, class Store>
 void rows(const GroupedRows& at, const GpuFloat* a, const GpuFloat* w, int K, int N,
           const Store& store) {
-  with_tile(at.precision, std::size_t(at.most_rows) * std::size_t(N),
-            [&]<class Tile>() { rows_of<Tile, transposed>(at, a, w, K, N, store); });
+  if (at.most_rows == 0) return;
+  const int long_w = transposed ? K : N;
+  const bool fits = aligned(w, long_w, long_w) && aligned(a, K, K);
+  with_tile(at.precision, std::size_t(at.most_rows) * std::size_t(N), [&]<class Tile>() {
+    // A medium tile's kernel for ragged rows would not have the registers for so many of them.
+    using Ragged = std::conditional_t<std::is_same_v<Tile, MediumTile>, SmallTile, Tile>;
+    if (fits)
+      rows_of<Tile, transposed, Fit::aligned>(at, a, w, K, N, store);
+    else
+      rows_of<Ragged, transposed, Fit::ragged>(at, a, w, K, N, store);
+  });
 }
 
 }  // namespace grouped

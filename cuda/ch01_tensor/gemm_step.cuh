@@ -83,7 +83,7 @@ struct AlongK {
   /// 32 bytes of a row, and write, k by k, to banks 4 k + i: none twice.
   __device__ void fetch(float* to) {
     const int i = int(threadIdx.x / unsigned(kLanes));
-#pragma unroll(fit == Fit::ragged ? 1 : kPasses)
+#pragma unroll(fit == Fit::ragged && !indexed ? 1 : kPasses)
     for (int p = 0; p < kPasses; ++p) {
       const float* const from = indexed ? row[p] : row[0] + unsigned(p) * apart;
 #pragma unroll
