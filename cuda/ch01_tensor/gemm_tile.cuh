@@ -65,6 +65,7 @@ struct FmaTile {
   using All = float[TM][TN];
   using Sums = float[TM / Slices][TN];  // what a thread has of the tile when slices are added
   static_assert(TM % Slices == 0 && Deep % Slices == 0);
+  static_assert(kTurns || (kWarpM % 32 == 0 && kWarpN % 32 == 0 && Deep / Slices % 4 == 0));
 
   /// Lanes are numbered in a zigzag: half a warp reads 2 x 16 bytes of A and 8 x 16 of B, which is
   /// one access of 128 bytes.

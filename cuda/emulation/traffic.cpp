@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "cuda/emulation/block.h"
 
@@ -17,14 +18,14 @@ struct Request {
   std::set<std::uintptr_t> sectors, words;
 };
 
-/// One instruction.
+/// One instruction, of one memory: cp.async reads the GPU's and writes shared memory.
 struct Site {
   Traffic sum;
   std::vector<Request> open;  // of the present warp: its lanes come here one after the other
   int times[warpSize] = {};   // that each lane has come
   unsigned warp = 0;
 };
-std::map<const void*, Site> sites;
+std::map<std::pair<const void*, bool>, Site> sites;
 
 /// Each lane's last access: the compiler may take a float4 apart, and its parts are one request.
 struct Last {
@@ -78,7 +79,7 @@ void count_access(const void* code, const void* at, std::size_t bytes, bool shar
   const auto first = reinterpret_cast<std::uintptr_t>(at);
   Last& last = last_of_lane[lane()];
   if (!continues(last, code, first) || last.site->warp != warp) {
-    Site& s = sites[code];
+    Site& s = sites[{code, shared}];
     if (warp != s.warp) close_requests(s), s.warp = warp;
     s.sum.shared = shared;
     last.site = &s;
@@ -97,10 +98,10 @@ void count_access(const void* code, const void* at, std::size_t bytes, bool shar
 
 std::vector<Traffic> traffic() {
   std::map<std::pair<std::string, bool>, Traffic> lines;
-  for (auto& [code, site] : sites) {
+  for (auto& [at, site] : sites) {
     close_requests(site);
     const Traffic& s = site.sum;
-    const std::string line = cached_line(code);
+    const std::string line = cached_line(at.first);
     Traffic& t = lines[{line, s.shared}];
     t.line = line;
     t.shared = s.shared;

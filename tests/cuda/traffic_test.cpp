@@ -4,7 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "ch01_tensor/gemm.h"
+#include "cuda/ch01_tensor/gemm_grid.cuh"
+#include "cuda/ch01_tensor/gemm_mma.cuh"
 #include "cuda/emulation/memory_check.h"
 #include "cuda/watched.h"
 
@@ -37,6 +38,15 @@ __global__ void transpose_kernel(float* y) {
   float sum = 0;
   for (int i = 0; i < 32; ++i) faulty(), sum += tile[threadIdx.x][i];
   y[threadIdx.x] = sum;
+}
+
+__global__ void copied_kernel(float* y, const float* x) {
+  wait_for_earlier_kernels();
+  __shared__ float tile[32];
+  cuda::copy_async<4>(&tile[threadIdx.x], x + threadIdx.x * 32, true);
+  cuda::commit_copies();
+  cuda::wait_copies<0>();
+  y[threadIdx.x] = tile[threadIdx.x];
 }
 
 /// What is counted of the line of the fault (plus `lines`), which has one kind of access.
@@ -89,26 +99,50 @@ TEST_F(TrafficCount, CountsTurnsOfTheBanks) {
   emulation::count_traffic(false);
 }
 
+// One instruction reads one memory and writes the other: each has its own account.
+TEST_F(TrafficCount, TellsTheTwoMemoriesOfACopyApart) {
+  emulation::count_traffic(true);
+  EXPECT_EQ(error_of<copied_kernel>({1, 32}, y, x), "");
+  long found = 0;
+  for (const emulation::Traffic& t : emulation::traffic()) {
+    if (!contains(t.line, "mma.cuh")) continue;
+    ++found;
+    EXPECT_EQ(t.requests, 1);
+    if (t.shared)
+      EXPECT_EQ(t.turns, 1);
+    else
+      EXPECT_EQ(t.sectors, 32);
+  }
+  EXPECT_EQ(found, 2) << emulation::traffic_table();
+  emulation::count_traffic(false);
+}
+
+template <class Tile>
+class TileTraffic : public testing::Test {};
+using Tiles = testing::Types<cuda::FmaTile<128, 128, 8, 8>, cuda::MediumTile, cuda::SmallTile,
+                             cuda::MediumBf16, cuda::SmallBf16>;
+TYPED_TEST_SUITE(TileTraffic, Tiles);
+
 // Neither the copies nor the products of a tile meet at a bank, whichever way its operands lie.
-TEST(TileTraffic, MeetsAtNoBank) {
-  constexpr int M = 128, N = 256, K = 64;
+TYPED_TEST(TileTraffic, MeetsAtNoBank) {
+  constexpr int M = 128, N = 128, K = 64;
   GpuVector<GpuFloat> a(M * K), b(K * N), c(M * N);
   copy_in(a.data(), std::vector<float>(a.size(), 1.0f).data(), a.size());
   copy_in(b.data(), std::vector<float>(b.size(), 1.0f).data(), b.size());
-  for (const Precision precision : {Precision::fp32, Precision::bf16})
-    for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
-      emulation::count_traffic(true);
-      gemm<GpuFloat>({form, M, N, K, a.data(), form == GemmForm::TN ? M : K, b.data(),
-                      form == GemmForm::NT ? K : N, c.data(), N, false, precision});
-      emulation::count_traffic(false);
-      int lines = 0;
-      for (const emulation::Traffic& t : emulation::traffic()) {
-        if (!t.shared) continue;
-        EXPECT_EQ(t.turns, t.fewest_turns) << emulation::traffic_table();
-        ++lines;
-      }
-      EXPECT_GE(lines, 2);  // copies, and what is multiplied
+  for (const GemmForm form : {GemmForm::NN, GemmForm::NT, GemmForm::TN}) {
+    emulation::count_traffic(true);
+    cuda::run_tiles<TypeParam>({form, M, N, K, a.data(), form == GemmForm::TN ? M : K, b.data(),
+                                form == GemmForm::NT ? K : N, c.data(), N, false},
+                               {});
+    emulation::count_traffic(false);
+    int lines = 0;
+    for (const emulation::Traffic& t : emulation::traffic()) {
+      if (!t.shared) continue;
+      EXPECT_EQ(t.turns, t.fewest_turns) << emulation::traffic_table();
+      ++lines;
     }
+    EXPECT_GE(lines, 2);  // copies, and what is multiplied
+  }
 }
 
 }  // namespace
