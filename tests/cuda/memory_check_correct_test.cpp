@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ch01_tensor/vector_ops.h"
+#include "ch03_transformer/layer_ops.h"
 #include "cuda/orders.h"
 #include "cuda/support/columns.cuh"
 #include "cuda/support/mma.cuh"
@@ -115,6 +117,16 @@ TEST_F(CorrectKernels, SaysNothingOfCorrectKernels) {
     gpu_clear(n, 4);
     EXPECT_EQ(error_of<last_block_kernel>({3, 1}, y, n), "");
     EXPECT_NO_THROW(cuda::add_columns(reinterpret_cast<GpuFloat*>(y), Row{x}, 100, 40));
+  });
+}
+
+TEST_F(CorrectKernels, SaysNothingOfWeightsInBf16) {
+  const GpuVector<Gpu<std::uint16_t>> table(70 * 33);
+  const GpuVector<GpuInt> index(3);  // zeros
+  GpuVector<GpuFloat> all(table.size()), rows(3 * 33);
+  in_each_order([&] {
+    EXPECT_NO_THROW(widen(all.data(), table.data(), table.size()));
+    EXPECT_NO_THROW(widen_rows(rows.data(), table.data(), index.data(), 3, 33));
   });
 }
 
