@@ -111,8 +111,8 @@ constexpr double kFp32 = 6e-8;
 
 std::vector<std::array<int, 3>> sizes() {
   std::vector<std::array<int, 3>> all = {
-      {1, 1, 1},    {17, 5, 33}, {65, 129, 20}, {4, 36, 16},    {1, 65, 17},
-      {129, 1, 40}, {6, 10, 0},  {33, 64, 530}, {128, 256, 80}, {128, 128, 20}};
+      {1, 1, 1},  {17, 5, 33},   {65, 129, 20},  {4, 36, 16},    {1, 65, 17}, {129, 1, 40},
+      {6, 10, 0}, {33, 64, 530}, {128, 256, 80}, {128, 128, 20}, {4, 7, 3700}};
 #ifndef RAMOE_CUDA_EMULATION
   for (const auto& more : {std::array{2048, 384, 128}, std::array{128, 384, 4096},
                            std::array{1500, 1401, 700}, std::array{2049, 1, 129}})
@@ -314,7 +314,8 @@ TEST(GpuGemmGrouped, IsTheProductOfEachExpert) {
   for (const Precision precision : {Precision::fp32, Precision::bf16})
     for (const Grouped& g : {Grouped(3, 70, 12, 20, true), Grouped(40, 90, 9, 7, false),
                              Grouped(5, 300, 16, 68, false), Grouped(2, 1, 3, 2, false),
-                             Grouped(4, 2300, 5, 8, false)})  // rows in parts
+                             Grouped(4, 2300, 5, 8, false),  // rows in parts
+                             Grouped(2, 9000, 5, 4, true)})  // and these in groups
       for (const bool either : {false, true}) {
         expect_rows(g, false, either, precision);
         expect_rows(g, true, either, precision);
@@ -323,10 +324,17 @@ TEST(GpuGemmGrouped, IsTheProductOfEachExpert) {
       }
 }
 
-// Of the parts of an expert's rows any may come last.
+// Enough results for tiles of the middle size.
+TEST(GpuGemmGrouped, ManyTilesAreTheProductOfEachExpert) {
+  expect_rows(Grouped(2, 1100, 8, 720, false), false, true, Precision::fp32);
+  expect_rows(Grouped(2, 1100, 720, 8, false), true, true, Precision::fp32);
+  expect_weights(Grouped(2, 40, 640, 640, false), true, false, Precision::fp32);
+}
+
+// Of the parts of an expert's rows any may come last, and of many parts any of a group.
 TEST(GpuGemmGrouped, PartsHaveTheSameBitsInAnyOrder) {
-  for (const bool all_in_one : {false, true}) {
-    const Grouped g(3, 1300, 33, 36, all_in_one);
+  for (const int rows : {1300, 9000}) {
+    const Grouped g(3, rows, 33, 36, rows > 1300);
     const std::vector<float> first = weights_of(g, true, false, Precision::fp32);
     in_each_order([&] {
       const std::vector<float> again = weights_of(g, true, false, Precision::fp32);
