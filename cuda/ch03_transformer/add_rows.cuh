@@ -17,6 +17,7 @@
 
 #include <climits>
 
+#include "cuda/support/columns.cuh"
 #include "cuda/support/pieces.cuh"
 #include "cuda/support/rows.cuh"
 #include "cuda/support/scratch.h"
@@ -29,17 +30,6 @@ constexpr int kAtOnce = 8;       // rows that a warp of step 2 asks for before i
 constexpr int kRankWarps = 8;    // of a block of step 1
 constexpr int kRankTile = 1024;  // indices in shared memory at a time
 constexpr int kOneStretch = 4 * kRankTile;  // up to so many need no merge; of more each tile is one
-
-/// The sum of `before` over the warps of a block of step 1, for each lane.
-__device__ inline int sum_of_warps(int before) {
-  __shared__ int found[kRankWarps][32];
-  found[threadIdx.y][threadIdx.x] = before;
-  __syncthreads();
-  int sum = 0;
-#pragma unroll
-  for (int w = 0; w < kRankWarps; ++w) sum += found[w][threadIdx.x];
-  return sum;
-}
 
 /// source[place] = i, sorted[place] = index[i]: in each stretch ascending indices, equal ones in
 /// order of i. A stretch is a multiple of kRankTile.
@@ -66,7 +56,7 @@ static __global__ void rank_kernel(int* source, int* sorted, const int* index, i
         for (int l = 0; l < lane; ++l) before += tile[m + l] == mine;
     }
   }
-  before = sum_of_warps(before);
+  before = sum_of_warps(before, lane, warp);
   if (warp > 0) return;
   if (i < N) {
     source[begin + before] = i;
@@ -80,10 +70,11 @@ static __global__ void rank_kernel(int* source, int* sorted, const int* index, i
 static __global__ void merge_kernel(int* source, int* sorted, const int* source_in,
                                     const int* sorted_in, int N) {
   wait_for_earlier_kernels();
-  const int i = int(blockIdx.x) * 32 + int(threadIdx.x), from = min(i, N - 1);
+  const int lane = int(threadIdx.x), warp = int(threadIdx.y);
+  const int i = int(blockIdx.x) * 32 + lane, from = min(i, N - 1);
   const int own = from / kRankTile, mine = sorted_in[from];
   int before = 0;
-  for (int s = int(threadIdx.y); s * kRankTile < N; s += kRankWarps) {
+  for (int s = warp; s * kRankTile < N; s += kRankWarps) {
     const int bound = s < own ? mine + 1 : mine;
     unsigned at = unsigned(s) * kRankTile;  // all of the stretch before it come before me
 #pragma unroll
@@ -92,8 +83,8 @@ static __global__ void merge_kernel(int* source, int* sorted, const int* source_
     at += sorted_in[at] < bound;  // of kRankTile so many minus one are known by now
     before += s == own ? from % kRankTile : int(at) - s * kRankTile;
   }
-  before = sum_of_warps(before);
-  if (threadIdx.y > 0 || i >= N) return;
+  before = sum_of_warps(before, lane, warp);
+  if (warp > 0 || i >= N) return;
   source[before] = source_in[i];
   sorted[before] = mine;
 }

@@ -4,6 +4,7 @@
 // time is to read p: a block per sequence and 32 experts, whose 8 warps each take every eighth row.
 #include "ch10_alignment/divergences.h"
 
+#include "cuda/support/columns.cuh"
 #include "cuda/support/reduce.cuh"
 #include "cuda/support/rows.cuh"
 
@@ -24,16 +25,13 @@ constexpr int kWarps = 8;
 __global__ void sequence_mean_kernel(double* q, const float* p, const int* rows, const int* begin,
                                      int E) {
   wait_for_earlier_kernels();
-  __shared__ double sums[kWarps][32];
   const int s = int(blockIdx.x), lane = my_lane(), warp = int(threadIdx.y);
   const int e = int(blockIdx.y) * 32 + lane, first = begin[s], end = begin[s + 1];
   double sum = 0;
   for (int i = first + warp; i < end; i += kWarps)
     if (e < E) sum += double(row_at(p, rows[i], E)[e]);
-  sums[warp][lane] = sum;
-  __syncthreads();
+  sum = cuda::sum_of_warps(sum, lane, warp);
   if (warp > 0 || e >= E) return;
-  for (int w = 1; w < kWarps; ++w) sum += sums[w][lane];
   row_at(q, s, E)[e] = end > first ? sum / (end - first) : 0;
 }
 

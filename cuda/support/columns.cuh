@@ -19,9 +19,10 @@ namespace ramoe::cuda {
 constexpr int kRowsOfBlock = 128;
 
 /// The sum over the 8 warps of a block, in order, for warp 0.
-__device__ inline float sum_of_warps(float sum, int lane, int warp) {
+template <class T>
+__device__ T sum_of_warps(T sum, int lane, int warp) {
   constexpr int kWarps = 8;
-  __shared__ float sums[kWarps][32];
+  __shared__ T sums[kWarps][32];
   __syncthreads();  // the sums of the call before have been read
   sums[warp][lane] = sum;
   __syncthreads();
