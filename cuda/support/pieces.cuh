@@ -51,20 +51,8 @@ void with_width(bool pieces, const Use& use) {
     use.template operator()<1>();
 }
 
-/// The sum over a team: kTeam neighbours of a warp, or the whole block.
-template <int kTeam>
-__device__ float team_sum(float value) {
-  if constexpr (kTeam > 32) {
-    return block_sum(value);
-  } else {
-#pragma unroll
-    for (int bits = kTeam / 2; bits > 0; bits /= 2)
-      value += __shfl_xor_sync(kAllLanes, value, bits);
-    return value;
-  }
-}
-
-/// The same for K values at once: exchanges of a warp that do not wait for one another.
+/// K sums over a team: kTeam neighbours of a warp, whose exchanges do not wait for one another, or
+/// the whole block.
 template <int kTeam, int K>
 __device__ void team_sums(float (&value)[K]) {
   if constexpr (kTeam > 32) {
@@ -76,6 +64,12 @@ __device__ void team_sums(float (&value)[K]) {
 #pragma unroll
       for (int k = 0; k < K; ++k) value[k] += __shfl_xor_sync(kAllLanes, value[k], bits);
   }
+}
+template <int kTeam>
+__device__ float team_sum(float value) {
+  float sum[1] = {value};
+  team_sums<kTeam>(sum);
+  return sum[0];
 }
 
 }  // namespace ramoe::cuda
