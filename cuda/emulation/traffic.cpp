@@ -81,7 +81,6 @@ void count_access(const void* code, const void* at, std::size_t bytes, bool shar
   if (!continues(last, code, first) || last.site->warp != warp) {
     Site& s = sites[{code, shared}];
     if (warp != s.warp) close_requests(s), s.warp = warp;
-    s.sum.shared = shared;
     last.site = &s;
     last.time = static_cast<std::size_t>(s.times[lane()]++);
     if (s.open.size() <= last.time) s.open.resize(last.time + 1);
@@ -101,10 +100,11 @@ std::vector<Traffic> traffic() {
   for (auto& [at, site] : sites) {
     close_requests(site);
     const Traffic& s = site.sum;
-    const std::string line = cached_line(at.first);
-    Traffic& t = lines[{line, s.shared}];
+    const auto& [code, shared] = at;
+    const std::string line = cached_line(code);
+    Traffic& t = lines[{line, shared}];
     t.line = line;
-    t.shared = s.shared;
+    t.shared = shared;
     t.requests += s.requests, t.bytes += s.bytes;
     t.sectors += s.sectors, t.fewest_sectors += s.fewest_sectors;
     t.turns += s.turns, t.fewest_turns += s.fewest_turns;
