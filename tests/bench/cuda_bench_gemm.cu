@@ -64,7 +64,7 @@ struct Buffers {
   std::size_t a, b, c;  // values of one matrix
   int count;
   GpuVector<GpuFloat> A, B, C;
-  mutable GpuVector<Gpu<__nv_bfloat16>> A16, B16;
+  GpuVector<Gpu<__nv_bfloat16>> A16, B16;
 
   explicit Buffers(const Shape& s)
       : a(std::size_t(s.M) * std::size_t(s.K)),
@@ -80,9 +80,9 @@ struct Buffers {
     copy_in(to.data(), random_values(n).data(), n);
     round_both(rounded.data(), to.data(), n, nullptr, nullptr, 0);
   }
-  Gemm<GpuFloat> product(const Shape& s, int call) const {
+  Gemm<GpuFloat> product(const Shape& s, int call) {
     const std::size_t i = std::size_t(call % count);
-    auto* to = const_cast<GpuFloat*>(C.data()) + i * c;
+    auto* to = C.data() + i * c;
     return {s.form,
             s.M,
             s.N,
@@ -97,7 +97,7 @@ struct Buffers {
   }
 };
 
-double cublas_us(cublasHandle_t handle, const Shape& s, const Buffers& buffers, Rounding rounding,
+double cublas_us(cublasHandle_t handle, const Shape& s, Buffers& buffers, Rounding rounding,
                  bool with_rounding = false) {
   return median_us([&](int call) {
     const Gemm<GpuFloat> g = buffers.product(s, call);
@@ -124,7 +124,7 @@ double cublas_us(cublasHandle_t handle, const Shape& s, const Buffers& buffers, 
 
 /// One shape: the judge's times, then ours and what share of the judge's speed they reach.
 void bench_shape(Results& results, cublasHandle_t handle, const Shape& s) {
-  const Buffers buffers(s);
+  Buffers buffers(s);
   const double flops = 2.0 * s.M * s.N * s.K;
   std::array<double, 3> judge{};
   const auto add = [&](const std::string& name, Rounding rounding, double us) {
