@@ -218,11 +218,11 @@ void run_tiles(const Gemm<GpuFloat>& g, const Plus& plus) {
   const bool whole =
       vectors && g.M % Tile::kM == 0 && g.N % Tile::kN == 0 && g.K % Tile::kDeep == 0;
   const auto run_form = [&]<GemmForm form>() {
+    if constexpr (kHasWhole<Tile>)
+      if (whole) return launch<gemm_kernel<Tile, form, Fit::whole>>(grid, p);
     // A tile that turns rows has nothing to copy 16 bytes at a time in NT.
     constexpr Fit best = form != GemmForm::NT || kKeepsRows<Tile> ? Fit::aligned : Fit::ragged;
-    if (kHasWhole<Tile> && whole)
-      launch<gemm_kernel<Tile, form, kHasWhole<Tile> ? Fit::whole : best>>(grid, p);
-    else if (vectors)
+    if (vectors)
       launch<gemm_kernel<Tile, form, best>>(grid, p);
     else
       launch<gemm_kernel<Tile, form, Fit::ragged>>(grid, p);

@@ -40,10 +40,7 @@ struct PartSums {
 #pragma unroll(kSums > 16 ? 2 : 4)
     for (int part = 0; part < count; ++part)
 #pragma unroll
-      for (int s = 0; s < kSums; s += 4) {
-        const float4 four = at(first + part * step, s);
-        flat[s] += four.x, flat[s + 1] += four.y, flat[s + 2] += four.z, flat[s + 3] += four.w;
-      }
+      for (int s = 0; s < kSums; s += 4) add_four(flat + s, at(first + part * step, s));
   }
 };
 

@@ -43,6 +43,10 @@ __device__ int tile_column() {
 __device__ inline float4 four_at(const float* from) {
   return *reinterpret_cast<const float4*>(from);
 }
+/// to[0..4) += v
+__device__ inline void add_four(float* to, float4 v) {
+  to[0] += v.x, to[1] += v.y, to[2] += v.z, to[3] += v.w;
+}
 __device__ inline float part_of(const float4& v, int i) {
   return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
 }
@@ -180,11 +184,8 @@ __device__ void add_slices(typename Tile::Sums& sums, const typename Tile::All& 
 #pragma unroll
   for (int i = 0; i < kShare; ++i)
 #pragma unroll
-    for (int s = 0; s < kSlices; ++s) {
-      const float4 four = shared[(first + i) * kThreads + s * kOfSlice + t];
-      to[4 * i] += four.x, to[4 * i + 1] += four.y;
-      to[4 * i + 2] += four.z, to[4 * i + 3] += four.w;
-    }
+    for (int s = 0; s < kSlices; ++s)
+      add_four(to + 4 * i, shared[(first + i) * kThreads + s * kOfSlice + t]);
 }
 
 /// use(sums) with this thread's sums of the tile, those of all slices.
