@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <ctime>
 
 #include "support/error.h"
 
@@ -12,37 +11,25 @@ namespace {
 
 // A signal handler gets no argument of ours, so this is the only place with global state.
 std::atomic<bool> alive{false}, signalled{false};
-std::atomic<int> first_signal{0}, first_sender{0};
-std::atomic<std::int64_t> first_time{0};
-static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
-                  std::atomic<std::int64_t>::is_always_lock_free,
+std::atomic<int> first_signal{0}, counted{0};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
               "a handler may only touch lock-free atomics");
 
 // SIGQUIT (Ctrl-\) is not caught: it ends the process at once.
 constexpr int kCaught[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 
-std::int64_t milliseconds_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
+/// Whether the leader of our process group sent it with kill(), and is not ourselves.
+bool from_group_leader(const siginfo_t* info) {
+  return info->si_code == SI_USER && info->si_pid > 0 && info->si_pid == ::getpgrp() &&
+         info->si_pid != ::getpid();
 }
 
-/// The process that sent a signal with kill(); 0 for a terminal.
-int sender_of(const siginfo_t* info) {
-  return info->si_code == SI_USER ? info->si_pid : 0;
-}
-
+// Any thread may run this, several at a time. The flag comes last: who sees it finds the number.
 void note_signal(int signal, siginfo_t* info, void*) {
-  if (!signalled.exchange(true)) {
-    first_signal.store(signal);
-    first_sender.store(sender_of(info));
-    first_time.store(milliseconds_now());
-    return;
-  }
-  // `timeout` signals its command and then the whole group, so the command gets it twice.
-  const bool same = sender_of(info) != 0 && sender_of(info) == first_sender.load() &&
-                    milliseconds_now() - first_time.load() < 50;
-  if (signal == SIGHUP || same) return;
+  int none = 0;
+  first_signal.compare_exchange_strong(none, signal);
+  signalled.store(true);
+  if (from_group_leader(info) || counted.fetch_add(1) == 0 || signal == SIGHUP) return;
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
   ::sigaction(signal, &standard, nullptr);
@@ -55,6 +42,8 @@ Interrupt::Interrupt() : scope_(&signalled) {
   check(!alive.exchange(true),
         "two Interrupt objects at a time; signals can have one handler only.");
   signalled.store(false);
+  first_signal.store(0);
+  counted.store(0);
   for (int i = 0; i < kSignals; ++i) {
     ::sigaction(kCaught[i], nullptr, &old_[i]);
     if (old_[i].sa_handler == SIG_IGN) continue;

@@ -14,10 +14,12 @@ namespace ramoe {
 
 /// During its lifetime the first SIGINT, SIGTERM or SIGHUP is noted, and stop_point() on this
 /// thread throws from then on. A second signal ends the process at once, with two exceptions:
-/// SIGHUP, since a closing terminal may send it twice, and a signal that `timeout` sends together
-/// with the first. SIGPIPE, a pipe without a reader, is ignored. The destructor restores the old
-/// handlers. Signals that were ignored at the start of the process stay ignored (nohup). Signal
-/// handlers belong to the process, so a second object at the same time is an Error.
+/// SIGHUP, since a closing terminal may send it twice, and what the leader of our process group
+/// sends: `timeout` signals its command and then the whole group, and passes on a Ctrl-C that the
+/// terminal has sent to both; it counts as none. SIGPIPE, a pipe without a reader, is ignored. The
+/// destructor restores the old handlers. Signals that were ignored at the start of the process stay
+/// ignored (nohup). Signal handlers belong to the process, so a second object at the same time is
+/// an Error.
 class Interrupt {
  public:
   Interrupt();

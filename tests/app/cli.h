@@ -30,6 +30,15 @@ inline Outcome run_cli(const std::string& arguments, const std::string& watcher 
   return outcome;
 }
 
+/// Runs a command in the background, sends the signal once test(1) says so, and waits for the end.
+/// A shell's background commands ignore SIGINT.
+inline Outcome signalled(const std::string& arguments, const std::string& signal,
+                         const std::string& test, const std::string& watcher = "") {
+  return run_cli(arguments + " & pid=$!; for i in $(seq 1200); do [ " + test +
+                     " ] && break; sleep 0.05; done; kill -" + signal + " $pid; wait $pid",
+                 watcher);
+}
+
 /// Keys of a pre-training run that takes a second or two.
 inline std::string tiny_pretrain(const std::string& folder, const std::string& more = "") {
   return "pretrain --data=data --run=" + folder +

@@ -83,20 +83,39 @@ TEST(Interrupt, ALostTerminalMaySaySoTwice) {
   }
 }
 
-// `timeout` signals its command, and at once the group that the command is in.
-TEST(Interrupt, TwoAtOnceFromOneSenderAreOne) {
-  const int status = status_of_child([] {
-    const Interrupt interrupt;
-    const pid_t target = ::getpid(), sender = ::fork();
-    if (sender == 0) {
-      ::kill(target, SIGTERM);
-      ::kill(target, SIGINT);  // another one, lest the system takes the two for one
-      ::_exit(0);
+/// The signal that ends a process which gets `before` from elsewhere, two signals from the leader
+/// of its group and then `after` from elsewhere, 0 standing for none; 0 if it was asked to stop.
+int ending_under_leader(int before, int after) {
+  const int status = status_of_child([&] {
+    ::setpgid(0, 0);
+    int sent[2];
+    if (::pipe(sent) != 0) return 1;
+    const Interrupt interrupt;  // of the member, which inherits it
+    const pid_t member = ::fork();
+    if (member == 0) {
+      char letter;
+      if (before != 0) ::raise(before);
+      if (::read(sent[0], &letter, 1) != 1) ::_exit(2);  // signals sent before it come first
+      if (after != 0) ::raise(after);
+      ::_exit(interrupt_requested() ? 0 : 3);
     }
-    ::waitpid(sender, nullptr, 0);
-    return interrupt_requested() ? 0 : 1;
+    ::kill(member, SIGTERM);
+    ::kill(member, SIGINT);  // another one, lest the system takes the two for one
+    int status = 0;
+    if (::write(sent[1], "s", 1) != 1) return 4;
+    ::waitpid(member, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 100 * WEXITSTATUS(status);
   });
-  EXPECT_EQ(status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// `timeout` signals its command and then the group, and passes on what it gets with the group.
+TEST(Interrupt, WhatTheLeaderOfTheGroupSendsIsNoSecondSignal) {
+  EXPECT_EQ(ending_under_leader(0, 0), 0);
+  EXPECT_EQ(ending_under_leader(SIGINT, 0), 0);
+  EXPECT_EQ(ending_under_leader(0, SIGINT), 0);
+  EXPECT_EQ(ending_under_leader(SIGINT, SIGHUP), 0);
+  EXPECT_EQ(ending_under_leader(SIGINT, SIGTERM), SIGTERM);
 }
 
 TEST(Interrupt, ABrokenPipeIsPassedOver) {
