@@ -146,10 +146,8 @@ TEST(Cli, ResumingAfterAKillGivesTheSameWeights) {
   const std::string steps = "--steps=400 --save_every=3 ";
   ASSERT_EQ(run_cli(tiny_pretrain(whole, steps)).code, 0);
   // Wherever the kill falls - before, in the middle of or after a save - resuming must work.
-  const Outcome kill =
-      run_cli(tiny_pretrain(killed, steps) + "& pid=$!; for i in $(seq 600); do [ -e " + killed +
-              "/training.safetensors ] && break; sleep 0.05; done; sleep 0.1; "
-              "kill -9 $pid; wait $pid");
+  const Outcome kill = signalled(tiny_pretrain(killed, steps), "0 $pid; sleep 0.1; kill -KILL",
+                                 "-e " + killed + "/training.safetensors");
   ASSERT_TRUE(fs::exists(killed + "/training.safetensors")) << kill.text;
   const Outcome resumed = run_cli(tiny_pretrain(killed, steps + "--resume=true"));
   ASSERT_EQ(resumed.code, 0) << resumed.text;
@@ -161,9 +159,7 @@ TEST(Cli, CtrlCSavesAndSaysHowToGoOn) {
   const ScratchFolder scratch;
   const std::string run = scratch.file("run"), steps = "--steps=100000 --save_every=3 ";
   const Outcome stopped =
-      run_cli(tiny_pretrain(run, steps) + "& pid=$!; for i in $(seq 600); do [ -e " + run +
-              "/training.safetensors ] && break; sleep 0.05; done; "
-              "kill -TERM $pid; wait $pid");
+      signalled(tiny_pretrain(run, steps), "TERM", "-e " + run + "/training.safetensors");
   EXPECT_EQ(stopped.code, 143) << stopped.text;
   EXPECT_NE(stopped.text.find("--resume=true"), std::string::npos) << stopped.text;
   EXPECT_EQ(read_json(run + "/run.json")["status"], "interrupted");

