@@ -78,19 +78,6 @@ TEST(BasicOps, SumsOfSharedOperands) {
             "");
 }
 
-TEST(BasicOps, SumWrittenOverAnOperand) {
-  using Tensors = std::vector<Tensor<double>>;
-  EXPECT_EQ(gradient_error(
-                [](Tape<double>& tape, const Tensors& in) {
-                  const Tensor<double> y = linear(tape, in[0], in[1]);
-                  const Tensor<double> sum = add_over(tape, in[0], y);
-                  EXPECT_EQ(sum.data, y.data);
-                  return add_over(tape, sum, linear(tape, sum, in[1]));
-                },
-                {random_input("x", {4, 3}, 3), random_input("w", {3, 3}, 4)}),
-            "");
-}
-
 // Forward and backward of a linear layer against the definitions of the products, bit by bit.
 TEST(BasicOps, LinearMultipliesInThePrecisionOfTheTape) {
   constexpr int N = 5, I = 7, O = 3;
