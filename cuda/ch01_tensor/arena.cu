@@ -44,9 +44,8 @@ void* GpuArena::take_bytes(std::size_t bytes) {
   const std::size_t begin = s.used;
   const std::size_t end = begin + cuda::ceil_div(bytes + kGap, std::size_t{256}) * 256;
   if (end > s.memory.bytes()) {
-    // Half more than is wanted, so that a growing first step asks rarely.
-    const std::size_t most = cuda::device_facts().memory;
-    s.memory.grow(std::max(end, std::min(end + end / 2, most / 2)));
+    // More than is needed, so that a growing first step asks rarely.
+    s.memory.grow(end, end + (end >> 30 == 0 ? end / 2 : end / 8));
     ++s.allocations;
   }
   s.used = end;
@@ -64,6 +63,9 @@ GpuArena::Mark GpuArena::mark() const {
 void GpuArena::release(Mark mark) {
   withdraw(state_->memory.begin() + mark.used, state_->used - mark.used);
   state_->used = mark.used;
+}
+std::size_t GpuArena::bytes_granted() const {
+  return state_->memory.bytes();
 }
 std::size_t GpuArena::most_bytes() const {
   return state_->most;

@@ -120,7 +120,10 @@ void check_not_recording() {
 }  // namespace
 
 void* gpu_allocate(std::size_t bytes) {
-  return bytes > 0 ? emulation::allocate(bytes) : nullptr;
+  if (bytes == 0) return nullptr;
+  void* const memory = emulation::allocate(bytes);
+  if (!memory) cuda::out_of_memory(bytes);
+  return memory;
 }
 void gpu_free(void* memory) {
   emulation::deallocate(memory);

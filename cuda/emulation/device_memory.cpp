@@ -49,11 +49,11 @@ struct Zone {
   std::mutex mutex;
   char* begin = nullptr;
   std::map<char*, Range> ranges;
-  std::size_t granted = 0;
-  int key = -1;                     // of the processor; -1: none
-  int accesses = 0;                 // alive
-  int nothing = -1;                 // an empty file
-  unsigned char* usable = nullptr;  // for each word how many of its bytes may be touched
+  std::size_t granted = 0, taken = 0;  // to ranges, by others
+  int key = -1;                        // of the processor; -1: none
+  int accesses = 0;                    // alive
+  int nothing = -1;                    // an empty file
+  unsigned char* usable = nullptr;     // for each word how many of its bytes may be touched
 
   Zone() : nothing(memfd_create("nothing", MFD_CLOEXEC)) {
     begin = static_cast<char*>(clear(nullptr, kZone));
@@ -74,6 +74,9 @@ struct Zone {
       nothing = -1;
     }
     return map(at, bytes, PROT_NONE);
+  }
+  std::size_t free() const {
+    return kMemory - std::min(kMemory, granted + taken);
   }
   bool open() const {
     return key >= 0 || accesses > 0 || granted > kGuardedByPages;
@@ -112,17 +115,19 @@ void open_or_close(Zone& z, int rights) {
   if (from) protect(from, static_cast<std::size_t>(to - from), rights, -1);
 }
 
-void grant_locked(Zone& z, char* from, Range& range, std::size_t bytes) {
+bool grant_locked(Zone& z, char* from, Range& range, std::size_t bytes) {
   const std::size_t end = whole_pages(bytes);
-  if (end <= range.granted) return;
-  const bool was_open = z.open();
+  if (end <= range.granted) return true;
   const std::size_t more = end - range.granted;
+  if (more > z.free()) return false;
+  const bool was_open = z.open();
   map(from + range.granted, more, PROT_NONE);
   z.granted += more;
   range.granted = end;
   // Beyond the most that mprotect can guard, all is opened for good.
   if (!was_open && z.open()) open_or_close(z, kOpen);
   protect(from, end, z.open() ? kOpen : PROT_NONE, z.key);
+  return true;
 }
 
 /// First fit: the first gap between ranges that is large enough.
@@ -189,19 +194,32 @@ Access::~Access() {
   if (!z.open()) open_or_close(z, PROT_NONE);
 }
 
+std::size_t free_memory() {
+  Zone& z = zone();
+  const std::lock_guard lock(z.mutex);
+  return z.free();
+}
+
+void take_memory(std::size_t bytes) {
+  Zone& z = zone();
+  const std::lock_guard lock(z.mutex);
+  z.taken = bytes;
+}
+
 void* reserve(std::size_t bytes) {
   Zone& z = zone();
   const std::lock_guard lock(z.mutex);
   return reserve_locked(z, bytes)->first;
 }
 
-void grant(void* from, std::size_t bytes) {
+bool grant(void* from, std::size_t bytes) {
   Zone& z = zone();
   const std::lock_guard lock(z.mutex);
   const auto at = z.ranges.find(static_cast<char*>(from));
   const std::size_t before = at->second.granted;
-  grant_locked(z, at->first, at->second, bytes);
+  const bool granted = grant_locked(z, at->first, at->second, bytes);
   if (at->second.granted > before) mark(z, at->first + before, at->second.granted - before, false);
+  return granted;
 }
 
 void hand_out(void* at, std::size_t bytes) {
@@ -236,7 +254,10 @@ void* allocate(std::size_t bytes) {
     const std::lock_guard lock(z.mutex);
     const auto made = reserve_locked(z, bytes);
     Range& range = made->second;
-    grant_locked(z, made->first, range, bytes);
+    if (!grant_locked(z, made->first, range, bytes)) {
+      z.ranges.erase(made);
+      return nullptr;
+    }
     mark(z, made->first, range.granted, false);
     // Exact checks let it begin at a page, as on a GPU; else its end is near the page that faults.
     range.at = made->first;

@@ -15,15 +15,20 @@
 
 namespace emulation {
 
+/// Bytes of the GPU, and those of them that nobody has; for tests, as if somebody had `bytes`.
+inline constexpr std::size_t kMemory = std::size_t{4} << 30;
+std::size_t free_memory();
+void take_memory(std::size_t bytes);
+
 /// Addresses without memory; grant() makes the first of them memory, of which hand_out() makes
-/// parts usable, and withdraw() ends that.
+/// parts usable, and withdraw() ends that. False: there is not as much.
 void* reserve(std::size_t bytes);
-void grant(void* from, std::size_t bytes);
+bool grant(void* from, std::size_t bytes);
 void hand_out(void* at, std::size_t bytes);
 void withdraw(void* at, std::size_t bytes);
 void give_back(void* from);
 
-/// cudaMalloc and cudaFree.
+/// cudaMalloc and cudaFree. Null: there is not as much.
 void* allocate(std::size_t bytes);
 void deallocate(void* memory);
 

@@ -52,6 +52,12 @@ void check_grid(const Grid& grid, const void* kernel, std::string_view name) {
 }
 
 namespace {
+constexpr std::size_t kPiece = std::size_t{2} << 20;  // memory is granted in pieces of this
+
+struct MemoryNow {
+  std::size_t free, total;
+};
+
 enum class Overlap { no, yes };
 constexpr auto names(Overlap) {
   return std::array{"0", "1"};
@@ -148,18 +154,13 @@ CUmemAllocationProp on_device() {
   return prop;
 }
 
-constexpr std::size_t kPiece = std::size_t{2} << 20;  // memory is granted in pieces of this
+MemoryNow memory_now() {
+  MemoryNow now{};
+  cudaMemGetInfo(&now.free, &now.total);
+  return now;
+}
 
 }  // namespace
-
-void out_of_memory(std::size_t asked) {
-  cudaGetLastError();  // so that the next call does not report it again
-  std::size_t free = 0, total = 0;
-  cudaMemGetInfo(&free, &total);
-  fail("out of memory on ", device_facts().name, ": asked for ", asked >> 20, " MiB more, ",
-       free >> 20, " of ", total >> 20,
-       " MiB are free. Use a smaller model or batch, or --accumulate.");
-}
 
 GrowingMemory::~GrowingMemory() {
   if (!begin_) return;
@@ -173,21 +174,21 @@ GrowingMemory::~GrowingMemory() {
   RAMOE_DRIVER(cuMemAddressFree)(CUdeviceptr(begin_), reserved_);
 }
 
-void GrowingMemory::grow(std::size_t bytes) {
-  if (bytes <= bytes_) return;
-  if (!begin_) {
-    must(cudaFree(nullptr), "starting CUDA");
-    reserved_ = ceil_div(device_facts().memory, kPiece) * kPiece;
-    CUdeviceptr at = 0;
-    check(RAMOE_DRIVER(cuMemAddressReserve)(&at, reserved_, 0, 0, 0) == CUDA_SUCCESS,
-          "CUDA: ", reserved_ >> 20, " MiB of addresses could not be reserved.");
-    begin_ = reinterpret_cast<std::byte*>(at);
-  }
+void GrowingMemory::reserve() {
+  must(cudaFree(nullptr), "starting CUDA");
+  reserved_ = ceil_div(device_facts().memory, kPiece) * kPiece;
+  CUdeviceptr at = 0;
+  check(RAMOE_DRIVER(cuMemAddressReserve)(&at, reserved_, 0, 0, 0) == CUDA_SUCCESS,
+        "CUDA: ", reserved_ >> 20, " MiB of addresses could not be reserved.");
+  begin_ = reinterpret_cast<std::byte*>(at);
+}
+
+bool GrowingMemory::grant(std::size_t bytes) {
   const std::size_t end = ceil_div(bytes, kPiece) * kPiece, more = end - bytes_;
-  if (end > reserved_ || count_ == int(std::size(pieces_))) out_of_memory(more);
+  if (end > reserved_ || count_ == int(std::size(pieces_))) return false;
   const CUmemAllocationProp prop = on_device();
   CUmemGenericAllocationHandle piece = 0;
-  if (RAMOE_DRIVER(cuMemCreate)(&piece, more, &prop, 0) != CUDA_SUCCESS) out_of_memory(more);
+  if (RAMOE_DRIVER(cuMemCreate)(&piece, more, &prop, 0) != CUDA_SUCCESS) return false;
   CUmemAccessDesc access{};
   access.location = prop.location;
   access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
@@ -198,31 +199,64 @@ void GrowingMemory::grow(std::size_t bytes) {
   pieces_[count_] = piece;
   ends_[count_++] = end;
   bytes_ = end;
+  return true;
 }
 
 #else
 
 const DeviceFacts& device_facts() {
-  static const DeviceFacts facts{"the emulated GPU", 8, 0, 2, 227 << 10, std::size_t{4} << 30};
+  static const DeviceFacts facts{"the emulated GPU", 8, 0, 2, 227 << 10, emulation::kMemory};
   return facts;
 }
+
+namespace {
+MemoryNow memory_now() {
+  return {emulation::free_memory(), emulation::kMemory};
+}
+}  // namespace
 
 GrowingMemory::~GrowingMemory() {
   if (begin_) emulation::give_back(begin_);
 }
 
-void GrowingMemory::grow(std::size_t bytes) {
-  if (bytes <= bytes_) return;
-  if (!begin_) {
-    reserved_ = device_facts().memory;
-    begin_ = static_cast<std::byte*>(emulation::reserve(reserved_));
-  }
-  check(bytes <= reserved_, "out of memory on ", device_facts().name, ": asked for ", bytes >> 20,
-        " MiB, it has ", reserved_ >> 20, ".");
-  bytes_ = std::min(reserved_, ceil_div(bytes, std::size_t{4096}) * 4096);
-  emulation::grant(begin_, bytes_);
+void GrowingMemory::reserve() {
+  reserved_ = device_facts().memory;
+  begin_ = static_cast<std::byte*>(emulation::reserve(reserved_));
+}
+
+bool GrowingMemory::grant(std::size_t bytes) {
+  const std::size_t end = ceil_div(bytes, std::size_t{4096}) * 4096;
+  if (end > reserved_ || !emulation::grant(begin_, end)) return false;
+  bytes_ = end;
+  return true;
 }
 
 #endif
 
+// Half of what a larger piece lacks is tried next: so the pieces stay few where memory ends.
+void GrowingMemory::grow(std::size_t least, std::size_t wanted) {
+  if (least <= bytes_) return;
+  if (!begin_) reserve();
+  for (std::size_t more = wanted - least; !grant(least + more);) {
+    if (more == 0) out_of_memory(least - bytes_);
+    more = more < kPiece ? 0 : more / 2;
+  }
+}
+
+void out_of_memory(std::size_t asked) {
+#ifdef __CUDACC__
+  cudaGetLastError();  // so that the next call does not report it again
+#endif
+  const MemoryNow now = memory_now();
+  fail("out of memory on ", device_facts().name, ": asked for ", asked >> 20, " MiB more, ",
+       now.free >> 20, " of ", now.total >> 20,
+       " MiB are free. Use a smaller model or batch, or --accumulate.");
+}
+
 }  // namespace ramoe::cuda
+
+// What this thread's operations have for their scratch memory is counted by who asks.
+std::size_t ramoe::gpu_memory_free() {
+  check_gpu();
+  return cuda::memory_now().free + cuda::scratch_arena().bytes_granted();
+}

@@ -152,9 +152,10 @@ class Workers {
  public:
   explicit Workers(int threads);
   /// Also chooses who computes products on a GPU.
-  explicit Workers(const RunOptions& run) : Workers(run.threads) {
-    choose_gemm(run.device, run.gemm);
+  Workers(int threads, Device device, GemmEngine gemm) : Workers(threads) {
+    choose_gemm(device, gemm);
   }
+  explicit Workers(const RunOptions& run) : Workers(run.threads, run.device, run.gemm) {}
   int threads() const { return pool_.threads(); }
 
  private:

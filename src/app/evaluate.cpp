@@ -159,6 +159,7 @@ struct GenerateKeys {
   bool special = false;
   int threads = 0;
   Device device = Device::cpu;
+  GemmEngine gemm = GemmEngine::own;
   Precision weights = Precision::fp32;
   GenerateOptions options;
 
@@ -178,6 +179,7 @@ struct GenerateKeys {
     f.add("seed", &options.seed, "seed of sampling");
     f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
     f.add("device", &device, device_help);
+    f.add("gemm", &gemm, gemm_help);
     f.add("weights", &weights, weights_help);
   }
 };
@@ -190,7 +192,7 @@ int run_generate(const Arguments& arguments) {
   if (!read_arguments(fields, arguments, "generate", {"model"})) return 0;
   if (keys.options.temperature == 0)
     note_unused(fields, {"top_k", "top_p", "seed"}, "temperature=0 is greedy");
-  const Workers workers(keys.threads);
+  const Workers workers(keys.threads, keys.device, keys.gemm);
   LoadedModel loaded = load_any_model(keys.model, keys.device, keys.weights);
   CachedEncoder encoder(loaded.tokenizer);
   if (!keys.stop.empty()) {

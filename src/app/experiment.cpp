@@ -24,6 +24,7 @@ struct ExperimentOptions {
   Part part = Part::all;
   int threads = 0, limit = 0;
   Device device = Device::cpu;
+  GemmEngine gemm = GemmEngine::own;
   bool overwrite = false, partial = false;
 
   void list(FieldList& f) {
@@ -32,6 +33,7 @@ struct ExperimentOptions {
     f.add("threads", &threads, "runs side by side; 0: as many as the machine has threads",
           {0, 1024});
     f.add("device", &device, "as the plan's key device, which says on what its runs compute");
+    f.add("gemm", &gemm, "as the plan's key gemm, which says who computes products on a GPU");
     f.add("shard", &shard, "i/n: only the i-th of n equal shares of the runs");
     f.add("part", &part, "search: learning rates and strengths; main: what rests on them");
     f.add("limit", &limit, "most runs of this call; 0: all", {0, 1e9});
@@ -354,7 +356,7 @@ int run_experiment(const Arguments& arguments) {
   if (!read_arguments(fields, arguments, "experiment", {"plan", false})) return 0;
   check(!o.plan.empty(), "no plan was named; give one such as data/grids/main.json.");
   if (o.run.empty()) o.run = "runs/" + plan_name(o.plan);
-  const Json json = plan_on(o.device, read_json(o.plan));
+  const Json json = plan_on(o.device, o.gemm, read_json(o.plan));
   if (!o.collect.empty()) {
     collect(o, json);
     return 0;

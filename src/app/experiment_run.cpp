@@ -238,10 +238,12 @@ std::vector<Json> RunAtWork<T>::records() {
 
 }  // namespace
 
-Json plan_on(Device device, Json plan) {
+Json plan_on(Device device, GemmEngine gemm, Json plan) {
   check_device(device);
+  choose_gemm(device, gemm);
   const bool keys = plan.is_object() && plan.value("keys", Json::object()).is_object();
   if (device != Device::cpu && keys) plan["keys"]["device"] = name_of(device);
+  if (gemm != GemmEngine::own && keys) plan["keys"]["gemm"] = name_of(gemm);
   return plan;
 }
 

@@ -63,8 +63,9 @@ struct GridRunOptions {
 std::vector<Json> run_of_grid(GridModel& model, const GridRun& run, const GridRunOptions& options,
                               const std::function<bool()>& stop);
 
-/// The plan with the key device, unless that has its default.
-Json plan_on(Device device, Json plan);
+/// The plan with the keys device and gemm, unless they have their defaults. Error: no such device,
+/// or cublas on another than a GPU.
+Json plan_on(Device device, GemmEngine gemm, Json plan);
 
 /// Runs `ramoe experiment` on a whole plan, and --collect into its folder "collected". The plan is
 /// written to `path` once this process has the folder.

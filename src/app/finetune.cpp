@@ -183,9 +183,9 @@ void keep_tuned_model(Model<float>& model, const FinetuneInputs& inputs, RunFold
 }
 
 /// Error if training does not fit into memory beside the weights, which are already loaded.
+template <class T>
 void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneExample>& examples,
                            const ModelConfig& config) {
-  if (o.run.device == Device::cuda) return;  // a GPU says itself what it lacks
   std::size_t longest = 1;
   for (const FinetuneExample& e : examples)
     longest = std::max({longest, e.target.tokens.size(), e.labelled ? 0 : e.self.tokens.size()});
@@ -195,9 +195,10 @@ void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneE
   double rows = static_cast<double>(std::min(batch, labelled_count(examples)));
   if (pool_size(o.method_keys.pool) > 0)  // most rows beside: few labelled ones take all of a step
     rows += static_cast<double>(std::min(batch * std::size_t(o.train.accumulate), examples.size()));
-  check_memory(training_bytes(config, rows, static_cast<int>(longest), trained),
+  check_memory(training_bytes(config, rows, static_cast<int>(longest), trained, memory_of<T>),
                cat("training with batches of ", rows, " rows of ", longest, " tokens"),
-               "lower --batch (with --accumulate) or take a smaller model", 4 * all);
+               "lower --batch (with --accumulate) or take a smaller model", 4 * all,
+               free_memory_for<T>());
 }
 
 template <class T>
@@ -221,7 +222,7 @@ bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, M
       draw_with_pool(finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts), o.train_pairs,
                      pool_size(o.method_keys.pool), o.seed);
   if (!quiet) say_counts(examples, o);
-  check_finetune_memory(o, examples, model.config());
+  check_finetune_memory<T>(o, examples, model.config());
   const StageResults stages = inputs.stages();
 
   SavedForm form;

@@ -17,6 +17,7 @@ struct LogitsKeys {
   std::string folder, ids, out;
   int threads = 0;
   Device device = Device::cpu;
+  GemmEngine gemm = GemmEngine::own;
   Precision weights = Precision::fp32;
 
   void list(FieldList& f) {
@@ -29,6 +30,7 @@ struct LogitsKeys {
     f.add("out", &out, "safetensors file: logits (B,T,V), router_logits.<layer> (B,T,E)");
     f.add("threads", &threads, "threads; 0: as many as the machine has", {0, 1024});
     f.add("device", &device, device_help);
+    f.add("gemm", &gemm, gemm_help);
     f.add("weights", &weights, weights_help);
   }
 };
@@ -160,7 +162,7 @@ int run_logits(const Arguments& arguments) {
        {std::pair{"folder", keys.folder}, {"ids", keys.ids}, {"out", keys.out}})
     check(!value.empty(), "the key ", key,
           " is missing; expected ramoe logits FOLDER --ids=ids.json --out=out.safetensors.");
-  const Workers workers(keys.threads);
+  const Workers workers(keys.threads, keys.device, keys.gemm);
   const std::string folder = find_model_folder(keys.folder);
   const ModelConfig config = load_model_config(folder);
   const Given given = read_given(keys.ids, config.vocab_size);  // before the weights are read

@@ -40,18 +40,19 @@ constexpr const char* kLower =
 
 /// Error at once if these sizes cannot fit with any texts. It counts a small vocabulary, because
 /// the texts may not fill a large one, and rows of 8 tokens, because few rows are shorter.
+template <class T>
 void check_pretrain_sizes(const PretrainOptions& o) {
-  if (o.run.device == Device::cuda) return;  // a GPU says itself what it lacks
   constexpr int kTokens = 8, kVocabulary = 4096;
   ModelConfig config = o.model;
   config.vocab_size = std::min(config.vocab_size, kVocabulary);
   check_memory(training_bytes(config, o.train.batch, kTokens,
-                              static_cast<double>(count_parameters(config).total)),
-               "training", kLower);
+                              static_cast<double>(count_parameters(config).total), memory_of<T>),
+               "training", kLower, 0, free_memory_for<T>());
 }
 
 /// The same check once the tokenizer and the first rows exist. `config` has the tokenizer's
 /// vocabulary.
+template <class T>
 void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
                             const Tokenizer& tokenizer, const ModelConfig& config) {
   MixtureBatches batches(mixture, tokenizer, o.train.batch, o.train.accumulate, o.question_targets,
@@ -59,11 +60,10 @@ void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
   int longest = 0;
   for (std::int64_t i = 0; i < std::int64_t{8} * o.train.accumulate; ++i)  // of eight steps
     longest = std::max(longest, batches.batch(i).tokens.T);
-  if (o.run.device == Device::cuda) return;
   check_memory(training_bytes(config, o.train.batch, longest,
-                              static_cast<double>(count_parameters(config).total)),
+                              static_cast<double>(count_parameters(config).total), memory_of<T>),
                cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"),
-               kLower);
+               kLower, 0, free_memory_for<T>());
 }
 
 /// Names the given keys that have no effect with the other keys.
@@ -102,7 +102,7 @@ void pretrain_on(PretrainOptions o) {
   const Corpus corpus = load_corpus(o.corpus);
   const Mixture mixture(corpus, o.mixture);
   o.model.validate();
-  check_pretrain_sizes(o);
+  check_pretrain_sizes<T>(o);
   RunFolder folder(o.run.run,
                    run_facts("pretrain", fields_of(o), o.seed, {{"corpus", corpus.checksum()}}),
                    o.run.existing());
@@ -122,7 +122,7 @@ void pretrain_on(PretrainOptions o) {
   config.eos_token_id = tokenizer.eos();
   config.pad_token_id = tokenizer.pad();
 
-  check_pretrain_batches(o, mixture, tokenizer, config);
+  check_pretrain_batches<T>(o, mixture, tokenizer, config);
   Model<T> model(config, o.seed);
   Trainer<T> trainer(model, o.train);
   TrainingFiles<T> files(folder, trainer, o.train);

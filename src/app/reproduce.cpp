@@ -16,6 +16,7 @@ struct ReproduceOptions {
   Slice slice;
   int threads = 0;
   Device device = Device::cpu;
+  GemmEngine gemm = GemmEngine::own;
   bool overwrite = false;
 
   void list(FieldList& f) {
@@ -31,6 +32,7 @@ struct ReproduceOptions {
     f.add("threads", &threads, "runs side by side; 0: as many as the machine has threads",
           {0, 1024});
     f.add("device", &device, device_help);
+    f.add("gemm", &gemm, gemm_help);
     f.add("overwrite", &overwrite, "remove the results that the folder holds");
   }
 };
@@ -74,7 +76,7 @@ int run_reproduce(const Arguments& arguments) try {
   FieldList fields = fields_of(o);
   if (!read_arguments(fields, arguments, "reproduce")) return 0;
   const GridResults results = read_grid_results(o.results);
-  const Json plan = plan_on(o.device, replication_plan(results, o.slice));
+  const Json plan = plan_on(o.device, o.gemm, replication_plan(results, o.slice));
   const std::string edges =
       edge_warning(results.plan(), results.facts().value("chosen", Json::array()));
   if (!edges.empty()) std::cout << "WARNING: " << o.results << ": " << edges << "\n";

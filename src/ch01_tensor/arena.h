@@ -79,6 +79,7 @@ class GpuArena {
   };
   Mark mark() const;
   void release(Mark mark);
+  std::size_t bytes_granted() const;
   std::size_t most_bytes() const;
   int allocations() const;
 

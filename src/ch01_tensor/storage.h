@@ -42,6 +42,8 @@ void check_gpu();
 // Memory of the GPU, used in the order of its stream.
 void* gpu_allocate(std::size_t bytes);
 void gpu_free(void* memory);
+/// Bytes that may still be taken, with what this thread's operations have taken as scratch.
+std::size_t gpu_memory_free();
 void gpu_copy_in(void* to, const void* from, std::size_t bytes);
 void gpu_copy_out(void* to, const void* from, std::size_t bytes);  // waits until all is done
 void gpu_copy(void* to, const void* from, std::size_t bytes);      // within its memory

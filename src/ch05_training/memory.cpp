@@ -10,7 +10,6 @@
 namespace ramoe {
 namespace {
 constexpr double kMoments = 12;  // bytes of a trained parameter's gradient and its two moments
-constexpr double kGpuGrant = 1.5;  // a GPU's arena grows by up to half more than is wanted
 
 ModelConfig resolved(ModelConfig config) {
   config.resolve_widths();
@@ -124,8 +123,8 @@ double expert_parameters(const ModelConfig& c) {
   return double(c.moe_layer_count()) * c.num_experts * 3 * c.hidden_size * c.moe_intermediate_size;
 }
 
-void check_memory(double bytes, const std::string& what, const std::string& advice, double loaded) {
-  const FreeMemory there = free_memory();
+void check_memory(double bytes, const std::string& what, const std::string& advice, double loaded,
+                  const FreeMemory& there) {
   check(bytes - loaded <= there.bytes, what, " needs ", size_text(bytes),
         loaded > 0 ? " (" + size_text(loaded) + " of it is loaded)" : "", ", and ",
         size_text(there.bytes), " is ", there.said_by, "; ", advice,
@@ -172,9 +171,8 @@ struct Terms {
     const ActivationCount count = count_activations(c, q.tokens, of);
     cache = N * cache_bytes_per_token(c);
     const ForwardCount read = count_forward(c, static_cast<int>(prompt), of);
-    const double granted = of == MemoryOf::gpu ? kGpuGrant : 1;
     const auto held = [&](Precision weights) {
-      return weight_bytes(c, weights) + granted * read.bytes(B * prompt, B, weights);
+      return weight_bytes(c, weights) + read.bytes(B * prompt, B, weights);
     };
     answering = held(Precision::fp32);
     answering_in_bf16 = held(Precision::bf16);

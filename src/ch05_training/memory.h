@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ch04_moe/model.h"
+#include "support/platform.h"
 
 namespace ramoe {
 
@@ -39,6 +40,8 @@ struct ActivationCount {
 };
 /// Where the step computes.
 enum class MemoryOf { host, gpu };
+template <class T>
+constexpr MemoryOf memory_of = Lives<T>::on_gpu ? MemoryOf::gpu : MemoryOf::host;
 /// `T`: tokens per sequence, padding included; attention keeps NH * T probabilities per token.
 ActivationCount count_activations(const ModelConfig& config, int T, MemoryOf of = MemoryOf::host);
 
@@ -75,10 +78,20 @@ double training_bytes(const ModelConfig& config, double B, int T, double trained
 /// Number of parameters of the routed experts, which RISE trains.
 double expert_parameters(const ModelConfig& config);
 
-/// Error if `bytes` are more than free_memory(). It says what they are for, both sizes, and what to
+/// The memory that values of T may still take, of the host or of the GPU. RAMOE_MEMORY_GB in place
+/// of either.
+template <class T>
+FreeMemory free_memory_for() {
+  if constexpr (Lives<T>::on_gpu)
+    if (!environment_gigabytes("RAMOE_MEMORY_GB"))
+      return {static_cast<double>(gpu_memory_free()), "free on the GPU"};
+  return free_memory();
+}
+
+/// Error if `bytes` are more than there are. It says what they are for, both sizes, and what to
 /// lower. `loaded`: the part of them that the process already holds.
 void check_memory(double bytes, const std::string& what, const std::string& advice,
-                  double loaded = 0);
+                  double loaded = 0, const FreeMemory& there = free_memory());
 
 /// Bytes of keys and values that answering keeps for each token of a sequence.
 double cache_bytes_per_token(const ModelConfig& config);

@@ -9,18 +9,20 @@ namespace ramoe {
 namespace {
 
 /// Error if one batch of questions cannot fit: its keys and values, and the pass over its prompts.
-void check_cache(const ModelConfig& config, Precision weights,
-                 const std::vector<std::vector<int>>& inputs, const AnswerOptions& options) {
+template <class T>
+void check_cache(const Model<T>& model, const std::vector<std::vector<int>>& inputs,
+                 const AnswerOptions& options) {
+  const ModelConfig& config = model.config();
   std::size_t longest = 0;
   for (const std::vector<int>& input : inputs) longest = std::max(longest, input.size());
   const double row = double(longest) + options.max_new_tokens;
   const double rows = std::min({double(inputs.size()), double(options.batch),
                                 std::max(1.0, std::floor(options.batch_tokens / row))});
-  const double prompts = count_forward(config, static_cast<int>(longest))
-                             .bytes(rows * double(longest), rows, weights);
+  const double prompts = count_forward(config, static_cast<int>(longest), memory_of<T>)
+                             .bytes(rows * double(longest), rows, model.weights());
   check_memory(rows * row * cache_bytes_per_token(config) + prompts,
                cat("answering ", rows, " questions together"),
-               "lower --answer_tokens or --answer_batch");
+               "lower --answer_tokens or --answer_batch", 0, free_memory_for<T>());
 }
 
 }  // namespace
@@ -49,7 +51,7 @@ std::vector<Answer> answer_questions(Model<T>& model, const Prompts& prompts,
           " new ones it exceeds the model's maximum of ", model.config().max_position_embeddings,
           " positions. Shorten it, or lower --max_new_tokens.");
   }
-  if (!Lives<T>::on_gpu) check_cache(model.config(), model.weights(), inputs, options);
+  check_cache(model, inputs, options);
   CachedMoe<T> cached(model, hook);
   GenerateOptions generation;
   generation.max_new_tokens = options.max_new_tokens;

@@ -30,12 +30,15 @@ TEST(Cli, HelpListsCommandsAndKeys) {
   const Outcome usage = run_cli("--help");
   EXPECT_EQ(usage.code, 0);
   for (const std::string command :
-       {"demo", "pretrain", "import", "divergence", "headroom", "lesion", "taxonomy", "experts",
-        "finetune", "evaluate", "generate", "tokenize", "inspect", "report", "bench"}) {
+       {"demo",    "pretrain",   "import",    "divergence", "headroom", "lesion",  "taxonomy",
+        "experts", "finetune",   "evaluate",  "generate",   "tokenize", "inspect", "report",
+        "bench",   "experiment", "reproduce", "logits",     "explain",  "memory",  "results"}) {
     EXPECT_NE(usage.text.find("\n  " + command), std::string::npos) << command;
     const Outcome help = run_cli(command + " --help");
     EXPECT_EQ(help.code, 0) << help.text;
     EXPECT_NE(help.text.find("--"), std::string::npos) << command;
+    const auto has = [&](const char* part) { return help.text.find(part) != std::string::npos; };
+    EXPECT_EQ(has("[cpu | reference | cuda]"), has("--gemm=")) << command;
   }
   EXPECT_EQ(run_cli("").code, 2);
 }

@@ -124,7 +124,7 @@ TEST(Memory, WeightsInBf16TakeWhatTheModelHolds) {
   EXPECT_EQ(need_of(memory_needs(config, question), "answering, weights in bf16"),
             weights + cache + pass(MemoryOf::host));
   EXPECT_EQ(need_of(gpu_memory_needs(config, question), "answering, weights in bf16"),
-            weights + cache + 1.5 * pass(MemoryOf::gpu));
+            weights + cache + pass(MemoryOf::gpu));
 }
 
 TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
@@ -149,7 +149,7 @@ TEST(Memory, TheRowsOfAGpuFollowFromItsParts) {
   EXPECT_EQ(need_of(needs, "RISE, 25 % of the experts, gradients and moments for those alone"),
             4 * P + 12 * experts / 4 + gpu.bytes(16, 8));
   const auto pass = [&](Precision weights) {
-    return 1.5 * count_forward(config, 4, MemoryOf::gpu).bytes(8, 2, weights);
+    return count_forward(config, 4, MemoryOf::gpu).bytes(8, 2, weights);
   };
   const double cache = 16 * cache_bytes_per_token(config);
   EXPECT_EQ(need_of(needs, "answering, Routing Steering"), 4 * P + pass(Precision::fp32) + cache);

@@ -7,9 +7,13 @@
 
 #include "ch01_tensor/arena.h"
 #include "ch01_tensor/vector_ops.h"
+#include "ch05_training/memory.h"
 #include "cuda/support/device.h"
 #include "cuda/support/scratch.h"
 #include "support/texts.h"
+#ifdef RAMOE_CUDA_EMULATION
+#include "cuda/emulation/device_memory.h"
+#endif
 
 namespace ramoe {
 namespace {
@@ -92,6 +96,52 @@ TEST(Launch, AnArenaGrowsInPlace) {
   arena.reset();
   EXPECT_EQ(arena.take<GpuFloat>(100), first);
   EXPECT_EQ(arena.allocations(), grown);
+}
+
+/// While it lives, somebody else has all of the GPU's memory but `left` bytes.
+class OnlyLeft {
+ public:
+#ifdef RAMOE_CUDA_EMULATION
+  explicit OnlyLeft(std::size_t left) {
+    emulation::take_memory(emulation::free_memory() - left);
+  }
+  ~OnlyLeft() {
+    emulation::take_memory(0);
+  }
+#else
+  explicit OnlyLeft(std::size_t left)
+      : others_(gpu_memory_free() - cuda::scratch_arena().bytes_granted() - left) {}
+
+ private:
+  GpuVector<GpuByte> others_;
+#endif
+};
+
+// An arena asks for more than it needs, and does with less.
+TEST(Launch, WhereMemoryEndsAnArenaTakesWhatThereIs) {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  const OnlyLeft left(205 * kMiB);
+  GpuArena arena;
+  for (int taken = 0; taken < 180; ++taken) gpu_clear(arena.take<GpuByte>(kMiB), kMiB);
+  EXPECT_LE(arena.allocations(), 20);
+  for (const std::string& error : {error_of([&] { arena.take<GpuByte>(40 * kMiB); }),
+                                   error_of([] { GpuVector<GpuByte> more(60 * kMiB); })})
+    EXPECT_TRUE(mentions(error, "out of memory on " + cuda::device_facts().name + ": asked for") &&
+                mentions(error, "MiB are free"))
+        << error;
+  gpu_clear(arena.take<GpuByte>(kMiB), kMiB);
+}
+
+TEST(Launch, WhatCannotFitIsKnownBefore) {
+  constexpr double kMiB = 1 << 20;
+  const OnlyLeft left(256 << 20);
+  const double scratch = double(cuda::scratch_arena().bytes_granted());
+  const auto error = [&](double bytes) {
+    return error_of(
+        [&] { check_memory(bytes, "the step", "lower it", 0, free_memory_for<GpuFloat>()); });
+  };
+  EXPECT_EQ(error(200 * kMiB + scratch), "no error");
+  EXPECT_TRUE(mentions(error(300 * kMiB + scratch), "free on the GPU; lower it"));
 }
 
 }  // namespace
