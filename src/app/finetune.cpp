@@ -195,10 +195,10 @@ void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneE
   double rows = static_cast<double>(std::min(batch, labelled_count(examples)));
   if (pool_size(o.method_keys.pool) > 0)  // most rows beside: few labelled ones take all of a step
     rows += static_cast<double>(std::min(batch * std::size_t(o.train.accumulate), examples.size()));
-  check_memory(training_bytes(config, rows, static_cast<int>(longest), trained, memory_of<T>),
-               cat("training with batches of ", rows, " rows of ", longest, " tokens"),
-               "lower --batch (with --accumulate) or take a smaller model", 4 * all,
-               free_memory_for<T>());
+  check_memory_for<T>(
+      training_bytes(config, rows, static_cast<int>(longest), trained, memory_of<T>),
+      cat("training with batches of ", rows, " rows of ", longest, " tokens"),
+      "lower --batch (with --accumulate) or take a smaller model", 4 * all);
 }
 
 template <class T>

@@ -45,9 +45,10 @@ void check_pretrain_sizes(const PretrainOptions& o) {
   constexpr int kTokens = 8, kVocabulary = 4096;
   ModelConfig config = o.model;
   config.vocab_size = std::min(config.vocab_size, kVocabulary);
-  check_memory(training_bytes(config, o.train.batch, kTokens,
-                              static_cast<double>(count_parameters(config).total), memory_of<T>),
-               "training", kLower, 0, free_memory_for<T>());
+  check_memory_for<T>(
+      training_bytes(config, o.train.batch, kTokens,
+                     static_cast<double>(count_parameters(config).total), memory_of<T>),
+      "training", kLower);
 }
 
 /// The same check once the tokenizer and the first rows exist. `config` has the tokenizer's
@@ -60,10 +61,10 @@ void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
   int longest = 0;
   for (std::int64_t i = 0; i < std::int64_t{8} * o.train.accumulate; ++i)  // of eight steps
     longest = std::max(longest, batches.batch(i).tokens.T);
-  check_memory(training_bytes(config, o.train.batch, longest,
-                              static_cast<double>(count_parameters(config).total), memory_of<T>),
-               cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"),
-               kLower, 0, free_memory_for<T>());
+  check_memory_for<T>(
+      training_bytes(config, o.train.batch, longest,
+                     static_cast<double>(count_parameters(config).total), memory_of<T>),
+      cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"), kLower);
 }
 
 /// Names the given keys that have no effect with the other keys.

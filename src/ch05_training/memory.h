@@ -78,20 +78,22 @@ double training_bytes(const ModelConfig& config, double B, int T, double trained
 /// Number of parameters of the routed experts, which RISE trains.
 double expert_parameters(const ModelConfig& config);
 
-/// The memory that values of T may still take, of the host or of the GPU. RAMOE_MEMORY_GB in place
-/// of either.
-template <class T>
-FreeMemory free_memory_for() {
-  if constexpr (Lives<T>::on_gpu)
-    if (!environment_gigabytes("RAMOE_MEMORY_GB"))
-      return {static_cast<double>(gpu_memory_free()), "free on the GPU"};
-  return free_memory();
-}
-
 /// Error if `bytes` are more than there are. It says what they are for, both sizes, and what to
 /// lower. `loaded`: the part of them that the process already holds.
 void check_memory(double bytes, const std::string& what, const std::string& advice,
                   double loaded = 0, const FreeMemory& there = free_memory());
+/// The same for bytes that were counted as floats but are of values of T, where these live: on the
+/// host, or on the GPU. RAMOE_MEMORY_GB stands for what is free on either.
+template <class T>
+void check_memory_for(double bytes, const std::string& what, const std::string& advice,
+                      double loaded = 0) {
+  FreeMemory there = free_memory();
+  if constexpr (Lives<T>::on_gpu)
+    if (!environment_gigabytes("RAMOE_MEMORY_GB"))
+      there = {static_cast<double>(gpu_memory_free()), "free on the GPU"};
+  constexpr double kWidth = sizeof(T) / sizeof(float);
+  check_memory(kWidth * bytes, what, advice, kWidth * loaded, there);
+}
 
 /// Bytes of keys and values that answering keeps for each token of a sequence.
 double cache_bytes_per_token(const ModelConfig& config);

@@ -20,9 +20,9 @@ void check_cache(const Model<T>& model, const std::vector<std::vector<int>>& inp
                                 std::max(1.0, std::floor(options.batch_tokens / row))});
   const double prompts = count_forward(config, static_cast<int>(longest), memory_of<T>)
                              .bytes(rows * double(longest), rows, model.weights());
-  check_memory(rows * row * cache_bytes_per_token(config) + prompts,
-               cat("answering ", rows, " questions together"),
-               "lower --answer_tokens or --answer_batch", 0, free_memory_for<T>());
+  check_memory_for<T>(rows * row * cache_bytes_per_token(config) + prompts,
+                      cat("answering ", rows, " questions together"),
+                      "lower --answer_tokens or --answer_batch");
 }
 
 }  // namespace

@@ -288,9 +288,8 @@ std::unique_ptr<Model<T>> load_model(const std::string& folder, const ModelConfi
   check_memory(bytes_to_load<T>(config, weights), "the model in " + folder,
                "take a smaller one or a larger machine");
   if (Lives<T>::on_gpu)
-    check_memory(weight_bytes(config, weights), "the model in " + folder,
-                 "take a smaller one, a larger GPU or, to read it, --weights=bf16", 0,
-                 free_memory_for<T>());
+    check_memory_for<T>(weight_bytes(config, weights), "the model in " + folder,
+                        "take a smaller one, a larger GPU or, to read it, --weights=bf16");
   for (const auto& file : files.files()) file->check_whole();
   auto model = std::make_unique<Model<T>>(given, weights);
   const std::vector<StoredTensor> tensors = checked_tensors(files, config, config_path);

@@ -205,6 +205,10 @@ TEST(Memory, WhatDoesNotFitIsRefusedByBothSizes) {
   for (const char* part :
        {"this needs 3.00 GiB", "2.00 GiB is allowed by RAMOE_MEMORY_GB", "take less"})
     expect_contains(error, part);
+  check_memory_for<float>(1.5 * gib, "this", "take less");
+  expect_contains(
+      error_of([&] { check_memory_for<double>(1.5 * gib, "this", "take less", gib / 4); }),
+      "this needs 3.00 GiB (512 MiB of it is loaded)");
   ::unsetenv("RAMOE_MEMORY_GB");
 }
 

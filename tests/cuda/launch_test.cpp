@@ -137,8 +137,7 @@ TEST(Launch, WhatCannotFitIsKnownBefore) {
   const OnlyLeft left(256 << 20);
   const double scratch = double(cuda::scratch_arena().bytes_granted());
   const auto error = [&](double bytes) {
-    return error_of(
-        [&] { check_memory(bytes, "the step", "lower it", 0, free_memory_for<GpuFloat>()); });
+    return error_of([&] { check_memory_for<GpuFloat>(bytes, "the step", "lower it"); });
   };
   EXPECT_EQ(error(200 * kMiB + scratch), "no error");
   EXPECT_TRUE(mentions(error(300 * kMiB + scratch), "free on the GPU; lower it"));
