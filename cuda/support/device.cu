@@ -1,6 +1,5 @@
 #include "cuda/support/device.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
 

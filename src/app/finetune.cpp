@@ -185,7 +185,8 @@ void keep_tuned_model(Model<float>& model, const FinetuneInputs& inputs, RunFold
 /// Error if training does not fit into memory beside the weights, which are already loaded.
 template <class T>
 void check_finetune_memory(const FinetuneOptions& o, const std::vector<FinetuneExample>& examples,
-                           const ModelConfig& config) {
+                           const Model<T>& model) {
+  const ModelConfig& config = model.config();
   std::size_t longest = 1;
   for (const FinetuneExample& e : examples)
     longest = std::max({longest, e.target.tokens.size(), e.labelled ? 0 : e.self.tokens.size()});
@@ -222,7 +223,7 @@ bool finetune_on(const FinetuneOptions& options, const FinetuneInputs& inputs, M
       draw_with_pool(finetune_examples(pairs, inputs.taxonomy, inputs.base.prompts), o.train_pairs,
                      pool_size(o.method_keys.pool), o.seed);
   if (!quiet) say_counts(examples, o);
-  check_finetune_memory<T>(o, examples, model.config());
+  check_finetune_memory(o, examples, model);
   const StageResults stages = inputs.stages();
 
   SavedForm form;

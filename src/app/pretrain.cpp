@@ -38,6 +38,15 @@ constexpr const char* kLower =
     "lower hidden_size, num_hidden_layers, num_experts, "
     "moe_intermediate_size, vocab_size or batch";
 
+/// Error if batches of `tokens` tokens a row do not fit into memory.
+template <class T>
+void check_training(const PretrainOptions& o, const ModelConfig& config, int tokens,
+                    const std::string& what) {
+  const double all = static_cast<double>(count_parameters(config).total);
+  check_memory_for<T>(training_bytes(config, o.train.batch, tokens, all, memory_of<T>), what,
+                      kLower);
+}
+
 /// Error at once if these sizes cannot fit with any texts. It counts a small vocabulary, because
 /// the texts may not fill a large one, and rows of 8 tokens, because few rows are shorter.
 template <class T>
@@ -45,10 +54,7 @@ void check_pretrain_sizes(const PretrainOptions& o) {
   constexpr int kTokens = 8, kVocabulary = 4096;
   ModelConfig config = o.model;
   config.vocab_size = std::min(config.vocab_size, kVocabulary);
-  check_memory_for<T>(
-      training_bytes(config, o.train.batch, kTokens,
-                     static_cast<double>(count_parameters(config).total), memory_of<T>),
-      "training", kLower);
+  check_training<T>(o, config, kTokens, "training");
 }
 
 /// The same check once the tokenizer and the first rows exist. `config` has the tokenizer's
@@ -61,10 +67,9 @@ void check_pretrain_batches(const PretrainOptions& o, const Mixture& mixture,
   int longest = 0;
   for (std::int64_t i = 0; i < std::int64_t{8} * o.train.accumulate; ++i)  // of eight steps
     longest = std::max(longest, batches.batch(i).tokens.T);
-  check_memory_for<T>(
-      training_bytes(config, o.train.batch, longest,
-                     static_cast<double>(count_parameters(config).total), memory_of<T>),
-      cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"), kLower);
+  check_training<T>(
+      o, config, longest,
+      cat("training with batches of ", o.train.batch, " rows of ", longest, " tokens"));
 }
 
 /// Names the given keys that have no effect with the other keys.

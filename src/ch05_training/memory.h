@@ -87,12 +87,12 @@ void check_memory(double bytes, const std::string& what, const std::string& advi
 template <class T>
 void check_memory_for(double bytes, const std::string& what, const std::string& advice,
                       double loaded = 0) {
-  FreeMemory there = free_memory();
+  constexpr double kWidth = sizeof(T) / sizeof(float);
   if constexpr (Lives<T>::on_gpu)
     if (!environment_gigabytes("RAMOE_MEMORY_GB"))
-      there = {static_cast<double>(gpu_memory_free()), "free on the GPU"};
-  constexpr double kWidth = sizeof(T) / sizeof(float);
-  check_memory(kWidth * bytes, what, advice, kWidth * loaded, there);
+      return check_memory(kWidth * bytes, what, advice, kWidth * loaded,
+                          {static_cast<double>(gpu_memory_free()), "free on the GPU"});
+  check_memory(kWidth * bytes, what, advice, kWidth * loaded);
 }
 
 /// Bytes of keys and values that answering keeps for each token of a sequence.

@@ -13,7 +13,6 @@
 #include "support/platform.h"
 #include "support/scratch.h"
 #include "support/texts.h"
-#include "support/tools.h"
 
 namespace ramoe {
 namespace {

@@ -8,12 +8,10 @@
 #include "ch01_tensor/arena.h"
 #include "ch01_tensor/vector_ops.h"
 #include "ch05_training/memory.h"
+#include "cuda/only_left.h"
 #include "cuda/support/device.h"
 #include "cuda/support/scratch.h"
 #include "support/texts.h"
-#ifdef RAMOE_CUDA_EMULATION
-#include "cuda/emulation/device_memory.h"
-#endif
 
 namespace ramoe {
 namespace {
@@ -97,25 +95,6 @@ TEST(Launch, AnArenaGrowsInPlace) {
   EXPECT_EQ(arena.take<GpuFloat>(100), first);
   EXPECT_EQ(arena.allocations(), grown);
 }
-
-/// While it lives, somebody else has all of the GPU's memory but `left` bytes.
-class OnlyLeft {
- public:
-#ifdef RAMOE_CUDA_EMULATION
-  explicit OnlyLeft(std::size_t left) {
-    emulation::take_memory(emulation::free_memory() - left);
-  }
-  ~OnlyLeft() {
-    emulation::take_memory(0);
-  }
-#else
-  explicit OnlyLeft(std::size_t left)
-      : others_(gpu_memory_free() - cuda::scratch_arena().bytes_granted() - left) {}
-
- private:
-  GpuVector<GpuByte> others_;
-#endif
-};
 
 // An arena asks for more than it needs, and does with less.
 TEST(Launch, WhereMemoryEndsAnArenaTakesWhatThereIs) {

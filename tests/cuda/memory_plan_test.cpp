@@ -5,12 +5,10 @@
 #include <thread>
 
 #include "ch05_training/memory_shapes.h"
+#include "cuda/only_left.h"
 #include "cuda/support/scratch.h"
 #include "formats/load_straight.h"
 #include "support/texts.h"
-#ifdef RAMOE_CUDA_EMULATION
-#include "cuda/emulation/device_memory.h"
-#endif
 
 namespace ramoe {
 namespace {
@@ -83,9 +81,8 @@ TEST(GpuMemoryPlan, AModelIsReadWithoutACopyOnTheHost) {
 #ifdef RAMOE_CUDA_EMULATION
 TEST(GpuMemoryPlan, AModelThatCannotFitIsNotRead) {
   const StoredInHalf stored;
-  emulation::take_memory(emulation::free_memory() - 1000);
+  const OnlyLeft left(1000);
   const std::string error = error_of([&] { load_model<GpuFloat>(stored.folder.path()); });
-  emulation::take_memory(0);
   EXPECT_TRUE(mentions(error, "KiB is free on the GPU; take a smaller one, a larger GPU")) << error;
 }
 #endif
